@@ -1,0 +1,89 @@
+// The shapes that every parser produces and server/execute.cc consumes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace larder::protocol {
+
+inline constexpr std::size_t kKeyBytesMax = 250;
+
+// What a request asks for. The meaning of each lives in server/execute.cc.
+enum class Verb : std::uint8_t {
+  kGet,
+  kGets,
+  kGat,
+  kGats,
+  kSet,
+  kAdd,
+  kReplace,
+  kAppend,
+  kPrepend,
+  kCas,
+  kDelete,
+  kTouch,
+  kIncr,
+  kDecr,
+  kFlushAll,
+  kVersion,
+  kVerbosity,
+  kQuit,
+  kShutdown,
+  kCacheMemlimit,
+  kStats,
+  kMn,
+  kError,  // Nothing to run: the line was bad, `error` is the answer.
+  kLast = kError,
+};
+
+// Why a line could not become a request. The texts are in protocol/reply.h.
+enum class RequestError : std::uint8_t {
+  kNone,
+  kUnknownCommand,    // ERROR
+  kBadLine,           // CLIENT_ERROR bad command line format
+  kBadExptime,        // CLIENT_ERROR invalid exptime argument
+  kBadDelta,          // CLIENT_ERROR invalid numeric delta argument
+  kBadDataChunk,      // CLIENT_ERROR bad data chunk
+};
+
+// One unit of work: a command, or one key of a retrieval command. All views point into the
+// parser's input and live until those bytes are dropped.
+struct Request {
+  std::string_view key;            // Empty for verbs without a key.
+  std::string_view value;          // Storage: the whole data block without its CRLF, if it was there.
+  std::string_view arguments;      // Admin verbs: what follows the command word on its line.
+  std::uint64_t number = 0;        // incr/decr: delta. cas: unique. verbosity, cache_memlimit: n.
+  std::uint32_t client_flags = 0;  // Storage.
+  std::int32_t exptime = 0;        // As sent: 0 never, 1..30 days relative, more is Unix time.
+  std::uint32_t value_bytes = 0;   // Storage: length of the data block without its CRLF.
+  std::uint32_t swallow_bytes = 0; // kError: bytes after consumed_bytes to read and throw away.
+  Verb verb = Verb::kError;
+  RequestError error = RequestError::kNone;
+  bool noreply = false;
+  bool is_last_key = true;  // Retrieval: the reply to this line ends with this key.
+};
+
+// Where a parser stands between two keys of one retrieval line; small, copied freely. Value
+// initialised, it stands at the start of a line.
+struct KeyList {
+  Verb verb = Verb::kGet;     // Meaningful while is_open.
+  bool is_open = false;       // The next byte belongs to the key list of `verb`.
+  bool is_skipping = false;   // The rest of the line up to '\n' is dropped, silently.
+  std::int32_t exptime = 0;   // gat and gats.
+};
+
+enum class ParseStatus : std::uint8_t {
+  kComplete,   // `request` is valid; serve it, then drop consumed_bytes.
+  kNeedMore,   // No complete unit: call again with more. consumed_bytes (skipped text) may be > 0.
+  kNeedValue,  // `request` is valid but for its value: after consumed_bytes (the line) come
+               // value_bytes + 2 bytes, not all of them in the input yet.
+  kFatal,      // The connection must close, after the replies to earlier requests.
+};
+
+struct [[nodiscard]] ParseResult {
+  ParseStatus status = ParseStatus::kNeedMore;
+  std::size_t consumed_bytes = 0;
+};
+
+}  // namespace larder::protocol
