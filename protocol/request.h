@@ -40,24 +40,24 @@ enum class Verb : std::uint8_t {
 // Why a line could not become a request. The texts are in protocol/reply.h.
 enum class RequestError : std::uint8_t {
   kNone,
-  kUnknownCommand,    // ERROR
-  kBadLine,           // CLIENT_ERROR bad command line format
-  kBadExptime,        // CLIENT_ERROR invalid exptime argument
-  kBadDelta,          // CLIENT_ERROR invalid numeric delta argument
-  kBadDataChunk,      // CLIENT_ERROR bad data chunk
+  kUnknownCommand,  // ERROR
+  kBadLine,         // CLIENT_ERROR bad command line format
+  kBadExptime,      // CLIENT_ERROR invalid exptime argument
+  kBadDelta,        // CLIENT_ERROR invalid numeric delta argument
+  kBadDataChunk,    // CLIENT_ERROR bad data chunk
 };
 
 // One unit of work: a command, or one key of a retrieval command. All views point into the
 // parser's input and live until those bytes are dropped.
 struct Request {
-  std::string_view key;            // Empty for verbs without a key.
-  std::string_view value;          // Storage: the whole data block without its CRLF, if it was there.
-  std::string_view arguments;      // Admin verbs: what follows the command word on its line.
-  std::uint64_t number = 0;        // incr/decr: delta. cas: unique. verbosity, cache_memlimit: n.
-  std::uint32_t client_flags = 0;  // Storage.
-  std::int32_t exptime = 0;        // As sent: 0 never, 1..30 days relative, more is Unix time.
-  std::uint32_t value_bytes = 0;   // Storage: length of the data block without its CRLF.
-  std::uint32_t swallow_bytes = 0; // kError: bytes after consumed_bytes to read and throw away.
+  std::string_view key = {};    // Empty for verbs without a key.
+  std::string_view value = {};  // Storage: the whole data block without its CRLF, if it was there.
+  std::string_view arguments = {};  // Admin verbs: what follows the command word on its line.
+  std::uint64_t number = 0;         // incr/decr: delta. cas: unique. verbosity, cache_memlimit: n.
+  std::uint32_t client_flags = 0;   // Storage.
+  std::int32_t exptime = 0;         // As sent: 0 never, 1..30 days relative, more is Unix time.
+  std::uint32_t value_bytes = 0;    // Storage: length of the data block without its CRLF.
+  std::uint32_t swallow_bytes = 0;  // kError: bytes after consumed_bytes to read and throw away.
   Verb verb = Verb::kError;
   RequestError error = RequestError::kNone;
   bool noreply = false;
@@ -67,10 +67,10 @@ struct Request {
 // Where a parser stands between two keys of one retrieval line; small, copied freely. Value
 // initialised, it stands at the start of a line.
 struct KeyList {
-  Verb verb = Verb::kGet;     // Meaningful while is_open.
-  bool is_open = false;       // The next byte belongs to the key list of `verb`.
-  bool is_skipping = false;   // The rest of the line up to '\n' is dropped, silently.
-  std::int32_t exptime = 0;   // gat and gats.
+  Verb verb = Verb::kGet;    // Meaningful while is_open.
+  bool is_open = false;      // The next byte belongs to the key list of `verb`.
+  bool is_skipping = false;  // The rest of the line up to '\n' is dropped, silently.
+  std::int32_t exptime = 0;  // gat and gats.
 };
 
 enum class ParseStatus : std::uint8_t {

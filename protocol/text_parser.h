@@ -16,11 +16,17 @@ inline constexpr std::size_t kLineBytesMax = 2048;
 
 // Takes the next unit of work from the front of `input`: a command with its value, or one key of
 // get, gets, gat or gats. A retrieval line is never held as a whole, so it may have any length:
-// `list` carries its verb from key to key, and must be passed unchanged to the next call.
+// `list` carries its verb from key to key, and must be passed unchanged to the next call. Its last
+// key takes the line end with it, so a key is held back until what follows its spaces is known.
 //
-// Allocates nothing, keeps nothing, and answers alike however the bytes were split, with two
-// exceptions that memcached's clients know: a line of more than kLineBytesMax bytes that is no
-// retrieval is fatal unless its '\n' is in the input.
+// A bad key or exptime in such a line is a kError request that ends the reply (is_last_key); the
+// rest of the line is dropped by the next calls. So it is one error line, after the values of the
+// keys before: memcached sends an empty line behind it, and loses those values.
+//
+// Allocates nothing, keeps nothing, and answers alike however the bytes were split, with the one
+// exception that memcached's clients know: more than kLineBytesMax bytes that wait for a '\n' (or
+// in a retrieval line, a key and spaces that wait for what follows) are fatal, unless it is in the
+// input. `request` is overwritten by kComplete and kNeedValue, and untouched otherwise.
 //
 // REQUIRES: kInputSlackBytes behind input.end() are readable.
 ParseResult ParseText(std::string_view input, KeyList& list, Request& request) noexcept;

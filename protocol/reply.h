@@ -1,0 +1,139 @@
+// The reply lines of the classic text protocol, CRLF included.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "protocol/numbers.h"
+#include "protocol/request.h"
+
+namespace larder::protocol {
+
+inline constexpr std::string_view kCrlf = "\r\n";
+
+// Outcomes.
+inline constexpr std::string_view kStored = "STORED\r\n";
+inline constexpr std::string_view kNotStored = "NOT_STORED\r\n";
+inline constexpr std::string_view kExists = "EXISTS\r\n";
+inline constexpr std::string_view kNotFound = "NOT_FOUND\r\n";
+inline constexpr std::string_view kDeleted = "DELETED\r\n";
+inline constexpr std::string_view kTouched = "TOUCHED\r\n";
+inline constexpr std::string_view kOk = "OK\r\n";
+inline constexpr std::string_view kEnd = "END\r\n";
+inline constexpr std::string_view kReset = "RESET\r\n";
+inline constexpr std::string_view kMn = "MN\r\n";
+
+// The version and kCrlf follow.
+inline constexpr std::string_view kVersionHead = "VERSION ";
+
+// The client's faults.
+inline constexpr std::string_view kError = "ERROR\r\n";
+inline constexpr std::string_view kBadLine = "CLIENT_ERROR bad command line format\r\n";
+inline constexpr std::string_view kBadExptime = "CLIENT_ERROR invalid exptime argument\r\n";
+inline constexpr std::string_view kBadDelta = "CLIENT_ERROR invalid numeric delta argument\r\n";
+inline constexpr std::string_view kBadDataChunk = "CLIENT_ERROR bad data chunk\r\n";
+inline constexpr std::string_view kNonNumeric =
+    "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n";
+inline constexpr std::string_view kFlushNotAllowed = "CLIENT_ERROR flush_all not allowed\r\n";
+inline constexpr std::string_view kTooManyConnections = "ERROR Too many open connections\r\n";
+
+// The server's limits.
+inline constexpr std::string_view kTooLarge = "SERVER_ERROR object too large for cache\r\n";
+inline constexpr std::string_view kNoMemoryStoring =
+    "SERVER_ERROR out of memory storing object\r\n";
+inline constexpr std::string_view kNoMemoryReadingValue =
+    "SERVER_ERROR Out of memory during read\r\n";
+inline constexpr std::string_view kNoMemoryReadingRequest =
+    "SERVER_ERROR out of memory reading request\r\n";
+inline constexpr std::string_view kNoMemoryWriting =
+    "SERVER_ERROR out of memory writing get response\r\n";
+inline constexpr std::string_view kNoMemory = "SERVER_ERROR out of memory\r\n";
+
+// cache_memlimit.
+inline constexpr std::string_view kMemlimitTooSmall =
+    "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
+inline constexpr std::string_view kMemlimitNotBytes =
+    "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n";
+inline constexpr std::string_view kMemlimitOutOfBounds =
+    "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
+
+// shutdown. The colon of the first is memcached's.
+inline constexpr std::string_view kShutdownNotEnabled = "SERVER_ERROR: shutdown not enabled\r\n";
+inline constexpr std::string_view kBadShutdownMode = "CLIENT_ERROR invalid shutdown mode\r\n";
+
+// stats. A statistic is kStatHead, its name, a space, its value and kCrlf; kEnd closes the list.
+inline constexpr std::string_view kStatHead = "STAT ";
+inline constexpr std::string_view kStatsDetailUsage =
+    "CLIENT_ERROR usage: stats detail on|off|dump\r\n";
+inline constexpr std::string_view kStatsDetailNotAllowed =
+    "CLIENT_ERROR stats detail not allowed\r\n";
+inline constexpr std::string_view kCachedumpNotAllowed =
+    "CLIENT_ERROR stats cachedump not allowed\r\n";
+inline constexpr std::string_view kCachedumpUsage = "CLIENT_ERROR bad command line\r\n";
+inline constexpr std::string_view kIllegalSlabId = "CLIENT_ERROR Illegal slab id\r\n";
+
+// The line that answers a request the parser refused; empty for kNone.
+constexpr std::string_view ErrorText(RequestError error) noexcept {
+  switch (error) {
+    case RequestError::kNone:
+      return {};
+    case RequestError::kUnknownCommand:
+      return kError;
+    case RequestError::kBadLine:
+      return kBadLine;
+    case RequestError::kBadExptime:
+      return kBadExptime;
+    case RequestError::kBadDelta:
+      return kBadDelta;
+    case RequestError::kBadDataChunk:
+      return kBadDataChunk;
+  }
+  return {};
+}
+
+// The most bytes that either function below writes: VALUE, key, flags, bytes and CAS with the
+// spaces between them, and the line end.
+inline constexpr std::size_t kValueHeadBytesMax =
+    sizeof("VALUE ") - 1 + kKeyBytesMax + 1 + 10 + 1 + 10 + 1 + kDecimalBytesMax + 2;
+
+// "VALUE <key> <flags> <bytes>", without the line end; returns where it stops.
+inline char* WriteValueFields(char* out, std::string_view key, std::uint32_t client_flags,
+                              std::uint32_t value_bytes) noexcept {
+  std::memcpy(out, "VALUE ", 6);
+  out += 6;
+  std::memcpy(out, key.data(), key.size());
+  out += key.size();
+  if (client_flags == 0) [[likely]] {
+    std::memcpy(out, " 0 ", 3);
+    out += 3;
+  } else {
+    *out++ = ' ';
+    out = WriteDecimal(out, client_flags);
+    *out++ = ' ';
+  }
+  return WriteDecimal(out, value_bytes);
+}
+
+// The line before a value, as get and gat answer; returns where it stops.
+//
+// REQUIRES: key.size() <= kKeyBytesMax, and kValueHeadBytesMax bytes at `out`.
+inline char* WriteValueHead(char* out, std::string_view key, std::uint32_t client_flags,
+                            std::uint32_t value_bytes) noexcept {
+  out = WriteValueFields(out, key, client_flags, value_bytes);
+  std::memcpy(out, "\r\n", 2);
+  return out + 2;
+}
+
+// The same with the CAS, as gets and gats answer.
+inline char* WriteValueHeadWithCas(char* out, std::string_view key, std::uint32_t client_flags,
+                                   std::uint32_t value_bytes, std::uint64_t cas) noexcept {
+  out = WriteValueFields(out, key, client_flags, value_bytes);
+  *out++ = ' ';
+  out = WriteDecimal(out, cas);
+  std::memcpy(out, "\r\n", 2);
+  return out + 2;
+}
+
+}  // namespace larder::protocol
