@@ -1,0 +1,116 @@
+#include "slab/arena.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "slab/check.h"
+
+namespace larder::slab {
+namespace {
+
+constexpr unsigned kUnitShiftMin = 3;
+// What the smallest unit can address. Reserved whole, so that the limit can be raised at run time:
+// untouched addresses cost nothing.
+constexpr std::uint64_t kReservedBytesMin = std::uint64_t{1} << (32 + kUnitShiftMin);
+constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+
+}  // namespace
+
+Result<std::unique_ptr<Arena>, std::string> Arena::Create(const Options& options) {
+  unsigned unit_shift = kUnitShiftMin;
+  while ((std::uint64_t{1} << (32 + unit_shift)) <= options.limit_bytes) ++unit_shift;
+
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  std::uint64_t reserved = std::max(options.limit_bytes, kReservedBytesMin - kHugePageBytes);
+  void* range = MAP_FAILED;
+  for (;;) {
+    range = mmap(nullptr, reserved + kHugePageBytes, PROT_NONE, kFlags, -1, 0);
+    if (range != MAP_FAILED || reserved == options.limit_bytes) break;
+    reserved = options.limit_bytes;  // Address space is short: do without raising the limit.
+  }
+  if (range == MAP_FAILED) {
+    return Failure{std::string("cannot reserve memory for items: ") + std::strerror(errno)};
+  }
+  const std::uint64_t misaligned = reinterpret_cast<std::uintptr_t>(range) % kHugePageBytes;
+  auto* base = static_cast<std::byte*>(range) + (misaligned == 0 ? 0 : kHugePageBytes - misaligned);
+  munmap(range, static_cast<std::size_t>(base - static_cast<std::byte*>(range)));
+  munmap(base + reserved, misaligned == 0 ? kHugePageBytes : misaligned);
+  if (mprotect(base, options.limit_bytes, PROT_READ | PROT_WRITE) != 0) {
+    const int reason = errno;
+    munmap(base, reserved);
+    return Failure{std::string("cannot use memory for items: ") + std::strerror(reason)};
+  }
+  // Measured 1.3-1.5 times faster lookups from a million items up; a refusal only costs speed.
+  (void)madvise(base, reserved, MADV_HUGEPAGE);
+  return std::unique_ptr<Arena>(new Arena(base, reserved, unit_shift, options));
+}
+
+Arena::Arena(std::byte* base, std::uint64_t reserved_bytes, unsigned unit_shift,
+             const Options& options)
+    : base_(base),
+      origin_(base - (std::size_t{1} << unit_shift)),
+      reserved_bytes_(reserved_bytes),
+      unit_shift_(unit_shift),
+      capacity_pages_(static_cast<PageIndex>(reserved_bytes >> kPageShift)),
+      limit_bytes_(options.limit_bytes) {
+  if (options.lock_memory) (void)mlock2(base_, options.limit_bytes, MLOCK_ONFAULT);
+}
+
+Arena::~Arena() { munmap(base_, reserved_bytes_); }
+
+std::optional<PageIndex> Arena::Take() {
+  const MutexLock lock(mutex_);
+  if (pages_in_use_ >= limit_bytes_ >> kPageShift) return std::nullopt;
+  ++pages_in_use_;
+  if (!returned_.empty()) {
+    const PageIndex page = returned_.back();
+    returned_.pop_back();
+    return page;
+  }
+  LARDER_CHECK(pages_touched_ < capacity_pages_);
+  return pages_touched_++;
+}
+
+void Arena::Return(PageIndex page) {
+  const MutexLock lock(mutex_);
+  LARDER_CHECK(pages_in_use_ > 0);
+  if (pages_in_use_ > limit_bytes_ >> kPageShift) {
+    (void)madvise(PageAt(page), kPageBytes, MADV_DONTNEED);
+  }
+  --pages_in_use_;
+  returned_.push_back(page);
+}
+
+bool Arena::SetLimit(std::uint64_t bytes) {
+  if (bytes < kPageBytes || bytes > reserved_bytes_) return false;
+  const MutexLock lock(mutex_);
+  // Pages that were handed out stay accessible when the limit falls, so only growth needs this.
+  if (mprotect(base_, bytes, PROT_READ | PROT_WRITE) != 0) return false;
+  limit_bytes_ = bytes;
+  return true;
+}
+
+PageIndex Arena::limit_pages() const {
+  const MutexLock lock(mutex_);
+  return static_cast<PageIndex>(limit_bytes_ >> kPageShift);
+}
+
+std::uint64_t Arena::limit_bytes() const {
+  const MutexLock lock(mutex_);
+  return limit_bytes_;
+}
+
+PageIndex Arena::pages_in_use() const {
+  const MutexLock lock(mutex_);
+  return pages_in_use_;
+}
+
+PageIndex Arena::touched_pages() const {
+  const MutexLock lock(mutex_);
+  return pages_touched_;
+}
+
+}  // namespace larder::slab

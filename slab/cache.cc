@@ -1,0 +1,801 @@
+#include "slab/cache.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "slab/check.h"
+
+namespace larder::slab {
+namespace {
+
+constexpr std::uint64_t kCasRange = 4096;  // Numbers that a lane takes at a time.
+constexpr int kItemsToldAt = 16;           // Changes that a lane gathers before it tells the index.
+// How far an eviction looks: candidates in all, and how many of them it spares for their hits.
+constexpr int kEvictLooksMax = 64;
+constexpr int kEvictSparesMax = 32;
+constexpr int kMakeRoomTriesMax = 8;      // Pages moved for one store before it fails.
+constexpr int kMaintainPagesMax = 256;    // 64 MiB given back per call.
+constexpr int kConcatenateTriesMax = 64;  // Lost races before an append gives up.
+constexpr std::size_t kKeysBytesMax = std::size_t{2} << 20;  // As memcached's cachedump.
+
+std::span<std::byte> PieceOf(Item& chunk) { return {chunk.value(), chunk.value_bytes_here()}; }
+
+// Copies `bytes` from one value to another.
+void CopyPieces(ValueCursor from, ValueCursor& to, std::size_t bytes) {
+  while (bytes > 0) {
+    const auto source = from.piece();
+    const auto room = to.piece();
+    const std::size_t n = std::min({source.size(), room.size(), bytes});
+    LARDER_CHECK(n > 0);
+    std::memcpy(room.data(), source.data(), n);
+    from.Advance(n);
+    to.Advance(n);
+    bytes -= n;
+  }
+}
+
+void CopyBytes(std::string_view bytes, ValueCursor to) {
+  while (!bytes.empty()) {
+    const auto room = to.piece();
+    const std::size_t n = std::min(room.size(), bytes.size());
+    LARDER_CHECK(n > 0);
+    std::memcpy(room.data(), bytes.data(), n);
+    to.Advance(n);
+    bytes.remove_prefix(n);
+  }
+}
+
+std::size_t SizeStep(std::size_t item_bytes) {
+  return (item_bytes + kSizeStepBytes - 1) / kSizeStepBytes;
+}
+
+}  // namespace
+
+ItemHandle& ItemHandle::operator=(ItemHandle&& other) noexcept {
+  if (this != &other) {
+    if (cache_ != nullptr) cache_->Unpin(ref_);
+    cache_ = std::exchange(other.cache_, nullptr);
+    ref_ = other.ref_;
+  }
+  return *this;
+}
+
+ItemHandle::~ItemHandle() {
+  if (cache_ != nullptr) cache_->Unpin(ref_);
+}
+
+ReservedItem::~ReservedItem() {
+  if (cache_ != nullptr) cache_->FreeChunks(ref_);
+}
+
+ValueCursor ReservedItem::value() const { return {*cache_->arena_, cache_->arena_->At(ref_)}; }
+std::uint32_t ReservedItem::value_bytes() const { return cache_->arena_->At(ref_).value_bytes(); }
+HashedKey ReservedItem::key() const { return {cache_->arena_->At(ref_).key(), hash_}; }
+
+Result<std::unique_ptr<Cache>, std::string> Cache::Create(const Options& options) {
+  auto arena =
+      Arena::Create({.limit_bytes = options.memory_bytes, .lock_memory = options.lock_memory});
+  if (!arena) return Failure{arena.error()};
+  SizeLadder ladder({.chunk_bytes_min = sizeof(Item) + options.chunk_room_min,
+                     .growth_factor = options.growth_factor.value_or(kGrowthFactorDefault),
+                     .has_fine_steps = !options.growth_factor.has_value(),
+                     .unit_bytes = (*arena)->unit_bytes()});
+  const std::uint64_t items_max =
+      (std::uint64_t{(*arena)->capacity_pages()} << kPageShift) / ladder.chunk_bytes(1);
+  auto index = Index::Create(items_max);
+  if (!index) return Failure{index.error()};
+  PageTable page_table((*arena)->capacity_pages());
+  if (!page_table.ok()) return Failure{std::string("cannot reserve memory for the page table")};
+  return std::unique_ptr<Cache>(new Cache(options, std::move(*arena), std::move(*index),
+                                          std::move(ladder), std::move(page_table)));
+}
+
+Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_ptr<Index> index,
+             SizeLadder ladder, PageTable page_table)
+    : hash_seed_(options.hash_seed),
+      item_bytes_max_(options.item_bytes_max),
+      evict_(options.evict),
+      track_sizes_(options.track_sizes),
+      arena_(std::move(arena)),
+      index_(std::move(index)),
+      ladder_(std::move(ladder)),
+      page_table_(std::move(page_table)) {
+  for (std::size_t id = 0; id <= ladder_.class_count(); ++id) {
+    const auto class_id = static_cast<ClassId>(id);
+    const std::uint32_t bytes = ladder_.chunk_bytes(std::max<ClassId>(class_id, 1));
+    classes_.emplace_back(class_id, bytes, *arena_, page_table_);
+  }
+}
+
+Cache::~Cache() = default;
+
+Lane& Cache::AddLane() {
+  const MutexLock lock(lanes_mutex_);
+  Lane& lane = lanes_.emplace_back();
+  if (track_sizes_) lane.sizes = std::vector<Counter>(SizeStep(item_bytes_max_) + 1);
+  return lane;
+}
+
+Index::Slot Cache::FindAlive(Index::Guard& guard, const HashedKey& key, Lane& lane) {
+  const Index::Slot slot = FindKey(guard, key);
+  if (slot && IsDead(arena_->At(slot.ref()), lane)) [[unlikely]] {
+    Unlink(guard, slot, lane);
+    return {};
+  }
+  return slot;
+}
+
+std::optional<StoreStatus> Cache::Refusal(StoreMode mode, const Item* old,
+                                          std::uint64_t cas_unique) noexcept {
+  switch (mode) {
+    case StoreMode::kSet:
+      return std::nullopt;
+    case StoreMode::kAdd:
+      if (old != nullptr) return StoreStatus::kNotStored;
+      return std::nullopt;
+    case StoreMode::kReplace:
+    case StoreMode::kAppend:
+    case StoreMode::kPrepend:
+      if (old == nullptr) return StoreStatus::kNotStored;
+      return std::nullopt;
+    case StoreMode::kCas:
+      if (old == nullptr) return StoreStatus::kNotFound;
+      if (old->cas != cas_unique) return StoreStatus::kExists;
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+StoreOutcome Cache::Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
+                          std::uint64_t cas_unique, Lane& lane) {
+  const bool is_small = ItemBytes(spec) <= ladder_.chunk_bytes_max() && Fits(spec);
+  if (is_small && mode != StoreMode::kAppend && mode != StoreMode::kPrepend) [[likely]] {
+    return StoreSmall(mode, spec, value, cas_unique, lane);
+  }
+  auto reserved = Reserve(spec, lane);
+  if (!reserved) {
+    if (mode == StoreMode::kSet) (void)Delete(spec.key, lane);
+    return {.status = reserved.error()};
+  }
+  CopyBytes(value, reserved->value());
+  return Publish(std::move(*reserved), mode, cas_unique, lane);
+}
+
+StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string_view value,
+                               std::uint64_t cas_unique, Lane& lane) {
+  const HashedKey& key = spec.key;
+  SlabClass& c = ClassById(ladder_.ClassFor(ItemBytes(spec)));
+  const std::uint64_t cas = NextCas(lane);
+  for (int tries = 0;; ++tries) {
+    Index::Guard guard = index_->Lock(key.hash);
+    const Index::Slot slot = FindAlive(guard, key, lane);
+    const ItemRef old_ref = slot ? slot.ref() : kNoItem;
+    Item* const old = slot ? &arena_->At(old_ref) : nullptr;
+    const ClassId old_class = slot ? ClassOf(*old) : ClassId{0};
+    if (const auto refusal = Refusal(mode, old, cas_unique)) {
+      if (mode == StoreMode::kAdd) MarkAccess(*old, lane);
+      return {.status = *refusal, .class_id = old_class};
+    }
+
+    // The commonest store needs no class lock: the new value takes the old one's place.
+    if (old != nullptr && old_class == c.id() && MayRewrite(*old)) {
+      CountUnlinked(*old, c.id(), lane);
+      const std::uint32_t kept_state =
+          old->size_and_state & (Item::kHitsMax << Item::kHitsShift | Item::kWasFetched);
+      FillHeader(*old, spec, spec.value_bytes, lane);
+      old->size_and_state |= kept_state;
+      old->cas = cas;
+      std::memcpy(old->value(), value.data(), value.size());
+      CountLinked(*old, c.id(), lane);
+      lane.total_items.Add();
+      return {.status = StoreStatus::kStored, .class_id = c.id()};
+    }
+
+    ItemRef leftovers = kNoItem;
+    ItemRef ref = kNoItem;
+    {
+      const MutexLock lock(c.mutex());
+      ref = AllocateOrEvict(c, &guard, old_ref, lane, leftovers);
+      if (ref != kNoItem) {
+        // The key must be there before the item is queued: whoever evicts reads it.
+        Item& item = arena_->At(ref);
+        item.key_bytes = static_cast<std::uint8_t>(key.bytes.size());
+        std::memcpy(item.payload(), key.bytes.data(), key.bytes.size());
+        c.queue().Insert(ref);
+        if (old_class == c.id()) {
+          CountUnlinked(*old, c.id(), lane);
+          c.queue().Remove(old_ref);
+          if (DropReference(*old)) {
+            if (old->is_chained()) {
+              old->next = leftovers;
+              leftovers = old_ref;
+            } else {
+              c.Free(old_ref);
+            }
+          }
+        }
+      }
+    }
+    if (ref == kNoItem) {
+      guard.Unlock();
+      FreeList(leftovers);
+      if (tries < kMakeRoomTriesMax && MakeRoom(c, lane)) continue;
+      {
+        const MutexLock lock(c.mutex());
+        ++c.stats().out_of_memory;
+      }
+      if (mode == StoreMode::kSet) (void)Delete(key, lane);
+      return {.status = StoreStatus::kNoMemory, .class_id = c.id()};
+    }
+
+    Item& item = arena_->At(ref);
+    FillHeader(item, spec, spec.value_bytes, lane);
+    item.cas = cas;
+    std::memcpy(item.value(), value.data(), value.size());
+    if (old != nullptr) {
+      // An eviction from this very bucket may have moved the slot.
+      guard.Replace(guard.Find(key.hash, old_ref), ref);
+      if (old_class != c.id()) {
+        SlabClass& other = ClassById(old_class);
+        CountUnlinked(*old, old_class, lane);
+        const MutexLock lock(other.mutex());
+        other.queue().Remove(old_ref);
+        if (DropReference(*old)) {
+          old->next = leftovers;
+          leftovers = old_ref;
+        }
+      }
+    } else {
+      guard.Insert(key.hash, ref);
+      ++lane.items_untold;
+    }
+    CountLinked(item, c.id(), lane);
+    lane.total_items.Add();
+    guard.Unlock();
+    FreeList(leftovers);
+    TellIndex(lane);
+    return {.status = StoreStatus::kStored, .class_id = c.id()};
+  }
+}
+
+Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lane) {
+  if (!Fits(spec)) return Failure{StoreStatus::kTooLarge};
+  const std::size_t bytes = ItemBytes(spec);
+  const bool is_chained = bytes > ladder_.chunk_bytes_max();
+  SlabClass& c = ClassById(is_chained ? ladder_.largest() : ladder_.ClassFor(bytes));
+  const ItemRef head_ref = AllocateChunk(c, kNoItem, lane);
+  if (head_ref == kNoItem) return Failure{StoreStatus::kNoMemory};
+  ReservedItem reserved(this, head_ref, spec.key.hash);
+
+  Item& head = arena_->At(head_ref);
+  head.key_bytes = static_cast<std::uint8_t>(spec.key.bytes.size());
+  std::memcpy(head.payload(), spec.key.bytes.data(), spec.key.bytes.size());
+  if (!is_chained) {
+    FillHeader(head, spec, spec.value_bytes, lane);
+    return reserved;
+  }
+
+  const std::size_t overhead = Item::OverheadBytes(head.key_bytes, spec.client_flags);
+  std::size_t left = spec.value_bytes;
+  const std::size_t here = ladder_.chunk_bytes_max() - overhead - Item::kChainBytes;
+  FillHeader(head, spec, static_cast<std::uint32_t>(here), lane);
+  head.SetChain(kNoItem, spec.value_bytes);
+  left -= here;
+  Item* last = nullptr;
+  while (left > 0) {
+    const std::size_t room = ladder_.chunk_bytes_max() - sizeof(Item);
+    const std::size_t take = std::min(left, room);
+    SlabClass& piece_class = ClassById(ladder_.ClassFor(sizeof(Item) + take));
+    const ItemRef ref = AllocateChunk(piece_class, head_ref, lane);
+    if (ref == kNoItem) return Failure{StoreStatus::kNoMemory};  // Frees what there is.
+    Item& piece = arena_->At(ref);
+    piece.key_bytes = 0;
+    piece.next = kNoItem;
+    piece.SetShape(0, static_cast<std::uint32_t>(take));
+    if (last == nullptr) {
+      head.SetChain(ref, spec.value_bytes);
+    } else {
+      last->next = ref;
+    }
+    last = &piece;
+    left -= take;
+  }
+  return reserved;
+}
+
+StoreOutcome Cache::Publish(ReservedItem item, StoreMode mode, std::uint64_t cas_unique,
+                            Lane& lane) {
+  if (mode == StoreMode::kAppend || mode == StoreMode::kPrepend) {
+    return Concatenate(mode, item.key(), item.value(), item.value_bytes(), lane);
+  }
+  const HashedKey key = item.key();
+  const std::uint64_t cas = NextCas(lane);
+  StoreOutcome outcome;
+  {
+    Index::Guard guard = index_->Lock(key.hash);
+    const Index::Slot slot = FindAlive(guard, key, lane);
+    Item* const old = slot ? &arena_->At(slot.ref()) : nullptr;
+    if (const auto refusal = Refusal(mode, old, cas_unique)) {
+      if (mode == StoreMode::kAdd) MarkAccess(*old, lane);
+      return {.status = *refusal, .class_id = old != nullptr ? ClassOf(*old) : ClassId{0}};
+    }
+    const ItemRef ref = item.Release();
+    arena_->At(ref).cas = cas;
+    outcome = {.status = StoreStatus::kStored, .class_id = ClassOf(arena_->At(ref))};
+    Link(guard, key.hash, slot, ref, lane);
+  }
+  TellIndex(lane);
+  return outcome;
+}
+
+void Cache::Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemRef ref,
+                 Lane& lane) {
+  Item& item = arena_->At(ref);
+  SlabClass& c = ClassOf(ref);
+  if (old) Unlink(guard, old, lane);
+  {
+    const MutexLock lock(c.mutex());
+    c.queue().Insert(ref);
+  }
+  guard.Insert(hash, ref);
+  ++lane.items_untold;
+  CountLinked(item, c.id(), lane);
+  lane.total_items.Add();
+}
+
+StoreOutcome Cache::Concatenate(StoreMode mode, const HashedKey& key, ValueCursor added,
+                                std::uint32_t added_bytes, Lane& lane) {
+  // The old value may be large, so it is copied without a lock, pinned; if it was changed in the
+  // meantime, once more.
+  for (int tries = 0; tries < kConcatenateTriesMax; ++tries) {
+    ItemSpec spec{.key = key};
+    std::uint64_t old_cas = 0;
+    std::uint32_t old_bytes = 0;
+    ValueCursor old_value;
+    ItemHandle pin;
+    bool is_pinned_out = false;
+    const Presence presence = Visit(key, lane, [&](Item& item) {
+      old_cas = item.cas;
+      old_bytes = item.value_bytes();
+      spec.client_flags = item.client_flags();
+      spec.expires_at_s = item.expires_at_s;
+      old_value = Value(item);
+      pin = Pin(item);
+      is_pinned_out = !pin;
+    });
+    if (presence != Presence::kHit) return {.status = StoreStatus::kNotStored};
+    if (is_pinned_out) return {.status = StoreStatus::kNotStored};
+    if (added_bytes > item_bytes_max_ || old_bytes > item_bytes_max_ - added_bytes) {
+      return {.status = StoreStatus::kNotStored};
+    }
+    spec.value_bytes = old_bytes + added_bytes;
+    auto joined = Reserve(spec, lane);
+    if (!joined) return {.status = StoreStatus::kNotStored};
+    ValueCursor to = joined->value();
+    if (mode == StoreMode::kAppend) {
+      CopyPieces(old_value, to, old_bytes);
+      CopyPieces(added, to, added_bytes);
+    } else {
+      CopyPieces(added, to, added_bytes);
+      CopyPieces(old_value, to, old_bytes);
+    }
+
+    const std::uint64_t cas = NextCas(lane);
+    Index::Guard guard = index_->Lock(key.hash);
+    const Index::Slot slot = FindAlive(guard, key, lane);
+    if (!slot) return {.status = StoreStatus::kNotStored};
+    const Item& old = arena_->At(slot.ref());
+    if (old.cas != old_cas) continue;
+    const ItemRef ref = joined->Release();
+    Item& item = arena_->At(ref);
+    item.cas = cas;
+    item.expires_at_s = old.expires_at_s;  // A touch leaves the CAS as it was.
+    const ClassId class_id = ClassOf(item);
+    Link(guard, key.hash, slot, ref, lane);
+    guard.Unlock();
+    TellIndex(lane);
+    return {.status = StoreStatus::kStored, .class_id = class_id};
+  }
+  return {.status = StoreStatus::kNotStored};
+}
+
+std::optional<ClassId> Cache::Delete(const HashedKey& key, Lane& lane) {
+  Index::Guard guard = index_->Lock(key.hash);
+  const Index::Slot slot = FindAlive(guard, key, lane);
+  if (!slot) return std::nullopt;
+  const ClassId id = ClassOf(arena_->At(slot.ref()));
+  Unlink(guard, slot, lane);
+  guard.Unlock();
+  TellIndex(lane);
+  return id;
+}
+
+void Cache::FlushAll() noexcept {
+  // Every lane's range begins below the cutoff, so each takes a new one at its next write.
+  const std::uint64_t cutoff = cas_unused_.fetch_add(1, std::memory_order_relaxed) + 1;
+  std::uint64_t seen = flush_cas_.load(std::memory_order_relaxed);
+  while (seen < cutoff && !flush_cas_.compare_exchange_weak(seen, cutoff, std::memory_order_release,
+                                                            std::memory_order_relaxed)) {
+  }
+}
+
+void Cache::RefillCas(Lane& lane) noexcept {
+  lane.cas_next = cas_unused_.fetch_add(kCasRange, std::memory_order_relaxed);
+  lane.cas_end = lane.cas_next + kCasRange;
+}
+
+void Cache::FillHeader(Item& item, const ItemSpec& spec, std::uint32_t value_bytes_here,
+                       const Lane& lane) noexcept {
+  item.SetShape(spec.client_flags, value_bytes_here);
+  item.expires_at_s = spec.expires_at_s;
+  item.last_access_s = lane.now_s;
+  item.birth = 0;
+}
+
+ItemHandle Cache::Pin(Item& item) noexcept {
+  // Only the holder of the bucket's lock adds references, so this cannot overflow.
+  if (item.refs.load(std::memory_order_relaxed) == kRefsMax) return {};
+  item.refs.fetch_add(1, std::memory_order_relaxed);
+  return {this, arena_->RefOf(&item)};
+}
+
+void Cache::Unpin(ItemRef ref) noexcept {
+  if (DropReference(arena_->At(ref))) FreeChunks(ref);
+}
+
+bool Cache::DropReference(Item& item) noexcept {
+  // With one reference left it is ours, and nobody can add to it: no locked instruction is needed.
+  return item.refs.load(std::memory_order_acquire) == 1 ||
+         item.refs.fetch_sub(1, std::memory_order_acq_rel) == 1;
+}
+
+void Cache::FreeChunks(ItemRef ref) {
+  Item& item = arena_->At(ref);
+  item.next = kNoItem;
+  FreeList(ref);
+}
+
+void Cache::FreeList(ItemRef first) {
+  while (first != kNoItem) {
+    Item& chunk = arena_->At(first);
+    const ItemRef next = chunk.next;
+    const ItemRef continuation = chunk.first_continuation();
+    SlabClass& c = ClassOf(first);
+    {
+      const MutexLock lock(c.mutex());
+      c.Free(first);
+    }
+    if (continuation != kNoItem) FreeList(continuation);
+    first = next;
+  }
+}
+
+void Cache::TellIndex(Lane& lane) noexcept {
+  if (lane.items_untold < kItemsToldAt && lane.items_untold > -kItemsToldAt) return;
+  index_->Grow(lane.items_untold);
+  lane.items_untold = 0;
+}
+
+void Cache::CountLinked(const Item& item, ClassId id, Lane& lane) noexcept {
+  const std::size_t bytes = ItemBytes(item);
+  lane.items.Add();
+  lane.bytes.Add(bytes);
+  lane.classes[id].requested_bytes.Add(bytes);
+  if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Add();
+}
+
+void Cache::CountUnlinked(const Item& item, ClassId id, Lane& lane) noexcept {
+  const std::size_t bytes = ItemBytes(item);
+  lane.items.Subtract(1);
+  lane.bytes.Subtract(bytes);
+  lane.classes[id].requested_bytes.Subtract(bytes);
+  if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Subtract(1);
+}
+
+void Cache::Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane) {
+  const ItemRef ref = slot.ref();
+  Item& item = arena_->At(ref);
+  SlabClass& c = ClassOf(ref);
+  CountUnlinked(item, c.id(), lane);
+  --lane.items_untold;
+  guard.Remove(slot);
+  bool is_last = false;
+  {
+    const MutexLock lock(c.mutex());
+    if (IsExpired(item, lane) && !item.was_fetched()) ++c.stats().expired_unfetched;
+    c.queue().Remove(ref);
+    is_last = DropReference(item);
+    if (is_last && !item.is_chained()) {
+      c.Free(ref);
+      return;
+    }
+  }
+  if (is_last) FreeChunks(ref);
+}
+
+// --- Memory ------------------------------------------------------------------------------------
+
+ItemRef Cache::AllocateOrEvict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane& lane,
+                               ItemRef& leftovers) {
+  const ItemRef ref = c.Allocate();
+  if (ref != kNoItem || !evict_) return ref;
+  return Evict(c, held, kept, lane, leftovers);
+}
+
+ItemRef Cache::Evict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane& lane,
+                     ItemRef& leftovers) {
+  EvictionQueue& queue = c.queue();
+  for (int looks = 0; looks < kEvictLooksMax; ++looks) {
+    const ItemRef ref = queue.Candidate();
+    if (ref == kNoItem) return kNoItem;
+    Item& item = arena_->At(ref);
+    const std::uint64_t hash = Hash(item.key());
+    Index::Guard guard = ref == kept ? Index::Guard() : index_->TryLock(hash, held);
+    if (!guard || item.refs.load(std::memory_order_acquire) != 1) {
+      queue.PutBack(ref);
+      continue;
+    }
+    const bool is_dead = IsDead(item, lane);
+    if (!is_dead && looks < kEvictSparesMax && queue.Spare(ref)) continue;
+
+    const Index::Slot slot = guard.Find(hash, ref);
+    LARDER_CHECK(slot);
+    guard.Remove(slot);
+    queue.Remove(ref);
+    CountUnlinked(item, c.id(), lane);
+    --lane.items_untold;
+    ClassStats& stats = c.stats();
+    if (is_dead) {
+      ++stats.reclaimed;
+      if (!item.was_fetched()) ++stats.expired_unfetched;
+    } else {
+      ++stats.evicted;
+      if (item.expires_at_s != 0) ++stats.evicted_nonzero;
+      if (!item.was_fetched()) ++stats.evicted_unfetched;
+      stats.evicted_age_s = lane.now_s - item.last_access_s;
+    }
+    for (ItemRef piece = item.first_continuation(); piece != kNoItem;) {
+      const ItemRef next = arena_->At(piece).next;
+      arena_->At(piece).next = leftovers;  // Mostly of other classes, which may not be locked now.
+      leftovers = piece;
+      piece = next;
+    }
+    // The next victim's lines travel while this one's chunk is filled.
+    if (queue.Candidate() != kNoItem) __builtin_prefetch(&arena_->At(queue.Candidate()), 1);
+    return ref;
+  }
+  return kNoItem;
+}
+
+ItemRef Cache::AllocateChunk(SlabClass& c, ItemRef head, Lane& lane) {
+  for (int tries = 0;; ++tries) {
+    ItemRef leftovers = kNoItem;
+    ItemRef ref = kNoItem;
+    {
+      const MutexLock lock(c.mutex());
+      ref = AllocateOrEvict(c, nullptr, kNoItem, lane, leftovers);
+      if (ref != kNoItem && head != kNoItem) {
+        arena_->At(ref).use = ChunkUse::kContinuation;
+        arena_->At(ref).prev = head;
+      }
+    }
+    FreeList(leftovers);
+    if (ref != kNoItem) return ref;
+    if (tries >= kMakeRoomTriesMax || !MakeRoom(c, lane)) {
+      const MutexLock lock(c.mutex());
+      ++c.stats().out_of_memory;
+      return kNoItem;
+    }
+  }
+}
+
+bool Cache::MakeRoom(SlabClass& needy, Lane& lane) {
+  if (!evict_) return false;
+  const MutexLock mover(mover_mutex_);
+  for (int tries = 0; tries < kMakeRoomTriesMax; ++tries) {
+    const auto page = ChooseDonorPage(&needy);
+    if (!page) return false;
+    if (Evacuate(*page, lane)) return true;
+  }
+  return false;
+}
+
+// A page of the class that has most of them, in turn; `needy` keeps its own.
+std::optional<PageIndex> Cache::ChooseDonorPage(const SlabClass* needy) {
+  SlabClass* donor = nullptr;
+  std::uint32_t donor_pages = 0;
+  for (std::size_t id = 1; id < classes_.size(); ++id) {
+    SlabClass& c = classes_[id];
+    if (&c == needy) continue;
+    const MutexLock lock(c.mutex());
+    if (c.page_count() > donor_pages) {
+      donor = &c;
+      donor_pages = c.page_count();
+    }
+  }
+  if (donor == nullptr) return std::nullopt;
+  const PageIndex pages = arena_->touched_pages();
+  const MutexLock lock(donor->mutex());
+  for (PageIndex looked = 0; looked < pages; ++looked) {
+    mover_cursor_ = mover_cursor_ + 1 < pages ? mover_cursor_ + 1 : 0;
+    if (page_table_.class_of(mover_cursor_) == donor->id() &&
+        !page_table_.at(mover_cursor_).is_draining) {
+      return mover_cursor_;
+    }
+  }
+  return std::nullopt;
+}
+
+// Takes all items out of a page and the page out of its class. False if somebody still uses a chunk
+// of it: then the page leaves when they are done.
+bool Cache::Evacuate(PageIndex page, Lane& lane) {
+  SlabClass& c = ClassById(page_table_.class_of(page));
+  std::uint32_t chunks = 0;
+  {
+    const MutexLock lock(c.mutex());
+    chunks = page_table_.at(page).carved;
+    if (c.Drain(page)) return true;
+  }
+  std::array<char, 255> key;
+  for (std::uint32_t number = 0; number < chunks; ++number) {
+    const ItemRef chunk =
+        arena_->RefOf(arena_->PageAt(page) + std::size_t{number} * c.chunk_bytes());
+    ItemRef ref = chunk;
+    std::size_t key_bytes = 0;
+    const auto copy_key = [&](const Item& item) {
+      key_bytes = item.key_bytes;
+      std::memcpy(key.data(), item.payload(), key_bytes);
+    };
+    bool is_queued = false;
+    {
+      const MutexLock lock(c.mutex());
+      // With the last chunk the page may leave, and go to another class.
+      if (page_table_.class_of(page) != c.id() || !page_table_.at(page).is_draining) return true;
+      const Item& item = arena_->At(chunk);
+      if (item.use == ChunkUse::kContinuation) ref = item.prev;
+      if (item.use == ChunkUse::kQueued) {
+        is_queued = true;
+        copy_key(item);
+      }
+    }
+    if (ref != chunk) {
+      // A piece of a large item: its head may lie in another class, and may be gone by now.
+      SlabClass& head_class = ClassById(ladder_.largest());
+      const MutexLock lock(head_class.mutex());
+      if (ClassOf(ref).id() != head_class.id()) continue;
+      const Item& head = arena_->At(ref);
+      is_queued = head.use == ChunkUse::kQueued;
+      if (is_queued) copy_key(head);
+    }
+    if (!is_queued) continue;
+    const std::uint64_t hash = Hash({key.data(), key_bytes});
+    Index::Guard guard = index_->Lock(hash);
+    const Index::Slot slot = guard.Find(hash, ref);
+    if (!slot) continue;
+    {
+      const MutexLock lock(ClassOf(ref).mutex());
+      ClassStats& stats = ClassOf(ref).stats();
+      const Item& item = arena_->At(ref);
+      ++stats.evicted;
+      if (item.expires_at_s != 0) ++stats.evicted_nonzero;
+      if (!item.was_fetched()) ++stats.evicted_unfetched;
+    }
+    Unlink(guard, slot, lane);
+  }
+  const MutexLock lock(c.mutex());
+  return page_table_.class_of(page) != c.id() || !page_table_.at(page).is_draining;
+}
+
+void Cache::Maintain(Lane& lane) {
+  const MutexLock mover(mover_mutex_);
+  for (int pages = 0; pages < kMaintainPagesMax; ++pages) {
+    if (arena_->pages_in_use() <= arena_->limit_pages()) return;
+    const auto page = ChooseDonorPage(nullptr);
+    if (!page) return;
+    (void)Evacuate(*page, lane);
+  }
+}
+
+// --- Statistics --------------------------------------------------------------------------------
+
+std::vector<ClassSnapshot> Cache::Classes(Lane& lane) {
+  std::vector<ClassSnapshot> snapshots;
+  for (std::size_t id = 1; id < classes_.size(); ++id) {
+    SlabClass& c = classes_[id];
+    ClassSnapshot snapshot;
+    snapshot.id = c.id();
+    snapshot.chunk_bytes = c.chunk_bytes();
+    snapshot.chunks_per_page = c.chunks_per_page();
+    std::string oldest;
+    {
+      const MutexLock lock(c.mutex());
+      snapshot.pages = c.page_count();
+      snapshot.used_chunks = c.used_chunks();
+      snapshot.items = c.queue().count();
+      snapshot.stats = c.stats();
+      const ItemRef ref = c.queue().Candidate();
+      if (ref != kNoItem) oldest = arena_->At(ref).key();
+    }
+    if (snapshot.items != 0) {
+      (void)Visit({.bytes = oldest, .hash = Hash(oldest)}, lane, [&](const Item& item) {
+        snapshot.oldest_age_s = lane.now_s - item.last_access_s;
+      });
+    }
+    snapshots.push_back(snapshot);
+  }
+  return snapshots;
+}
+
+void Cache::ForEachLane(const std::function<void(const Lane&)>& fn) const {
+  const MutexLock lock(lanes_mutex_);
+  for (const Lane& lane : lanes_) fn(lane);
+}
+
+void Cache::ResetClassStats() {
+  for (SlabClass& c : classes_) {
+    const MutexLock lock(c.mutex());
+    c.stats() = ClassStats{};
+  }
+}
+
+std::vector<std::string> Cache::Keys(ClassId id, std::size_t limit) {
+  std::vector<std::string> keys;
+  if (id == 0 || id >= classes_.size()) return keys;
+  SlabClass& c = ClassById(id);
+  std::size_t bytes = 0;
+  const MutexLock lock(c.mutex());
+  for (ItemRef ref = c.queue().newest(); ref != kNoItem; ref = arena_->At(ref).next) {
+    if ((limit != 0 && keys.size() == limit) || bytes > kKeysBytesMax) break;
+    keys.emplace_back(arena_->At(ref).key());
+    bytes += keys.back().size();
+  }
+  return keys;
+}
+
+void Cache::CheckInvariants() {
+  const std::uint64_t indexed =
+      index_->CheckInvariants([this](ItemRef ref) { return Hash(arena_->At(ref).key()); });
+  std::uint64_t queued = 0;
+  std::uint64_t used = 0;
+  std::uint64_t expected_used = 0;
+  std::uint32_t pages = 0;
+  for (std::size_t id = 1; id < classes_.size(); ++id) {
+    SlabClass& c = classes_[id];
+    const MutexLock lock(c.mutex());
+    pages += c.page_count();
+    used += c.used_chunks();
+    queued += c.queue().count();
+    std::uint64_t walked = 0;
+    ItemRef before = kNoItem;
+    for (ItemRef ref = c.queue().newest(); ref != kNoItem; ref = arena_->At(ref).next) {
+      Item& item = arena_->At(ref);
+      LARDER_CHECK(item.use == ChunkUse::kQueued);
+      LARDER_CHECK(item.refs.load() == 1);
+      LARDER_CHECK(item.prev == before);
+      LARDER_CHECK(ClassOf(item) == c.id());
+      const std::uint64_t hash = Hash(item.key());
+      LARDER_CHECK(index_->Lock(hash).Find(hash, ref));
+      std::size_t bytes = PieceOf(item).size();
+      ++expected_used;
+      for (ItemRef piece = item.first_continuation(); piece != kNoItem;) {
+        Item& chunk = arena_->At(piece);
+        LARDER_CHECK(chunk.use == ChunkUse::kContinuation);
+        LARDER_CHECK(chunk.prev == ref);
+        bytes += PieceOf(chunk).size();
+        ++expected_used;
+        piece = chunk.next;
+      }
+      LARDER_CHECK(bytes == item.value_bytes());
+      before = ref;
+      ++walked;
+    }
+    LARDER_CHECK(walked == c.queue().count());
+    LARDER_CHECK(before == c.queue().Candidate());
+  }
+  LARDER_CHECK(indexed == queued);
+  LARDER_CHECK(used == expected_used);
+  LARDER_CHECK(pages == arena_->pages_in_use());
+}
+
+}  // namespace larder::slab

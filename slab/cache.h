@@ -1,0 +1,400 @@
+// The cache: keys to items in bounded memory.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "slab/arena.h"
+#include "slab/hash.h"
+#include "slab/index.h"
+#include "slab/item.h"
+#include "slab/lane.h"
+#include "slab/mutex.h"
+#include "slab/page_table.h"
+#include "slab/result.h"
+#include "slab/size_ladder.h"
+#include "slab/slab_class.h"
+
+namespace larder::slab {
+
+enum class StoreMode : std::uint8_t { kSet, kAdd, kReplace, kAppend, kPrepend, kCas };
+
+enum class StoreStatus : std::uint8_t {
+  kStored,
+  kNotStored,  // add: present. replace, append, prepend: absent. append, prepend: would not fit.
+  kExists,     // cas: the item was changed since.
+  kNotFound,   // cas: absent.
+  kTooLarge,   // Over the item limit. set has removed the old item.
+  kNoMemory,   // Eviction is off or freed too little. set has removed the old item.
+};
+
+struct StoreOutcome {
+  StoreStatus status = StoreStatus::kNotStored;
+  ClassId class_id = 0;  // Of the item that was stored, or that refused a cas.
+};
+
+// What an item is made of but for its value.
+struct ItemSpec {
+  HashedKey key;
+  std::uint32_t client_flags = 0;
+  std::uint32_t expires_at_s = 0;  // Unix time; 0: never.
+  std::uint32_t value_bytes = 0;
+};
+
+enum class Presence : std::uint8_t {
+  kHit,
+  kMiss,
+  kExpired,  // Was there past its time; is removed now.
+  kFlushed,  // Was there before the last flush; is removed now.
+};
+
+class Cache;
+
+// A place in a value that may lie in several chunks.
+//
+// Threads: one worker, who holds a pin or owns the item; made under the lock of the item's bucket.
+class ValueCursor {
+ public:
+  ValueCursor() = default;
+  ValueCursor(const Arena& arena, Item& item)
+      : arena_(&arena),
+        data_(item.value()),
+        left_(item.value_bytes_here()),
+        next_(item.first_continuation()) {}
+
+  // The rest of the current piece; empty at the end of the value. Lives as long as the item.
+  std::span<std::byte> piece() const { return {data_, left_}; }
+  // REQUIRES: bytes <= piece().size().
+  void Advance(std::size_t bytes) {
+    data_ += bytes;
+    left_ -= static_cast<std::uint32_t>(bytes);
+    while (left_ == 0 && next_ != kNoItem) {
+      Item& chunk = arena_->At(next_);
+      data_ = chunk.value();
+      left_ = chunk.value_bytes_here();
+      next_ = chunk.next;
+    }
+  }
+
+ private:
+  const Arena* arena_ = nullptr;
+  std::byte* data_ = nullptr;
+  std::uint32_t left_ = 0;
+  ItemRef next_ = kNoItem;
+};
+
+// A pinned item: its value stays where it is, unchanged, until this is destroyed, whatever happens
+// to the key meanwhile.
+//
+// Threads: one worker.
+class ItemHandle {
+ public:
+  ItemHandle() = default;
+  ItemHandle(ItemHandle&& other) noexcept
+      : cache_(std::exchange(other.cache_, nullptr)), ref_(other.ref_) {}
+  ItemHandle& operator=(ItemHandle&& other) noexcept;
+  ~ItemHandle();
+
+  explicit operator bool() const { return cache_ != nullptr; }
+
+ private:
+  friend class Cache;
+  ItemHandle(Cache* cache, ItemRef ref) : cache_(cache), ref_(ref) {}
+
+  Cache* cache_ = nullptr;
+  ItemRef ref_ = kNoItem;
+};
+
+// Room for an item that nobody else sees yet. Fill its value, then Cache::Publish it; destroyed
+// unpublished, it leaves no trace.
+//
+// Threads: one worker.
+class ReservedItem {
+ public:
+  ReservedItem(ReservedItem&& other) noexcept
+      : cache_(std::exchange(other.cache_, nullptr)), ref_(other.ref_), hash_(other.hash_) {}
+  ReservedItem& operator=(ReservedItem&&) = delete;
+  ~ReservedItem();
+
+  ValueCursor value() const;
+  std::uint32_t value_bytes() const;
+  // Lives as long as this.
+  HashedKey key() const;
+
+ private:
+  friend class Cache;
+  ReservedItem(Cache* cache, ItemRef ref, std::uint64_t hash)
+      : cache_(cache), ref_(ref), hash_(hash) {}
+  ItemRef Release() { return std::exchange(cache_, nullptr) != nullptr ? ref_ : kNoItem; }
+
+  Cache* cache_ = nullptr;
+  ItemRef ref_ = kNoItem;
+  std::uint64_t hash_ = 0;
+};
+
+// A class as `stats items` and `stats slabs` show it.
+struct ClassSnapshot {
+  ClassId id = 0;
+  std::uint32_t chunk_bytes = 0;
+  std::uint32_t chunks_per_page = 0;
+  std::uint32_t pages = 0;
+  std::uint64_t used_chunks = 0;
+  std::uint64_t items = 0;
+  std::uint64_t oldest_age_s = 0;  // Seconds since the next item to evict was used.
+  ClassStats stats;
+};
+
+// Cache maps keys to items, evicts when memory is full, and never holds more than its limit.
+//
+// Threads:    internally locked: every thread comes with its own Lane. Lock order: bucket, then
+// class,
+//             then arena; a holder of a class only tries buckets; nobody holds two classes or two
+//             buckets. At most one page mover runs at a time.
+// Owns:       arena, index, classes. Must outlive its handles and reserved items.
+// Invariants: a linked item is in the index and in the queue of its class, and both change under
+// its
+//             bucket's lock. Its chunk is reused only after the last reference is gone.
+class Cache {
+ public:
+  struct Options {
+    std::uint64_t memory_bytes = std::uint64_t{64} << 20;  // At least a page.
+    std::uint32_t item_bytes_max = 1 << 20;  // Header, key, flags and value of one item.
+    std::uint32_t chunk_room_min = 16;       // Smallest room for key, flags and value.
+    std::optional<double> growth_factor =
+        std::nullopt;  // Chunk sizes in memcached's plain geometric steps.
+    bool evict = true;
+    bool lock_memory = false;
+    bool track_sizes = false;
+    std::uint64_t hash_seed = 0;
+  };
+
+  // Fails with the system's reason when the address ranges cannot be reserved.
+  static Result<std::unique_ptr<Cache>, std::string> Create(const Options& options);
+  ~Cache();
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+
+  // A lane for the calling thread; lives as long as the cache.
+  Lane& AddLane() LARDER_EXCLUDES(lanes_mutex_);
+
+  std::uint64_t Hash(std::string_view key) const noexcept { return HashKey(key, hash_seed_); }
+
+  // --- Reading -------------------------------------------------------------------------------
+
+  // For batches: first the bucket of every key, then the item of every key, then Visit.
+  void PrefetchBucket(std::uint64_t hash) const noexcept { index_->PrefetchBucket(hash); }
+  void PrefetchItem(std::uint64_t hash) const noexcept;
+
+  // If the key is present and alive, calls fn(Item&) under the bucket's lock. fn may read all of
+  // the item, change its expiry and, if MayRewrite(), its value and CAS; it must be quick and must
+  // not call the cache, but for Pin, Value, MarkAccess, NextCas and ClassOf.
+  template <class Fn>
+  Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn);
+
+  static void MarkAccess(Item& item, const Lane& lane) noexcept;
+  ClassId ClassOf(const Item& item) const noexcept {
+    return page_table_.class_of(arena_->PageOf(arena_->RefOf(&item)));
+  }
+  // Empty when the item has as many pins as it can count: copy it then.
+  ItemHandle Pin(Item& item) noexcept;
+  ValueCursor Value(Item& item) const noexcept { return {*arena_, item}; }
+  // The value may be overwritten in place: nobody is reading it outside the lock.
+  static bool MayRewrite(const Item& item) noexcept {
+    return item.refs.load(std::memory_order_acquire) == 1 && !item.is_chained();
+  }
+
+  // --- Writing -------------------------------------------------------------------------------
+
+  // Stores a value that is at hand. cas_unique counts for StoreMode::kCas only.
+  // append and prepend keep the flags and expiry of the item.
+  StoreOutcome Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
+                     std::uint64_t cas_unique, Lane& lane);
+
+  // Room for a value that comes in pieces; kTooLarge or kNoMemory if there is none (what that means
+  // for the old item is up to the caller: see Delete).
+  Result<ReservedItem, StoreStatus> Reserve(const ItemSpec& spec, Lane& lane);
+  StoreOutcome Publish(ReservedItem item, StoreMode mode, std::uint64_t cas_unique, Lane& lane);
+
+  // The class of the item that was removed, or nothing if there was none alive.
+  std::optional<ClassId> Delete(const HashedKey& key, Lane& lane);
+
+  // The next number: unique, and greater than that of every write that was over when the last
+  // FlushAll began.
+  std::uint64_t NextCas(Lane& lane) noexcept {
+    if (lane.cas_next >= lane.cas_end || lane.cas_next < flush_cas_.load(std::memory_order_acquire))
+        [[unlikely]] {
+      RefillCas(lane);
+    }
+    return lane.cas_next++;
+  }
+
+  // Everything written before this call is gone.
+  void FlushAll() noexcept;
+
+  bool Fits(const ItemSpec& spec) const noexcept { return ItemBytes(spec) <= item_bytes_max_; }
+
+  // --- Memory --------------------------------------------------------------------------------
+
+  // False when out of bounds. A lowered limit is enforced by Maintain.
+  [[nodiscard]] bool SetMemoryLimit(std::uint64_t bytes) { return arena_->SetLimit(bytes); }
+  std::uint64_t memory_limit_bytes() const { return arena_->limit_bytes(); }
+  // Work for once a second: gives pages above the limit back to the system, a bounded number a
+  // call.
+  void Maintain(Lane& lane);
+
+  // --- Statistics ----------------------------------------------------------------------------
+
+  std::vector<ClassSnapshot> Classes(Lane& lane);
+  // Calls fn for every lane, under a lock.
+  void ForEachLane(const std::function<void(const Lane&)>& fn) const LARDER_EXCLUDES(lanes_mutex_);
+  void ResetClassStats();
+  // Keys of a class, the most recently linked first, at most `limit` (0: no limit
+  // but 2 MiB of keys).
+  std::vector<std::string> Keys(ClassId id, std::size_t limit);
+  const Arena& arena() const { return *arena_; }
+  const Index& index() const { return *index_; }
+  const SizeLadder& ladder() const { return ladder_; }
+  std::uint32_t item_bytes_max() const { return item_bytes_max_; }
+
+  // Tests: aborts when an invariant of the whole is broken. REQUIRES: no other thread is active,
+  // and no handle or reserved item is alive.
+  void CheckInvariants();
+
+ private:
+  friend class ItemHandle;
+  friend class ReservedItem;
+
+  Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_ptr<Index> index,
+        SizeLadder ladder, PageTable page_table);
+
+  static std::size_t ItemBytes(const ItemSpec& spec) noexcept {
+    return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags) + spec.value_bytes;
+  }
+  static std::size_t ItemBytes(const Item& item) noexcept {
+    return Item::OverheadBytes(item.key_bytes, item.has_flags() ? 1 : 0) + item.value_bytes();
+  }
+  static bool IsExpired(const Item& item, const Lane& lane) noexcept {
+    return item.expires_at_s != 0 && item.expires_at_s <= lane.now_s;
+  }
+  bool IsFlushed(const Item& item) const noexcept {
+    return item.cas < flush_cas_.load(std::memory_order_acquire);
+  }
+  bool IsDead(const Item& item, const Lane& lane) const noexcept {
+    return IsExpired(item, lane) || IsFlushed(item);
+  }
+  Index::Slot FindKey(const Index::Guard& guard, const HashedKey& key) const noexcept;
+  // As FindKey, but an item that is dead is unlinked and not found.
+  Index::Slot FindAlive(Index::Guard& guard, const HashedKey& key, Lane& lane);
+
+  SlabClass& ClassById(ClassId id) { return classes_[id]; }
+  SlabClass& ClassOf(ItemRef ref) { return classes_[page_table_.class_of(arena_->PageOf(ref))]; }
+
+  // The decision of a store before anything is allocated.
+  static std::optional<StoreStatus> Refusal(StoreMode mode, const Item* old,
+                                            std::uint64_t cas_unique) noexcept;
+  StoreOutcome StoreSmall(StoreMode mode, const ItemSpec& spec, std::string_view value,
+                          std::uint64_t cas_unique, Lane& lane);
+  StoreOutcome Concatenate(StoreMode mode, const HashedKey& key, ValueCursor added,
+                           std::uint32_t added_bytes, Lane& lane);
+  // Links an owned, filled item in place of `old` (which may be empty).
+  void Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemRef ref, Lane& lane);
+
+  // A chunk for an item of class `c`, from free memory or by eviction. `held` is the bucket that
+  // the caller has locked, `kept` an item that must stay.
+  ItemRef AllocateOrEvict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane& lane,
+                          ItemRef& leftovers) LARDER_REQUIRES(c.mutex());
+  ItemRef Evict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane& lane,
+                ItemRef& leftovers) LARDER_REQUIRES(c.mutex());
+  // As AllocateOrEvict for a caller without locks, who may also have a page moved.
+  ItemRef AllocateChunk(SlabClass& c, ItemRef head, Lane& lane);
+  bool MakeRoom(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mover_mutex_);
+  std::optional<PageIndex> ChooseDonorPage(const SlabClass* needy) LARDER_REQUIRES(mover_mutex_);
+  bool Evacuate(PageIndex page, Lane& lane) LARDER_REQUIRES(mover_mutex_);
+
+  // Takes the item out of index and queue, and frees it if nobody pins it.
+  void Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane);
+  void CountLinked(const Item& item, ClassId id, Lane& lane) noexcept;
+  void CountUnlinked(const Item& item, ClassId id, Lane& lane) noexcept;
+  // Gives up one reference; true if it was the last: the caller frees.
+  static bool DropReference(Item& item) noexcept;
+  void Unpin(ItemRef ref) noexcept;
+  void FreeChunks(ItemRef item);
+  // Frees chunks linked by Item::next, of any class.
+  void FreeList(ItemRef first);
+  void TellIndex(Lane& lane) noexcept;
+  void RefillCas(Lane& lane) noexcept;
+  void FillHeader(Item& item, const ItemSpec& spec, std::uint32_t value_bytes_here,
+                  const Lane& lane) noexcept;
+
+  const std::uint64_t hash_seed_;
+  const std::uint32_t item_bytes_max_;
+  const bool evict_;
+  const bool track_sizes_;
+  const std::unique_ptr<Arena> arena_;
+  const std::unique_ptr<Index> index_;
+  const SizeLadder ladder_;
+  const PageTable page_table_;
+  std::deque<SlabClass>
+      classes_;  // By ClassId; [0] is a placeholder. Constant but for its elements.
+
+  std::atomic<std::uint64_t> cas_unused_{1};  // Lanes take ranges from here.
+  std::atomic<std::uint64_t> flush_cas_{0};   // Items with a smaller CAS were flushed.
+
+  Mutex mover_mutex_;  // Held by the one who moves a page; before every other lock.
+  PageIndex mover_cursor_ LARDER_GUARDED_BY(mover_mutex_) = 0;
+
+  mutable Mutex lanes_mutex_;
+  std::deque<Lane> lanes_ LARDER_GUARDED_BY(lanes_mutex_);
+};
+
+inline Index::Slot Cache::FindKey(const Index::Guard& guard, const HashedKey& key) const noexcept {
+  return guard.Find(key.hash, [&](ItemRef ref) { return arena_->At(ref).key() == key.bytes; });
+}
+
+inline void Cache::MarkAccess(Item& item, const Lane& lane) noexcept {
+  constexpr std::uint32_t kSaturated = Item::kHitsMax << Item::kHitsShift | Item::kWasFetched;
+  if ((item.size_and_state & kSaturated) != kSaturated) {
+    EvictionQueue::MarkHit(item);
+    item.set_fetched();
+  }
+  if (item.last_access_s != lane.now_s) item.last_access_s = lane.now_s;
+}
+
+template <class Fn>
+Presence Cache::Visit(const HashedKey& key, Lane& lane, Fn&& fn) {
+  Index::Guard guard = index_->Lock(key.hash);
+  const Index::Slot slot = FindKey(guard, key);
+  if (!slot) return Presence::kMiss;
+  Item& item = arena_->At(slot.ref());
+  if (IsDead(item, lane)) [[unlikely]] {
+    const Presence why = IsExpired(item, lane) ? Presence::kExpired : Presence::kFlushed;
+    Unlink(guard, slot, lane);
+    return why;
+  }
+  fn(item);
+  return Presence::kHit;
+}
+
+inline void Cache::PrefetchItem(std::uint64_t hash) const noexcept {
+  const ItemRef ref = index_->Guess(hash);
+  if (ref == kNoItem) return;
+  const auto* item = reinterpret_cast<const char*>(&arena_->At(ref));
+  // The whole of a small item, up to four lines: a value is copied as soon as it is found.
+  const std::uint32_t bytes = ladder_.chunk_bytes(page_table_.class_of(arena_->PageOf(ref)));
+  __builtin_prefetch(item, 1);
+  if (bytes > 64) __builtin_prefetch(item + 64);
+  if (bytes > 128) __builtin_prefetch(item + 128);
+  if (bytes > 192) __builtin_prefetch(item + 192);
+}
+
+}  // namespace larder::slab

@@ -1,0 +1,121 @@
+// What lies in a chunk: an item, a piece of a large item's value, or nothing.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace larder::slab {
+
+// Names a chunk: its offset in the arena in alignment units, plus one. 0 names none. Stays valid
+// when the arena is mapped elsewhere.
+using ItemRef = std::uint32_t;
+inline constexpr ItemRef kNoItem = 0;
+
+// What a chunk is used for; changes only under the mutex of its class.
+enum class ChunkUse : std::uint8_t {
+  kFree,
+  kOwned,         // Somebody's alone: being filled, or unlinked but still pinned.
+  kQueued,        // A linked item: in the index and in the eviction queue of its class.
+  kContinuation,  // A piece of a large item's value; `prev` names the item.
+};
+
+// The head of every chunk, 32 bytes.
+//
+//   item           |Item|key|flags 4?|chain 8?|value ...                | slack
+//   continuation   |Item|value ...                                      | slack
+//
+// flags: the client flags, present if not zero. chain: present in an item whose value does not fit
+// one chunk: {ItemRef of the first continuation, length of the whole value}. Continuations are
+// linked by `next`. Both are unaligned. No CRLF is stored.
+//
+// Threads: `next`, `prev` and `use`: caller locks the class. `refs`: atomic. `key_bytes` and the
+//          key: constant while the chunk is not free. All else: caller locks the item's bucket, or
+//          owns the item alone, or (value only) holds a pin.
+struct Item {
+  ItemRef next;
+  ItemRef prev;
+  std::uint64_t cas;               // Also the order of writing: flush_all compares it.
+  std::uint32_t expires_at_s;      // Unix time; 0: never.
+  std::uint32_t last_access_s;     // Unix time.
+  std::uint32_t size_and_state;    // See below.
+  std::atomic<std::uint8_t> refs;  // 1 for the link in the index, 1 a pin or owner.
+  std::uint8_t birth;              // Reserved for the insertion stamp of an adaptive policy.
+  std::uint8_t key_bytes;
+  ChunkUse use;
+
+  static constexpr std::uint32_t kValueBits =
+      18;  // Of size_and_state: bytes of value in this chunk.
+  static constexpr std::uint32_t kValueMask = (1U << kValueBits) - 1;
+  static constexpr std::uint32_t kHitsShift = kValueBits;  // 2-bit hit counter.
+  static constexpr std::uint32_t kHitsMax = 3;
+  static constexpr std::uint32_t kHasFlags = 1U << 20;
+  static constexpr std::uint32_t kIsChained = 1U << 21;
+  static constexpr std::uint32_t kWasFetched = 1U << 22;
+
+  std::byte* payload() { return reinterpret_cast<std::byte*>(this + 1); }
+  const std::byte* payload() const { return reinterpret_cast<const std::byte*>(this + 1); }
+
+  std::string_view key() const { return {reinterpret_cast<const char*>(payload()), key_bytes}; }
+
+  bool has_flags() const { return (size_and_state & kHasFlags) != 0; }
+  bool is_chained() const { return (size_and_state & kIsChained) != 0; }
+  bool was_fetched() const { return (size_and_state & kWasFetched) != 0; }
+  std::uint32_t hits() const { return (size_and_state >> kHitsShift) & kHitsMax; }
+  std::uint32_t value_bytes_here() const { return size_and_state & kValueMask; }
+
+  std::uint32_t client_flags() const { return has_flags() ? Load32(flags_offset()) : 0; }
+  std::uint32_t value_bytes() const {
+    return is_chained() ? Load32(chain_offset() + 4) : value_bytes_here();
+  }
+  ItemRef first_continuation() const { return is_chained() ? Load32(chain_offset()) : kNoItem; }
+
+  // Where the value (of a chained item: its first piece) begins.
+  std::byte* value() { return payload() + value_offset(); }
+  const std::byte* value() const { return payload() + value_offset(); }
+
+  void set_hits(std::uint32_t hits) {
+    size_and_state = (size_and_state & ~(kHitsMax << kHitsShift)) | (hits << kHitsShift);
+  }
+  void set_fetched() { size_and_state |= kWasFetched; }
+
+  // Lays out flags, chain and the size of the value's first piece behind the key. Clears the state.
+  void SetShape(std::uint32_t client_flags, std::uint32_t value_bytes_in_chunk) {
+    size_and_state = value_bytes_in_chunk | (client_flags != 0 ? kHasFlags : 0);
+    if (client_flags != 0) Store32(flags_offset(), client_flags);
+  }
+  void SetChain(ItemRef first, std::uint32_t value_bytes_total) {
+    size_and_state |= kIsChained;
+    Store32(chain_offset(), first);
+    Store32(chain_offset() + 4, value_bytes_total);
+  }
+
+  // Item bytes without the value, as stored: what slab classes and the item limit count.
+  static constexpr std::size_t OverheadBytes(std::size_t key_bytes, std::uint32_t client_flags);
+  static constexpr std::size_t kChainBytes = 8;
+
+ private:
+  std::size_t flags_offset() const { return key_bytes; }
+  std::size_t chain_offset() const { return flags_offset() + (has_flags() ? 4 : 0); }
+  std::size_t value_offset() const { return chain_offset() + (is_chained() ? kChainBytes : 0); }
+  std::uint32_t Load32(std::size_t offset) const {
+    std::uint32_t v;
+    std::memcpy(&v, payload() + offset, sizeof v);
+    return v;
+  }
+  void Store32(std::size_t offset, std::uint32_t v) {
+    std::memcpy(payload() + offset, &v, sizeof v);
+  }
+};
+static_assert(sizeof(Item) == 32);
+static_assert(std::atomic<std::uint8_t>::is_always_lock_free);
+
+inline constexpr std::uint8_t kRefsMax = 255;
+
+constexpr std::size_t Item::OverheadBytes(std::size_t key_bytes, std::uint32_t client_flags) {
+  return sizeof(Item) + key_bytes + (client_flags != 0 ? 4 : 0);
+}
+
+}  // namespace larder::slab

@@ -1,0 +1,53 @@
+// What a thread keeps of its own when it uses the cache.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "slab/counter.h"
+#include "slab/size_ladder.h"
+
+namespace larder::slab {
+
+// Hits and stores by slab class, as `stats slabs` shows them.
+struct ClassCounters {
+  Counter get_hits;
+  Counter cmd_set;
+  Counter delete_hits;
+  Counter incr_hits;
+  Counter decr_hits;
+  Counter cas_hits;
+  Counter cas_badval;
+  Counter touch_hits;
+  Counter requested_bytes;  // Gauge: item bytes without the slack of their chunks.
+};
+
+// Item sizes are counted in steps of this many bytes for `stats sizes`.
+inline constexpr std::size_t kSizeStepBytes = 32;
+
+// Lane is one thread's side of a Cache: its clock, its CAS numbers, its counters. Numbers and
+// counters that all threads share would cost more than a lookup.
+//
+// Threads: one worker; any thread may read the Counters.
+struct Lane {
+  // Unix time in seconds, set by the owner at each wake-up; the cache has no clock of its own.
+  std::uint32_t now_s = 0;
+
+  // CAS numbers not used yet; see Cache::NextCas.
+  std::uint64_t cas_next = 0;
+  std::uint64_t cas_end = 0;
+
+  // Items added less items removed since the index was last told.
+  std::int32_t items_untold = 0;
+
+  // Gauges count up and down, and may wrap in one lane; their sum over all lanes is right.
+  Counter items;        // Gauge.
+  Counter bytes;        // Gauge: as ClassCounters::requested_bytes, all classes.
+  Counter total_items;  // Items stored.
+  std::array<ClassCounters, kClassesMax + 1> classes;
+  std::vector<Counter> sizes;  // Gauges by kSizeStepBytes, rounded up; empty: not tracked.
+};
+
+}  // namespace larder::slab

@@ -1,0 +1,96 @@
+#include "slab/slab_class.h"
+
+#include <new>
+
+#include "slab/check.h"
+
+namespace larder::slab {
+
+ItemRef SlabClass::Allocate() {
+  if (listed_ == 0) {
+    const auto fresh = arena_.Take();
+    if (!fresh) return kNoItem;
+    Adopt(*fresh);
+  }
+  const PageIndex number = listed_ - 1;
+  Page& page = pages_.at(number);
+  ItemRef ref = page.free_head;
+  if (ref != kNoItem) {
+    page.free_head = arena_.At(ref).next;
+  } else {
+    std::byte* chunk = arena_.PageAt(number) + std::size_t{page.carved} * chunk_bytes_;
+    new (chunk) Item;
+    ref = arena_.RefOf(chunk);
+    ++page.carved;
+  }
+  ++page.used;
+  ++used_chunks_;
+  if (page.used == chunks_per_page_) Unlist(number);
+  Item& item = arena_.At(ref);
+  item.use = ChunkUse::kOwned;
+  item.refs.store(1, std::memory_order_relaxed);
+  return ref;
+}
+
+void SlabClass::Free(ItemRef ref) {
+  const PageIndex number = arena_.PageOf(ref);
+  Page& page = pages_.at(number);
+  Item& item = arena_.At(ref);
+  LARDER_CHECK(item.use == ChunkUse::kOwned || item.use == ChunkUse::kContinuation);
+  item.use = ChunkUse::kFree;
+  item.next = page.free_head;
+  page.free_head = ref;
+  --page.used;
+  --used_chunks_;
+  if (page.is_draining) {
+    if (page.used == 0) {
+      Leave(number);
+      arena_.Return(number);
+    }
+  } else if (!page.is_listed) {
+    List(number);
+  }
+}
+
+bool SlabClass::Drain(PageIndex number) {
+  Page& page = pages_.at(number);
+  page.is_draining = true;
+  if (page.is_listed) Unlist(number);
+  if (page.used != 0) return false;
+  Leave(number);
+  arena_.Return(number);
+  return true;
+}
+
+void SlabClass::Adopt(PageIndex number) {
+  Page& page = pages_.at(number);
+  page = Page{};
+  pages_.set_class(number, id_);
+  ++page_count_;
+  List(number);
+}
+
+void SlabClass::Leave(PageIndex number) {
+  pages_.at(number) = Page{};
+  pages_.set_class(number, 0);
+  --page_count_;
+}
+
+void SlabClass::List(PageIndex number) {
+  Page& page = pages_.at(number);
+  page.is_listed = true;
+  page.prev_listed = 0;
+  page.next_listed = listed_;
+  if (listed_ != 0) pages_.at(listed_ - 1).prev_listed = number + 1;
+  listed_ = number + 1;
+}
+
+void SlabClass::Unlist(PageIndex number) {
+  Page& page = pages_.at(number);
+  (page.prev_listed != 0 ? pages_.at(page.prev_listed - 1).next_listed : listed_) =
+      page.next_listed;
+  if (page.next_listed != 0) pages_.at(page.next_listed - 1).prev_listed = page.prev_listed;
+  page.is_listed = false;
+}
+
+}  // namespace larder::slab

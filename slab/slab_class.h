@@ -1,0 +1,89 @@
+// The chunks of one size.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "slab/arena.h"
+#include "slab/eviction_queue.h"
+#include "slab/item.h"
+#include "slab/mutex.h"
+#include "slab/page_table.h"
+#include "slab/size_ladder.h"
+
+namespace larder::slab {
+
+// Statistics of a class, for `stats items` and `stats slabs`.
+struct ClassStats {
+  std::uint64_t evicted = 0;
+  std::uint64_t evicted_nonzero = 0;  // Of those, with an expiry set.
+  std::uint64_t evicted_unfetched = 0;
+  std::uint64_t evicted_age_s = 0;  // Seconds since the last evicted item was used.
+  std::uint64_t reclaimed = 0;      // Dead items whose room was used again.
+  std::uint64_t expired_unfetched = 0;
+  std::uint64_t out_of_memory = 0;
+};
+
+// SlabClass hands out chunks of one size from the pages it has, and keeps the queue of its items.
+//
+//   page   |chunk|chunk| ... |chunk|tail|     tail: less than a chunk, never used
+//   chunk  |Item|key|value ...  |slack  |     see slab/item.h
+//
+// Free chunks are kept by page, so a page can be taken away without a search.
+//
+// Threads:    caller locks mutex(), but for what is constant.
+// Owns:       the free lists and the queue. Pages belong to the Arena, which must outlive it.
+// Invariants: a chunk is free, or owned, or in queue(), or a continuation: Item::use says which.
+class SlabClass {
+ public:
+  SlabClass(ClassId id, std::uint32_t chunk_bytes, Arena& arena, const PageTable& pages)
+      : id_(id),
+        chunk_bytes_(chunk_bytes),
+        chunks_per_page_(static_cast<std::uint32_t>(kPageBytes / chunk_bytes)),
+        arena_(arena),
+        pages_(pages),
+        queue_(arena) {}
+
+  Mutex& mutex() LARDER_RETURN_CAPABILITY(mutex_) { return mutex_; }
+  ClassId id() const { return id_; }
+  std::uint32_t chunk_bytes() const { return chunk_bytes_; }
+  std::uint32_t chunks_per_page() const { return chunks_per_page_; }
+
+  // A chunk with use kOwned and one reference, or kNoItem when neither a free chunk nor a new page
+  // is to be had.
+  [[nodiscard]] ItemRef Allocate() LARDER_REQUIRES(mutex_);
+
+  // REQUIRES: the chunk is of this class and not in the queue.
+  void Free(ItemRef ref) LARDER_REQUIRES(mutex_);
+
+  // Stops allocation from a page of this class: it goes back to the arena as soon as no chunk of it
+  // is used. True if that was at once.
+  bool Drain(PageIndex page) LARDER_REQUIRES(mutex_);
+
+  EvictionQueue& queue() LARDER_REQUIRES(mutex_) { return queue_; }
+  ClassStats& stats() LARDER_REQUIRES(mutex_) { return stats_; }
+  std::uint32_t page_count() const LARDER_REQUIRES(mutex_) { return page_count_; }
+  std::uint64_t used_chunks() const LARDER_REQUIRES(mutex_) { return used_chunks_; }
+
+ private:
+  void List(PageIndex page) LARDER_REQUIRES(mutex_);
+  void Unlist(PageIndex page) LARDER_REQUIRES(mutex_);
+  void Adopt(PageIndex page) LARDER_REQUIRES(mutex_);
+  void Leave(PageIndex page) LARDER_REQUIRES(mutex_);
+
+  const ClassId id_;
+  const std::uint32_t chunk_bytes_;
+  const std::uint32_t chunks_per_page_;
+  Arena& arena_;  // Internally locked; its lock comes after mutex_.
+  const PageTable& pages_;
+
+  Mutex mutex_;  // Guards all below.
+  EvictionQueue queue_ LARDER_GUARDED_BY(mutex_);
+  ClassStats stats_ LARDER_GUARDED_BY(mutex_);
+  PageIndex listed_ LARDER_GUARDED_BY(mutex_) = 0;  // First page with room, as number + 1.
+  std::uint32_t page_count_ LARDER_GUARDED_BY(mutex_) = 0;
+  std::uint64_t used_chunks_ LARDER_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace larder::slab

@@ -1,0 +1,53 @@
+// A large array that costs only what is touched of it.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+namespace larder::slab {
+
+enum class HugePages : bool { kNo, kAdvise };
+
+// ZeroedArray<T> maps room for `size` elements, zeroed by the kernel when first touched.
+//
+// Threads: immutable; the elements as T says.
+// Owns:    the mapping. Elements are never constructed nor destroyed: all-zero bytes must be a T.
+template <class T>
+class ZeroedArray {
+  static_assert(std::is_trivially_destructible_v<T>);
+
+ public:
+  ZeroedArray() = default;
+  // Check ok(): false when the kernel refuses, with its reason in errno.
+  ZeroedArray(std::uint64_t size, HugePages huge) : bytes_(RoundUp(size * sizeof(T))) {
+    void* range = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (range == MAP_FAILED) return;
+    if (huge == HugePages::kAdvise) (void)madvise(range, bytes_, MADV_HUGEPAGE);
+    elements_ = static_cast<T*>(range);
+  }
+  ZeroedArray(ZeroedArray&& other) noexcept
+      : elements_(std::exchange(other.elements_, nullptr)), bytes_(other.bytes_) {}
+  ZeroedArray& operator=(ZeroedArray&&) = delete;
+  ~ZeroedArray() {
+    if (elements_ != nullptr) munmap(elements_, bytes_);
+  }
+
+  bool ok() const { return elements_ != nullptr; }
+  T& operator[](std::uint64_t index) const { return elements_[index]; }
+
+ private:
+  static std::size_t RoundUp(std::uint64_t bytes) {
+    constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+    return (bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
+  }
+
+  T* elements_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace larder::slab
