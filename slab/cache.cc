@@ -481,7 +481,7 @@ void Cache::CountLinked(const Item& item, ClassId id, Lane& lane) noexcept {
   const std::size_t bytes = ItemBytes(item);
   lane.items.Add();
   lane.bytes.Add(bytes);
-  lane.classes[id].requested_bytes.Add(bytes);
+  lane.classes[id].Add(ClassStat::kRequestedBytes, bytes);
   if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Add();
 }
 
@@ -489,7 +489,7 @@ void Cache::CountUnlinked(const Item& item, ClassId id, Lane& lane) noexcept {
   const std::size_t bytes = ItemBytes(item);
   lane.items.Subtract(1);
   lane.bytes.Subtract(bytes);
-  lane.classes[id].requested_bytes.Subtract(bytes);
+  lane.classes[id].Subtract(ClassStat::kRequestedBytes, bytes);
   if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Subtract(1);
 }
 

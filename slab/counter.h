@@ -1,7 +1,9 @@
 // A statistic with one writer.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace larder::slab {
@@ -19,6 +21,24 @@ class Counter {
 
  private:
   std::atomic<std::uint64_t> value_{0};
+};
+
+// A Counter for each enumerator of Name, whose last one is kCount.
+template <class Name>
+class Counters {
+ public:
+  static constexpr std::size_t kSize = static_cast<std::size_t>(Name::kCount);
+  using Values = std::array<std::uint64_t, kSize>;
+
+  void Add(Name name, std::uint64_t n = 1) { counters_[static_cast<std::size_t>(name)].Add(n); }
+  void Subtract(Name name, std::uint64_t n) { Add(name, 0 - n); }
+  std::uint64_t value(Name name) const { return counters_[static_cast<std::size_t>(name)].value(); }
+  void AddTo(Values& sums) const {
+    for (std::size_t i = 0; i < kSize; ++i) sums[i] += counters_[i].value();
+  }
+
+ private:
+  std::array<Counter, kSize> counters_;
 };
 
 }  // namespace larder::slab

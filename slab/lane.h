@@ -11,17 +11,18 @@
 
 namespace larder::slab {
 
-// Hits and stores by slab class, as `stats slabs` shows them.
-struct ClassCounters {
-  Counter get_hits;
-  Counter cmd_set;
-  Counter delete_hits;
-  Counter incr_hits;
-  Counter decr_hits;
-  Counter cas_hits;
-  Counter cas_badval;
-  Counter touch_hits;
-  Counter requested_bytes;  // Gauge: item bytes without the slack of their chunks.
+// What is counted by slab class, as `stats slabs` shows it.
+enum class ClassStat : std::uint8_t {
+  kGetHits,
+  kCmdSet,
+  kDeleteHits,
+  kIncrHits,
+  kDecrHits,
+  kCasHits,
+  kCasBadval,
+  kTouchHits,
+  kRequestedBytes,  // Gauge: item bytes without the slack of their chunks.
+  kCount,
 };
 
 // Item sizes are counted in steps of this many bytes for `stats sizes`.
@@ -44,9 +45,9 @@ struct Lane {
 
   // Gauges count up and down, and may wrap in one lane; their sum over all lanes is right.
   Counter items;        // Gauge.
-  Counter bytes;        // Gauge: as ClassCounters::requested_bytes, all classes.
+  Counter bytes;        // Gauge: as ClassStat::kRequestedBytes, all classes.
   Counter total_items;  // Items stored.
-  std::array<ClassCounters, kClassesMax + 1> classes;
+  std::array<Counters<ClassStat>, kClassesMax + 1> classes;
   std::vector<Counter> sizes;  // Gauges by kSizeStepBytes, rounded up; empty: not tracked.
 };
 
