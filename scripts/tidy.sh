@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Checks what no compiler does: the arrows between folders, the tree, and how the sources are written.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+git rev-parse --is-inside-work-tree >/dev/null
+
+failed=0
+
+# complain RULE: prints the lines on standard input under the rule they break, if there are any.
+complain() {
+  local offenders
+  offenders=$(cat)
+  [[ -n $offenders ]] || return 0
+  printf 'tidy: %s\n%s\n' "$1" "$offenders" | sed '2,$s/^/  /' >&2
+  failed=1
+}
+
+# matches PATTERN FILE...: the lines that a Perl pattern finds; none is no failure.
+matches() {
+  local -r pattern=$1
+  shift
+  (($# == 0)) || grep -nPHI -- "$pattern" "$@" || (($? == 1))
+}
+
+# Tracked files and those about to be, that are still there.
+mapfile -d '' -t files < <(git ls-files -z -co --exclude-standard | while IFS= read -r -d '' file; do
+  [[ ! -e $file ]] || printf '%s\0' "$file"
+done)
+
+# The files whose name matches a pattern go into the array `selected`.
+selected=()
+select_files() {
+  selected=()
+  local file
+  for file in "${files[@]}"; do
+    [[ ! $file =~ $1 ]] || selected+=("$file")
+  done
+}
+
+readonly code='\.(h|cc)$'
+
+# forbid_includes FOLDERS HEADERS RULE
+forbid_includes() {
+  select_files "^($1)/.*$code"
+  complain "$3" < <(matches "^\s*#\s*include\s*[<\"]($2)" "${selected[@]}")
+}
+forbid_includes protocol 'slab/|server/' 'protocol/ includes nothing of slab/ or server/'
+forbid_includes slab 'protocol/|server/' 'slab/ includes nothing of protocol/ or server/'
+forbid_includes protocol 'event2?[/.]|fmt/|xxhash|cxxopts|sys/|netinet/|unistd|pthread|mutex|chrono' \
+  'protocol/ knows no socket, clock, lock or library'
+forbid_includes slab 'event2?[/.]|fmt/|cxxopts|sys/socket|netinet/|arpa/|netdb' \
+  'slab/ knows no socket and no wire'
+forbid_includes 'protocol|slab|server' 'tests/|catch2/|benchmark/' \
+  'production code includes nothing of tests/'
+select_files "$code"
+complain 'includes are written from the root' < <(matches '^\s*#\s*include\s*"(\.|[^/"]*")' \
+  "${selected[@]}")
+
+select_files '\.h$'
+complain 'a header starts with #pragma once' < <(
+  ((${#selected[@]} == 0)) || grep -L '^#pragma once$' "${selected[@]}" || true)
+complain 'headers define LARDER_ macros only' < <(
+  matches '^\s*#\s*define\s+(?!LARDER_)' "${selected[@]}")
+
+select_files "$code|^scripts/|^\.ci/|(^|/)CMake[^/]*$|\.(md|json|py|sh|cmake)$"
+complain 'lines end in LF' < <(matches '\r$' "${selected[@]}")
+complain 'no blanks at the end of a line' < <(matches '[ \t]+$' "${selected[@]}")
+complain 'no tabs' < <(matches '\t' "${selected[@]}")
+# Spelt in halves, for this file is looked at too.
+complain 'unfinished work is an issue, not a mark' < <(
+  matches '\b(TO''DO|FIX''ME|XX''X)\b' "${selected[@]}")
+
+allowed='^(CMakeLists\.txt|CMakePresets\.json|LICENSE|README\.md|\..*|(protocol|slab|server|tests|scripts)/.*)$'
+complain 'nothing else lies at the top of the tree' < <(
+  printf '%s\n' "${files[@]}" | grep -vE "$allowed" || true)
+
+exit "$failed"
