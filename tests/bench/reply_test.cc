@@ -1,0 +1,47 @@
+#include "tests/bench/reply.h"
+
+#include <catch2/catch.hpp>
+
+namespace larder::bench {
+namespace {
+
+TEST_CASE("a hit gives its key and its value, line ends in it or not", "[bench][reply]") {
+  const Reply reply = ReadReply("VALUE some_key 7 5\r\na\r\nbc\r\nEND\r\n");
+  CHECK(reply.kind == ReplyKind::kValue);
+  CHECK(reply.key == "some_key");
+  CHECK(reply.value == "a\r\nbc");
+  CHECK(reply.consumed_bytes == 27);
+}
+
+TEST_CASE("a hit with a cas unique reads as well", "[bench][reply]") {
+  const Reply reply = ReadReply("VALUE k 0 1 99\r\nx\r\n");
+  CHECK(reply.kind == ReplyKind::kValue);
+  CHECK(reply.value == "x");
+}
+
+TEST_CASE("lines are told apart", "[bench][reply]") {
+  CHECK(ReadReply("END\r\nmore").kind == ReplyKind::kEnd);
+  CHECK(ReadReply("END\r\nmore").consumed_bytes == 5);
+  CHECK(ReadReply("STORED\r\n").kind == ReplyKind::kStored);
+  const Reply error = ReadReply("SERVER_ERROR out of memory\r\n");
+  CHECK(error.kind == ReplyKind::kOther);
+  CHECK(error.line == "SERVER_ERROR out of memory");
+}
+
+TEST_CASE("a reply cut short anywhere asks for more", "[bench][reply]") {
+  const std::string_view whole = "VALUE k 0 3\r\nabc\r\n";
+  for (std::size_t bytes = 0; bytes < whole.size(); ++bytes) {
+    CAPTURE(bytes);
+    CHECK(ReadReply(whole.substr(0, bytes)).kind == ReplyKind::kNeedMore);
+  }
+}
+
+TEST_CASE("a malformed hit is no hit", "[bench][reply]") {
+  CHECK(ReadReply("VALUE k\r\n").kind == ReplyKind::kOther);
+  CHECK(ReadReply("VALUE k 0\r\n").kind == ReplyKind::kOther);
+  CHECK(ReadReply("VALUE k 0 x\r\n").kind == ReplyKind::kOther);
+  CHECK(ReadReply("VALUE k 0 2\r\nabcd\r\n").kind == ReplyKind::kOther);
+}
+
+}  // namespace
+}  // namespace larder::bench
