@@ -6,11 +6,12 @@
 // REQUIRES: at <= end, and 15 bytes behind `end` are readable. What is found there is ignored.
 #pragma once
 
-#include <algorithm>
-#include <bit>
-
 #if defined(__SSE2__)
 #include <emmintrin.h>
+
+#include <bit>
+#else
+#include <algorithm>
 #endif
 
 namespace larder::protocol {
@@ -25,7 +26,10 @@ inline const char* FindSpaceOrNewline(const char* at, const char* end) noexcept 
     const __m128i matches =
         _mm_or_si128(_mm_cmpeq_epi8(block, spaces), _mm_cmpeq_epi8(block, newlines));
     const auto mask = static_cast<unsigned>(_mm_movemask_epi8(matches));
-    if (mask != 0) return std::min(at + std::countr_zero(mask), end);
+    if (mask != 0) {
+      const char* const match = at + std::countr_zero(mask);
+      return match < end ? match : end;
+    }
   }
   return end;
 }
@@ -35,7 +39,10 @@ inline const char* FindNewline(const char* at, const char* end) noexcept {
   for (; at < end; at += sizeof(__m128i)) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
     const auto mask = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, newlines)));
-    if (mask != 0) return std::min(at + std::countr_zero(mask), end);
+    if (mask != 0) {
+      const char* const match = at + std::countr_zero(mask);
+      return match < end ? match : end;
+    }
   }
   return end;
 }

@@ -36,17 +36,16 @@ inline AfterSpaces SkipSpaces(const char* at, const char* end) noexcept {
   return {at, AfterSpaces::Kind::kToken};
 }
 
-// Answers `error` to the rest of the line, of which the first `consumed_bytes` are dropped now and
-// those up to the '\n' by later calls.
-ParseResult RefuseKeyList(RequestError error, std::size_t consumed_bytes, KeyList& list,
-                          Request& request) noexcept;
-
-// TakeKey() where the key that begins at `key` does not end within the input.
-ParseResult AwaitKeyEnd(std::string_view input, std::size_t key, KeyList& list,
+// TakeKey() where the key that begins at `key_at` does not end within the input.
+ParseResult AwaitKeyEnd(std::string_view input, std::size_t key_at, KeyList& list,
                         Request& request) noexcept;
 
-// TakeKey() where the spaces behind the key that begins at `key` do not end within the input.
-ParseResult AwaitNextKey(std::string_view input, std::size_t key) noexcept;
+// TakeKey() where the spaces behind the key that begins at `key_at` do not end within the input.
+ParseResult AwaitNextKey(std::string_view input, std::size_t key_at) noexcept;
+
+// TakeKey() where the key is too long, or empty because the line ends without any.
+ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
+                      Request& request) noexcept;
 
 // Takes the next key of the open `list`, the whole line end with it if it is the last.
 //
@@ -56,41 +55,34 @@ inline ParseResult TakeKey(std::string_view input, std::size_t at, KeyList& list
   const char* const begin = input.data();
   const char* const end = begin + input.size();
   const char* key = begin + at;
-  while (key != end && *key == ' ') ++key;
+  while (*key == ' ' && key != end) ++key;  // May look at, but not into, the slack.
   const auto key_at = static_cast<std::size_t>(key - begin);
 
   const char* const key_end = FindSpaceOrNewline(key, end);
   if (key_end == end) [[unlikely]]
     return AwaitKeyEnd(input, key_at, list, request);
-  auto key_bytes = static_cast<std::size_t>(key_end - key);
-  const bool ends_line = *key_end == '\n';
-  if (ends_line && key_bytes > 0 && key_end[-1] == '\r') --key_bytes;
-  if (key_bytes > kKeyBytesMax) [[unlikely]] {
-    return RefuseKeyList(RequestError::kBadLine, key_at + kKeyBytesMax, list, request);
-  }
-
-  const char* next = key_end + 1;
-  bool is_last_key = ends_line;
-  if (!ends_line) {
-    const AfterSpaces after = SkipSpaces(next, end);
-    if (after.kind == AfterSpaces::Kind::kUnknown) return AwaitNextKey(input, key_at);
-    next = after.next;
-    is_last_key = after.kind == AfterSpaces::Kind::kLineEnd;
-  }
-
-  request = Request{
-      .key = {key, key_bytes},
-      .exptime = list.exptime,
-      .verb = list.verb,
-      .is_last_key = is_last_key,
+  const auto answer = [&](std::size_t key_bytes, const char* next, bool is_last_key) {
+    request = Request{
+        .key = {key, key_bytes},
+        .exptime = list.exptime,
+        .verb = list.verb,
+        .is_last_key = is_last_key,
+    };
+    if (is_last_key) list = KeyList{};
+    return ParseResult{ParseStatus::kComplete, static_cast<std::size_t>(next - begin)};
   };
-  // Behind a key, the list stays open only for another one: so this line never had any.
-  if (key_bytes == 0) [[unlikely]] {
-    request.verb = Verb::kError;
-    request.error = RequestError::kBadLine;
+  auto key_bytes = static_cast<std::size_t>(key_end - key);
+  if (*key_end == '\n') {
+    if (key_bytes > 0 && key_end[-1] == '\r') --key_bytes;
+    if (key_bytes - 1 >= kKeyBytesMax) [[unlikely]]
+      return RefuseKey(input, key_at, list, request);
+    return answer(key_bytes, key_end + 1, true);
   }
-  if (is_last_key) list = KeyList{};
-  return {ParseStatus::kComplete, static_cast<std::size_t>(next - begin)};
+  if (key_bytes > kKeyBytesMax) [[unlikely]]
+    return RefuseKey(input, key_at, list, request);
+  const AfterSpaces after = SkipSpaces(key_end + 1, end);
+  if (after.kind == AfterSpaces::Kind::kUnknown) return AwaitNextKey(input, key_at);
+  return answer(key_bytes, after.next, after.kind == AfterSpaces::Kind::kLineEnd);
 }
 
 // Opens the list of a `gat` or `gats` and takes its first key. `at` is behind the command word.
