@@ -1,0 +1,83 @@
+#include "server/listen_address.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "server/option_number.h"
+
+namespace larder::server {
+namespace {
+
+constexpr int kPortMax = 65535;
+
+// memcached puts these before an address; the first three are about TLS.
+constexpr std::array<std::string_view, 6> kPrefixes = {
+    "notls:", "btls:", "mtls:", "proto[", "tag[", "tag_"};
+
+Result<ListenAddress, std::string> ParseItem(std::string_view item) {
+  for (const std::string_view prefix : kPrefixes) {
+    if (item.starts_with(prefix)) {
+      return Failure{
+          fmt::format("listeners with a \"{}\" prefix are not supported: \"{}\"", prefix, item)};
+    }
+  }
+
+  std::string_view host = item;
+  std::string_view port;
+  bool has_port = false;
+  const auto split_at = [&](std::size_t colon) {
+    port = host.substr(colon + 1);
+    host = host.substr(0, colon);
+    has_port = true;
+  };
+
+  if (item.starts_with('[')) {
+    const std::size_t bracket = item.find(']');
+    if (bracket == item.npos) {
+      return Failure{fmt::format("Missing ] after the address: \"{}\"", item)};
+    }
+    const std::string_view rest = item.substr(bracket + 1);
+    if (!rest.empty() && rest.front() != ':') {
+      return Failure{fmt::format("Expected :port after the address: \"{}\"", item)};
+    }
+    if (!rest.empty()) split_at(bracket + 1);
+    host = item.substr(1, bracket - 1);
+  } else if (std::ranges::count(item, ':') == 1) {  // More of them: an IPv6 address without port.
+    split_at(item.find(':'));
+  }
+
+  ListenAddress address;
+  if (host != "*") address.host = host;
+  if (has_port) {
+    const auto number = ParseNumber<int>(port);
+    if (!number || *number < 0 || *number > kPortMax) {
+      return Failure{fmt::format("Invalid port number: \"{}\"", port)};
+    }
+    address.port = *number;
+  }
+  return address;
+}
+
+}  // namespace
+
+Result<std::vector<ListenAddress>, std::string> ParseListenList(std::string_view text) {
+  std::vector<ListenAddress> addresses;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(",;"), text.size());
+    const std::string_view item = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (item.empty()) continue;
+    auto address = ParseItem(item);
+    if (!address) return Failure{address.error()};
+    if (std::ranges::find(addresses, *address) == addresses.end()) {
+      addresses.push_back(std::move(*address));
+    }
+  }
+  // Nothing would mean every interface, which is hardly what an empty list asks for.
+  if (addresses.empty()) return Failure{std::string("-l names no address")};
+  return addresses;
+}
+
+}  // namespace larder::server

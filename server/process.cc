@@ -1,0 +1,181 @@
+#include "server/process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <optional>
+#include <system_error>
+
+namespace larder::server {
+namespace {
+
+constexpr rlim_t kOwnFilesMax = 4096;  // Listeners, and three or so for each worker.
+
+std::string Reason(int error = errno) { return std::generic_category().message(error); }
+
+// Writes a file that others see whole or not at all. Fails with the step that failed and why.
+Result<Done, std::string> WriteByRename(const std::string& path, const std::string& temporary,
+                                        std::string_view what, std::string_view text) {
+  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                      S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
+  if (fd < 0) {
+    return Failure{
+        fmt::format("Could not open the {} file {} for writing: {}", what, temporary, Reason())};
+  }
+  const ssize_t written = write(fd, text.data(), text.size());
+  const int write_error = written < 0 ? errno : ENOSPC;
+  close(fd);
+  if (written != static_cast<ssize_t>(text.size())) {
+    unlink(temporary.c_str());
+    return Failure{
+        fmt::format("Could not write the {} file {}: {}", what, temporary, Reason(write_error))};
+  }
+  if (rename(temporary.c_str(), path.c_str()) != 0) {
+    const int rename_error = errno;
+    unlink(temporary.c_str());
+    return Failure{fmt::format("Could not rename the {} file from {} to {}: {}", what, temporary,
+                               path, Reason(rename_error))};
+  }
+  return Done{};
+}
+
+// The process that a pid file names, if it runs and is not this one.
+std::optional<pid_t> RunningProcessIn(const std::string& path) {
+  std::ifstream file(path);
+  pid_t pid = 0;
+  if (!(file >> pid) || pid <= 0 || pid == getpid()) return std::nullopt;
+  // EPERM: it runs, as somebody else.
+  if (kill(pid, 0) != 0 && errno != EPERM) return std::nullopt;
+  return pid;
+}
+
+Failure<ConfigExit> CannotDaemonize() {
+  return ConfigExit::BadValue(
+      fmt::format("failed to daemon() in order to daemonize: {}", Reason()));
+}
+
+}  // namespace
+
+StepResult RaiseFileLimit(int connections_max) {
+  const auto needed = static_cast<rlim_t>(connections_max);
+  const rlim_t wanted = needed + kOwnFilesMax;
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return ConfigExit::SystemError("failed to getrlimit number of files");
+  }
+  if (limit.rlim_cur >= wanted) return Done{};
+
+  // Root may raise the hard limit too; others get what it allows.
+  const rlimit generous = {.rlim_cur = wanted, .rlim_max = std::max(limit.rlim_max, wanted)};
+  if (setrlimit(RLIMIT_NOFILE, &generous) == 0) return Done{};
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  if (limit.rlim_cur < needed || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return ConfigExit::SystemError(
+        "failed to set rlimit for open files. Try starting as root or requesting smaller maxconns "
+        "value.");
+  }
+  return Done{};
+}
+
+StepResult EnableCoredumps() {
+  const rlimit unlimited = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+  rlimit limit = {};
+  if (setrlimit(RLIMIT_CORE, &unlimited) != 0 && getrlimit(RLIMIT_CORE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_CORE, &limit);  // What came of it is read back.
+  }
+  if (getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_cur == 0 ||
+      prctl(PR_SET_DUMPABLE, 1) != 0) {
+    return ConfigExit::SystemError("failed to ensure corefile creation");
+  }
+  return Done{};
+}
+
+StepResult DropPrivileges(const std::string& user) {
+  if (getuid() != 0 && geteuid() != 0) return Done{};
+  if (user.empty()) return ConfigExit::Refused("must add '-u root' to start as root");
+
+  const passwd* const entry = getpwnam(user.c_str());
+  if (entry == nullptr) {
+    return Failure{ConfigExit{fmt::format("can't find the user {} to switch to", user), EX_NOUSER}};
+  }
+  // In this order: without its user, the process may no longer change groups.
+  if (setgroups(0, nullptr) != 0 || setgid(entry->pw_gid) != 0 || setuid(entry->pw_uid) != 0) {
+    return ConfigExit::SystemError(
+        fmt::format("failed to assume identity of user {}: {}", user, Reason()));
+  }
+  return Done{};
+}
+
+Result<ForkSide, ConfigExit> Daemonize(const Config& config) {
+  if (!config.daemonize) return ForkSide::kServer;
+
+  std::fflush(nullptr);  // Or both sides would print what is buffered.
+  const pid_t child = fork();
+  if (child < 0) return CannotDaemonize();
+  if (child > 0) return ForkSide::kStarter;
+
+  if (setsid() < 0) return CannotDaemonize();
+  if (!config.coredumps && chdir("/") != 0) return CannotDaemonize();
+  if (config.verbosity == 0) {
+    const int null = open("/dev/null", O_RDWR);
+    if (null < 0) return CannotDaemonize();
+    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+      if (dup2(null, standard) < 0) return CannotDaemonize();
+    }
+    if (null > STDERR_FILENO) close(null);
+  }
+  return ForkSide::kServer;
+}
+
+Result<Done, std::string> LockMemory() {
+  if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
+    return Failure{fmt::format("warning: -k invalid, mlockall() failed: {}", Reason())};
+  }
+  return Done{};
+}
+
+Result<Done, std::string> WritePortFile(const std::string& path, std::span<const BoundPort> ports) {
+  std::string text;
+  for (const auto& [kind, port] : ports) text += fmt::format("{}: {}\n", kind, port);
+  return WriteByRename(path, path + ".lck", "port", text);
+}
+
+Result<PidFile, std::string> PidFile::Write(std::string path, AtExit at_exit) {
+  std::string warning;
+  if (const auto running = RunningProcessIn(path)) {
+    warning =
+        fmt::format("WARNING: The pid file contained the following (running) pid: {}", *running);
+  }
+  auto written = WriteByRename(path, path + ".tmp", "pid", fmt::format("{}\n", getpid()));
+  if (!written) return Failure{written.error()};
+  return PidFile(std::move(path), at_exit, std::move(warning));
+}
+
+PidFile::PidFile(std::string path, AtExit at_exit, std::string warning)
+    : path_(std::move(path)), at_exit_(at_exit), owner_(getpid()), warning_(std::move(warning)) {}
+
+PidFile::PidFile(PidFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      at_exit_(std::exchange(other.at_exit_, AtExit::kKeep)),
+      owner_(other.owner_),
+      warning_(std::move(other.warning_)) {}
+
+PidFile::~PidFile() {
+  if (at_exit_ == AtExit::kRemove && owner_ == getpid()) unlink(path_.c_str());
+}
+
+}  // namespace larder::server

@@ -1,0 +1,29 @@
+// The rows of `stats settings`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "server/config.h"
+
+namespace larder::server {
+
+// Settings that commands change while the server runs.
+struct RuntimeSettings {
+  std::uint64_t memory_bytes = 0;  // cache_memlimit
+  int verbosity = 0;               // verbosity
+  std::uint64_t oldest_s = 0;      // When the last flush took effect, in seconds since the start.
+  bool detail_enabled = false;     // stats detail on, off
+};
+
+// Takes a row; the views live for the call.
+using StatSink = std::function<void(std::string_view name, std::string_view value)>;
+
+// Gives memcached's rows in memcached's order, without those of TLS and external storage.
+//
+// A switch tells what this server does, so `lru_crawler` is no. Numbers of what it does not do are
+// memcached's defaults, for the exporters that read them. An accepted -o option shows as given.
+void AppendSettings(const Config& config, const RuntimeSettings& runtime, const StatSink& sink);
+
+}  // namespace larder::server
