@@ -55,9 +55,8 @@ Arena::Arena(std::byte* base, std::uint64_t reserved_bytes, unsigned unit_shift,
       reserved_bytes_(reserved_bytes),
       unit_shift_(unit_shift),
       capacity_pages_(static_cast<PageIndex>(reserved_bytes >> kPageShift)),
-      limit_bytes_(options.limit_bytes) {
-  if (options.lock_memory) (void)mlock2(base_, options.limit_bytes, MLOCK_ONFAULT);
-}
+      lock_memory_(options.lock_memory),
+      limit_bytes_(options.limit_bytes) {}
 
 Arena::~Arena() { munmap(base_, reserved_bytes_); }
 
@@ -65,21 +64,22 @@ std::optional<PageIndex> Arena::Take() {
   const MutexLock lock(mutex_);
   if (pages_in_use_ >= limit_bytes_ >> kPageShift) return std::nullopt;
   ++pages_in_use_;
+  PageIndex page = 0;
   if (!returned_.empty()) {
-    const PageIndex page = returned_.back();
+    page = returned_.back();
     returned_.pop_back();
-    return page;
+  } else {
+    LARDER_CHECK(pages_touched_ < capacity_pages_);
+    page = pages_touched_++;
   }
-  LARDER_CHECK(pages_touched_ < capacity_pages_);
-  return pages_touched_++;
+  if (lock_memory_) (void)mlock2(PageAt(page), kPageBytes, MLOCK_ONFAULT);
+  return page;
 }
 
 void Arena::Return(PageIndex page) {
   const MutexLock lock(mutex_);
   LARDER_CHECK(pages_in_use_ > 0);
-  if (pages_in_use_ > limit_bytes_ >> kPageShift) {
-    (void)madvise(PageAt(page), kPageBytes, MADV_DONTNEED);
-  }
+  if (pages_in_use_ > limit_bytes_ >> kPageShift) GiveBack(page);
   --pages_in_use_;
   returned_.push_back(page);
 }
@@ -89,8 +89,16 @@ bool Arena::SetLimit(std::uint64_t bytes) {
   const MutexLock lock(mutex_);
   // Pages that were handed out stay accessible when the limit falls, so only growth needs this.
   if (mprotect(base_, bytes, PROT_READ | PROT_WRITE) != 0) return false;
+  if (bytes < limit_bytes_) {
+    for (const PageIndex page : returned_) GiveBack(page);
+  }
   limit_bytes_ = bytes;
   return true;
+}
+
+void Arena::GiveBack(PageIndex page) {
+  if (lock_memory_) (void)munlock(PageAt(page), kPageBytes);  // Or the kernel refuses.
+  (void)madvise(PageAt(page), kPageBytes, MADV_DONTNEED);
 }
 
 PageIndex Arena::limit_pages() const {
@@ -106,6 +114,11 @@ std::uint64_t Arena::limit_bytes() const {
 PageIndex Arena::pages_in_use() const {
   const MutexLock lock(mutex_);
   return pages_in_use_;
+}
+
+PageIndex Arena::free_pages() const {
+  const MutexLock lock(mutex_);
+  return static_cast<PageIndex>(returned_.size());
 }
 
 PageIndex Arena::touched_pages() const {

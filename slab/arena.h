@@ -69,17 +69,22 @@ class Arena {
   PageIndex limit_pages() const LARDER_EXCLUDES(mutex_);
   std::uint64_t limit_bytes() const LARDER_EXCLUDES(mutex_);
   PageIndex pages_in_use() const LARDER_EXCLUDES(mutex_);
+  // Returned pages that wait to be taken again.
+  PageIndex free_pages() const LARDER_EXCLUDES(mutex_);
   // Pages from this number on were never handed out.
   PageIndex touched_pages() const LARDER_EXCLUDES(mutex_);
 
  private:
   Arena(std::byte* base, std::uint64_t reserved_bytes, unsigned unit_shift, const Options& options);
+  // Gives the memory of a page that is not in use back to the kernel.
+  void GiveBack(PageIndex page) LARDER_REQUIRES(mutex_);
 
   std::byte* const base_;
   std::byte* const origin_;  // base_ less one unit: where reference 0 would point.
   const std::uint64_t reserved_bytes_;
   const unsigned unit_shift_;
   const PageIndex capacity_pages_;
+  const bool lock_memory_;
 
   mutable Mutex mutex_;
   std::uint64_t limit_bytes_ LARDER_GUARDED_BY(mutex_);

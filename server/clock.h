@@ -1,0 +1,44 @@
+// The server's idea of the time.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+namespace larder::server {
+
+// Clock ticks when it is told to, once a second. It starts at the system's Unix time and runs on
+// the monotonic clock, so that a correction of the system's time expires nothing.
+//
+// Threads: atomic. Tick and Advance: the main thread writes, workers read once per turn.
+class Clock {
+ public:
+  Clock()
+      : started_at_(std::chrono::steady_clock::now()),
+        started_s_(
+            static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                           std::chrono::system_clock::now().time_since_epoch())
+                                           .count())),
+        now_s_(started_s_) {}
+
+  void Tick() {
+    const auto elapsed = std::chrono::duration_cast<std::chrono::seconds>(
+        std::chrono::steady_clock::now() - started_at_);
+    now_s_.store(started_s_ + static_cast<std::uint32_t>(elapsed.count()) +
+                     advanced_s_.load(std::memory_order_relaxed),
+                 std::memory_order_relaxed);
+  }
+  // Tests move the time on; the next Tick shows it.
+  void Advance(std::uint32_t seconds) { advanced_s_.fetch_add(seconds, std::memory_order_relaxed); }
+
+  std::uint32_t now_s() const { return now_s_.load(std::memory_order_relaxed); }
+  std::uint32_t started_s() const { return started_s_; }
+
+ private:
+  const std::chrono::steady_clock::time_point started_at_;
+  const std::uint32_t started_s_;
+  std::atomic<std::uint32_t> advanced_s_{0};
+  std::atomic<std::uint32_t> now_s_;
+};
+
+}  // namespace larder::server

@@ -1,0 +1,295 @@
+#include "server/connection.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "protocol/text_parser.h"
+#include "server/worker.h"
+
+namespace larder::server {
+namespace {
+
+using protocol::ParseStatus;
+using protocol::Request;
+
+constexpr unsigned char kBinaryMagic = 0x80;
+constexpr std::size_t kUploadPiecesMax = 16;  // Pieces of a value received at once.
+
+void LogRequest(int fd, const Request& request) {
+  fmt::print(stderr, "<{} verb {} {}\n", fd, static_cast<int>(request.verb), request.key);
+}
+
+}  // namespace
+
+Connection::Connection(Worker& worker, int fd, Kind kind) : worker_(worker), fd_(fd), kind_(kind) {
+  info_.last_command_s.store(worker_.lane().now_s, std::memory_order_relaxed);
+  worker_.shared().connections.Add(fd_, info_);
+  event_assign(&event_, worker_.base(), fd_, EV_READ | EV_PERSIST, &OnEvent, this);
+  event_add(&event_, nullptr);
+}
+
+Connection::~Connection() {
+  event_del(&event_);
+  worker_.shared().connections.Remove(fd_);
+  close(fd_);
+  worker_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Connection::OnEvent(int, short, void* self) noexcept {
+  auto& connection = *static_cast<Connection*>(self);
+  connection.worker_.MakeReady(connection);
+}
+
+void Connection::Listen(short events) {
+  event_del(&event_);
+  event_assign(&event_, worker_.base(), fd_, static_cast<short>(events | EV_PERSIST), &OnEvent,
+               this);
+  event_add(&event_, nullptr);
+}
+
+bool Connection::is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const {
+  return kind_ == Kind::kTcp && upload_ == nullptr &&
+         now_s > info_.last_command_s.load(std::memory_order_relaxed) + timeout_s;
+}
+
+// --- Process -----------------------------------------------------------------------------------
+
+void Connection::Process() {
+  output_ = {.begin = worker_.output().size(),
+             .end = worker_.output().size(),
+             .pins_begin = worker_.output().pins().size(),
+             .pins_end = worker_.output().pins().size()};
+  if (pending_ != nullptr) return;  // Woken to write: Flush does.
+  std::string_view input;
+  if (!Receive(input)) return;
+  Serve(input);
+  if (closes_after_flush_) tail_.clear();
+  output_.end = worker_.output().size();
+  output_.pins_end = worker_.output().pins().size();
+}
+
+bool Connection::Receive(std::string_view& input) {
+  char* area = worker_.input_area();
+  std::size_t have = tail_.size();
+  if (have != 0) {
+    std::memcpy(area, tail_.data(), have);
+    std::string().swap(tail_);
+  }
+  std::int64_t received = 0;
+  std::size_t in_area = 0;
+  if (upload_ != nullptr && upload_->left_bytes != 0) {
+    in_area = ReceiveUpload(area, kInputBytes, received);
+  } else if (have < kInputBytes) {
+    received = recv(fd_, area + have, kInputBytes - have, 0);
+    in_area = received > 0 ? static_cast<std::size_t>(received) : 0;
+  }
+  if (received > 0) {
+    worker_.counters().Add(Stat::kBytesRead, static_cast<std::uint64_t>(received));
+    info_.last_command_s.store(worker_.lane().now_s, std::memory_order_relaxed);
+  } else if (received == 0 && have < kInputBytes) {
+    // What it sent before it left is still served.
+    has_peer_finished_ = true;
+    is_closed_ = have == 0;
+    if (is_closed_) return false;
+  } else if (received < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+    is_closed_ = true;
+    return false;
+  }
+  have += in_area;
+  input = {area, have};
+  if (have == 0 && received <= 0) return false;
+
+  if (!has_seen_input_ && have != 0) {
+    has_seen_input_ = true;
+    const bool is_binary = static_cast<unsigned char>(area[0]) == kBinaryMagic;
+    if (is_binary && worker_.shared().config.protocol != BindingProtocol::kAscii) {
+      closes_after_flush_ = true;  // The binary protocol is not served yet.
+      return false;
+    }
+  }
+  return true;
+}
+
+// Receives straight into the item, and what comes behind the value into the area. Returns the bytes
+// in the area.
+std::size_t Connection::ReceiveUpload(char* area, std::size_t area_bytes, std::int64_t& received) {
+  std::array<iovec, kUploadPiecesMax + 1> pieces;
+  std::size_t count = 0;
+  std::size_t room = 0;
+  slab::ValueCursor at = upload_->at;
+  for (; count < kUploadPiecesMax && !at.piece().empty(); ++count) {
+    pieces[count] = {at.piece().data(), at.piece().size()};
+    room += at.piece().size();
+    at.Advance(at.piece().size());
+  }
+  const bool reaches_end = room == upload_->left_bytes;
+  if (reaches_end) pieces[count++] = {area, area_bytes};
+  received = readv(fd_, pieces.data(), static_cast<int>(count));
+  if (received <= 0) return 0;
+  const auto into_item = std::min(static_cast<std::size_t>(received), room);
+  for (std::size_t left = into_item; left > 0;) {
+    const std::size_t n = std::min(left, upload_->at.piece().size());
+    upload_->at.Advance(n);
+    left -= n;
+  }
+  upload_->left_bytes -= static_cast<std::uint32_t>(into_item);
+  return static_cast<std::size_t>(received) - into_item;
+}
+
+void Connection::Serve(std::string_view input) {
+  requests_left_ = static_cast<std::uint32_t>(worker_.shared().config.requests_per_turn_max);
+  bool goes_on = true;
+  while (goes_on && !is_closed_ && !closes_after_flush_) {
+    if (swallow_bytes_ != 0) {
+      goes_on = Swallow(input);
+    } else if (upload_ != nullptr) {
+      goes_on = ContinueUpload(input);
+    } else {
+      goes_on = ServeBatch(input);
+    }
+    if (!goes_on || worker_.output().size() - output_.begin <= kOutputPerTurnBytes) continue;
+    output_.end = worker_.output().size();
+    output_.pins_end = worker_.output().pins().size();
+    worker_.FlushWith(*this);
+    if (pending_ != nullptr) goes_on = false;
+  }
+  if (!input.empty()) tail_.assign(input);
+  // Only an event brings it back otherwise, and for input that is here already none will come.
+  if (!tail_.empty() && requests_left_ == 0 && pending_ == nullptr) {
+    worker_.counters().Add(Stat::kConnYields);
+    worker_.MakeReady(*this);
+  }
+  if (has_peer_finished_ && !is_ready && pending_ == nullptr) closes_after_flush_ = true;
+  SetState(swallow_bytes_ != 0  ? ConnectionState::kSwallow
+           : upload_ != nullptr ? ConnectionState::kNread
+                                : ConnectionState::kWaiting);
+}
+
+bool Connection::Swallow(std::string_view& input) {
+  const std::size_t n = std::min<std::uint64_t>(swallow_bytes_, input.size());
+  input.remove_prefix(n);
+  swallow_bytes_ -= n;
+  return swallow_bytes_ == 0;
+}
+
+bool Connection::ContinueUpload(std::string_view& input) {
+  while (upload_->left_bytes != 0 && !input.empty()) {
+    const auto room = upload_->at.piece();
+    const std::size_t n = std::min(room.size(), input.size());
+    std::memcpy(room.data(), input.data(), n);
+    upload_->at.Advance(n);
+    upload_->left_bytes -= static_cast<std::uint32_t>(n);
+    input.remove_prefix(n);
+  }
+  if (upload_->left_bytes != 0 || input.size() < 2) return false;
+  const bool is_whole = input.starts_with("\r\n");
+  input.remove_prefix(2);
+  const std::unique_ptr<Upload> upload = std::move(upload_);
+  if (is_whole) {
+    worker_.executor().FinishUpload(std::move(*upload));
+  } else {
+    worker_.executor().RejectUpload(*upload);
+  }
+  return true;
+}
+
+bool Connection::ServeBatch(std::string_view& input) {
+  Batch& batch = worker_.batch();
+  slab::Cache& cache = worker_.shared().cache;
+  batch.count = 0;
+  ParseStatus status = ParseStatus::kComplete;
+  const std::size_t batch_max = std::min<std::size_t>(kBatchRequests, requests_left_);
+  std::uint32_t keys_of_open_lists = 0;
+  while (batch.count < batch_max) {
+    Request& request = batch.requests[batch.count];
+    const protocol::ParseResult result = protocol::ParseText(input, key_list_, request);
+    input.remove_prefix(result.consumed_bytes);
+    status = result.status;
+    if (status != ParseStatus::kComplete && status != ParseStatus::kNeedValue) break;
+    if (!request.key.empty()) {
+      batch.hashes[batch.count] = cache.Hash(request.key);
+      cache.PrefetchBucket(batch.hashes[batch.count]);
+    }
+    if (status == ParseStatus::kNeedValue) break;  // Stands behind the batch, not in it.
+    ++batch.count;
+    if (!request.is_last_key) ++keys_of_open_lists;
+    if (request.swallow_bytes != 0) {
+      swallow_bytes_ = request.swallow_bytes;
+      break;
+    }
+  }
+
+  if (batch.count > 1) {
+    for (std::size_t i = 0; i < batch.count; ++i) {
+      if (!batch.requests[i].key.empty()) cache.PrefetchItem(batch.hashes[i]);
+    }
+  }
+  const bool is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1;
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    if (is_logged) [[unlikely]]
+      LogRequest(fd_, batch.requests[i]);
+    if (worker_.executor().Execute(batch.requests[i], batch.hashes[i]) == Next::kClose) {
+      closes_after_flush_ = true;
+      return false;
+    }
+  }
+  // All keys of a retrieval line count as one request.
+  requests_left_ -= static_cast<std::uint32_t>(batch.count) - keys_of_open_lists;
+
+  switch (status) {
+    case ParseStatus::kComplete:
+      return requests_left_ != 0;
+    case ParseStatus::kNeedMore:
+      return false;
+    case ParseStatus::kNeedValue:
+      upload_ =
+          worker_.executor().BeginUpload(batch.requests[batch.count], batch.hashes[batch.count]);
+      if (upload_ == nullptr) {
+        swallow_bytes_ = std::uint64_t{batch.requests[batch.count].value_bytes} + 2;
+      }
+      return true;
+    case ParseStatus::kFatal:
+      closes_after_flush_ = true;
+      return false;
+  }
+  return false;
+}
+
+// --- Flush -------------------------------------------------------------------------------------
+
+void Connection::Flush() {
+  if (is_closed_) return;
+  std::uint64_t sent_bytes = 0;
+  SendStatus status = SendStatus::kDone;
+  if (pending_ != nullptr) {
+    status = pending_->Send(fd_, sent_bytes);
+    if (status == SendStatus::kDone) {
+      pending_.reset();
+      SetState(ConnectionState::kWaiting);
+      Listen(EV_READ);
+      if (!tail_.empty()) worker_.MakeReady(*this);
+    }
+  } else if (!output_.is_empty()) {
+    Output& output = worker_.output();
+    status = Send(fd_, output.data(), output.pins(), output_, sent_bytes);
+    if (status == SendStatus::kBlocked) {
+      pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), output_);
+      SetState(ConnectionState::kMwrite);
+      Listen(EV_WRITE);
+    }
+  }
+  output_ = {};
+  worker_.counters().Add(Stat::kBytesWritten, sent_bytes);
+  if (status == SendStatus::kClosed) is_closed_ = true;
+}
+
+}  // namespace larder::server

@@ -1,0 +1,89 @@
+// One client.
+#pragma once
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "protocol/request.h"
+#include "server/connection_table.h"
+#include "server/execute.h"
+#include "server/output.h"
+
+namespace larder::server {
+
+class Worker;
+
+// Connection reads, has its requests served, and hands the replies over, turn by turn. Idle, it
+// holds no buffer: input is parsed in the worker's area, and only an unfinished tail is kept.
+//
+//   bytes -> [upload | swallow | requests, up to a batch at a time] -> worker's Output -> socket
+//
+// Threads: one worker, but for info().
+// Owns:    the socket; what could not be parsed, stored or sent yet.
+class Connection {
+ public:
+  enum class Kind : std::uint8_t { kTcp, kUnix };
+
+  Connection(Worker& worker, int fd, Kind kind);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // The process phase of a turn: receives once and serves what came. Replies are in the worker's
+  // Output when it returns, output() says where.
+  void Process();
+
+  // The flush phase: sends output(), keeps what the socket would not take.
+  void Flush();
+
+  // Nothing is left to do but to be destroyed.
+  bool is_closing() const { return is_closed_ || (closes_after_flush_ && pending_ == nullptr); }
+  bool is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const;
+  bool has_pending_output() const { return pending_ != nullptr; }
+  int fd() const { return fd_; }
+
+  // Places in the worker's list of connections and list of those to be served.
+  Connection* previous = nullptr;
+  Connection* next = nullptr;
+  bool is_ready = false;
+
+ private:
+  static void OnEvent(int fd, short what, void* self) noexcept;
+
+  // What recv brought, behind the kept tail; false when there is nothing to serve.
+  bool Receive(std::string_view& input);
+  std::size_t ReceiveUpload(char* area, std::size_t area_bytes, std::int64_t& received);
+  void Serve(std::string_view input);
+  // Each consumes from the front of `input`; false when the rest has to wait for more input.
+  bool Swallow(std::string_view& input);
+  bool ContinueUpload(std::string_view& input);
+  bool ServeBatch(std::string_view& input);
+
+  void Listen(short events);
+  void SetState(ConnectionState state) { info_.state.store(state, std::memory_order_relaxed); }
+
+  Worker& worker_;
+  const int fd_;
+  const Kind kind_;
+  bool is_closed_ = false;  // The peer is gone: nothing can be sent.
+  bool closes_after_flush_ = false;
+  bool has_seen_input_ = false;
+  bool has_peer_finished_ = false;
+  std::uint32_t requests_left_ = 0;  // Of this turn.
+  protocol::KeyList key_list_;
+  std::uint64_t swallow_bytes_ = 0;
+  OutputSlice output_;  // Of this turn, in the worker's Output.
+  std::string tail_;    // Input kept for the next turn.
+  std::unique_ptr<Upload> upload_;
+  std::unique_ptr<PendingOutput> pending_;
+  ConnectionInfo info_;
+  event event_;
+};
+
+}  // namespace larder::server

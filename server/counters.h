@@ -1,0 +1,38 @@
+// What each worker counts of commands and connections.
+#pragma once
+
+#include <cstdint>
+
+#include "slab/counter.h"
+
+namespace larder::server {
+
+// Names as in `stats`; hits are counted by slab class, see slab/lane.h.
+enum class Stat : std::uint8_t {
+  kTotalConnections,
+  kRejectedConnections,
+  kCmdFlush,
+  kCmdTouch,
+  kGetMisses,
+  kGetExpired,
+  kGetFlushed,
+  kDeleteMisses,
+  kIncrMisses,
+  kDecrMisses,
+  kCasMisses,
+  kTouchMisses,
+  kStoreTooLarge,
+  kStoreNoMemory,
+  kIdleKicks,
+  kBytesRead,
+  kBytesWritten,
+  kConnYields,
+  kListenDisabled,
+  kTimeInListenDisabledUs,
+  kCount,
+};
+
+// Threads: as slab::Counter.
+using WorkerCounters = slab::Counters<Stat>;
+
+}  // namespace larder::server

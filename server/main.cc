@@ -1,0 +1,90 @@
+// larder: reads the command line, prepares the process, serves.
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/config.h"
+#include "server/process.h"
+#include "server/server.h"
+
+namespace {
+
+using larder::server::BoundPort;
+using larder::server::Config;
+using larder::server::ConfigExit;
+using larder::server::ForkSide;
+using larder::server::ListenSocket;
+using larder::server::PidFile;
+using larder::server::Server;
+
+int Leave(const ConfigExit& exit) {
+  std::FILE* stream = exit.exit_code == 0 ? stdout : stderr;
+  std::fputs(exit.message.c_str(), stream);
+  if (!exit.message.ends_with('\n')) std::fputc('\n', stream);
+  return exit.exit_code;
+}
+
+void Warn(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
+
+// For those who started the server on any free port and want to know which it got.
+void WritePorts(const Server& server) {
+  const char* path = std::getenv("MEMCACHED_PORT_FILENAME");
+  if (path == nullptr) return;
+  std::vector<BoundPort> ports;
+  for (const ListenSocket& socket : server.listeners()) {
+    if (socket.port() == 0) continue;
+    ports.emplace_back(socket.is_ipv6() ? "TCP INET6" : "TCP INET", socket.port());
+  }
+  if (ports.empty()) return;
+  const auto written = larder::server::WritePortFile(path, ports);
+  if (!written) Warn(written.error());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto config = larder::server::ParseConfig(argc, argv);
+  if (!config) return Leave(config.error());
+  for (const std::string& warning : config->warnings) Warn(warning);
+
+  if (config->coredumps) {
+    const auto enabled = larder::server::EnableCoredumps();
+    if (!enabled) return Leave(enabled.error());
+  }
+  const auto raised = larder::server::RaiseFileLimit(config->connections_max);
+  if (!raised) return Leave(raised.error());
+  const auto dropped = larder::server::DropPrivileges(config->user);
+  if (!dropped) return Leave(dropped.error());
+  const auto side = larder::server::Daemonize(*config);
+  if (!side) return Leave(side.error());
+  if (*side == ForkSide::kStarter) _exit(0);
+  if (config->lock_memory) {
+    const auto locked = larder::server::LockMemory();
+    if (!locked) Warn(locked.error());
+  }
+
+  std::signal(SIGPIPE, SIG_IGN);
+  const auto server = Server::Create(*config);
+  if (!server) return Leave(server.error());
+  WritePorts(**server);
+  std::optional<PidFile> pid_file;
+  if (!config->pid_file.empty()) {
+    auto written = PidFile::Write(
+        config->pid_file, config->daemonize ? PidFile::AtExit::kRemove : PidFile::AtExit::kKeep);
+    if (!written) {
+      Warn(written.error());
+    } else {
+      if (!written->warning().empty()) Warn(written->warning());
+      pid_file.emplace(std::move(*written));
+    }
+  }
+  (*server)->HandleSignals();
+  (*server)->Run();
+  if (config->verbosity > 0) Warn("Exiting normally");
+  return EXIT_SUCCESS;
+}

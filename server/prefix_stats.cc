@@ -1,0 +1,52 @@
+#include "server/prefix_stats.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+namespace larder::server {
+
+PrefixStats::Counts* PrefixStats::Find(std::string_view key) {
+  const std::size_t end = key.find(delimiter_);
+  if (end == std::string_view::npos) return nullptr;
+  const std::string prefix(key.substr(0, end));
+  const auto found = counts_.find(prefix);
+  if (found != counts_.end()) return &found->second;
+  if (counts_.size() >= kPrefixesMax) return nullptr;
+  return &counts_[prefix];
+}
+
+void PrefixStats::CountGet(std::string_view key, bool is_hit) {
+  const MutexLock lock(mutex_);
+  if (Counts* counts = Find(key)) {
+    ++counts->gets;
+    if (is_hit) ++counts->hits;
+  }
+}
+
+void PrefixStats::CountSet(std::string_view key) {
+  const MutexLock lock(mutex_);
+  if (Counts* counts = Find(key)) ++counts->sets;
+}
+
+void PrefixStats::CountDelete(std::string_view key) {
+  const MutexLock lock(mutex_);
+  if (Counts* counts = Find(key)) ++counts->deletes;
+}
+
+void PrefixStats::Clear() {
+  const MutexLock lock(mutex_);
+  counts_.clear();
+}
+
+std::string PrefixStats::Dump() const {
+  const MutexLock lock(mutex_);
+  std::string text;
+  for (const auto& [prefix, counts] : counts_) {
+    fmt::format_to(std::back_inserter(text), "PREFIX {} get {} hit {} set {} del {}\r\n", prefix,
+                   counts.gets, counts.hits, counts.sets, counts.deletes);
+  }
+  return text;
+}
+
+}  // namespace larder::server

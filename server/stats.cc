@@ -1,0 +1,366 @@
+#include "server/stats.h"
+
+#include <event2/event.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <string>
+#include <type_traits>
+
+#include "protocol/numbers.h"
+#include "protocol/reply.h"
+#include "protocol/tokens.h"
+#include "server/connection_table.h"
+#include "server/settings_stats.h"
+#include "server/socket_address.h"
+
+namespace larder::server {
+namespace {
+
+using slab::ClassId;
+using slab::ClassSnapshot;
+using slab::ClassStat;
+
+// Descriptors that a worker needs for itself, as memcached counts them.
+constexpr int kDescriptorsPerWorker = 5;
+
+// memcached takes the first of these that begins with the word it got: `stats r` resets.
+bool Abbreviates(std::string_view word, std::string_view name) { return name.starts_with(word); }
+
+std::string Seconds(const timeval& time) {
+  return fmt::format("{}.{:06}", time.tv_sec, time.tv_usec);
+}
+
+std::string_view StateName(ConnectionState state) {
+  switch (state) {
+    case ConnectionState::kListening:
+      return "conn_listening";
+    case ConnectionState::kWaiting:
+      return "conn_waiting";
+    case ConnectionState::kParseCmd:
+      return "conn_parse_cmd";
+    case ConnectionState::kNread:
+      return "conn_nread";
+    case ConnectionState::kSwallow:
+      return "conn_swallow";
+    case ConnectionState::kMwrite:
+      return "conn_mwrite";
+  }
+  return "conn_unknown";
+}
+
+}  // namespace
+
+// Writes `STAT <name> <value>` lines.
+class Stats::Writer {
+ public:
+  explicit Writer(Output& output) : output_(output) {}
+
+  template <class Value>
+  void operator()(std::string_view name, const Value& value) {
+    output_.Append(protocol::kStatHead);
+    output_.Append(name);
+    output_.Append(" ");
+    if constexpr (std::is_integral_v<Value>) {
+      output_.Append(fmt::format_int(value).c_str());
+    } else {
+      output_.Append(value);
+    }
+    output_.Append(protocol::kCrlf);
+  }
+
+ private:
+  Output& output_;
+};
+
+WorkerCounters& Stats::AddWorker() {
+  const MutexLock lock(mutex_);
+  return workers_.emplace_back();
+}
+
+std::uint64_t Stats::Sums::over_classes(ClassStat stat) const {
+  std::uint64_t sum = 0;
+  for (const ClassSums& of_class : classes) sum += of_class[static_cast<std::size_t>(stat)];
+  return sum;
+}
+
+Stats::Sums Stats::Gather() const {
+  Sums sums;
+  sums.classes.resize(slab::kClassesMax + 1);
+  for (const WorkerCounters& worker : workers_) worker.AddTo(sums.commands);
+  shared_.cache.ForEachLane([&](const slab::Lane& lane) {
+    sums.total_items += lane.total_items.value();
+    sums.items += lane.items.value();
+    sums.bytes += lane.bytes.value();
+    for (std::size_t id = 0; id < lane.classes.size(); ++id) {
+      lane.classes[id].AddTo(sums.classes[id]);
+    }
+  });
+  return sums;
+}
+
+Stats::Sums Stats::GatherSinceReset() const {
+  const MutexLock lock(mutex_);
+  Sums sums = Gather();
+  if (at_reset_.classes.empty()) return sums;
+  for (std::size_t i = 0; i < sums.commands.size(); ++i) {
+    sums.commands[i] -= at_reset_.commands[i];
+  }
+  sums.total_items -= at_reset_.total_items;
+  for (std::size_t id = 0; id < sums.classes.size(); ++id) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(ClassStat::kRequestedBytes); ++i) {
+      sums.classes[id][i] -= at_reset_.classes[id][i];
+    }
+  }
+  return sums;
+}
+
+void Stats::Reset() {
+  {
+    const MutexLock lock(mutex_);
+    at_reset_ = Gather();
+  }
+  shared_.cache.ResetClassStats();
+  shared_.prefixes.Clear();
+}
+
+void Stats::Report(std::string_view arguments, slab::Lane& lane, Output& output) {
+  const protocol::Tokens words(arguments);
+  const std::string_view what = words[0];
+  Writer writer(output);
+  if (what.empty()) {
+    General(lane, writer);
+  } else if (Abbreviates(what, "reset")) {
+    Reset();
+    return output.Append(protocol::kReset);
+  } else if (Abbreviates(what, "detail")) {
+    return Detail(words[1], output);
+  } else if (Abbreviates(what, "settings")) {
+    Settings(writer);
+  } else if (Abbreviates(what, "cachedump")) {
+    if (words.count() < 3) return output.Append(protocol::kCachedumpUsage);
+    return Cachedump(words[1], words[2], lane, output);
+  } else if (Abbreviates(what, "conns")) {
+    Connections(lane, writer);
+  } else if (Abbreviates(what, "extstore")) {
+    // There is no external storage: an empty list, as a memcached built with it gives.
+  } else if (what == "items") {
+    Items(lane, writer);
+  } else if (what == "slabs") {
+    Slabs(lane, writer);
+  } else if (what == "sizes") {
+    Sizes(writer);
+  } else {
+    return output.Append(protocol::kError);
+  }
+  output.Append(protocol::kEnd);
+}
+
+void Stats::General(slab::Lane& lane, Writer& stat) {
+  const Sums sums = GatherSinceReset();
+  const Config& config = shared_.config;
+  const auto of = [&](Stat name) { return sums.command(name); };
+  const auto hits = [&](ClassStat name) { return sums.over_classes(name); };
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  slab::ClassStats evictions;
+  for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
+    evictions.evicted += snapshot.stats.evicted;
+    evictions.evicted_unfetched += snapshot.stats.evicted_unfetched;
+    evictions.reclaimed += snapshot.stats.reclaimed;
+    evictions.expired_unfetched += snapshot.stats.expired_unfetched;
+  }
+  const std::uint64_t connections = shared_.connections.count();
+  const slab::Index& index = shared_.cache.index();
+
+  stat("pid", getpid());
+  stat("uptime", lane.now_s - shared_.clock.started_s());
+  stat("time", lane.now_s);
+  stat("version", Version());
+  stat("libevent", std::string_view(event_get_version()));
+  stat("pointer_size", 8 * sizeof(void*));
+  stat("rusage_user", Seconds(usage.ru_utime));
+  stat("rusage_system", Seconds(usage.ru_stime));
+  stat("max_connections", config.connections_max);
+  stat("curr_connections", connections - std::min<std::uint64_t>(connections, 1));
+  stat("total_connections", of(Stat::kTotalConnections));
+  if (config.maxconns_fast) stat("rejected_connections", of(Stat::kRejectedConnections));
+  stat("connection_structures", connections);
+  stat("reserved_fds", kDescriptorsPerWorker * config.threads);
+  // Every key of a get is a hit or a miss; gat counts as a touch.
+  stat("cmd_get", hits(ClassStat::kGetHits) + of(Stat::kGetMisses));
+  stat("cmd_set", hits(ClassStat::kCmdSet));
+  stat("cmd_flush", of(Stat::kCmdFlush));
+  stat("cmd_touch", of(Stat::kCmdTouch));
+  stat("cmd_meta", 0);
+  stat("get_hits", hits(ClassStat::kGetHits));
+  stat("get_misses", of(Stat::kGetMisses));
+  stat("get_expired", of(Stat::kGetExpired));
+  stat("get_flushed", of(Stat::kGetFlushed));
+  stat("delete_misses", of(Stat::kDeleteMisses));
+  stat("delete_hits", hits(ClassStat::kDeleteHits));
+  stat("incr_misses", of(Stat::kIncrMisses));
+  stat("incr_hits", hits(ClassStat::kIncrHits));
+  stat("decr_misses", of(Stat::kDecrMisses));
+  stat("decr_hits", hits(ClassStat::kDecrHits));
+  stat("cas_misses", of(Stat::kCasMisses));
+  stat("cas_hits", hits(ClassStat::kCasHits));
+  stat("cas_badval", hits(ClassStat::kCasBadval));
+  stat("touch_hits", hits(ClassStat::kTouchHits));
+  stat("touch_misses", of(Stat::kTouchMisses));
+  stat("store_too_large", of(Stat::kStoreTooLarge));
+  stat("store_no_memory", of(Stat::kStoreNoMemory));
+  stat("auth_cmds", 0);
+  stat("auth_errors", 0);
+  if (config.idle_timeout_s > 0) stat("idle_kicks", of(Stat::kIdleKicks));
+  stat("bytes_read", of(Stat::kBytesRead));
+  stat("bytes_written", of(Stat::kBytesWritten));
+  stat("limit_maxbytes", shared_.cache.memory_limit_bytes());
+  stat("accepting_conns", shared_.accepting.load(std::memory_order_relaxed) ? 1 : 0);
+  stat("listen_disabled_num", of(Stat::kListenDisabled));
+  stat("time_in_listen_disabled_us", of(Stat::kTimeInListenDisabledUs));
+  stat("threads", config.threads);
+  stat("conn_yields", of(Stat::kConnYields));
+  stat("hash_power_level", std::bit_width(index.bucket_count()) - 1);
+  stat("hash_bytes", index.used_bytes());
+  stat("hash_is_expanding", 0);
+  stat("slab_reassign_running", 0);
+  stat("bytes", sums.bytes);
+  stat("curr_items", sums.items);
+  stat("total_items", sums.total_items);
+  stat("slab_global_page_pool", shared_.cache.arena().free_pages());
+  stat("expired_unfetched", evictions.expired_unfetched);
+  stat("evicted_unfetched", evictions.evicted_unfetched);
+  stat("evictions", evictions.evicted);
+  stat("reclaimed", evictions.reclaimed);
+}
+
+void Stats::Settings(Writer& stat) {
+  const RuntimeSettings runtime{
+      .memory_bytes = shared_.cache.memory_limit_bytes(),
+      .verbosity = shared_.verbosity.load(std::memory_order_relaxed),
+      .oldest_s =
+          shared_.flushed_s.load(std::memory_order_relaxed) == 0
+              ? 0
+              : shared_.flushed_s.load(std::memory_order_relaxed) - shared_.clock.started_s(),
+      .detail_enabled = shared_.detail_enabled.load(std::memory_order_relaxed)};
+  AppendSettings(shared_.config, runtime,
+                 [&](std::string_view name, std::string_view value) { stat(name, value); });
+}
+
+void Stats::Items(slab::Lane& lane, Writer& stat) {
+  const Sums sums = GatherSinceReset();
+  for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
+    if (snapshot.items == 0) continue;
+    const auto row = [&](std::string_view name, std::uint64_t value) {
+      stat(fmt::format("items:{}:{}", snapshot.id, name), value);
+    };
+    row("number", snapshot.items);
+    row("age", snapshot.oldest_age_s);
+    row("mem_requested", sums.in_class(snapshot.id, ClassStat::kRequestedBytes));
+    row("evicted", snapshot.stats.evicted);
+    row("evicted_nonzero", snapshot.stats.evicted_nonzero);
+    row("evicted_time", snapshot.stats.evicted_age_s);
+    row("outofmemory", snapshot.stats.out_of_memory);
+    row("tailrepairs", 0);
+    row("reclaimed", snapshot.stats.reclaimed);
+    row("expired_unfetched", snapshot.stats.expired_unfetched);
+    row("evicted_unfetched", snapshot.stats.evicted_unfetched);
+  }
+}
+
+void Stats::Slabs(slab::Lane& lane, Writer& stat) {
+  const Sums sums = GatherSinceReset();
+  std::uint64_t pages = 0;
+  std::uint64_t active = 0;
+  for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
+    if (snapshot.pages == 0) continue;
+    ++active;
+    pages += snapshot.pages;
+    const auto row = [&](std::string_view name, std::uint64_t value) {
+      stat(fmt::format("{}:{}", snapshot.id, name), value);
+    };
+    const auto counted = [&](std::string_view name, ClassStat stat_name) {
+      row(name, sums.in_class(snapshot.id, stat_name));
+    };
+    const std::uint64_t chunks = std::uint64_t{snapshot.pages} * snapshot.chunks_per_page;
+    row("chunk_size", snapshot.chunk_bytes);
+    row("chunks_per_page", snapshot.chunks_per_page);
+    row("total_pages", snapshot.pages);
+    row("total_chunks", chunks);
+    row("used_chunks", snapshot.used_chunks);
+    row("free_chunks", chunks - snapshot.used_chunks);
+    row("free_chunks_end", 0);
+    counted("get_hits", ClassStat::kGetHits);
+    counted("cmd_set", ClassStat::kCmdSet);
+    counted("delete_hits", ClassStat::kDeleteHits);
+    counted("incr_hits", ClassStat::kIncrHits);
+    counted("decr_hits", ClassStat::kDecrHits);
+    counted("cas_hits", ClassStat::kCasHits);
+    counted("cas_badval", ClassStat::kCasBadval);
+    counted("touch_hits", ClassStat::kTouchHits);
+  }
+  stat("active_slabs", active);
+  stat("total_malloced", pages * slab::kPageBytes);
+}
+
+void Stats::Sizes(Writer& stat) {
+  if (!shared_.config.track_sizes) return stat("sizes_status", std::string_view("disabled"));
+  std::vector<std::uint64_t> counts;
+  shared_.cache.ForEachLane([&](const slab::Lane& lane) {
+    counts.resize(std::max(counts.size(), lane.sizes.size()));
+    for (std::size_t i = 0; i < lane.sizes.size(); ++i) counts[i] += lane.sizes[i].value();
+  });
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] != 0) stat(fmt::format("{}", i * slab::kSizeStepBytes), counts[i]);
+  }
+}
+
+void Stats::Connections(slab::Lane& lane, Writer& stat) {
+  shared_.connections.ForEach([&](int fd, const ConnectionInfo& info) {
+    const ConnectionState state = info.state.load(std::memory_order_relaxed);
+    const auto name = [fd](std::string_view what) { return fmt::format("{}:{}", fd, what); };
+    if (state == ConnectionState::kListening) {
+      stat(name("addr"), LocalAddress(fd));
+    } else {
+      stat(name("addr"), PeerAddress(fd));
+      stat(name("listen_addr"), LocalAddress(fd));
+    }
+    stat(name("state"), StateName(state));
+    stat(name("secs_since_last_cmd"),
+         lane.now_s - std::min(lane.now_s, info.last_command_s.load(std::memory_order_relaxed)));
+  });
+}
+
+void Stats::Detail(std::string_view what, Output& output) {
+  if (!shared_.config.dump_enabled) return output.Append(protocol::kStatsDetailNotAllowed);
+  if (what == "on" || what == "off") {
+    shared_.detail_enabled.store(what == "on", std::memory_order_relaxed);
+    return output.Append(protocol::kOk);
+  }
+  if (what != "dump") return output.Append(protocol::kStatsDetailUsage);
+  output.Append(shared_.prefixes.Dump());
+  output.Append(protocol::kEnd);
+}
+
+void Stats::Cachedump(std::string_view class_text, std::string_view limit_text, slab::Lane& lane,
+                      Output& output) {
+  if (!shared_.config.dump_enabled) return output.Append(protocol::kCachedumpNotAllowed);
+  const auto id = protocol::ParseStrictUint64(class_text);
+  const auto limit = protocol::ParseStrictUint64(limit_text);
+  if (!id || !limit) return output.Append(protocol::kBadLine);
+  if (*id > slab::kClassesMax) return output.Append(protocol::kIllegalSlabId);
+  slab::Cache& cache = shared_.cache;
+  for (const std::string& key : cache.Keys(static_cast<ClassId>(*id), *limit)) {
+    (void)cache.Visit({.bytes = key, .hash = cache.Hash(key)}, lane, [&](const slab::Item& item) {
+      output.Append(
+          fmt::format("ITEM {} [{} b; {} s]\r\n", key, item.value_bytes(), item.expires_at_s));
+    });
+  }
+  output.Append(protocol::kEnd);
+}
+
+}  // namespace larder::server

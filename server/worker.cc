@@ -1,0 +1,184 @@
+#include "server/worker.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "server/stats.h"
+#include "slab/check.h"
+
+namespace larder::server {
+namespace {
+
+// When stopping: how long clients that do not read are waited for.
+constexpr int kDrainTurns = 50;
+constexpr useconds_t kDrainPauseUs = 10'000;
+
+EventBase MakeEventBase() {
+  event_config* config = event_config_new();
+  LARDER_CHECK(config != nullptr);
+  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);  // The base never leaves its thread.
+  EventBase base(event_base_new_with_config(config), &event_base_free);
+  event_config_free(config);
+  LARDER_CHECK(base != nullptr);
+  return base;
+}
+
+}  // namespace
+
+Worker::Worker(Shared& shared)
+    : shared_(shared),
+      lane_(shared.cache.AddLane()),
+      counters_(shared.stats.AddWorker()),
+      base_(MakeEventBase()),
+      wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      wake_event_(nullptr, &event_free),
+      second_event_(nullptr, &event_free),
+      input_area_(std::make_unique<char[]>(kInputBytes + protocol::kInputSlackBytes)),
+      executor_(shared, lane_, counters_, output_) {
+  LARDER_CHECK(wake_fd_ >= 0);
+  lane_.now_s = shared_.clock.now_s();
+  wake_event_.reset(event_new(
+      base_.get(), wake_fd_, EV_READ | EV_PERSIST,
+      [](int, short, void* self) noexcept { static_cast<Worker*>(self)->TakeHandovers(); }, this));
+  event_add(wake_event_.get(), nullptr);
+  if (shared_.config.idle_timeout_s > 0) {
+    second_event_.reset(event_new(
+        base_.get(), -1, EV_PERSIST,
+        [](int, short, void* self) noexcept { static_cast<Worker*>(self)->CloseIdle(); }, this));
+    const timeval second{.tv_sec = 1, .tv_usec = 0};
+    event_add(second_event_.get(), &second);
+  }
+}
+
+Worker::~Worker() {
+  Stop();
+  for (const Handover& handover : handovers_) close(handover.fd);  // Came too late.
+  wake_event_.reset();
+  second_event_.reset();
+  close(wake_fd_);
+}
+
+void Worker::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Worker::Stop() {
+  if (!thread_.joinable()) return;
+  is_stopping_.store(true, std::memory_order_release);
+  Wake();
+  thread_.join();
+}
+
+void Worker::Adopt(int fd, Connection::Kind kind) {
+  {
+    const MutexLock lock(mutex_);
+    handovers_.push_back({.fd = fd, .kind = kind});
+  }
+  Wake();
+}
+
+void Worker::Wake() {
+  const std::uint64_t one = 1;
+  (void)!write(wake_fd_, &one, sizeof one);
+}
+
+void Worker::TakeHandovers() {
+  std::uint64_t count = 0;
+  (void)!read(wake_fd_, &count, sizeof count);
+  std::vector<Handover> taken;
+  {
+    const MutexLock lock(mutex_);
+    taken.swap(handovers_);
+  }
+  lane_.now_s = shared_.clock.now_s();
+  for (const Handover& handover : taken) {
+    auto* connection = new Connection(*this, handover.fd, handover.kind);
+    connection->next = connections_;
+    if (connections_ != nullptr) connections_->previous = connection;
+    connections_ = connection;
+    counters_.Add(Stat::kTotalConnections);
+  }
+}
+
+void Worker::MakeReady(Connection& connection) {
+  if (connection.is_ready) return;
+  connection.is_ready = true;
+  ready_.push_back(&connection);
+}
+
+void Worker::Run() {
+  while (!is_stopping_.load(std::memory_order_acquire)) {
+    RunTurn(EVLOOP_ONCE | (ready_.empty() ? 0 : EVLOOP_NONBLOCK));
+  }
+  Drain();
+  while (connections_ != nullptr) Destroy(*connections_);
+}
+
+void Worker::RunTurn(int loop_flags) {
+  event_base_loop(base_.get(), loop_flags);
+  lane_.now_s = shared_.clock.now_s();
+
+  serving_.swap(ready_);
+  for (Connection* connection : serving_) {
+    connection->is_ready = false;
+    connection->Process();
+    unflushed_.push_back(connection);
+    if (output_.size() > kOutputPerTurnBytes) FlushAll();
+  }
+  FlushAll();
+  for (Connection* connection : serving_) {
+    if (connection->is_closing()) Destroy(*connection);
+  }
+  serving_.clear();
+}
+
+void Worker::FlushAll() {
+  for (Connection* connection : unflushed_) connection->Flush();
+  unflushed_.clear();
+  output_.Clear();
+}
+
+void Worker::FlushWith(Connection& current) {
+  unflushed_.push_back(&current);
+  FlushAll();
+}
+
+void Worker::CloseIdle() {
+  const std::uint32_t now_s = shared_.clock.now_s();
+  const auto timeout_s = static_cast<std::uint32_t>(shared_.config.idle_timeout_s);
+  for (Connection* connection = connections_; connection != nullptr;) {
+    Connection* next = connection->next;
+    if (connection->is_idle_too_long(now_s, timeout_s)) {
+      counters_.Add(Stat::kIdleKicks);
+      Destroy(*connection);
+    }
+    connection = next;
+  }
+}
+
+// Requests that have arrived are answered, and answers under way are sent, as far as clients take
+// them within half a second.
+void Worker::Drain() {
+  for (int turn = 0; turn < kDrainTurns; ++turn) {
+    RunTurn(EVLOOP_NONBLOCK);
+    bool has_pending = !ready_.empty();
+    for (Connection* connection = connections_; connection != nullptr;
+         connection = connection->next) {
+      has_pending = has_pending || connection->has_pending_output();
+    }
+    if (!has_pending) return;
+    usleep(kDrainPauseUs);
+  }
+}
+
+void Worker::Destroy(Connection& connection) {
+  if (connection.is_ready) std::erase(ready_, &connection);
+  if (connection.next != nullptr) connection.next->previous = connection.previous;
+  (connection.previous != nullptr ? connection.previous->next : connections_) = connection.next;
+  delete &connection;
+}
+
+}  // namespace larder::server

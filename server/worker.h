@@ -1,0 +1,111 @@
+// A worker thread and its connections.
+#pragma once
+
+#include <event2/event.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "protocol/request.h"
+#include "protocol/text_parser.h"
+#include "server/connection.h"
+#include "server/counters.h"
+#include "server/execute.h"
+#include "server/output.h"
+#include "server/shared.h"
+#include "slab/mutex.h"
+
+namespace larder::server {
+
+inline constexpr std::size_t kInputBytes = 64 * 1024;  // What a connection may bring per turn.
+inline constexpr std::size_t kBatchRequests = 32;
+// Replies of one turn beyond this are sent before more requests are served.
+inline constexpr std::size_t kOutputPerTurnBytes = 256 * 1024;
+
+using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
+
+// Requests parsed ahead, so that their memory is on the way when they are executed.
+struct Batch {
+  std::array<protocol::Request, kBatchRequests> requests;
+  std::array<std::uint64_t, kBatchRequests> hashes;
+  std::size_t count = 0;
+};
+
+// Worker serves its connections on a thread and an event base of its own. A turn of its loop has
+// three phases, kept apart:
+//
+//   collect   libevent's callbacks only put connections on the ready list
+//   process   each ready connection receives, parses and executes; replies gather in Output
+//   flush     one send per connection
+//
+// Threads: one worker; Adopt and Stop: any thread.
+// Owns:    its connections.
+class Worker {
+ public:
+  explicit Worker(Shared& shared);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void Start();
+  // Takes over an accepted socket, in non-blocking mode.
+  void Adopt(int fd, Connection::Kind kind) LARDER_EXCLUDES(mutex_);
+  // Serves what has come, sends what it can, closes everything and ends the thread; waits for it.
+  void Stop();
+
+  // For connections, on this worker's thread.
+  Shared& shared() { return shared_; }
+  event_base* base() { return base_.get(); }
+  slab::Lane& lane() { return lane_; }
+  WorkerCounters& counters() { return counters_; }
+  Executor& executor() { return executor_; }
+  Output& output() { return output_; }
+  Batch& batch() { return batch_; }
+  char* input_area() { return input_area_.get(); }
+  void MakeReady(Connection& connection);
+  // Sends the replies gathered so far in the middle of a turn, those of `current` last.
+  void FlushWith(Connection& current);
+
+ private:
+  struct Handover {
+    int fd;
+    Connection::Kind kind;
+  };
+
+  void Run();
+  void RunTurn(int loop_flags);
+  void FlushAll();
+  void TakeHandovers() LARDER_EXCLUDES(mutex_);
+  void CloseIdle();
+  void Drain();
+  void Destroy(Connection& connection);
+  void Wake();
+
+  Shared& shared_;
+  slab::Lane& lane_;
+  WorkerCounters& counters_;
+  const EventBase base_;
+  const int wake_fd_;
+  std::unique_ptr<event, decltype(&event_free)> wake_event_;
+  std::unique_ptr<event, decltype(&event_free)> second_event_;
+  std::unique_ptr<char[]> input_area_;
+  Output output_;
+  Batch batch_;
+  Executor executor_;
+  Connection* connections_ = nullptr;   // All of them, linked by Connection::next.
+  std::vector<Connection*> ready_;      // To be served in the next turn.
+  std::vector<Connection*> serving_;    // In this turn.
+  std::vector<Connection*> unflushed_;  // Served, with replies in output_.
+  std::thread thread_;
+  std::atomic<bool> is_stopping_{false};  // Written by Stop, read by the thread.
+
+  Mutex mutex_;
+  std::vector<Handover> handovers_ LARDER_GUARDED_BY(mutex_);
+};
+
+}  // namespace larder::server
