@@ -138,6 +138,28 @@ TEST_CASE("a page above the limit goes back to the kernel", "[slab][arena]") {
   CHECK(ResidentBytes(*arena, pages[2]) == kPageBytes);  // Within the limit: kept for the next.
 }
 
+TEST_CASE("pages that were returned before the limit fell go back to the kernel too",
+          "[slab][arena]") {
+  const auto arena = MakeArena(4 * kPageBytes);
+  const auto pages = TakeAll(*arena);
+  for (const PageIndex page : pages) std::memset(arena->PageAt(page), 7, kPageBytes);
+  arena->Return(pages[0]);
+  arena->Return(pages[1]);
+  REQUIRE(arena->SetLimit(2 * kPageBytes));
+  std::size_t resident_bytes = 0;
+  for (const PageIndex page : pages) resident_bytes += ResidentBytes(*arena, page);
+  CHECK(resident_bytes <= 2 * kPageBytes);
+}
+
+TEST_CASE("locked memory goes back to the kernel when the limit falls", "[slab][arena]") {
+  const auto arena = MakeArena(4 * kPageBytes, true);
+  const auto pages = TakeAll(*arena);
+  for (const PageIndex page : pages) std::memset(arena->PageAt(page), 7, kPageBytes);
+  REQUIRE(arena->SetLimit(3 * kPageBytes));
+  arena->Return(pages[1]);
+  CHECK(ResidentBytes(*arena, pages[1]) == 0);
+}
+
 TEST_CASE("threads never share a page", "[slab][arena][concurrency]") {
   const auto arena = MakeArena(64 * kPageBytes);
   std::vector<int> owners(64, 0);  // Written by the owner of the page only.
