@@ -55,7 +55,7 @@ inline ParseResult TakeKey(std::string_view input, std::size_t at, KeyList& list
   const char* const begin = input.data();
   const char* const end = begin + input.size();
   const char* key = begin + at;
-  while (*key == ' ' && key != end) ++key;  // May look at, but not into, the slack.
+  while (*key == ' ' && key != end) ++key;  // The first byte may be slack.
   const auto key_at = static_cast<std::size_t>(key - begin);
 
   const char* const key_end = FindSpaceOrNewline(key, end);

@@ -42,6 +42,13 @@ TEST_CASE("a line of less than four bytes is a bad line", "[protocol][line]") {
   }
 }
 
+TEST_CASE("a line end drops one carriage return", "[protocol][line]") {
+  CHECK(ParseLine("set a 0 0 1\r\r\n") == Refused(RequestError::kBadLine));
+  CHECK(ParseLine("incr a 1\r\r\n") == Refused(RequestError::kBadDelta, "a", 0, false));
+  CHECK(ParseLine("touch a 1 noreply\r\r\n").noreply == false);
+  CHECK(ParseLine("delete a\r\r\n").key == "a\r");
+}
+
 TEST_CASE("a line that names no command is an error", "[protocol][line]") {
   for (const auto text :
        {"ab\r\n", "abc\n", "   \r\n", "foo\r\n", "foo bar baz\r\n", "GET a\r\n", "Set a 0 0 1\r\n",

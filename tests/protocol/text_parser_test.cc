@@ -60,7 +60,9 @@ std::string RandomNumber(std::mt19937& random) {
 // A request with its value, in one of the ways that clients get it right or wrong.
 std::string RandomRequest(std::mt19937& random) {
   const auto space = [&] { return std::string(random() % 8 == 0 ? 2 : 1, ' '); };
-  const auto line_end = [&] { return Pick(random, {"\r\n", "\r\n", "\r\n", "\n", " \r\n"}); };
+  const auto line_end = [&] {
+    return Pick(random, {"\r\n", "\r\n", "\r\n", "\n", " \r\n", "\r\r\n"});
+  };
   const auto noreply = [&] { return Pick(random, {"", "", "", " noreply", " x", " noreply x"}); };
   const auto keyed = [&](const std::string& command) {
     return command + space() + RandomKey(random);
