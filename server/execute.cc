@@ -149,7 +149,7 @@ void Executor::Get(const Request& request, std::uint64_t hash) {
         out = with_cas
                   ? protocol::WriteValueHeadWithCas(out, request.key, item.client_flags(),
                                                     value_bytes,
-                                                    shared_.config.use_cas ? item.cas : 0)
+                                                    shared_.config.use_cas ? item.cas() : 0)
                   : protocol::WriteValueHead(out, request.key, item.client_flags(), value_bytes);
         if (pin) {
           output_.Commit(out);
@@ -313,13 +313,13 @@ void Executor::Arithmetic(const Request& request, std::uint64_t hash) {
         // A value never gets shorter: it is padded.
         std::memcpy(item.value(), text.data(), digits);
         std::memset(item.value() + digits, ' ', item.value_bytes() - digits);
-        item.cas = cache_.NextCas(lane_);
+        item.set_cas(cache_.NextCas(lane_));
         lane_.classes[cache_.ClassOf(item)].Add(is_incr ? ClassStat::kIncrHits
                                                         : ClassStat::kDecrHits);
         return;
       }
       step = Step::kReplace;
-      seen_cas = item.cas;
+      seen_cas = item.cas();
       spec.client_flags = item.client_flags();
       spec.expires_at_s = item.expires_at_s;
       spec.value_bytes = static_cast<std::uint32_t>(digits);

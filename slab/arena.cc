@@ -11,7 +11,7 @@
 namespace larder::slab {
 namespace {
 
-constexpr unsigned kUnitShiftMin = 3;
+constexpr unsigned kUnitShiftMin = 2;
 // What the smallest unit can address. Reserved whole, so that the limit can be raised at run time:
 // untouched addresses cost nothing.
 constexpr std::uint64_t kReservedBytesMin = std::uint64_t{1} << (32 + kUnitShiftMin);

@@ -10,7 +10,8 @@ namespace larder::slab {
 namespace {
 
 constexpr std::uint64_t kCasRange = 4096;  // Numbers that a lane takes at a time.
-constexpr int kItemsToldAt = 16;           // Changes that a lane gathers before it tells the index.
+constexpr std::uint64_t kCasAgeMax = std::uint64_t{1} << (Item::kCasBits - 2);
+constexpr int kItemsToldAt = 16;  // Changes that a lane gathers before it tells the index.
 // How far an eviction looks: candidates in all, and how many of them it spares for their hits.
 constexpr int kEvictLooksMax = 64;
 constexpr int kEvictSparesMax = 32;
@@ -141,7 +142,7 @@ std::optional<StoreStatus> Cache::Refusal(StoreMode mode, const Item* old,
       return std::nullopt;
     case StoreMode::kCas:
       if (old == nullptr) return StoreStatus::kNotFound;
-      if (old->cas != cas_unique) return StoreStatus::kExists;
+      if (old->cas() != cas_unique) return StoreStatus::kExists;
       return std::nullopt;
   }
   return std::nullopt;
@@ -185,7 +186,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
           old->size_and_state & (Item::kHitsMax << Item::kHitsShift | Item::kWasFetched);
       FillHeader(*old, spec, spec.value_bytes, lane);
       old->size_and_state |= kept_state;
-      old->cas = cas;
+      old->set_cas(cas);
       std::memcpy(old->value(), value.data(), value.size());
       CountLinked(*old, c.id(), lane);
       lane.total_items.Add();
@@ -231,7 +232,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
 
     Item& item = arena_->At(ref);
     FillHeader(item, spec, spec.value_bytes, lane);
-    item.cas = cas;
+    item.set_cas(cas);
     std::memcpy(item.value(), value.data(), value.size());
     if (old != nullptr) {
       // An eviction from this very bucket may have moved the slot.
@@ -321,7 +322,7 @@ StoreOutcome Cache::Publish(ReservedItem item, StoreMode mode, std::uint64_t cas
       return {.status = *refusal, .class_id = old != nullptr ? ClassOf(*old) : ClassId{0}};
     }
     const ItemRef ref = item.Release();
-    arena_->At(ref).cas = cas;
+    arena_->At(ref).set_cas(cas);
     outcome = {.status = StoreStatus::kStored, .class_id = ClassOf(arena_->At(ref))};
     Link(guard, key.hash, slot, ref, lane);
   }
@@ -356,7 +357,7 @@ StoreOutcome Cache::Concatenate(StoreMode mode, const HashedKey& key, ValueCurso
     ItemHandle pin;
     bool is_pinned_out = false;
     const Presence presence = Visit(key, lane, [&](Item& item) {
-      old_cas = item.cas;
+      old_cas = item.cas();
       old_bytes = item.value_bytes();
       spec.client_flags = item.client_flags();
       spec.expires_at_s = item.expires_at_s;
@@ -386,10 +387,10 @@ StoreOutcome Cache::Concatenate(StoreMode mode, const HashedKey& key, ValueCurso
     const Index::Slot slot = FindAlive(guard, key, lane);
     if (!slot) return {.status = StoreStatus::kNotStored};
     const Item& old = arena_->At(slot.ref());
-    if (old.cas != old_cas) continue;
+    if (old.cas() != old_cas) continue;
     const ItemRef ref = joined->Release();
     Item& item = arena_->At(ref);
-    item.cas = cas;
+    item.set_cas(cas);
     item.expires_at_s = old.expires_at_s;  // A touch leaves the CAS as it was.
     const ClassId class_id = ClassOf(item);
     Link(guard, key.hash, slot, ref, lane);
@@ -423,14 +424,20 @@ void Cache::FlushAll() noexcept {
 void Cache::RefillCas(Lane& lane) noexcept {
   lane.cas_next = cas_unused_.fetch_add(kCasRange, std::memory_order_relaxed);
   lane.cas_end = lane.cas_next + kCasRange;
+  // Items keep 48 bits. One that was not written for 7e13 writes counts as flushed, so that what is
+  // alive is never more than half of the numbers apart.
+  std::uint64_t seen = flush_cas_.load(std::memory_order_relaxed);
+  while (lane.cas_next - seen > kCasAgeMax &&
+         !flush_cas_.compare_exchange_weak(seen, lane.cas_next - kCasAgeMax,
+                                           std::memory_order_release, std::memory_order_relaxed)) {
+  }
 }
 
 void Cache::FillHeader(Item& item, const ItemSpec& spec, std::uint32_t value_bytes_here,
                        const Lane& lane) noexcept {
   item.SetShape(spec.client_flags, value_bytes_here);
   item.expires_at_s = spec.expires_at_s;
-  item.last_access_s = lane.now_s;
-  item.birth = 0;
+  item.set_last_access(lane.now_s);
 }
 
 ItemHandle Cache::Pin(Item& item) noexcept {
@@ -553,7 +560,7 @@ ItemRef Cache::Evict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane&
       ++stats.evicted;
       if (item.expires_at_s != 0) ++stats.evicted_nonzero;
       if (!item.was_fetched()) ++stats.evicted_unfetched;
-      stats.evicted_age_s = lane.now_s - item.last_access_s;
+      stats.evicted_age_s = item.idle_s(lane.now_s);
     }
     for (ItemRef piece = item.first_continuation(); piece != kNoItem;) {
       const ItemRef next = arena_->At(piece).next;
@@ -718,9 +725,8 @@ std::vector<ClassSnapshot> Cache::Classes(Lane& lane) {
       if (ref != kNoItem) oldest = arena_->At(ref).key();
     }
     if (snapshot.items != 0) {
-      (void)Visit({.bytes = oldest, .hash = Hash(oldest)}, lane, [&](const Item& item) {
-        snapshot.oldest_age_s = lane.now_s - item.last_access_s;
-      });
+      (void)Visit({.bytes = oldest, .hash = Hash(oldest)}, lane,
+                  [&](const Item& item) { snapshot.oldest_age_s = item.idle_s(lane.now_s); });
     }
     snapshots.push_back(snapshot);
   }

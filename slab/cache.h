@@ -287,7 +287,9 @@ class Cache {
     return item.expires_at_s != 0 && item.expires_at_s <= lane.now_s;
   }
   bool IsFlushed(const Item& item) const noexcept {
-    return item.cas < flush_cas_.load(std::memory_order_acquire);
+    // Numbers wrap at 48 bits; RefillCas keeps everything alive within half of that.
+    const std::uint64_t after = item.cas() - flush_cas_.load(std::memory_order_acquire);
+    return (after & (std::uint64_t{1} << (Item::kCasBits - 1))) != 0;
   }
   bool IsDead(const Item& item, const Lane& lane) const noexcept {
     return IsExpired(item, lane) || IsFlushed(item);
@@ -367,7 +369,9 @@ inline void Cache::MarkAccess(Item& item, const Lane& lane) noexcept {
     EvictionQueue::MarkHit(item);
     item.set_fetched();
   }
-  if (item.last_access_s != lane.now_s) item.last_access_s = lane.now_s;
+  if (item.last_access_low != static_cast<std::uint16_t>(lane.now_s)) {
+    item.set_last_access(lane.now_s);
+  }
 }
 
 template <class Fn>

@@ -22,7 +22,7 @@ enum class ChunkUse : std::uint8_t {
   kContinuation,  // A piece of a large item's value; `prev` names the item.
 };
 
-// The head of every chunk, 32 bytes.
+// The head of every chunk, 28 bytes.
 //
 //   item           |Item|key|flags 4?|chain 8?|value ...                | slack
 //   continuation   |Item|value ...                                      | slack
@@ -33,18 +33,42 @@ enum class ChunkUse : std::uint8_t {
 //
 // Threads: `next`, `prev` and `use`: caller locks the class. `refs`: atomic. `key_bytes` and the
 //          key: constant while the chunk is not free. All else: caller locks the item's bucket, or
-//          owns the item alone, or (value only) holds a pin.
+//          owns the item alone, or (value only) holds a pin. So each of these is a field of its
+//          own.
+// Source:  a 20 B key with a 100 B value takes 148 bytes. Eight bytes of CAS and four of access
+// time
+//          would make it 152: 0.83 of memcached's memory instead of 0.81.
 struct Item {
   ItemRef next;
   ItemRef prev;
-  std::uint64_t cas;               // Also the order of writing: flush_all compares it.
-  std::uint32_t expires_at_s;      // Unix time; 0: never.
-  std::uint32_t last_access_s;     // Unix time.
-  std::uint32_t size_and_state;    // See below.
+  std::uint32_t cas_low;
+  std::uint32_t expires_at_s;    // Unix time; 0: never.
+  std::uint32_t size_and_state;  // See below.
+  std::uint16_t cas_high;
   std::atomic<std::uint8_t> refs;  // 1 for the link in the index, 1 a pin or owner.
-  std::uint8_t birth;              // Reserved for the insertion stamp of an adaptive policy.
   std::uint8_t key_bytes;
+  std::uint16_t last_access_low;  // Unix time in seconds, 24 bits.
+  std::uint8_t last_access_high;
   ChunkUse use;
+
+  // A number given to a write, 48 bits of it; unique among those in the cache, and in the order of
+  // writing: flush_all compares it.
+  static constexpr unsigned kCasBits = 48;
+  static constexpr std::uint64_t kCasMask = (std::uint64_t{1} << kCasBits) - 1;
+  std::uint64_t cas() const { return std::uint64_t{cas_high} << 32 | cas_low; }
+  void set_cas(std::uint64_t cas) {
+    cas_low = static_cast<std::uint32_t>(cas);
+    cas_high = static_cast<std::uint16_t>(cas >> 32);
+  }
+
+  // Exact for items that were used in the last 194 days.
+  std::uint32_t idle_s(std::uint32_t now_s) const {
+    return (now_s - (std::uint32_t{last_access_high} << 16 | last_access_low)) & 0xffffff;
+  }
+  void set_last_access(std::uint32_t now_s) {
+    last_access_low = static_cast<std::uint16_t>(now_s);
+    last_access_high = static_cast<std::uint8_t>(now_s >> 16);
+  }
 
   static constexpr std::uint32_t kValueBits =
       18;  // Of size_and_state: bytes of value in this chunk.
@@ -109,7 +133,7 @@ struct Item {
     std::memcpy(payload() + offset, &v, sizeof v);
   }
 };
-static_assert(sizeof(Item) == 32);
+static_assert(sizeof(Item) == 28 && alignof(Item) == 4);
 static_assert(std::atomic<std::uint8_t>::is_always_lock_free);
 
 inline constexpr std::uint8_t kRefsMax = 255;

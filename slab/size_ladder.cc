@@ -4,6 +4,7 @@
 
 #include "slab/arena.h"
 #include "slab/check.h"
+#include "slab/item.h"
 
 namespace larder::slab {
 namespace {
@@ -23,23 +24,24 @@ SizeLadder::SizeLadder(const Options& options) : chunk_bytes_{0} {
   const auto round_up = [unit](std::size_t bytes) { return (bytes + unit - 1) / unit * unit; };
   LARDER_CHECK(options.growth_factor > 1.0);
 
-  std::size_t bytes = std::clamp(round_up(options.chunk_bytes_min), round_up(48), kChunkBytesMax);
+  std::size_t bytes =
+      std::clamp(round_up(options.chunk_bytes_min), round_up(sizeof(Item) + 16), kChunkBytesMax);
   while (bytes < kChunkBytesMax && chunk_bytes_.size() < kClassesMax) {
     chunk_bytes_.push_back(static_cast<std::uint32_t>(bytes));
     const auto grown =
         round_up(static_cast<std::size_t>(static_cast<double>(bytes) * options.growth_factor));
     const bool is_fine = options.has_fine_steps && bytes < kFineStepBytesMax;
-    bytes = is_fine ? bytes + unit : std::max(grown, bytes + unit);
+    bytes = is_fine ? bytes + std::max(unit, kFineStepBytes) : std::max(grown, bytes + unit);
     if (options.has_fine_steps && bytes > kFineStepBytesMax && bytes < kChunkBytesMax) {
       bytes = FillPage(bytes, unit);
     }
   }
   chunk_bytes_.push_back(kChunkBytesMax);
 
-  class_of_units_.resize(kChunkBytesMax / 8 + 1);
+  class_of_units_.resize(kChunkBytesMax / 4 + 1);
   ClassId id = 1;
   for (std::size_t steps = 0; steps < class_of_units_.size(); ++steps) {
-    while (chunk_bytes_[id] < steps * 8) ++id;
+    while (chunk_bytes_[id] < steps * 4) ++id;
     class_of_units_[steps] = id;
   }
 }

@@ -27,7 +27,9 @@ class ZeroedArray {
     void* range = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED) return;
-    if (huge == HugePages::kAdvise) (void)madvise(range, bytes_, MADV_HUGEPAGE);
+    if (huge == HugePages::kAdvise && bytes_ > kSmallBytes) {
+      (void)madvise(static_cast<char*>(range) + kSmallBytes, bytes_ - kSmallBytes, MADV_HUGEPAGE);
+    }
     elements_ = static_cast<T*>(range);
   }
   ZeroedArray(ZeroedArray&& other) noexcept
@@ -41,6 +43,9 @@ class ZeroedArray {
   T& operator[](std::uint64_t index) const { return elements_[index]; }
 
  private:
+  // Huge pages begin here: a small cache does not pay 2 MiB for its last few bytes.
+  static constexpr std::size_t kSmallBytes = std::size_t{4} << 20;
+
   static std::size_t RoundUp(std::uint64_t bytes) {
     constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
     return (bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;

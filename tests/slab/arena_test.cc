@@ -88,8 +88,9 @@ TEST_CASE("a reference names its chunk and page", "[slab][arena]") {
 }
 
 TEST_CASE("the unit grows with the limit, so that references fit 32 bits", "[slab][arena]") {
-  CHECK(MakeArena(kPageBytes)->unit_bytes() == 8);
-  CHECK(MakeArena(32 * kGiB - kPageBytes)->unit_bytes() == 8);
+  CHECK(MakeArena(kPageBytes)->unit_bytes() == 4);
+  CHECK(MakeArena(16 * kGiB - kPageBytes)->unit_bytes() == 4);
+  CHECK(MakeArena(16 * kGiB)->unit_bytes() == 8);
   CHECK(MakeArena(32 * kGiB)->unit_bytes() == 16);
   CHECK(MakeArena(65 * kGiB)->unit_bytes() == 32);
 }

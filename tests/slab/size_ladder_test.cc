@@ -68,7 +68,7 @@ TEST_CASE("chunks grow, are multiples of the unit and at most half a page", "[sl
 TEST_CASE("by default small chunks differ by the unit and large ones by a tenth",
           "[slab][size_ladder]") {
   const auto chunks = Chunks(SizeLadder({}));
-  CHECK(chunks.front() == 48);
+  CHECK(chunks.front() == 44);
   for (std::size_t i = 1; i < chunks.size(); ++i) {
     CAPTURE(chunks[i - 1], chunks[i]);
     if (chunks[i] <= kFineStepBytesMax) {
