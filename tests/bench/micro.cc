@@ -1,0 +1,325 @@
+// larder_micro: the parser and the cache in process, without a socket.
+//
+// The benchmarks follow the server's way with a batch: hash and prefetch the bucket of every key,
+// prefetch every item, then visit them in order. Names end in the number of items; memory is what
+// costs, so the same code gets slower with more of them.
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/text_parser.h"
+#include "slab/cache.h"
+#include "tests/bench/clock.h"
+#include "tests/bench/histogram.h"
+#include "tests/bench/key_format.h"
+#include "tests/bench/random.h"
+
+namespace larder::bench {
+namespace {
+
+using slab::Cache;
+using slab::Lane;
+
+constexpr std::size_t kKeyBytes = 20;
+constexpr std::size_t kValueBytes = 100;
+constexpr std::size_t kBatch = 32;
+constexpr std::uint32_t kNowS = 1000;
+
+// Enough draws that a pass over them touches more items than any CPU cache holds.
+constexpr std::size_t kDraws = 1 << 20;
+
+constexpr std::uint64_t kMegabyte = std::uint64_t{1} << 20;
+
+// Room for `items` with some to spare.
+std::uint64_t MemoryFor(std::uint64_t items) { return items * 200 + 64 * kMegabyte; }
+
+std::string KeyText(std::uint64_t number) {
+  std::string text(kKeyBytes, ' ');
+  KeyFormat(kKeyBytes).Write(number, text.data());
+  return text;
+}
+
+std::unique_ptr<Cache> NewCache(std::uint64_t memory_bytes) {
+  auto cache = Cache::Create({.memory_bytes = memory_bytes});
+  if (cache) return std::move(*cache);
+  fmt::print(stderr, "larder_micro: {}\n", cache.error());
+  std::exit(1);
+}
+
+Lane& NewLane(Cache& cache) {
+  Lane& lane = cache.AddLane();
+  lane.now_s = kNowS;
+  return lane;
+}
+
+slab::StoreStatus Set(Cache& cache, Lane& lane, std::string_view key, std::string_view value) {
+  const slab::HashedKey hashed{.bytes = key, .hash = cache.Hash(key)};
+  const slab::ItemSpec spec{.key = hashed, .value_bytes = static_cast<std::uint32_t>(value.size())};
+  return cache.Store(slab::StoreMode::kSet, spec, value, 0, lane).status;
+}
+
+// A cache that holds keys 0 .. items - 1; the one with that number of items is kept for the next
+// benchmark, and another one replaced, for 10 million take seconds to store.
+Cache& LoadedCache(std::uint64_t items) {
+  static std::mutex mutex;
+  static std::unique_ptr<Cache> cache;
+  static std::uint64_t items_held = 0;
+  const std::lock_guard lock(mutex);
+  if (items_held == items) return *cache;
+  cache.reset();
+  cache = NewCache(MemoryFor(items));
+  Lane& lane = NewLane(*cache);
+  const std::string value(kValueBytes, 'v');
+  for (std::uint64_t number = 0; number < items; ++number) {
+    Set(*cache, lane, KeyText(number), value);
+  }
+  items_held = items;
+  return *cache;
+}
+
+// Random keys of 0 .. items - 1, one after the other in memory, as a batch of requests has them.
+class DrawnKeys {
+ public:
+  DrawnKeys(std::uint64_t items, std::uint64_t seed) : text_(kDraws * kKeyBytes, ' ') {
+    Random random(seed);
+    for (std::size_t i = 0; i < kDraws; ++i) {
+      KeyFormat(kKeyBytes).Write(random.Below(static_cast<std::uint32_t>(items)),
+                                 &text_[i * kKeyBytes]);
+    }
+  }
+
+  std::string_view Next() {
+    next_ = next_ + 1 < kDraws ? next_ + 1 : 0;
+    return {&text_[next_ * kKeyBytes], kKeyBytes};
+  }
+
+ private:
+  std::string text_;
+  std::size_t next_ = 0;
+};
+
+void ParsePipeline(benchmark::State& state, const std::string& request) {
+  constexpr int kRequests = 100;
+  std::string input;
+  for (int i = 0; i < kRequests; ++i) input += request;
+  const std::size_t bytes = input.size();
+  input.append(protocol::kInputSlackBytes, '\0');
+  for (auto _ : state) {
+    std::string_view unread(input.data(), bytes);
+    protocol::KeyList list;
+    protocol::Request parsed;
+    while (!unread.empty()) {
+      const protocol::ParseResult result = protocol::ParseText(unread, list, parsed);
+      if (result.status != protocol::ParseStatus::kComplete) {
+        state.SkipWithError("the parser refused a request");
+        return;
+      }
+      benchmark::DoNotOptimize(parsed);
+      unread.remove_prefix(result.consumed_bytes);
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * kRequests);
+}
+
+void ParseGet(benchmark::State& state) { ParsePipeline(state, "get " + KeyText(123) + "\r\n"); }
+
+void ParseMultiget(benchmark::State& state) {
+  std::string keys;
+  for (std::uint64_t number = 0; number < 50; ++number) keys += " " + KeyText(number);
+  ParsePipeline(state, "get" + keys + "\r\n");
+  state.SetItemsProcessed(state.items_processed() * 50);
+}
+
+void ParseSet(benchmark::State& state) {
+  ParsePipeline(state, fmt::format("set {} 0 0 {}\r\n{}\r\n", KeyText(123), kValueBytes,
+                                   std::string(kValueBytes, 'v')));
+}
+
+void FindAndCopy(benchmark::State& state) {
+  const auto items = static_cast<std::uint64_t>(state.range(0));
+  Cache& cache = LoadedCache(items);
+  Lane& lane = NewLane(cache);
+  DrawnKeys keys(items, static_cast<std::uint64_t>(state.thread_index()) + 1);
+  std::array<slab::HashedKey, kBatch> batch;
+  std::array<std::byte, kBatch * kValueBytes> output;
+  std::int64_t misses = 0;
+  for (auto _ : state) {
+    for (slab::HashedKey& key : batch) {
+      key.bytes = keys.Next();
+      key.hash = cache.Hash(key.bytes);
+      cache.PrefetchBucket(key.hash);
+    }
+    for (const slab::HashedKey& key : batch) cache.PrefetchItem(key.hash);
+    std::byte* out = output.data();
+    for (const slab::HashedKey& key : batch) {
+      const slab::Presence presence = cache.Visit(key, lane, [&](slab::Item& item) {
+        Cache::MarkAccess(item, lane);
+        const auto value = cache.Value(item).piece();
+        std::copy(value.begin(), value.end(), out);
+        out += value.size();
+      });
+      if (presence != slab::Presence::kHit) ++misses;
+    }
+    benchmark::DoNotOptimize(output);
+  }
+  if (misses != 0) state.SkipWithError("a key was missing");
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBatch));
+}
+
+// Overwrites random keys. All values are of one size: every thread stores into one class.
+void Store(benchmark::State& state) {
+  const auto items = static_cast<std::uint64_t>(state.range(0));
+  Cache& cache = LoadedCache(items);
+  Lane& lane = NewLane(cache);
+  DrawnKeys keys(items, static_cast<std::uint64_t>(state.thread_index()) + 100);
+  const std::string value(kValueBytes, 'w');
+  std::array<slab::HashedKey, kBatch> batch;
+  std::int64_t failures = 0;
+  for (auto _ : state) {
+    for (slab::HashedKey& key : batch) {
+      key.bytes = keys.Next();
+      key.hash = cache.Hash(key.bytes);
+      cache.PrefetchBucket(key.hash);
+    }
+    for (const slab::HashedKey& key : batch) cache.PrefetchItem(key.hash);
+    for (const slab::HashedKey& key : batch) {
+      const slab::ItemSpec spec{.key = key, .value_bytes = kValueBytes};
+      const auto outcome = cache.Store(slab::StoreMode::kSet, spec, value, 0, lane);
+      if (outcome.status != slab::StoreStatus::kStored) ++failures;
+    }
+  }
+  if (failures != 0) state.SkipWithError("a store failed");
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBatch));
+}
+
+// Stores keys that are new, with free memory for all of them or by evicting one for each.
+void StoreNew(benchmark::State& state, std::uint64_t memory_bytes, std::uint64_t keys_before) {
+  constexpr std::uint64_t kStores = 500'000;
+  const std::string value(kValueBytes, 'v');
+  for (auto _ : state) {
+    const std::unique_ptr<Cache> cache = NewCache(memory_bytes);
+    Lane& lane = NewLane(*cache);
+    for (std::uint64_t number = 0; number < keys_before; ++number) {
+      Set(*cache, lane, KeyText(number), value);
+    }
+    std::string keys;
+    for (std::uint64_t i = 0; i < kStores; ++i) keys += KeyText(keys_before + i);
+    const std::int64_t started_ns = NowNs();
+    for (std::uint64_t i = 0; i < kStores; ++i) {
+      const auto status = Set(*cache, lane, {&keys[i * kKeyBytes], kKeyBytes}, value);
+      if (status != slab::StoreStatus::kStored) return state.SkipWithError("a store failed");
+    }
+    state.SetIterationTime(static_cast<double>(NowNs() - started_ns) / kSecondNs);
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kStores));
+}
+
+void StoreIntoFree(benchmark::State& state) { StoreNew(state, MemoryFor(1'000'000), 400'000); }
+
+// 64 MB hold fewer than 500,000 such items, so all is full when the measured stores begin.
+void StoreEvicting(benchmark::State& state) { StoreNew(state, 64 * kMegabyte, 500'000); }
+
+// How often the kernel has held this thread up: pages touched for the first time, and the CPU given
+// to others. A wait that the thread asked for, as for a mutex, is not among them.
+std::int64_t KernelInterruptions() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_minflt + usage.ru_majflt + usage.ru_nivcsw;
+}
+
+// The longest first touch of a huge page, over a gigabyte: what this machine charges for memory,
+// whoever asks. A virtual machine whose host has to find the memory first may take 5 ms.
+std::int64_t LongestPageTouchNs() {
+  constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+  constexpr std::size_t kBytes = std::size_t{1} << 30;
+  void* const memory =
+      mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return 0;
+  madvise(memory, kBytes, MADV_HUGEPAGE);
+  std::int64_t longest_ns = 0;
+  for (std::size_t at = 0; at < kBytes; at += kHugePageBytes) {
+    const std::int64_t before_ns = NowNs();
+    static_cast<volatile char*>(memory)[at] = 1;
+    longest_ns = std::max(longest_ns, NowNs() - before_ns);
+  }
+  munmap(memory, kBytes);
+  return longest_ns;
+}
+
+// The time of every single store while a cache grows from empty: does anything ever stop to
+// rehash? The stores that the kernel did not interrupt are counted once more on their own;
+// page_touch_max_us is what the first touch of memory takes without a cache.
+void GrowFromEmpty(benchmark::State& state) {
+  const auto items = static_cast<std::uint64_t>(state.range(0));
+  const std::string value(kValueBytes, 'v');
+  const auto all_ns = std::make_unique<Histogram>();
+  const auto uninterrupted_ns = std::make_unique<Histogram>();
+  const std::int64_t page_touch_max_ns = LongestPageTouchNs();
+  for (auto _ : state) {
+    const std::unique_ptr<Cache> cache = NewCache(MemoryFor(items));
+    Lane& lane = NewLane(*cache);
+    std::int64_t interruptions_before = KernelInterruptions();
+    for (std::uint64_t number = 0; number < items; ++number) {
+      const std::string key = KeyText(number);
+      const std::int64_t before_ns = NowNs();
+      const auto status = Set(*cache, lane, key, value);
+      const auto store_ns = static_cast<std::uint64_t>(NowNs() - before_ns);
+      if (status != slab::StoreStatus::kStored) return state.SkipWithError("a store failed");
+      all_ns->Record(store_ns);
+      const std::int64_t interruptions = KernelInterruptions();
+      if (interruptions == interruptions_before) uninterrupted_ns->Record(store_ns);
+      interruptions_before = interruptions;
+    }
+  }
+  const auto microseconds = [](std::uint64_t ns) { return static_cast<double>(ns) / 1000; };
+  state.counters["max_us"] = microseconds(all_ns->max());
+  state.counters["p99.99_us"] = microseconds(all_ns->Percentile(99.99));
+  state.counters["uninterrupted_max_us"] = microseconds(uninterrupted_ns->max());
+  state.counters["uninterrupted_p99.99_us"] = microseconds(uninterrupted_ns->Percentile(99.99));
+  state.counters["page_touch_max_us"] = microseconds(static_cast<std::uint64_t>(page_touch_max_ns));
+}
+
+void RegisterAll() {
+  benchmark::RegisterBenchmark("parse_get", ParseGet);
+  benchmark::RegisterBenchmark("parse_multiget_50", ParseMultiget);
+  benchmark::RegisterBenchmark("parse_set", ParseSet);
+  for (const std::int64_t items : {100'000, 1'000'000, 10'000'000}) {
+    for (const int threads : {1, 2}) {
+      benchmark::RegisterBenchmark("find_and_copy", FindAndCopy)
+          ->Arg(items)
+          ->Threads(threads)
+          ->UseRealTime();
+      benchmark::RegisterBenchmark("store", Store)->Arg(items)->Threads(threads)->UseRealTime();
+    }
+  }
+  benchmark::RegisterBenchmark("store_into_free_memory", StoreIntoFree)
+      ->UseManualTime()
+      ->Iterations(2);
+  benchmark::RegisterBenchmark("store_evicting", StoreEvicting)->UseManualTime()->Iterations(2);
+  benchmark::RegisterBenchmark("grow_from_empty", GrowFromEmpty)
+      ->Arg(10'000'000)
+      ->Iterations(1)
+      ->Unit(benchmark::kMillisecond);
+}
+
+}  // namespace
+}  // namespace larder::bench
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  larder::bench::RegisterAll();
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
