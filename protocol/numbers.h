@@ -47,7 +47,7 @@ inline constexpr std::array<char, 200> kDigitPairs = [] {
   return pairs;
 }();
 
-// WriteDecimal() for numbers of three digits and more.
+// WriteDecimal() for numbers of five digits and more.
 char* WriteLongDecimal(char* out, std::uint64_t number) noexcept;
 
 // Writes `number` and returns where its text ends. No NUL is added.
@@ -62,7 +62,15 @@ inline char* WriteDecimal(char* out, std::uint64_t number) noexcept {
     std::memcpy(out, &kDigitPairs[2 * number], 2);
     return out + 2;
   }
-  return WriteLongDecimal(out, number);
+  if (number >= 10000) return WriteLongDecimal(out, number);
+  const auto high = static_cast<std::uint32_t>(number) / 100;
+  const auto low = static_cast<std::uint32_t>(number) % 100;
+  // A hundred and more: the first pair may have a zero in front, which is left out.
+  const std::size_t skipped = high < 10 ? 1 : 0;
+  std::memcpy(out, &kDigitPairs[2 * high + skipped], 2);
+  out += 2 - skipped;
+  std::memcpy(out, &kDigitPairs[2 * low], 2);
+  return out + 2;
 }
 
 }  // namespace larder::protocol

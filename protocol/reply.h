@@ -98,13 +98,25 @@ constexpr std::string_view ErrorText(RequestError error) noexcept {
 inline constexpr std::size_t kValueHeadBytesMax =
     sizeof("VALUE ") - 1 + kKeyBytesMax + 1 + 10 + 1 + 10 + 1 + kDecimalBytesMax + 2;
 
+// Copies a key. For most of them a call would cost more than the bytes.
+inline char* WriteKey(char* out, std::string_view key) noexcept {
+  constexpr std::size_t kBlockBytes = 16;
+  const std::size_t bytes = key.size();
+  if (bytes < kBlockBytes || bytes > 2 * kBlockBytes) {
+    std::memcpy(out, key.data(), bytes);
+  } else {
+    std::memcpy(out, key.data(), kBlockBytes);
+    std::memcpy(out + bytes - kBlockBytes, key.data() + bytes - kBlockBytes, kBlockBytes);
+  }
+  return out + bytes;
+}
+
 // "VALUE <key> <flags> <bytes>", without the line end; returns where it stops.
 inline char* WriteValueFields(char* out, std::string_view key, std::uint32_t client_flags,
                               std::uint32_t value_bytes) noexcept {
   std::memcpy(out, "VALUE ", 6);
   out += 6;
-  std::memcpy(out, key.data(), key.size());
-  out += key.size();
+  out = WriteKey(out, key);
   if (client_flags == 0) [[likely]] {
     std::memcpy(out, " 0 ", 3);
     out += 3;

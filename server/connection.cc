@@ -215,10 +215,9 @@ bool Connection::ServeBatch(std::string_view& input) {
     input.remove_prefix(result.consumed_bytes);
     status = result.status;
     if (status != ParseStatus::kComplete && status != ParseStatus::kNeedValue) break;
-    if (!request.key.empty()) {
-      batch.hashes[batch.count] = cache.Hash(request.key);
-      cache.PrefetchBucket(batch.hashes[batch.count]);
-    }
+    // Commands without a key are few: the hash of nothing does no harm.
+    batch.hashes[batch.count] = cache.Hash(request.key);
+    cache.PrefetchBucket(batch.hashes[batch.count]);
     if (status == ParseStatus::kNeedValue) break;  // Stands behind the batch, not in it.
     ++batch.count;
     if (!request.is_last_key) ++keys_of_open_lists;
@@ -229,15 +228,14 @@ bool Connection::ServeBatch(std::string_view& input) {
   }
 
   if (batch.count > 1) {
-    for (std::size_t i = 0; i < batch.count; ++i) {
-      if (!batch.requests[i].key.empty()) cache.PrefetchItem(batch.hashes[i]);
-    }
+    for (std::size_t i = 0; i < batch.count; ++i) cache.PrefetchItem(batch.hashes[i]);
   }
   const bool is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1;
+  Executor& executor = worker_.executor();
   for (std::size_t i = 0; i < batch.count; ++i) {
     if (is_logged) [[unlikely]]
       LogRequest(fd_, batch.requests[i]);
-    if (worker_.executor().Execute(batch.requests[i], batch.hashes[i]) == Next::kClose) {
+    if (executor.Execute(batch.requests[i], batch.hashes[i]) == Next::kClose) {
       closes_after_flush_ = true;
       return false;
     }

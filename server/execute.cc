@@ -26,6 +26,7 @@ using slab::StoreStatus;
 constexpr std::int32_t kRelativeExptimeMax = 60 * 60 * 24 * 30;
 constexpr std::uint32_t kMemlimitMegabytesMin = 8;
 constexpr std::uint64_t kMemlimitMegabytesMax = 1000000000;
+constexpr std::size_t kTailBytesMax = protocol::kCrlf.size() + protocol::kEnd.size();
 // Rounds of an incr that lost the race for its item.
 constexpr int kArithmeticTriesMax = 64;
 
@@ -64,7 +65,8 @@ std::string_view ReplyTo(StoreStatus status) {
   return protocol::kError;
 }
 
-char* Copy(char* out, std::string_view text) {
+// Inlined, a constant text costs a store or two.
+[[gnu::always_inline]] inline char* Copy(char* out, std::string_view text) {
   std::memcpy(out, text.data(), text.size());
   return out + text.size();
 }
@@ -133,6 +135,8 @@ Next Executor::Execute(const Request& request, std::uint64_t hash) {
 void Executor::Get(const Request& request, std::uint64_t hash) {
   const bool with_cas = request.verb == Verb::kGets || request.verb == Verb::kGats;
   const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGats;
+  // Enough for every value that is copied, so that there is one check for the whole reply.
+  char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
   const Presence presence =
       cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](Item& item) {
         slab::Cache::MarkAccess(item, lane_);
@@ -140,41 +144,47 @@ void Executor::Get(const Request& request, std::uint64_t hash) {
         lane_.classes[cache_.ClassOf(item)].Add(touches ? ClassStat::kTouchHits
                                                         : ClassStat::kGetHits);
         const std::uint32_t value_bytes = item.value_bytes();
-        slab::ItemHandle pin;
-        if (value_bytes >= kPinBytesMin) [[unlikely]]
-          pin = cache_.Pin(item);
-        const std::size_t copied_bytes = pin ? 0 : value_bytes;
-        char* out = output_.Room(protocol::kValueHeadBytesMax + copied_bytes +
-                                 protocol::kCrlf.size() + protocol::kEnd.size());
         out = with_cas
                   ? protocol::WriteValueHeadWithCas(out, request.key, item.client_flags(),
                                                     value_bytes,
                                                     shared_.config.use_cas ? item.cas() : 0)
                   : protocol::WriteValueHead(out, request.key, item.client_flags(), value_bytes);
-        if (pin) {
-          output_.Commit(out);
-          output_.AppendPinned(std::move(pin), cache_.Value(item));
-        } else if (!item.is_chained()) [[likely]] {
+        if (value_bytes < kPinBytesMin) [[likely]] {
           std::memcpy(out, item.value(), value_bytes);
           out += value_bytes;
         } else {
-          for (auto value = cache_.Value(item); !value.piece().empty();) {
-            const auto piece = value.piece();
-            std::memcpy(out, piece.data(), piece.size());
-            out += piece.size();
-            value.Advance(piece.size());
-          }
+          out = PinOrCopy(item, value_bytes, out);
         }
-        output_.Commit(Copy(out, protocol::kCrlf));
+        out = Copy(out, protocol::kCrlf);
       });
   // As memcached: gat counts as a touch, not as a get.
   if (touches) counters_.Add(Stat::kCmdTouch);
-  if (presence != Presence::kHit)
+  if (presence != Presence::kHit) {
     CountMiss(presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
+  }
   if (is_detail_on()) [[unlikely]] {
     shared_.prefixes.CountGet(request.key, presence == Presence::kHit);
   }
-  if (request.is_last_key) output_.Append(protocol::kEnd);
+  if (request.is_last_key) out = Copy(out, protocol::kEnd);
+  output_.Commit(out);
+}
+
+// A value too large to be copied is sent from where it lies, unless it has too many pins already.
+char* Executor::PinOrCopy(Item& item, std::uint32_t value_bytes, char* out) {
+  output_.Commit(out);
+  slab::ItemHandle pin = cache_.Pin(item);
+  if (pin) {
+    output_.AppendPinned(std::move(pin), cache_.Value(item));
+    return out;
+  }
+  out = output_.Room(value_bytes + kTailBytesMax);
+  for (slab::ValueCursor value = cache_.Value(item); !value.piece().empty();) {
+    const auto piece = value.piece();
+    std::memcpy(out, piece.data(), piece.size());
+    out += piece.size();
+    value.Advance(piece.size());
+  }
+  return out;
 }
 
 void Executor::CountMiss(Presence presence, Stat misses) {
@@ -258,7 +268,11 @@ void Executor::CountStore(StoreMode mode, StoreStatus status, ClassId class_id) 
   if (status == StoreStatus::kNotFound) counters_.Add(Stat::kCasMisses);
 }
 
-void Executor::AnswerStore(StoreStatus status, bool noreply) { Answer(ReplyTo(status), noreply); }
+void Executor::AnswerStore(StoreStatus status, bool noreply) {
+  if (status != StoreStatus::kStored) [[unlikely]]
+    return Answer(ReplyTo(status), noreply);
+  if (!noreply) output_.Commit(Copy(output_.Room(protocol::kStored.size()), protocol::kStored));
+}
 
 // --- Single keys -------------------------------------------------------------------------------
 

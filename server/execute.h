@@ -51,6 +51,7 @@ class Executor {
 
  private:
   void Get(const protocol::Request& request, std::uint64_t hash);
+  char* PinOrCopy(slab::Item& item, std::uint32_t value_bytes, char* out);
   void Store(const protocol::Request& request, std::uint64_t hash);
   void Delete(const protocol::Request& request, std::uint64_t hash);
   void Touch(const protocol::Request& request, std::uint64_t hash);

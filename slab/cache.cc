@@ -105,7 +105,7 @@ Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_p
   for (std::size_t id = 0; id <= ladder_.class_count(); ++id) {
     const auto class_id = static_cast<ClassId>(id);
     const std::uint32_t bytes = ladder_.chunk_bytes(std::max<ClassId>(class_id, 1));
-    classes_.emplace_back(class_id, bytes, *arena_, page_table_);
+    classes_.push_back(std::make_unique<SlabClass>(class_id, bytes, *arena_, page_table_));
   }
 }
 
@@ -181,14 +181,13 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
 
     // The commonest store needs no class lock: the new value takes the old one's place.
     if (old != nullptr && old_class == c.id() && MayRewrite(*old)) {
-      CountUnlinked(*old, c.id(), lane);
+      CountResized(ItemBytes(*old), ItemBytes(spec), c.id(), lane);
       const std::uint32_t kept_state =
           old->size_and_state & (Item::kHitsMax << Item::kHitsShift | Item::kWasFetched);
       FillHeader(*old, spec, spec.value_bytes, lane);
       old->size_and_state |= kept_state;
       old->set_cas(cas);
       std::memcpy(old->value(), value.data(), value.size());
-      CountLinked(*old, c.id(), lane);
       lane.total_items.Add();
       return {.status = StoreStatus::kStored, .class_id = c.id()};
     }
@@ -500,6 +499,17 @@ void Cache::CountUnlinked(const Item& item, ClassId id, Lane& lane) noexcept {
   if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Subtract(1);
 }
 
+void Cache::CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id,
+                         Lane& lane) noexcept {
+  if (old_bytes == new_bytes) return;
+  lane.bytes.Add(new_bytes - old_bytes);
+  lane.classes[id].Add(ClassStat::kRequestedBytes, new_bytes - old_bytes);
+  if (!lane.sizes.empty()) {
+    lane.sizes[SizeStep(old_bytes)].Subtract(1);
+    lane.sizes[SizeStep(new_bytes)].Add();
+  }
+}
+
 void Cache::Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane) {
   const ItemRef ref = slot.ref();
   Item& item = arena_->At(ref);
@@ -613,7 +623,7 @@ std::optional<PageIndex> Cache::ChooseDonorPage(const SlabClass* needy) {
   SlabClass* donor = nullptr;
   std::uint32_t donor_pages = 0;
   for (std::size_t id = 1; id < classes_.size(); ++id) {
-    SlabClass& c = classes_[id];
+    SlabClass& c = ClassById(id);
     if (&c == needy) continue;
     const MutexLock lock(c.mutex());
     if (c.page_count() > donor_pages) {
@@ -709,7 +719,7 @@ void Cache::Maintain(Lane& lane) {
 std::vector<ClassSnapshot> Cache::Classes(Lane& lane) {
   std::vector<ClassSnapshot> snapshots;
   for (std::size_t id = 1; id < classes_.size(); ++id) {
-    SlabClass& c = classes_[id];
+    SlabClass& c = ClassById(id);
     ClassSnapshot snapshot;
     snapshot.id = c.id();
     snapshot.chunk_bytes = c.chunk_bytes();
@@ -739,9 +749,9 @@ void Cache::ForEachLane(const std::function<void(const Lane&)>& fn) const {
 }
 
 void Cache::ResetClassStats() {
-  for (SlabClass& c : classes_) {
-    const MutexLock lock(c.mutex());
-    c.stats() = ClassStats{};
+  for (const auto& c : classes_) {
+    const MutexLock lock(c->mutex());
+    c->stats() = ClassStats{};
   }
 }
 
@@ -767,7 +777,7 @@ void Cache::CheckInvariants() {
   std::uint64_t expected_used = 0;
   std::uint32_t pages = 0;
   for (std::size_t id = 1; id < classes_.size(); ++id) {
-    SlabClass& c = classes_[id];
+    SlabClass& c = ClassById(id);
     const MutexLock lock(c.mutex());
     pages += c.page_count();
     used += c.used_chunks();

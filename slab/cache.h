@@ -22,6 +22,7 @@
 #include "slab/mutex.h"
 #include "slab/page_table.h"
 #include "slab/result.h"
+#include "slab/short_bytes.h"
 #include "slab/size_ladder.h"
 #include "slab/slab_class.h"
 
@@ -298,8 +299,8 @@ class Cache {
   // As FindKey, but an item that is dead is unlinked and not found.
   Index::Slot FindAlive(Index::Guard& guard, const HashedKey& key, Lane& lane);
 
-  SlabClass& ClassById(ClassId id) { return classes_[id]; }
-  SlabClass& ClassOf(ItemRef ref) { return classes_[page_table_.class_of(arena_->PageOf(ref))]; }
+  SlabClass& ClassById(std::size_t id) { return *classes_[id]; }
+  SlabClass& ClassOf(ItemRef ref) { return *classes_[page_table_.class_of(arena_->PageOf(ref))]; }
 
   // The decision of a store before anything is allocated.
   static std::optional<StoreStatus> Refusal(StoreMode mode, const Item* old,
@@ -327,6 +328,7 @@ class Cache {
   void Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane);
   void CountLinked(const Item& item, ClassId id, Lane& lane) noexcept;
   void CountUnlinked(const Item& item, ClassId id, Lane& lane) noexcept;
+  void CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id, Lane& lane) noexcept;
   // Gives up one reference; true if it was the last: the caller frees.
   static bool DropReference(Item& item) noexcept;
   void Unpin(ItemRef ref) noexcept;
@@ -346,8 +348,8 @@ class Cache {
   const std::unique_ptr<Index> index_;
   const SizeLadder ladder_;
   const PageTable page_table_;
-  std::deque<SlabClass>
-      classes_;  // By ClassId; [0] is a placeholder. Constant but for its elements.
+  // By ClassId; [0] is a placeholder. Constant but for what it points to.
+  std::vector<std::unique_ptr<SlabClass>> classes_;
 
   std::atomic<std::uint64_t> cas_unused_{1};  // Lanes take ranges from here.
   std::atomic<std::uint64_t> flush_cas_{0};   // Items with a smaller CAS were flushed.
@@ -359,8 +361,10 @@ class Cache {
   std::deque<Lane> lanes_ LARDER_GUARDED_BY(lanes_mutex_);
 };
 
-inline Index::Slot Cache::FindKey(const Index::Guard& guard, const HashedKey& key) const noexcept {
-  return guard.Find(key.hash, [&](ItemRef ref) { return arena_->At(ref).key() == key.bytes; });
+[[gnu::always_inline]] inline Index::Slot Cache::FindKey(const Index::Guard& guard,
+                                                         const HashedKey& key) const noexcept {
+  return guard.Find(key.hash,
+                    [&](ItemRef ref) { return KeysEqual(arena_->At(ref).key(), key.bytes); });
 }
 
 inline void Cache::MarkAccess(Item& item, const Lane& lane) noexcept {

