@@ -119,7 +119,7 @@ StepResult ReadProtocol(Config& config, std::string_view value) {
   } else if (value == "ascii") {
     config.protocol = BindingProtocol::kAscii;
   } else if (value == "binary") {
-    config.protocol = BindingProtocol::kBinary;
+    return ConfigExit::Refused("The binary protocol is not served yet: -B takes auto or ascii.");
   } else {
     return ConfigExit::Refused(
         fmt::format("Invalid value for binding protocol: {}\n"
@@ -193,7 +193,6 @@ StepResult ReadThreads(Config& config, std::string_view value) {
 }
 
 StepResult ReadRequestsPerTurn(Config& config, std::string_view value) {
-  config.requests_per_turn_given = true;
   return ReadPositive(value, "Number of requests per event must be greater than 0",
                       config.requests_per_turn_max);
 }
@@ -321,7 +320,7 @@ constexpr std::array kOptions = {
     Option{Section::kWork, 't', "threads", "NUM", "worker threads (default 4)", ReadThreads},
     Option{Section::kWork, 'R', "max-reqs-per-event", "NUM",
            "requests of a connection served before others get a turn\n"
-           "(default 20)",
+           "(default 1024)",
            ReadRequestsPerTurn},
     Option{Section::kWork, 'D', "", "CHAR",
            "delimiter of key prefixes; switches stats detail on (default :)", ReadPrefixDelimiter},
@@ -349,9 +348,7 @@ constexpr std::array kOptions = {
            ReadText<&Config::pid_file>},
     Option{Section::kProcess, 'r', "enable-coredumps", "", "allow core dumps of any size",
            SwitchOn<&Config::coredumps>},
-    Option{Section::kProcess, 'v', "verbose", "",
-           "print what goes wrong; -vv also each command, -vvv also what goes on\n"
-           "inside",
+    Option{Section::kProcess, 'v', "verbose", "", "print what goes wrong; -vv also each command",
            CountVerbosity},
 
     Option{Section::kHelp, 'h', "help", "", "print this and exit", ShowHelp},

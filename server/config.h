@@ -12,7 +12,7 @@
 
 namespace larder::server {
 
-enum class BindingProtocol : std::uint8_t { kNegotiate, kAscii, kBinary };
+enum class BindingProtocol : std::uint8_t { kNegotiate, kAscii };
 
 // More workers than any machine has use for; a slip such as -t 11211 must not start them.
 inline constexpr int kThreadsMax = 1024;
@@ -47,8 +47,8 @@ struct Config {
 
   // Work.
   int threads = 4;                 // -t; 1 to kThreadsMax.
-  int requests_per_turn_max = 20;  // -R
-  bool requests_per_turn_given = false;
+  // -R. memcached's 20 would cut pipelines: what one receive brings is the better measure of a turn.
+  int requests_per_turn_max = 1024;
   char prefix_delimiter = ':';    // -D
   bool detail_enabled = false;    // -D switches it on.
   bool flush_enabled = true;      // -F clears it.

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "protocol/text_parser.h"
+#include "protocol/verbs.h"
 #include "server/worker.h"
 
 namespace larder::server {
@@ -24,8 +25,12 @@ using protocol::Request;
 constexpr unsigned char kBinaryMagic = 0x80;
 constexpr std::size_t kUploadPiecesMax = 16;  // Pieces of a value received at once.
 
+// One line per request on standard error, as `-vv` asks.
 void LogRequest(int fd, const Request& request) {
-  fmt::print(stderr, "<{} verb {} {}\n", fd, static_cast<int>(request.verb), request.key);
+  const auto* const row =
+      std::ranges::find(protocol::kVerbs, request.verb, &protocol::VerbSpec::verb);
+  const std::string_view name = row != protocol::kVerbs.end() ? row->name : "(bad line)";
+  fmt::print(stderr, "<{} {} {}\n", fd, name, request.key);
 }
 
 }  // namespace

@@ -142,7 +142,9 @@ Result<ForkSide, ConfigExit> Daemonize(const Config& config) {
 }
 
 Result<Done, std::string> LockMemory() {
-  if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
+  // What is mapped later reserves far more addresses than a limit on locked memory allows; the arena
+  // locks its pages itself, as it takes them.
+  if (mlockall(MCL_CURRENT | MCL_ONFAULT) != 0) {
     return Failure{fmt::format("warning: -k invalid, mlockall() failed: {}", Reason())};
   }
   return Done{};
