@@ -78,8 +78,17 @@ void Connection::Process() {
   if (!Receive(input)) return;
   Serve(input);
   if (closes_after_flush_) tail_.clear();
+  TakeOutput();
+}
+
+void Connection::TakeOutput() {
   output_.end = worker_.output().size();
   output_.pins_end = worker_.output().pins().size();
+}
+
+bool Connection::has_much_output() const {
+  return worker_.output().size() - output_.begin > kOutputPerTurnBytes ||
+         worker_.output().pins().size() - output_.pins_begin > kPinsPerTurnMax;
 }
 
 bool Connection::Receive(std::string_view& input) {
@@ -161,9 +170,8 @@ void Connection::Serve(std::string_view input) {
     } else {
       goes_on = ServeBatch(input);
     }
-    if (!goes_on || worker_.output().size() - output_.begin <= kOutputPerTurnBytes) continue;
-    output_.end = worker_.output().size();
-    output_.pins_end = worker_.output().pins().size();
+    if (!goes_on || !has_much_output()) continue;
+    TakeOutput();
     worker_.FlushWith(*this);
     if (pending_ != nullptr) goes_on = false;
   }
@@ -213,8 +221,11 @@ bool Connection::ServeBatch(std::string_view& input) {
   batch.count = 0;
   ParseStatus status = ParseStatus::kComplete;
   const std::size_t batch_max = std::min<std::size_t>(kBatchRequests, requests_left_);
-  std::uint32_t keys_of_open_lists = 0;
   while (batch.count < batch_max) {
+    if (input.empty()) {
+      status = ParseStatus::kNeedMore;
+      break;
+    }
     Request& request = batch.requests[batch.count];
     const protocol::ParseResult result = protocol::ParseText(input, key_list_, request);
     input.remove_prefix(result.consumed_bytes);
@@ -224,8 +235,9 @@ bool Connection::ServeBatch(std::string_view& input) {
     batch.hashes[batch.count] = cache.Hash(request.key);
     cache.PrefetchBucket(batch.hashes[batch.count]);
     if (status == ParseStatus::kNeedValue) break;  // Stands behind the batch, not in it.
+    batch.rests[batch.count] = input;
+    batch.key_lists[batch.count] = key_list_;
     ++batch.count;
-    if (!request.is_last_key) ++keys_of_open_lists;
     if (request.swallow_bytes != 0) {
       swallow_bytes_ = request.swallow_bytes;
       break;
@@ -237,16 +249,25 @@ bool Connection::ServeBatch(std::string_view& input) {
   }
   const bool is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1;
   Executor& executor = worker_.executor();
+  const std::size_t output_max = output_.begin + kOutputPerTurnBytes;
   for (std::size_t i = 0; i < batch.count; ++i) {
+    const Request& request = batch.requests[i];
     if (is_logged) [[unlikely]]
-      LogRequest(fd_, batch.requests[i]);
-    if (executor.Execute(batch.requests[i], batch.hashes[i]) == Next::kClose) {
+      LogRequest(fd_, request);
+    if (executor.Execute(request, batch.hashes[i]) == Next::kClose) {
       closes_after_flush_ = true;
       return false;
     }
+    // All keys of a retrieval line count as one request.
+    if (request.is_last_key) --requests_left_;
+    if (worker_.output().size() > output_max && i + 1 < batch.count) [[unlikely]] {
+      // The rest of the batch is parsed again when this was sent.
+      input = batch.rests[i];
+      key_list_ = batch.key_lists[i];
+      swallow_bytes_ = 0;
+      return true;
+    }
   }
-  // All keys of a retrieval line count as one request.
-  requests_left_ -= static_cast<std::uint32_t>(batch.count) - keys_of_open_lists;
 
   switch (status) {
     case ParseStatus::kComplete:

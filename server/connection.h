@@ -65,6 +65,9 @@ class Connection {
   bool ContinueUpload(std::string_view& input);
   bool ServeBatch(std::string_view& input);
 
+  // Everything in the worker's Output since this turn began is this connection's.
+  void TakeOutput();
+  bool has_much_output() const;
   void Listen(short events);
   void SetState(ConnectionState state) { info_.state.store(state, std::memory_order_relaxed); }
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -24,8 +25,10 @@ namespace larder::server {
 
 inline constexpr std::size_t kInputBytes = 64 * 1024;  // What a connection may bring per turn.
 inline constexpr std::size_t kBatchRequests = 32;
-// Replies of one turn beyond this are sent before more requests are served.
+// Replies beyond this are sent before more requests are served; with the largest value on top, it
+// is also the most that is kept for a client that does not read.
 inline constexpr std::size_t kOutputPerTurnBytes = 256 * 1024;
+inline constexpr std::size_t kPinsPerTurnMax = 64;
 
 using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
 
@@ -33,6 +36,9 @@ using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
 struct Batch {
   std::array<protocol::Request, kBatchRequests> requests;
   std::array<std::uint64_t, kBatchRequests> hashes;
+  // Where the parser stood behind each request: a batch may have to end before its last one.
+  std::array<std::string_view, kBatchRequests> rests;
+  std::array<protocol::KeyList, kBatchRequests> key_lists;
   std::size_t count = 0;
 };
 
