@@ -18,7 +18,7 @@ enum class BindingProtocol : std::uint8_t { kNegotiate, kAscii };
 inline constexpr int kThreadsMax = 1024;
 
 // Everything that the command line decides. A value-initialised Config is what no option gives:
-// memcached's defaults, but for the finer size classes of growth_factor and chunk_bytes_min.
+// memcached's defaults, but for finer size classes (-f, -n) and longer turns (-R).
 //
 // Threads: immutable once the server has started.
 struct Config {
@@ -46,8 +46,9 @@ struct Config {
   bool track_sizes = false;                // -o track_sizes
 
   // Work.
-  int threads = 4;                 // -t; 1 to kThreadsMax.
-  // -R. memcached's 20 would cut pipelines: what one receive brings is the better measure of a turn.
+  int threads = 4;  // -t; 1 to kThreadsMax.
+  // -R. memcached's 20 would cut pipelines: what one receive brings is the better measure of a
+  // turn.
   int requests_per_turn_max = 1024;
   char prefix_delimiter = ':';    // -D
   bool detail_enabled = false;    // -D switches it on.

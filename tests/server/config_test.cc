@@ -11,7 +11,7 @@ namespace {
 using Catch::Contains;
 using Catch::StartsWith;
 
-TEST_CASE("no options give memcached's defaults", "[config]") {
+TEST_CASE("no options give the defaults", "[config]") {
   const Config config = ParseGood({});
   CHECK(config.port == 11211);
   CHECK(config.listen.empty());
