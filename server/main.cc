@@ -60,6 +60,7 @@ int main(int argc, char** argv) {
   if (!raised) return Leave(raised.error());
   const auto dropped = larder::server::DropPrivileges(config->user);
   if (!dropped) return Leave(dropped.error());
+  if (config->coredumps) (void)larder::server::EnableCoredumps();  // The new user lost it.
   const auto side = larder::server::Daemonize(*config);
   if (!side) return Leave(side.error());
   if (*side == ForkSide::kStarter) _exit(0);
