@@ -19,6 +19,9 @@ constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 // A server that answers nothing for so long is taken for hung.
 constexpr std::int64_t kStallNs = 10 * kSecondNs;
 
+// A server that cannot keep up with the open loop's rate gets so long to catch up after the end.
+constexpr std::int64_t kCatchUpNs = kSecondNs;
+
 // How often a worker that waits for the network looks at the phase.
 constexpr std::int64_t kPhaseCheckNs = 20'000'000;
 
@@ -64,6 +67,7 @@ void LoadWorker::Run(RequestSource& source, const RunPlan& plan, RunControl& con
   tally_ = Tally{};
   count_from_ns_ = plan_.pacing == Pacing::kOpenLoop ? kNever : 0;
   now_ns_ = last_progress_ns_ = NowNs();
+  due_end_ns_ = kNever;
   // The workers' schedules interleave.
   next_due_ns_ = now_ns_ + send_interval_ns_ * index_ / bench_.options.threads;
   if (plan_.pacing == Pacing::kClosedLoop) {
@@ -72,11 +76,16 @@ void LoadWorker::Run(RequestSource& source, const RunPlan& plan, RunControl& con
   while (failure_.empty()) {
     FollowPhase(control);
     if (plan_.pacing == Pacing::kOpenLoop) SendDue();
-    const bool is_ending = is_source_empty_ || phase_ == Phase::kStop;
-    if (is_ending && IsAllAnswered()) break;
+    if (!HasMore() && IsAllAnswered()) break;
     WaitAndReceive(WaitNs());
   }
   finished_ns_ = NowNs();
+  const bool is_behind = plan.pacing == Pacing::kOpenLoop && phase_ == Phase::kStop &&
+                         !is_source_empty_ && next_due_ns_ < due_end_ns_;
+  if (is_behind) {
+    tally_.unsent =
+        static_cast<std::uint64_t>((due_end_ns_ - next_due_ns_) / send_interval_ns_ + 1);
+  }
   control.workers_running.fetch_sub(1, std::memory_order_release);
 }
 
@@ -99,14 +108,23 @@ void LoadWorker::FollowPhase(RunControl& control) {
     case Phase::kStop:
       // Late replies are the worst latencies, so the open loop still counts them.
       if (plan_.pacing == Pacing::kClosedLoop) count_from_ns_ = kNever;
+      due_end_ns_ = control.stop_ns.load(std::memory_order_relaxed);
       break;
   }
 }
 
+// Whether this run has further requests to send, now or later.
+bool LoadWorker::HasMore() const {
+  if (is_source_empty_) return false;
+  if (phase_ != Phase::kStop) return true;
+  // What fell due before the end and waits for a connection belongs to the measurement.
+  return plan_.pacing == Pacing::kOpenLoop && next_due_ns_ < due_end_ns_ &&
+         now_ns_ < due_end_ns_ + kCatchUpNs;
+}
+
 // Sends all that is due by now and finds a connection. The rest stays due.
 void LoadWorker::SendDue() {
-  if (phase_ == Phase::kStop) return;
-  while (next_due_ns_ <= now_ns_ && !is_source_empty_) {
+  while (HasMore() && next_due_ns_ <= now_ns_) {
     Slot* slot = NextFreeSlot();
     if (slot == nullptr) return;
     if (QueueNext(*slot, next_due_ns_)) next_due_ns_ += send_interval_ns_;
@@ -116,9 +134,7 @@ void LoadWorker::SendDue() {
 
 // How long to wait for replies before this loop must turn again.
 std::int64_t LoadWorker::WaitNs() const {
-  const bool sends_on_schedule =
-      plan_.pacing == Pacing::kOpenLoop && phase_ != Phase::kStop && !is_source_empty_;
-  if (!sends_on_schedule) return kPhaseCheckNs;
+  if (plan_.pacing == Pacing::kClosedLoop || !HasMore()) return kPhaseCheckNs;
   // What is due and was not sent waits for a connection, that is, for a reply.
   if (next_due_ns_ <= now_ns_) return kPhaseCheckNs;
   return std::min(next_due_ns_ - now_ns_, kPhaseCheckNs);
@@ -163,7 +179,7 @@ void LoadWorker::Receive(Slot& slot) {
 void LoadWorker::Refill(Slot& slot) {
   const std::int64_t now_ns = NowNs();
   SendMissed(slot);
-  while (phase_ != Phase::kStop && slot.connection.outstanding() < plan_.depth) {
+  while (HasMore() && slot.connection.outstanding() < plan_.depth) {
     if (!QueueNext(slot, now_ns)) break;
   }
   Flush(slot);

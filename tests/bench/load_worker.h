@@ -17,8 +17,9 @@ enum class Phase : std::uint8_t { kWarmUp, kMeasure, kStop };
 
 // What main and the workers share while a run goes on. Threads: atomic.
 struct RunControl {
-  std::atomic<Phase> phase = Phase::kWarmUp;       // Written by main. Publishes measure_from_ns.
+  std::atomic<Phase> phase = Phase::kWarmUp;       // Written by main. Publishes these two:
   std::atomic<std::int64_t> measure_from_ns = 0;   // Written by main, before kMeasure.
+  std::atomic<std::int64_t> stop_ns = 0;           // Written by main, before kStop.
   std::atomic<std::uint32_t> workers_running = 0;  // Each worker takes one off at its end.
 };
 
@@ -64,6 +65,7 @@ class LoadWorker {
 
   void FollowPhase(RunControl& control);
   void SendDue();
+  bool HasMore() const;
   std::int64_t WaitNs() const;
   void WaitAndReceive(std::int64_t wait_ns);
   void Receive(Slot& slot);
@@ -94,6 +96,7 @@ class LoadWorker {
   bool is_source_empty_ = false;
   PlannedRequest planned_;          // Reused, for its vector.
   std::int64_t next_due_ns_ = 0;    // Open loop: when the next request should go out.
+  std::int64_t due_end_ns_ = 0;     // Open loop: nothing falls due from here on.
   std::int64_t count_from_ns_ = 0;  // Requests intended for an earlier time do not count.
   std::int64_t now_ns_ = 0;         // Of this turn of the loop.
   std::int64_t last_progress_ns_ = 0;

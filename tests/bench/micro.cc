@@ -131,12 +131,14 @@ void ParsePipeline(benchmark::State& state, const std::string& request) {
   state.SetItemsProcessed(state.iterations() * kRequests);
 }
 
-void ParseGet(benchmark::State& state) { ParsePipeline(state, "get " + KeyText(123) + "\r\n"); }
+void ParseGet(benchmark::State& state) {
+  ParsePipeline(state, fmt::format("get {}\r\n", KeyText(123)));
+}
 
 void ParseMultiget(benchmark::State& state) {
   std::string keys;
-  for (std::uint64_t number = 0; number < 50; ++number) keys += " " + KeyText(number);
-  ParsePipeline(state, "get" + keys + "\r\n");
+  for (std::uint64_t number = 0; number < 50; ++number) keys += fmt::format(" {}", KeyText(number));
+  ParsePipeline(state, fmt::format("get{}\r\n", keys));
   state.SetItemsProcessed(state.items_processed() * 50);
 }
 

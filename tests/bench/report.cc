@@ -55,6 +55,10 @@ std::string AsText(const LoadReport& report) {
   line("misses", tally.misses);
   line("errors", tally.errors);
   line("wrong values", tally.wrong_values);
+  if (tally.unsent != 0) {
+    fmt::format_to(out, "{:<14}{:>14}  the server cannot keep up with --rate\n", "unsent",
+                   tally.unsent);
+  }
   if (!tally.first_error.empty()) fmt::format_to(out, "first error: {}\n", tally.first_error);
   fmt::format_to(out, "{:<14}", "latency us");
   for (const auto& [name, percent] : kPercentiles) {
@@ -79,10 +83,10 @@ std::string AsJson(const LoadReport& report) {
   fmt::format_to(out,
                  "{{\"loaded\": {}, \"load_errors\": {}, \"seconds\": {:.6f}, \"requests\": {}, "
                  "\"keys\": {}, \"sets\": {}, \"hits\": {}, \"misses\": {}, \"errors\": {}, "
-                 "\"wrong_values\": {}, \"first_error\": {}, ",
+                 "\"unsent\": {}, \"wrong_values\": {}, \"first_error\": {}, ",
                  report.loaded, report.load_errors, report.seconds, tally.requests, tally.keys,
-                 tally.sets, tally.hits, tally.misses, tally.errors, tally.wrong_values,
-                 JsonString(tally.first_error));
+                 tally.sets, tally.hits, tally.misses, tally.errors, tally.unsent,
+                 tally.wrong_values, JsonString(tally.first_error));
   fmt::format_to(out, "\"requests_per_s\": {:.1f}, \"keys_per_s\": {:.1f}, \"latency_us\": {{",
                  PerSecond(tally.requests, report), PerSecond(tally.keys, report));
   for (const auto& [name, percent] : kPercentiles) {

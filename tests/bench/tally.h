@@ -16,6 +16,7 @@ struct Tally {
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
   std::uint64_t errors = 0;        // Requests answered by anything but what they ask for.
+  std::uint64_t unsent = 0;        // Open loop: due, but the server was too slow to send them.
   std::uint64_t wrong_values = 0;  // Hits with another key or other bytes than were stored.
   std::string first_error;         // The server's words.
   Histogram latency_ns;            // Of requests.
@@ -27,6 +28,7 @@ struct Tally {
     hits += other.hits;
     misses += other.misses;
     errors += other.errors;
+    unsent += other.unsent;
     wrong_values += other.wrong_values;
     if (first_error.empty()) first_error = other.first_error;
     latency_ns.Merge(other.latency_ns);
