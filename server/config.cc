@@ -315,7 +315,8 @@ constexpr std::array kOptions = {
     Option{Section::kMemory, 'k', "lock-memory", "", "keep the memory in use out of swap",
            SwitchOn<&Config::lock_memory>},
     Option{Section::kMemory, 'L', "enable-largepages", "",
-           "accepted: huge pages are always asked for", AcceptSilently},
+           "take all memory at the start (huge pages are always asked for)",
+           SwitchOn<&Config::prefault>},
 
     Option{Section::kWork, 't', "threads", "NUM", "worker threads (default 4)", ReadThreads},
     Option{Section::kWork, 'R', "max-reqs-per-event", "NUM",

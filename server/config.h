@@ -42,6 +42,7 @@ struct Config {
   bool growth_factor_given = false;        // Then chunk sizes are plain steps of it.
   std::uint32_t chunk_bytes_min = 16;      // -n: smallest room for key, value and flags.
   bool lock_memory = false;                // -k
+  bool prefault = false;                   // -L
   bool use_cas = true;                     // -C clears it.
   bool track_sizes = false;                // -o track_sizes
 

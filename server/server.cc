@@ -38,6 +38,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   if (config.growth_factor_given) options.growth_factor = config.growth_factor;
   options.evict = config.evict;
   options.lock_memory = config.lock_memory;
+  options.prefault = config.prefault;
   options.track_sizes = config.track_sizes;
   options.hash_seed = RandomSeed();
   return options;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "slab/check.h"
+#include "slab/zeroed_array.h"
 
 namespace larder::slab {
 namespace {
@@ -45,6 +46,7 @@ Result<std::unique_ptr<Arena>, std::string> Arena::Create(const Options& options
   }
   // Measured 1.3-1.5 times faster lookups from a million items up; a refusal only costs speed.
   (void)madvise(base, reserved, MADV_HUGEPAGE);
+  if (options.prefault) Prefault(base, options.limit_bytes);
   return std::unique_ptr<Arena>(new Arena(base, reserved, unit_shift, options));
 }
 

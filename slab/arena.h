@@ -33,6 +33,7 @@ class Arena {
   struct Options {
     std::uint64_t limit_bytes = 0;  // At least one page.
     bool lock_memory = false;       // Keep what is in use out of swap: fault pages in when taken.
+    bool prefault = false;          // Take all memory from the system at once.
   };
 
   // Fails with the system's reason when the range cannot be reserved.

@@ -15,9 +15,10 @@ constexpr int kItemsToldAt = 16;  // Changes that a lane gathers before it tells
 // How far an eviction looks: candidates in all, and how many of them it spares for their hits.
 constexpr int kEvictLooksMax = 64;
 constexpr int kEvictSparesMax = 32;
-constexpr int kMakeRoomTriesMax = 8;      // Pages moved for one store before it fails.
-constexpr int kMaintainPagesMax = 256;    // 64 MiB given back per call.
-constexpr int kConcatenateTriesMax = 64;  // Lost races before an append gives up.
+constexpr int kMakeRoomTriesMax = 8;             // Pages moved for one store before it fails.
+constexpr int kMaintainPagesMax = 256;           // 64 MiB given back per call.
+constexpr std::size_t kPrefaultItemBytes = 148;  // A 20 B key with a 100 B value.
+constexpr int kConcatenateTriesMax = 64;         // Lost races before an append gives up.
 constexpr std::size_t kKeysBytesMax = std::size_t{2} << 20;  // As memcached's cachedump.
 
 std::span<std::byte> PieceOf(Item& chunk) { return {chunk.value(), chunk.value_bytes_here()}; }
@@ -75,8 +76,9 @@ std::uint32_t ReservedItem::value_bytes() const { return cache_->arena_->At(ref_
 HashedKey ReservedItem::key() const { return {cache_->arena_->At(ref_).key(), hash_}; }
 
 Result<std::unique_ptr<Cache>, std::string> Cache::Create(const Options& options) {
-  auto arena =
-      Arena::Create({.limit_bytes = options.memory_bytes, .lock_memory = options.lock_memory});
+  auto arena = Arena::Create({.limit_bytes = options.memory_bytes,
+                              .lock_memory = options.lock_memory,
+                              .prefault = options.prefault});
   if (!arena) return Failure{arena.error()};
   SizeLadder ladder({.chunk_bytes_min = sizeof(Item) + options.chunk_room_min,
                      .growth_factor = options.growth_factor.value_or(kGrowthFactorDefault),
@@ -86,6 +88,7 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Create(const Options& options
       (std::uint64_t{(*arena)->capacity_pages()} << kPageShift) / ladder.chunk_bytes(1);
   auto index = Index::Create(items_max);
   if (!index) return Failure{index.error()};
+  if (options.prefault) (*index)->PrefaultFor(options.memory_bytes / kPrefaultItemBytes);
   PageTable page_table((*arena)->capacity_pages());
   if (!page_table.ok()) return Failure{std::string("cannot reserve memory for the page table")};
   return std::unique_ptr<Cache>(new Cache(options, std::move(*arena), std::move(*index),

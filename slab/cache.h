@@ -175,6 +175,7 @@ class Cache {
         std::nullopt;  // Chunk sizes in memcached's plain geometric steps.
     bool evict = true;
     bool lock_memory = false;
+    bool prefault = false;  // Take all memory at once: items, and an index for small ones.
     bool track_sizes = false;
     std::uint64_t hash_seed = 0;
   };

@@ -214,6 +214,13 @@ void Index::SplitOne() noexcept {
   Release(from);
 }
 
+void Index::PrefaultFor(std::uint64_t items) noexcept {
+  const auto buckets = static_cast<std::uint64_t>(static_cast<double>(items) / kItemsPerBucketMax);
+  buckets_.PrefaultFirst(std::min(buckets, buckets_max_));
+  // A third of the buckets have an overflow bucket at the worst moment between two doublings.
+  overflow_.PrefaultFirst(std::min(buckets / 3, overflow_max_));
+}
+
 std::uint64_t Index::used_bytes() const noexcept {
   const MutexLock lock(overflow_mutex_);
   return (std::uint64_t{bucket_count()} + overflow_used_) * sizeof(Bucket);

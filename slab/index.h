@@ -72,6 +72,9 @@ class Index {
   std::uint32_t bucket_count() const noexcept {
     return static_cast<std::uint32_t>(state_.load(std::memory_order_acquire));
   }
+  // Takes the memory for `items` items from the system at once.
+  void PrefaultFor(std::uint64_t items) noexcept;
+
   // Bytes of buckets in use, overflow included.
   std::uint64_t used_bytes() const noexcept;
 

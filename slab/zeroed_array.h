@@ -3,12 +3,26 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
 
 namespace larder::slab {
+
+// Has the kernel back `bytes` of fresh memory now, so that nobody waits for it later: the first
+// touch of a huge page takes 0.3 ms, and was seen to take 10 and more on virtual machines.
+// REQUIRES: the memory was never written to.
+inline void Prefault(void* memory, std::size_t bytes) {
+  constexpr std::size_t kPageBytesMin = 4096;
+#ifdef MADV_POPULATE_WRITE
+  if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) return;
+#endif
+  for (std::size_t at = 0; at < bytes; at += kPageBytesMin) {
+    static_cast<volatile char*>(memory)[at] = 0;
+  }
+}
 
 enum class HugePages : bool { kNo, kAdvise };
 
@@ -40,6 +54,9 @@ class ZeroedArray {
   }
 
   bool ok() const { return elements_ != nullptr; }
+  void PrefaultFirst(std::uint64_t count) const {
+    Prefault(elements_, std::min(bytes_, static_cast<std::size_t>(count * sizeof(T))));
+  }
   T& operator[](std::uint64_t index) const { return elements_[index]; }
 
  private:
