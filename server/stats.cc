@@ -16,6 +16,7 @@
 #include "server/connection_table.h"
 #include "server/settings_stats.h"
 #include "server/socket_address.h"
+#include "server/worker.h"
 
 namespace larder::server {
 namespace {
@@ -189,6 +190,14 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("total_connections", of(Stat::kTotalConnections));
   if (config.maxconns_fast) stat("rejected_connections", of(Stat::kRejectedConnections));
   stat("connection_structures", connections);
+  // Replies and input have one area per worker each, for all its connections.
+  stat("response_obj_oom", 0);
+  stat("response_obj_count", 0);
+  stat("response_obj_bytes", 0);
+  stat("read_buf_count", config.threads);
+  stat("read_buf_bytes", static_cast<std::uint64_t>(config.threads) * kInputBytes);
+  stat("read_buf_bytes_free", 0);
+  stat("read_buf_oom", 0);
   stat("reserved_fds", kDescriptorsPerWorker * config.threads);
   // Every key of a get is a hit or a miss; gat counts as a touch.
   stat("cmd_get", hits(ClassStat::kGetHits) + of(Stat::kGetMisses));
@@ -227,7 +236,15 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("hash_power_level", std::bit_width(index.bucket_count()) - 1);
   stat("hash_bytes", index.used_bytes());
   stat("hash_is_expanding", 0);
-  stat("slab_reassign_running", 0);
+  stat("slabs_moved", shared_.cache.pages_moved());
+  stat("malloc_fails", 0);
+  stat("log_worker_dropped", 0);
+  stat("log_worker_written", 0);
+  stat("log_watcher_skipped", 0);
+  stat("log_watcher_sent", 0);
+  stat("log_watchers", 0);
+  stat("unexpected_napi_ids", 0);
+  stat("round_robin_fallback", 0);
   stat("bytes", sums.bytes);
   stat("curr_items", sums.items);
   stat("total_items", sums.total_items);
@@ -236,6 +253,9 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("evicted_unfetched", evictions.evicted_unfetched);
   stat("evictions", evictions.evicted);
   stat("reclaimed", evictions.reclaimed);
+  stat("crawler_reclaimed", 0);
+  stat("crawler_items_checked", 0);
+  stat("lrutail_reflocked", 0);
 }
 
 void Stats::Settings(Writer& stat) {
@@ -269,6 +289,9 @@ void Stats::Items(slab::Lane& lane, Writer& stat) {
     row("reclaimed", snapshot.stats.reclaimed);
     row("expired_unfetched", snapshot.stats.expired_unfetched);
     row("evicted_unfetched", snapshot.stats.evicted_unfetched);
+    row("crawler_reclaimed", 0);
+    row("crawler_items_checked", 0);
+    row("lrutail_reflocked", 0);
   }
 }
 

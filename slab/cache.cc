@@ -655,6 +655,7 @@ bool Cache::Evacuate(PageIndex page, Lane& lane) {
   {
     const MutexLock lock(c.mutex());
     chunks = page_table_.at(page).carved;
+    pages_moved_.store(pages_moved() + 1, std::memory_order_relaxed);
     if (c.Drain(page)) return true;
   }
   std::array<char, 255> key;

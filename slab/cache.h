@@ -263,6 +263,8 @@ class Cache {
   // Keys of a class, the most recently linked first, at most `limit` (0: no limit
   // but 2 MiB of keys).
   std::vector<std::string> Keys(ClassId id, std::size_t limit);
+  // Pages that went from one class to another, or back to the system.
+  std::uint64_t pages_moved() const { return pages_moved_.load(std::memory_order_relaxed); }
   const Arena& arena() const { return *arena_; }
   const Index& index() const { return *index_; }
   const SizeLadder& ladder() const { return ladder_; }
@@ -354,6 +356,8 @@ class Cache {
 
   std::atomic<std::uint64_t> cas_unused_{1};  // Lanes take ranges from here.
   std::atomic<std::uint64_t> flush_cas_{0};   // Items with a smaller CAS were flushed.
+
+  std::atomic<std::uint64_t> pages_moved_{0};  // Written under mover_mutex_, read by anyone.
 
   Mutex mover_mutex_;  // Held by the one who moves a page; before every other lock.
   PageIndex mover_cursor_ LARDER_GUARDED_BY(mover_mutex_) = 0;
