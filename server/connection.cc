@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "protocol/text_parser.h"
@@ -245,7 +246,7 @@ bool Connection::ServeBatch(std::string_view& input) {
   }
 
   if (batch.count > 1) {
-    for (std::size_t i = 0; i < batch.count; ++i) cache.PrefetchItem(batch.hashes[i]);
+    cache.PrefetchItems(std::span(batch.hashes).first(batch.count));
   }
   const bool is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1;
   Executor& executor = worker_.executor();

@@ -1,7 +1,9 @@
 // The cache: keys to items in bounded memory.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -43,6 +45,8 @@ struct StoreOutcome {
   StoreStatus status = StoreStatus::kNotStored;
   ClassId class_id = 0;  // Of the item that was stored, or that refused a cas.
 };
+
+inline constexpr std::size_t kPrefetchMax = 64;
 
 // What an item is made of but for its value.
 struct ItemSpec {
@@ -195,7 +199,8 @@ class Cache {
 
   // For batches: first the bucket of every key, then the item of every key, then Visit.
   void PrefetchBucket(std::uint64_t hash) const noexcept { index_->PrefetchBucket(hash); }
-  void PrefetchItem(std::uint64_t hash) const noexcept;
+  // REQUIRES: at most kPrefetchMax hashes.
+  void PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept;
 
   // If the key is present and alive, calls fn(Item&) under the bucket's lock. fn may read all of
   // the item, change its expiry and, if MayRewrite(), its value and CAS; it must be quick and must
@@ -281,6 +286,7 @@ class Cache {
   Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_ptr<Index> index,
         SizeLadder ladder, PageTable page_table);
 
+  void PrefetchItem(ItemRef ref) const noexcept;
   static std::size_t ItemBytes(const ItemSpec& spec) noexcept {
     return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags) + spec.value_bytes;
   }
@@ -398,16 +404,33 @@ Presence Cache::Visit(const HashedKey& key, Lane& lane, Fn&& fn) {
   return Presence::kHit;
 }
 
-inline void Cache::PrefetchItem(std::uint64_t hash) const noexcept {
-  const ItemRef ref = index_->Guess(hash);
-  if (ref == kNoItem) return;
+inline void Cache::PrefetchItem(ItemRef ref) const noexcept {
   const auto* item = reinterpret_cast<const char*>(&arena_->At(ref));
-  // The whole of a small item, up to four lines: a value is copied as soon as it is found.
+  // The whole of a small item: a value is copied as soon as it is found. An item of 148 bytes
+  // begins anywhere in a line, so it may end in a fourth one.
   const std::uint32_t bytes = ladder_.chunk_bytes(page_table_.class_of(arena_->PageOf(ref)));
   __builtin_prefetch(item, 1);
-  if (bytes > 64) __builtin_prefetch(item + 64);
+  __builtin_prefetch(item + 64);
+  __builtin_prefetch(item + std::min<std::uint32_t>(bytes, 256) - 1);
   if (bytes > 128) __builtin_prefetch(item + 128);
-  if (bytes > 192) __builtin_prefetch(item + 192);
+}
+
+inline void Cache::PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept {
+  // One key in eight is in an overflow bucket: its item has to wait for that.
+  std::uint64_t chained = 0;
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    const Index::Guessed guess = index_->Guess(hashes[i]);
+    if (guess.ref != kNoItem) [[likely]] {
+      PrefetchItem(guess.ref);
+    } else if (guess.may_be_chained) {
+      chained |= std::uint64_t{1} << i;
+    }
+  }
+  for (; chained != 0; chained &= chained - 1) {
+    const auto i = static_cast<std::size_t>(std::countr_zero(chained));
+    const Index::Guessed guess = index_->GuessChained(hashes[i]);
+    if (guess.ref != kNoItem) PrefetchItem(guess.ref);
+  }
 }
 
 }  // namespace larder::slab

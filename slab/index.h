@@ -61,9 +61,16 @@ class Index {
   [[nodiscard]] Guard TryLock(std::uint64_t hash, const Guard* held) noexcept;
 
   void PrefetchBucket(std::uint64_t hash) const noexcept;
-  // The item whose tag fits, read without a lock: it may be wrong or kNoItem, and serves to
+  // What a lookup would find, by tag only and without a lock: it may be wrong, and serves to
   // prefetch.
-  [[nodiscard]] ItemRef Guess(std::uint64_t hash) const noexcept;
+  struct Guessed {
+    ItemRef ref = kNoItem;
+    bool may_be_chained =
+        false;  // Not in this bucket; the overflow bucket behind it is prefetched.
+  };
+  [[nodiscard]] Guessed Guess(std::uint64_t hash) const noexcept;
+  // The same in the first overflow bucket.
+  [[nodiscard]] Guessed GuessChained(std::uint64_t hash) const noexcept;
 
   // Splits one bucket if the table holds too many items for its size. `items_delta` is what the
   // caller has added since it last called; callers batch it, so that the count is rarely shared.
@@ -141,6 +148,7 @@ class Index {
     const std::uint32_t number = bucket.overflow.load(std::memory_order_relaxed);
     return number == 0 ? nullptr : &overflow_[number];
   }
+  Guessed GuessIn(const Bucket& bucket, std::uint64_t hash) const noexcept;
   void Insert(Bucket& head, std::uint32_t tag24, ItemRef ref) noexcept;
   void Compact(Bucket& head) noexcept;
   std::uint32_t TakeOverflow() noexcept LARDER_EXCLUDES(overflow_mutex_);
@@ -262,15 +270,24 @@ inline void Index::PrefetchBucket(std::uint64_t hash) const noexcept {
   __builtin_prefetch(&buckets_[NumberFor(hash, state_.load(std::memory_order_acquire))], 1);
 }
 
-inline ItemRef Index::Guess(std::uint64_t hash) const noexcept {
-  const Bucket* bucket = &buckets_[NumberFor(hash, state_.load(std::memory_order_acquire))];
-  const unsigned matches = bucket->Match(TagOf(hash));
+inline Index::Guessed Index::GuessIn(const Bucket& bucket, std::uint64_t hash) const noexcept {
+  const unsigned matches = bucket.Match(TagOf(hash));
   if (matches != 0) [[likely]] {
-    return bucket->refs[static_cast<unsigned>(std::countr_zero(matches))].load(
-        std::memory_order_relaxed);
+    const auto slot = static_cast<unsigned>(std::countr_zero(matches));
+    return {.ref = bucket.refs[slot].load(std::memory_order_relaxed), .may_be_chained = false};
   }
-  if (const Bucket* next = Next(*bucket)) __builtin_prefetch(next, 1);
-  return kNoItem;
+  const Bucket* next = Next(bucket);
+  if (next != nullptr) __builtin_prefetch(next, 1);
+  return {.ref = kNoItem, .may_be_chained = next != nullptr};
+}
+
+inline Index::Guessed Index::Guess(std::uint64_t hash) const noexcept {
+  return GuessIn(buckets_[NumberFor(hash, state_.load(std::memory_order_acquire))], hash);
+}
+
+inline Index::Guessed Index::GuessChained(std::uint64_t hash) const noexcept {
+  const Bucket* next = Next(buckets_[NumberFor(hash, state_.load(std::memory_order_acquire))]);
+  return next != nullptr ? GuessIn(*next, hash) : Guessed{};
 }
 
 template <class Fn>

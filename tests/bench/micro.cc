@@ -148,6 +148,18 @@ void ParseSet(benchmark::State& state) {
                                    std::string(kValueBytes, 'v')));
 }
 
+// Draws and hashes a batch of keys, and has their buckets and items prefetched, as a server does.
+void HashAndPrefetch(const Cache& cache, DrawnKeys& keys,
+                     std::array<slab::HashedKey, kBatch>& batch) {
+  std::array<std::uint64_t, kBatch> hashes;
+  for (std::size_t i = 0; i < kBatch; ++i) {
+    batch[i].bytes = keys.Next();
+    batch[i].hash = hashes[i] = cache.Hash(batch[i].bytes);
+    cache.PrefetchBucket(hashes[i]);
+  }
+  cache.PrefetchItems(hashes);
+}
+
 void FindAndCopy(benchmark::State& state) {
   const auto items = static_cast<std::uint64_t>(state.range(0));
   Cache& cache = LoadedCache(items);
@@ -157,12 +169,7 @@ void FindAndCopy(benchmark::State& state) {
   std::array<std::byte, kBatch * kValueBytes> output;
   std::int64_t misses = 0;
   for (auto _ : state) {
-    for (slab::HashedKey& key : batch) {
-      key.bytes = keys.Next();
-      key.hash = cache.Hash(key.bytes);
-      cache.PrefetchBucket(key.hash);
-    }
-    for (const slab::HashedKey& key : batch) cache.PrefetchItem(key.hash);
+    HashAndPrefetch(cache, keys, batch);
     std::byte* out = output.data();
     for (const slab::HashedKey& key : batch) {
       const slab::Presence presence = cache.Visit(key, lane, [&](slab::Item& item) {
@@ -189,12 +196,7 @@ void Store(benchmark::State& state) {
   std::array<slab::HashedKey, kBatch> batch;
   std::int64_t failures = 0;
   for (auto _ : state) {
-    for (slab::HashedKey& key : batch) {
-      key.bytes = keys.Next();
-      key.hash = cache.Hash(key.bytes);
-      cache.PrefetchBucket(key.hash);
-    }
-    for (const slab::HashedKey& key : batch) cache.PrefetchItem(key.hash);
+    HashAndPrefetch(cache, keys, batch);
     for (const slab::HashedKey& key : batch) {
       const slab::ItemSpec spec{.key = key, .value_bytes = kValueBytes};
       const auto outcome = cache.Store(slab::StoreMode::kSet, spec, value, 0, lane);
