@@ -86,7 +86,7 @@ class Index {
   std::uint64_t used_bytes() const noexcept;
 
   // Calls fn(ref) for every reference, bucket by bucket, each under its lock; not atomic as a
-  // whole.
+  // whole. Misses none that stays, but meets one twice when its bucket is split meanwhile.
   template <class Fn>
   void ForEach(Fn&& fn);
 

@@ -21,8 +21,8 @@ std::vector<std::uint32_t> Chunks(const SizeLadder& ladder) {
 // The ladders that the options of a server can ask for.
 std::vector<SizeLadder::Options> AllOptions() {
   std::vector<SizeLadder::Options> all;
-  for (const std::size_t unit : {8, 16, 64}) {
-    for (const std::size_t smallest : {33, 48, 80, 300, 70'000, 1'000'000}) {
+  for (const std::size_t unit : {4U, 8U, 64U}) {
+    for (const std::size_t smallest : {29U, 80U, 300U, 1'000'000U}) {
       for (const double factor : {1.01, 1.08, 1.25, 2.0, 1000.0}) {
         for (const bool has_fine_steps : {true, false}) {
           all.push_back({.chunk_bytes_min = smallest,

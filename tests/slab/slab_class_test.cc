@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/slab/turns.h"
+
 namespace larder::slab {
 namespace {
 
@@ -98,9 +100,9 @@ class LiveChunks {
     const auto it = std::next(live_.begin(), static_cast<std::ptrdiff_t>(choice % live_.size()));
     const auto [ref, fill] = it->second;
     live_.erase(it);
-    const auto* payload = reinterpret_cast<const std::uint8_t*>(Payload(ref));
+    const std::byte* payload = Payload(ref);
     const bool is_intact =
-        std::all_of(payload, payload + PayloadBytes(), [fill = fill](auto b) { return b == fill; });
+        payload[0] == std::byte{fill} && std::memcmp(payload, payload + 1, PayloadBytes() - 1) == 0;
     return is_intact ? ref : kNoItem;
   }
   std::size_t size() const { return live_.size(); }
@@ -129,9 +131,9 @@ TEST_CASE("no two live chunks overlap", "[slab][slab_class][property]") {
   Chunks chunks(chunk_bytes, 4);
   LiveChunks live(chunks.arena(), chunk_bytes);
   const std::size_t chunks_max = std::min<std::size_t>(500, 4 * (kPageBytes / chunk_bytes));
-  for (int turn = 0; turn < 3000; ++turn) {
+  for (int turn = 0; turn < Turns(3000); ++turn) {
     // First towards full, then towards empty, and so on.
-    const bool grows = random() % 100 < (turn / 500 % 2 == 0 ? 65 : 35);
+    const bool grows = random() % 100 < (turn / Turns(500) % 2 == 0 ? 65 : 35);
     if (grows && live.size() < chunks_max) {
       const ItemRef ref = chunks.Allocate();
       REQUIRE(ref != kNoItem);
@@ -186,7 +188,7 @@ TEST_CASE("pages drain and come back while chunks come and go", "[slab][slab_cla
   Chunks chunks(30'000, 6);
   LiveChunks live(chunks.arena(), 30'000);
   std::set<PageIndex> draining;
-  for (int turn = 0; turn < 5000; ++turn) {
+  for (int turn = 0; turn < Turns(5000); ++turn) {
     const auto choice = random() % 100;
     if (choice < 50) {
       const ItemRef ref = chunks.Allocate();

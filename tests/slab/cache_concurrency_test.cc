@@ -1,0 +1,459 @@
+// What readers must always see while other threads write, evict, flush and move pages. Threads only
+// record; Catch2 asserts when they have ended.
+
+#include <algorithm>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <numeric>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/slab/cache_fixture.h"
+
+namespace larder::slab {
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr std::size_t kWorkers = 4;
+
+// Runs the functions at once, a thread for each.
+void RunTogether(const std::vector<std::function<void()>>& all) {
+  std::atomic<std::size_t> ready{0};
+  std::vector<std::thread> threads;
+  for (const auto& each : all) {
+    threads.emplace_back([&] {
+      ++ready;
+      while (ready < all.size()) std::this_thread::yield();
+      each();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// --- Values that tell whether they are whole ---------------------------------------------------
+
+// A value is a row of blocks; each names its key and its version, from which all its bytes follow.
+//
+//   |key 8|version 8|bytes 8|bytes ...|key 8|version 8|bytes 8|bytes ...| ...
+class Blocks {
+ public:
+  Blocks() : noise_(Noise(kMiB, 1)) {}
+
+  static constexpr std::size_t kHeadBytes = 24;
+
+  std::string Make(std::uint64_t key, std::uint64_t version, std::size_t bytes) const {
+    const Head head{key, version, bytes};
+    std::string block(kHeadBytes + bytes, '\0');
+    std::memcpy(block.data(), &head, kHeadBytes);
+    std::memcpy(block.data() + kHeadBytes, Body(head), bytes);
+    return block;
+  }
+  // The reason why the value is not one that was written to this key; nullptr if it is.
+  const char* Fault(std::uint64_t key, std::string_view value) const {
+    if (value.empty()) return "a value without a block";
+    while (!value.empty()) {
+      Head head;
+      if (value.size() < kHeadBytes) return "a torn head";
+      std::memcpy(&head, value.data(), kHeadBytes);
+      if (head.key != key) return "a block of another key";
+      if (head.bytes > value.size() - kHeadBytes) return "a torn block";
+      if (std::memcmp(value.data() + kHeadBytes, Body(head), head.bytes) != 0) {
+        return "bytes of another version";
+      }
+      value.remove_prefix(kHeadBytes + head.bytes);
+    }
+    return nullptr;
+  }
+
+ private:
+  struct Head {
+    std::uint64_t key;
+    std::uint64_t version;
+    std::uint64_t bytes;
+  };
+  static_assert(sizeof(Head) == kHeadBytes);
+
+  const char* Body(const Head& head) const {
+    const std::uint64_t mixed =
+        (head.key * 0x9e37'79b9'7f4a'7c15ULL + head.version) * 0xbf58'476d'1ce4'e5b9ULL;
+    return noise_.data() + (mixed >> 32) % (kMiB / 2);
+  }
+
+  const std::string noise_;
+};
+
+// What a worker found; read after the join.
+struct Tally {
+  std::size_t hits = 0;
+  std::size_t stores = 0;
+  std::size_t appends = 0;
+  std::size_t rewrites = 0;
+  std::size_t pins = 0;
+  std::size_t faults = 0;
+  const char* first_fault = "";
+
+  void Note(const char* fault) {
+    if (fault == nullptr) return;
+    if (faults++ == 0) first_fault = fault;
+  }
+};
+
+// A worker of the storm: does random things to random keys until the deadline.
+class StormWorker {
+ public:
+  StormWorker(Cache& cache, const Blocks& blocks, std::size_t number)
+      : cache_(cache),
+        lane_(cache.AddLane()),
+        blocks_(blocks),
+        number_(number),
+        random_(number + 1) {
+    lane_.now_s = 1000;
+  }
+
+  void Run(std::chrono::steady_clock::time_point deadline) {
+    while (std::chrono::steady_clock::now() < deadline) {
+      for (int i = 0; i < 20; ++i) Step();
+    }
+    while (!pins_.empty()) Unpin();
+  }
+  const Tally& tally() const { return tally_; }
+  static std::string KeyOf(std::uint64_t number) { return "key" + std::to_string(number); }
+  static constexpr std::uint64_t kKeys = 500;
+
+ private:
+  struct Pinned {
+    ItemHandle handle;
+    ValueCursor value;
+    std::uint64_t key;
+  };
+
+  void Step() {
+    const std::uint64_t number = random_() % kKeys;
+    const std::string name = KeyOf(number);
+    const HashedKey key{name, cache_.Hash(name)};
+    const auto choice = random_() % 1000;
+    if (choice < 350) {
+      Read(number, key);
+    } else if (choice < 400) {
+      PinOrUnpin(number, key);
+    } else if (choice < 650) {
+      Store(StoreMode::kSet, number, key, RandomBytes(300'000));
+    } else if (choice < 700) {
+      Store(StoreMode::kAdd, number, key, RandomBytes(300'000));
+    } else if (choice < 730) {
+      ReserveAndPublish(number, key);
+    } else if (choice < 740) {
+      (void)cache_.Reserve({.key = key, .value_bytes = 200'000}, lane_);
+    } else if (choice < 800) {
+      (void)cache_.Delete(key, lane_);
+    } else if (choice < 900) {
+      Store(choice % 2 == 0 ? StoreMode::kAppend : StoreMode::kPrepend, number, key,
+            RandomBytes(2000));
+    } else if (choice < 970) {
+      RewriteInPlace(number, key);
+    } else if (choice < 985) {
+      cache_.Visit(key, lane_, [&](Item& item) { item.expires_at_s = lane_.now_s + 1; });
+    } else if (choice < 990) {
+      ++lane_.now_s;
+    } else if (choice == 999 && random_() % 8 == 0) {
+      FlushAndCheck();
+    }
+  }
+
+  void Read(std::uint64_t number, const HashedKey& key) {
+    cache_.PrefetchBucket(key.hash);
+    cache_.PrefetchItem(key.hash);
+    scratch_.clear();
+    const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
+      Copy(cache_.Value(item));
+      Cache::MarkAccess(item, lane_);
+    });
+    if (presence != Presence::kHit) return;
+    ++tally_.hits;
+    tally_.Note(blocks_.Fault(number, scratch_));
+  }
+  // A pinned value stays as it is for many steps, whatever the others do.
+  void PinOrUnpin(std::uint64_t number, const HashedKey& key) {
+    if (pins_.size() >= 4) return Unpin();
+    Pinned pinned{.handle = {}, .value = {}, .key = number};
+    cache_.Visit(key, lane_, [&](Item& item) {
+      pinned.handle = cache_.Pin(item);
+      pinned.value = cache_.Value(item);
+    });
+    if (!pinned.handle) return;
+    ++tally_.pins;
+    CheckPinned(pinned);
+    pins_.push_back(std::move(pinned));
+  }
+  void Unpin() {
+    CheckPinned(pins_.front());
+    pins_.erase(pins_.begin());
+  }
+  void CheckPinned(const Pinned& pinned) {
+    scratch_.clear();
+    Copy(pinned.value);
+    tally_.Note(blocks_.Fault(pinned.key, scratch_));
+  }
+  void Store(StoreMode mode, std::uint64_t number, const HashedKey& key, std::size_t bytes) {
+    const std::string block = blocks_.Make(number, random_(), bytes);
+    const ItemSpec spec{.key = key,
+                        .client_flags = static_cast<std::uint32_t>(random_() % 2),
+                        .expires_at_s = random_() % 10 == 0 ? lane_.now_s + 2 : 0,
+                        .value_bytes = static_cast<std::uint32_t>(block.size())};
+    const StoreOutcome outcome = cache_.Store(mode, spec, block, 0, lane_);
+    if (outcome.status != StoreStatus::kStored) return;
+    ++(mode == StoreMode::kAppend || mode == StoreMode::kPrepend ? tally_.appends : tally_.stores);
+  }
+  void ReserveAndPublish(std::uint64_t number, const HashedKey& key) {
+    const std::string block = blocks_.Make(number, random_(), RandomBytes(300'000));
+    auto reserved = cache_.Reserve(
+        {.key = key, .value_bytes = static_cast<std::uint32_t>(block.size())}, lane_);
+    if (!reserved) return;
+    std::string_view left = block;
+    for (ValueCursor to = reserved->value(); !left.empty();) {
+      const std::size_t n = std::min({to.piece().size(), left.size(), std::size_t{16'384}});
+      std::memcpy(to.piece().data(), left.data(), n);
+      to.Advance(n);
+      left.remove_prefix(n);
+      std::this_thread::yield();  // The bytes of a slow client.
+    }
+    cache_.Publish(std::move(*reserved), StoreMode::kSet, 0, lane_);
+  }
+  void RewriteInPlace(std::uint64_t number, const HashedKey& key) {
+    const std::uint64_t version = random_();
+    cache_.Visit(key, lane_, [&](Item& item) {
+      if (!Cache::MayRewrite(item) || item.value_bytes() < Blocks::kHeadBytes) return;
+      const std::string block =
+          blocks_.Make(number, version, item.value_bytes() - Blocks::kHeadBytes);
+      std::memcpy(item.value(), block.data(), block.size());
+      item.set_cas(cache_.NextCas(lane_));
+      ++tally_.rewrites;
+    });
+  }
+  // This worker's own key: gone after its own flush, and what it stores then is there or evicted.
+  void FlushAndCheck() {
+    const std::string name = "own" + std::to_string(number_);
+    const HashedKey key{name, cache_.Hash(name)};
+    const auto store = [&](std::string_view value) {
+      (void)cache_.Store(StoreMode::kSet,
+                         {.key = key, .value_bytes = static_cast<std::uint32_t>(value.size())},
+                         value, 0, lane_);
+    };
+    const auto read = [&] {
+      scratch_.clear();
+      cache_.Visit(key, lane_, [&](Item& item) { Copy(cache_.Value(item)); });
+      return scratch_;
+    };
+    store("before");
+    cache_.FlushAll();
+    if (!read().empty()) tally_.Note("an item that was flushed");
+    store("after");
+    const std::string seen = read();
+    if (!seen.empty() && seen != "after") tally_.Note("another value than the last one");
+  }
+
+  void Copy(ValueCursor from) {
+    for (auto piece = from.piece(); !piece.empty(); piece = from.piece()) {
+      scratch_.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+      from.Advance(piece.size());
+    }
+  }
+  // As many of 10 to 100 as of 10 to 100 thousand.
+  std::size_t RandomBytes(double bytes_max) {
+    const double fraction = static_cast<double>(random_() % 10'000) / 10'000;
+    return static_cast<std::size_t>(std::pow(bytes_max, fraction)) - 1;
+  }
+
+  Cache& cache_;
+  Lane& lane_;
+  const Blocks& blocks_;
+  const std::size_t number_;
+  std::mt19937_64 random_;
+  std::string scratch_;
+  std::vector<Pinned> pins_;
+  Tally tally_;
+};
+
+// Raises and lowers the limit, moves pages, and reads all statistics meanwhile.
+void Disturb(Cache& cache, std::chrono::steady_clock::time_point deadline) {
+  Lane& lane = cache.AddLane();
+  lane.now_s = 1000;
+  for (std::uint64_t turn = 0; std::chrono::steady_clock::now() < deadline; ++turn) {
+    (void)cache.SetMemoryLimit((2 + turn % 5) * kMiB);
+    cache.Maintain(lane);
+    std::uint64_t items = 0;
+    cache.ForEachLane([&](const Lane& each) { items += each.items.value(); });
+    for (const ClassSnapshot& snapshot : cache.Classes(lane)) {
+      if (snapshot.items > 0) (void)cache.Keys(snapshot.id, 100);
+    }
+    for (int i = 0; i < 50; ++i) std::this_thread::yield();
+  }
+}
+
+TEST_CASE("readers see whole values of the right key, whatever happens",
+          "[slab][cache][concurrency]") {
+  CacheFixture cache({.memory_bytes = 4 * kMiB, .track_sizes = true});
+  const Blocks blocks;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(1200);
+  std::vector<StormWorker> workers;
+  workers.reserve(kWorkers);
+  std::vector<std::function<void()>> all{[&] { Disturb(cache.cache(), deadline); }};
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    StormWorker& worker = workers.emplace_back(cache.cache(), blocks, number);
+    all.emplace_back([&worker, deadline] { worker.Run(deadline); });
+  }
+  RunTogether(all);
+
+  for (const StormWorker& worker : workers) {
+    const Tally& tally = worker.tally();
+    CAPTURE(tally.hits, tally.stores, tally.appends, tally.rewrites, tally.pins, tally.first_fault);
+    CHECK(tally.faults == 0);
+    CHECK(tally.hits > 0);
+    CHECK(tally.stores > 0);
+    CHECK(tally.appends > 0);
+    CHECK(tally.rewrites > 0);
+    CHECK(tally.pins > 0);
+  }
+  CHECK(cache.evicted() > 0);
+  CHECK(cache.cache().pages_moved() > 0);
+  cache.cache().CheckInvariants();
+
+  for (std::uint64_t number = 0; number < StormWorker::kKeys; ++number) {
+    cache.Delete(StormWorker::KeyOf(number));
+  }
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    cache.Delete("own" + std::to_string(number));
+  }
+  cache.cache().CheckInvariants();
+  CHECK(cache.items() == 0);
+  CHECK(cache.bytes() == 0);
+  CHECK(cache.used_chunks() == 0);
+  REQUIRE(cache.cache().SetMemoryLimit(kPageBytes));
+  cache.cache().Maintain(cache.lane());
+  CHECK(cache.cache().arena().pages_in_use() <= 1);
+}
+
+// --- Operations that must not be lost ----------------------------------------------------------
+
+// A thread's own side of a cache with room for all.
+class Client {
+ public:
+  explicit Client(Cache& cache) : cache_(cache), lane_(cache.AddLane()) { lane_.now_s = 1000; }
+
+  StoreStatus Store(StoreMode mode, std::string_view name, std::string_view value,
+                    std::uint64_t cas = 0) {
+    const ItemSpec spec{.key = {name, cache_.Hash(name)},
+                        .value_bytes = static_cast<std::uint32_t>(value.size())};
+    return cache_.Store(mode, spec, value, cas, lane_).status;
+  }
+  template <class Fn>
+  Presence Visit(std::string_view name, Fn&& fn) {
+    return cache_.Visit({name, cache_.Hash(name)}, lane_, fn);
+  }
+  Cache& cache() { return cache_; }
+  Lane& lane() { return lane_; }
+
+ private:
+  Cache& cache_;
+  Lane& lane_;
+};
+
+TEST_CASE("of threads that add a key one succeeds", "[slab][cache][concurrency]") {
+  constexpr int kRounds = 2000;
+  CacheFixture cache;
+  std::vector<int> added(kWorkers, 0);
+  std::vector<std::function<void()>> all;
+  for (int& mine : added) {
+    all.emplace_back([&] {
+      Client client(cache.cache());
+      for (int round = 0; round < kRounds; ++round) {
+        const std::string value(static_cast<std::size_t>(round % 100), 'v');
+        if (client.Store(StoreMode::kAdd, std::to_string(round), value) == StoreStatus::kStored) {
+          ++mine;
+        }
+      }
+    });
+  }
+  RunTogether(all);
+  CHECK(std::accumulate(added.begin(), added.end(), 0) == kRounds);
+  CHECK(cache.items() == kRounds);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("no append is lost", "[slab][cache][concurrency]") {
+  constexpr int kAppends = 1500;
+  CacheFixture cache;
+  REQUIRE(cache.Set("k", "") == StoreStatus::kStored);
+  std::vector<std::function<void()>> all;
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    all.emplace_back([&cache, number] {
+      Client client(cache.cache());
+      const std::string letter(1, static_cast<char>('a' + number));
+      for (int i = 0; i < kAppends;) {
+        if (client.Store(StoreMode::kAppend, "k", letter) == StoreStatus::kStored) ++i;
+      }
+    });
+  }
+  RunTogether(all);
+  const std::string value = cache.Get("k").value_or("");
+  CHECK(value.size() == kWorkers * kAppends);
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    CHECK(std::ranges::count(value, static_cast<char>('a' + number)) == kAppends);
+  }
+  CHECK(cache.used_chunks() == 1);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("no increment is lost, by cas or in place", "[slab][cache][concurrency]") {
+  constexpr std::uint64_t kIncrements = 3000;
+  CacheFixture cache;
+  const std::uint64_t zero = 0;
+  const std::string_view zero_bytes(reinterpret_cast<const char*>(&zero), sizeof zero);
+  REQUIRE(cache.Set("k", zero_bytes) == StoreStatus::kStored);
+  const auto by_cas = [&] {
+    Client client(cache.cache());
+    for (std::uint64_t i = 0; i < kIncrements;) {
+      std::uint64_t number = 0;
+      std::uint64_t cas = 0;
+      client.Visit("k", [&](const Item& item) {
+        std::memcpy(&number, item.value(), sizeof number);
+        cas = item.cas();
+      });
+      ++number;
+      const std::string_view bytes(reinterpret_cast<const char*>(&number), sizeof number);
+      if (client.Store(StoreMode::kCas, "k", bytes, cas) == StoreStatus::kStored) ++i;
+    }
+  };
+  const auto in_place = [&] {
+    Client client(cache.cache());
+    for (std::uint64_t i = 0; i < kIncrements;) {
+      client.Visit("k", [&](Item& item) {
+        if (!Cache::MayRewrite(item)) return;
+        std::uint64_t number = 0;
+        std::memcpy(&number, item.value(), sizeof number);
+        ++number;
+        std::memcpy(item.value(), &number, sizeof number);
+        item.set_cas(cache.cache().NextCas(client.lane()));
+        ++i;
+      });
+    }
+  };
+  RunTogether({by_cas, by_cas, in_place, in_place});
+  const std::string bytes = cache.Get("k").value_or("");
+  std::uint64_t sum = 0;
+  REQUIRE(bytes.size() == sizeof sum);
+  std::memcpy(&sum, bytes.data(), sizeof sum);
+  CHECK(sum == 4 * kIncrements);
+}
+
+}  // namespace
+}  // namespace larder::slab

@@ -1,0 +1,751 @@
+#include "slab/cache.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/slab/cache_fixture.h"
+
+namespace larder::slab {
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr std::uint32_t kSoonS = CacheFixture::kStartS + 10;
+
+// --- Store modes -------------------------------------------------------------------------------
+
+TEST_CASE_METHOD(CacheFixture, "set stores value, flags and expiry", "[slab][cache]") {
+  CHECK(Look("k") == Presence::kMiss);
+  CHECK(Store({.key = "k", .value = "abc", .flags = 7, .expires_at_s = kSoonS}) ==
+        StoreStatus::kStored);
+  const auto seen = See("k");
+  REQUIRE(seen);
+  CHECK(seen->value == "abc");
+  CHECK(seen->client_flags == 7);
+  CHECK(seen->expires_at_s == kSoonS);
+  CHECK(Set("k", "") == StoreStatus::kStored);
+  CHECK(Get("k") == "");
+  CHECK(See("k")->client_flags == 0);
+  CHECK(See("k")->expires_at_s == 0);
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "set replaces values of any other size", "[slab][cache]") {
+  for (const std::size_t before : {0U, 10U, 5000U, 100'000U, 500'000U}) {
+    for (const std::size_t after : {0U, 10U, 5000U, 100'000U, 500'000U}) {
+      CAPTURE(before, after);
+      CHECK(Set("k", Noise(before, 1)) == StoreStatus::kStored);
+      CHECK(Set("k", Noise(after, 2)) == StoreStatus::kStored);
+      CHECK((Get("k") == Noise(after, 2)));
+      CHECK(items() == 1);
+    }
+  }
+  CHECK(Delete("k"));
+  CHECK(used_chunks() == 0);
+}
+
+TEST_CASE_METHOD(CacheFixture, "set tells flags from no flags when it overwrites in place",
+                 "[slab][cache]") {
+  // With and without flags the items fall into one class.
+  CHECK(Store({.key = "k", .value = "abcd", .flags = 1}) == StoreStatus::kStored);
+  const ClassId class_id = See("k")->class_id;
+  CHECK(Store({.key = "k", .value = "efghijkl"}) == StoreStatus::kStored);
+  CHECK(See("k")->class_id == class_id);
+  CHECK(See("k")->client_flags == 0);
+  CHECK(Get("k") == "efghijkl");
+  CHECK(Store({.key = "k", .value = "mnop", .flags = ~0U}) == StoreStatus::kStored);
+  CHECK(See("k")->client_flags == ~0U);
+  CHECK(Get("k") == "mnop");
+}
+
+TEST_CASE_METHOD(CacheFixture, "keys of any length hold any bytes", "[slab][cache]") {
+  const std::string bytes = Noise(250, 3);
+  for (std::size_t length = 1; length <= 250; ++length) {
+    REQUIRE(Set(bytes.substr(0, length), std::to_string(length)) == StoreStatus::kStored);
+  }
+  for (std::size_t length = 1; length <= 250; ++length) {
+    REQUIRE(Get(bytes.substr(0, length)) == std::to_string(length));
+  }
+  CHECK(items() == 250);
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "add refuses a key that is present", "[slab][cache]") {
+  CHECK(Add("k", "a") == StoreStatus::kStored);
+  CHECK(Add("k", "b") == StoreStatus::kNotStored);
+  CHECK(Get("k") == "a");
+  CHECK(Add("large", Noise(500'000, 1)) == StoreStatus::kStored);
+  CHECK(Add("large", Noise(500'000, 2)) == StoreStatus::kNotStored);
+  CHECK((Get("large") == Noise(500'000, 1)));
+}
+
+TEST_CASE_METHOD(CacheFixture, "replace refuses a key that is absent", "[slab][cache]") {
+  CHECK(Replace("k", "a") == StoreStatus::kNotStored);
+  CHECK(Replace("k", Noise(500'000, 1)) == StoreStatus::kNotStored);
+  CHECK(Look("k") == Presence::kMiss);
+  CHECK(Set("k", "a") == StoreStatus::kStored);
+  CHECK(Replace("k", "b") == StoreStatus::kStored);
+  CHECK(Get("k") == "b");
+  CHECK(used_chunks() == 1);
+}
+
+TEST_CASE_METHOD(CacheFixture, "cas stores only over the version it names", "[slab][cache]") {
+  const std::string value = Noise(GENERATE(3U, 500'000U), 1);
+  CHECK(Cas("k", value, 1) == StoreStatus::kNotFound);
+  CHECK(Set("k", "a") == StoreStatus::kStored);
+  const std::uint64_t first = See("k")->cas;
+  CHECK(Cas("k", value, first + 1) == StoreStatus::kExists);
+  CHECK(Get("k") == "a");
+  CHECK(Cas("k", value, first) == StoreStatus::kStored);
+  CHECK((Get("k") == value));
+  CHECK(Cas("k", "c", first) == StoreStatus::kExists);
+  CHECK(See("k")->cas != first);
+}
+
+TEST_CASE_METHOD(CacheFixture, "every write has a CAS of its own, over all lanes",
+                 "[slab][cache]") {
+  Lane& other = NewLane();
+  Lane& first = lane();
+  std::set<std::uint64_t> seen;
+  for (int i = 0; i < 10'000; ++i) {
+    Use(i % 3 == 0 ? other : first);
+    if (i % 1000 == 0) cache().FlushAll();
+    switch (i % 4) {
+      case 0:
+        REQUIRE(Set("k", std::to_string(i)) == StoreStatus::kStored);
+        break;
+      case 1:
+        REQUIRE(Append("k", "+") == StoreStatus::kStored);
+        break;
+      case 2:
+        REQUIRE(ReserveAndPublish({.key = "k", .value = "x"}) == StoreStatus::kStored);
+        break;
+      case 3:
+        Visit("k", [&](Item& item) { item.set_cas(cache().NextCas(lane())); });
+        break;
+    }
+    REQUIRE(seen.insert(See("k")->cas).second);
+  }
+}
+
+TEST_CASE_METHOD(CacheFixture, "append and prepend join values and keep flags and expiry",
+                 "[slab][cache]") {
+  CHECK(Append("k", "x") == StoreStatus::kNotStored);
+  CHECK(Prepend("k", "x") == StoreStatus::kNotStored);
+  CHECK(Store({.key = "k", .value = "b", .flags = 5, .expires_at_s = kSoonS}) ==
+        StoreStatus::kStored);
+  const std::uint64_t cas = See("k")->cas;
+  CHECK(Store({.mode = StoreMode::kAppend, .key = "k", .value = "c", .flags = 9}) ==
+        StoreStatus::kStored);
+  CHECK(Store({.mode = StoreMode::kPrepend, .key = "k", .value = "a", .expires_at_s = 1}) ==
+        StoreStatus::kStored);
+  const auto seen = See("k");
+  REQUIRE(seen);
+  CHECK(seen->value == "abc");
+  CHECK(seen->client_flags == 5);
+  CHECK(seen->expires_at_s == kSoonS);
+  CHECK(seen->cas != cas);
+  CHECK(Append("k", "") == StoreStatus::kStored);
+  CHECK(Get("k") == "abc");
+  CHECK(used_chunks() == 1);
+}
+
+TEST_CASE_METHOD(CacheFixture, "appends grow a value from one chunk to many", "[slab][cache]") {
+  const auto mode = GENERATE(StoreMode::kAppend, StoreMode::kPrepend);
+  std::string expected = "start";
+  REQUIRE(Set("k", expected) == StoreStatus::kStored);
+  for (std::uint64_t step = 1; expected.size() < 600'000; ++step) {
+    const std::string more = Noise(expected.size() / 3 + 1, step);
+    REQUIRE(Store({.mode = mode, .key = "k", .value = more}) == StoreStatus::kStored);
+    expected = mode == StoreMode::kAppend ? expected + more : more + expected;
+    REQUIRE((Get("k") == expected));
+    REQUIRE(items() == 1);
+  }
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "an append past the item limit is refused and the old value stays",
+                 "[slab][cache]") {
+  const std::string old = Noise(kMiB - 1000, 1);
+  REQUIRE(Set("k", old) == StoreStatus::kStored);
+  CHECK(Append("k", Noise(1000, 2)) == StoreStatus::kNotStored);
+  CHECK(Prepend("k", Noise(1000, 2)) == StoreStatus::kNotStored);
+  CHECK((Get("k") == old));
+  const std::size_t rest = kMiB - Item::OverheadBytes(1, 0) - old.size();
+  CHECK(Append("k", Noise(rest + 1, 2)) == StoreStatus::kNotStored);
+  CHECK(Append("k", Noise(rest, 2)) == StoreStatus::kStored);
+  CHECK((Get("k") == old + Noise(rest, 2)));
+}
+
+TEST_CASE_METHOD(CacheFixture, "an item over the limit is too large", "[slab][cache]") {
+  const std::size_t bytes_max = kMiB - Item::OverheadBytes(1, 0);
+  const std::string largest = Noise(bytes_max, 1);
+  const std::string too_large = Noise(bytes_max + 1, 1);
+  CHECK(cache().Fits(Spec("k", bytes_max)));
+  CHECK_FALSE(cache().Fits(Spec("k", bytes_max + 1)));
+  CHECK(Set("k", largest) == StoreStatus::kStored);
+  CHECK((Get("k") == largest));
+  CHECK(Replace("k", too_large) == StoreStatus::kTooLarge);
+  CHECK((Get("k") == largest));
+  CHECK(Set("k", too_large) == StoreStatus::kTooLarge);
+  CHECK(Look("k") == Presence::kMiss);
+  CHECK(used_chunks() == 0);
+}
+
+TEST_CASE_METHOD(CacheFixture, "a store tells the class of the item", "[slab][cache]") {
+  const auto stored = StoreWithClass({.key = "k", .value = "abc"});
+  CHECK(stored.class_id == cache().ladder().ClassFor(Item::OverheadBytes(1, 0) + 3));
+  CHECK(stored.class_id == See("k")->class_id);
+  const auto refused =
+      StoreWithClass({.mode = StoreMode::kCas, .key = "k", .value = Noise(3000, 1), .cas = ~0ULL});
+  CHECK(refused.status == StoreStatus::kExists);
+  CHECK(refused.class_id == stored.class_id);
+  const auto large = StoreWithClass({.key = "k", .value = Noise(500'000, 1)});
+  CHECK(large.class_id == cache().ladder().largest());
+  CHECK(cache().Delete(Key("k"), lane()) == cache().ladder().largest());
+}
+
+// --- Delete, expiry and flush ------------------------------------------------------------------
+
+TEST_CASE_METHOD(CacheFixture, "delete removes an item and its chunks", "[slab][cache]") {
+  const std::string value = Noise(GENERATE(3U, 100'000U, 700'000U), 1);
+  CHECK_FALSE(Delete("k"));
+  REQUIRE(Set("k", value) == StoreStatus::kStored);
+  CHECK(Delete("k"));
+  CHECK_FALSE(Delete("k"));
+  CHECK(Look("k") == Presence::kMiss);
+  CHECK(used_chunks() == 0);
+  CHECK(items() == 0);
+  CHECK(bytes() == 0);
+}
+
+TEST_CASE_METHOD(CacheFixture, "an item expires at its second", "[slab][cache]") {
+  REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = kSoonS}) == StoreStatus::kStored);
+  lane().now_s = kSoonS - 1;
+  CHECK(Look("k") == Presence::kHit);
+  lane().now_s = kSoonS;
+  CHECK(Look("k") == Presence::kExpired);
+  CHECK(Look("k") == Presence::kMiss);
+  CHECK(used_chunks() == 0);
+}
+
+TEST_CASE_METHOD(CacheFixture, "an expired item counts as absent for every command",
+                 "[slab][cache]") {
+  const auto expired = [&] {
+    lane().now_s = kStartS;
+    REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = kSoonS}) == StoreStatus::kStored);
+    lane().now_s = kSoonS + 5;
+    return "k";
+  };
+  CHECK(Replace(expired(), "x") == StoreStatus::kNotStored);
+  CHECK(Append(expired(), "x") == StoreStatus::kNotStored);
+  CHECK(Cas(expired(), "x", 1) == StoreStatus::kNotFound);
+  CHECK_FALSE(Delete(expired()));
+  CHECK(Add(expired(), "x") == StoreStatus::kStored);
+  CHECK(Get("k") == "x");
+  CHECK(items() == 1);
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "a moved expiry holds", "[slab][cache]") {
+  REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = kSoonS}) == StoreStatus::kStored);
+  const std::uint64_t cas = See("k")->cas;
+  CHECK(Visit("k", [](Item& item) { item.expires_at_s = kSoonS + 100; }) == Presence::kHit);
+  lane().now_s = kSoonS + 50;
+  CHECK(See("k")->cas == cas);
+  CHECK(Append("k", "w") == StoreStatus::kStored);
+  lane().now_s = kSoonS + 100;
+  CHECK(Look("k") == Presence::kExpired);
+}
+
+TEST_CASE_METHOD(CacheFixture, "flush takes what was written before, and nothing after",
+                 "[slab][cache]") {
+  REQUIRE(Set("old", "1") == StoreStatus::kStored);
+  REQUIRE(Set("overwritten", "1") == StoreStatus::kStored);
+  cache().FlushAll();
+  CHECK(Set("overwritten", "2") == StoreStatus::kStored);
+  CHECK(Set("new", "2") == StoreStatus::kStored);
+  CHECK(Look("old") == Presence::kFlushed);
+  CHECK(Look("old") == Presence::kMiss);
+  CHECK(Get("overwritten") == "2");
+  CHECK(Get("new") == "2");
+  CHECK(items() == 2);
+}
+
+TEST_CASE_METHOD(CacheFixture, "flush counts for the lanes of all workers", "[slab][cache]") {
+  Lane& first = lane();
+  Lane& second = NewLane();
+  Lane& third = NewLane();
+  for (Lane* each : {&first, &second, &third}) {
+    Use(*each);
+    REQUIRE(Set("before" + std::to_string(each->cas_next), "v") == StoreStatus::kStored);
+    REQUIRE(Set("k", "v") == StoreStatus::kStored);
+  }
+  cache().FlushAll();
+  for (Lane* each : {&third, &first, &second}) {
+    Use(*each);
+    CHECK(Look("k") == (each == &third ? Presence::kFlushed : Presence::kHit));
+    CHECK(Set("k", "w") == StoreStatus::kStored);
+  }
+  cache().FlushAll();
+  cache().FlushAll();
+  CHECK(Look("k") == Presence::kFlushed);
+}
+
+TEST_CASE_METHOD(CacheFixture, "a flushed item counts as absent for every command",
+                 "[slab][cache]") {
+  const auto flushed = [&] {
+    REQUIRE(Set("k", "v") == StoreStatus::kStored);
+    cache().FlushAll();
+    return "k";
+  };
+  CHECK(Replace(flushed(), "x") == StoreStatus::kNotStored);
+  CHECK(Prepend(flushed(), "x") == StoreStatus::kNotStored);
+  CHECK(Cas(flushed(), "x", 1) == StoreStatus::kNotFound);
+  CHECK_FALSE(Delete(flushed()));
+  CHECK(Add(flushed(), "x") == StoreStatus::kStored);
+  CHECK(Get("k") == "x");
+}
+
+// --- Reserved items ----------------------------------------------------------------------------
+
+TEST_CASE_METHOD(CacheFixture, "a reserved item is unseen until it is published", "[slab][cache]") {
+  const std::string value = Noise(GENERATE(5U, 100'000U, 700'000U), 1);
+  REQUIRE(Set("k", "old") == StoreStatus::kStored);
+  auto reserved = cache().Reserve(Spec("k", value.size()), lane());
+  REQUIRE(reserved);
+  CHECK(reserved->value_bytes() == value.size());
+  CHECK(reserved->key().bytes == "k");
+  CHECK(reserved->key().hash == cache().Hash("k"));
+  WriteAll(value, reserved->value());
+  CHECK(Get("k") == "old");
+  CHECK(items() == 1);
+  const auto outcome = cache().Publish(std::move(*reserved), StoreMode::kSet, 0, lane());
+  CHECK(outcome.status == StoreStatus::kStored);
+  CHECK((Get("k") == value));
+  CHECK(items() == 1);
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "a reserved item that is dropped leaves no trace", "[slab][cache]") {
+  const std::size_t value_bytes = GENERATE(0U, 5U, 100'000U, 131'072U, 900'000U);
+  {
+    auto reserved = cache().Reserve(Spec("k", value_bytes), lane());
+    REQUIRE(reserved);
+    const ReservedItem moved = std::move(*reserved);
+    CHECK(used_chunks() > 0);
+  }
+  CHECK(used_chunks() == 0);
+  CHECK(items() == 0);
+  CHECK(bytes() == 0);
+  CHECK(Look("k") == Presence::kMiss);
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "a reserved item that is refused leaves no trace", "[slab][cache]") {
+  const std::string value = Noise(GENERATE(5U, 500'000U), 1);
+  CHECK(ReserveAndPublish({.mode = StoreMode::kReplace, .key = "k", .value = value}) ==
+        StoreStatus::kNotStored);
+  CHECK(ReserveAndPublish({.mode = StoreMode::kAppend, .key = "k", .value = value}) ==
+        StoreStatus::kNotStored);
+  CHECK(ReserveAndPublish({.mode = StoreMode::kCas, .key = "k", .value = value}) ==
+        StoreStatus::kNotFound);
+  CHECK(used_chunks() == 0);
+  CHECK(Add("k", "v") == StoreStatus::kStored);
+  CHECK(ReserveAndPublish({.mode = StoreMode::kAdd, .key = "k", .value = value}) ==
+        StoreStatus::kNotStored);
+  CHECK(ReserveAndPublish({.mode = StoreMode::kAppend, .key = "k", .value = value}) ==
+        StoreStatus::kStored);
+  CHECK((Get("k") == "v" + value));
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "a reserved item over the limit is refused", "[slab][cache]") {
+  const auto reserved = cache().Reserve(Spec("k", kMiB), lane());
+  REQUIRE_FALSE(reserved);
+  CHECK(reserved.error() == StoreStatus::kTooLarge);
+}
+
+TEST_CASE_METHOD(CacheFixture, "an item reserved before a flush and published after it stays",
+                 "[slab][cache]") {
+  auto reserved = cache().Reserve(Spec("k", 3), lane());
+  REQUIRE(reserved);
+  WriteAll("abc", reserved->value());
+  cache().FlushAll();
+  cache().Publish(std::move(*reserved), StoreMode::kSet, 0, lane());
+  CHECK(Get("k") == "abc");
+}
+
+// --- Pins --------------------------------------------------------------------------------------
+
+TEST_CASE_METHOD(CacheFixture, "a pinned value survives whatever happens to its key",
+                 "[slab][cache]") {
+  const std::string value = Noise(GENERATE(100U, 100'000U, 400'000U), 1);
+  const std::string same_size = Noise(value.size(), 2);
+  const int fate = GENERATE(range(0, 6));
+  CAPTURE(value.size(), fate);
+  REQUIRE(Store({.key = "k", .value = value, .expires_at_s = kSoonS}) == StoreStatus::kStored);
+  auto pinned = Pin("k");
+  REQUIRE(pinned.handle);
+  std::string expected;
+  switch (fate) {
+    case 0:
+      CHECK(Delete("k"));
+      break;
+    case 1:
+      CHECK(Set("k", same_size) == StoreStatus::kStored);
+      expected = same_size;
+      break;
+    case 2:
+      CHECK(Set("k", "short") == StoreStatus::kStored);
+      expected = "short";
+      break;
+    case 3:
+      CHECK(Append("k", "more") == StoreStatus::kStored);
+      expected = value + "more";
+      break;
+    case 4:
+      lane().now_s = kSoonS;
+      CHECK(Look("k") == Presence::kExpired);
+      break;
+    case 5:
+      cache().FlushAll();
+      CHECK(Look("k") == Presence::kFlushed);
+      break;
+  }
+  for (int i = 0; i < 6; ++i) (void)Set("other" + std::to_string(i), same_size);
+  CHECK((ReadAll(pinned.value) == value));
+  if (!expected.empty()) CHECK((Get("k") == expected));
+
+  pinned.handle = ItemHandle();
+  for (int i = 0; i < 6; ++i) CHECK(Delete("other" + std::to_string(i)));
+  CHECK(Delete("k") == !expected.empty());
+  CHECK(used_chunks() == 0);
+  cache().CheckInvariants();
+}
+
+TEST_CASE("a pinned value outlives eviction and page moves", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = 2 * kMiB});
+  const std::string value = Noise(GENERATE(1000U, 100'000U, 300'000U), 1);
+  REQUIRE(cache.Set("k", value) == StoreStatus::kStored);
+  {
+    const auto pinned = cache.Pin("k");
+    cache.Fill(value.size());
+    cache.Fill(5000, 1);
+    CHECK(cache.evicted() > 0);
+    CHECK((ReadAll(pinned.value) == value));
+  }
+  cache.Fill(value.size());
+  CHECK(cache.Look("k") == Presence::kMiss);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "a pinned or chained value may not be rewritten in place",
+                 "[slab][cache]") {
+  REQUIRE(Set("k", "1") == StoreStatus::kStored);
+  REQUIRE(Set("chained", Noise(300'000, 1)) == StoreStatus::kStored);
+  const auto may_rewrite = [&](std::string_view key) {
+    bool may = false;
+    Visit(key, [&](const Item& item) { may = Cache::MayRewrite(item); });
+    return may;
+  };
+  CHECK(may_rewrite("k"));
+  CHECK_FALSE(may_rewrite("chained"));
+  {
+    const auto pinned = Pin("k");
+    CHECK_FALSE(may_rewrite("k"));
+  }
+  CHECK(may_rewrite("k"));
+}
+
+TEST_CASE_METHOD(CacheFixture, "an item counts its pins, and refuses one too many",
+                 "[slab][cache]") {
+  REQUIRE(Set("k", "abc") == StoreStatus::kStored);
+  std::vector<ItemHandle> pins;
+  for (int i = 1; i < kRefsMax; ++i) {
+    pins.push_back(Pin("k").handle);
+    REQUIRE(pins.back());
+  }
+  CHECK_FALSE(Pin("k").handle);
+  CHECK(Get("k") == "abc");
+  CHECK(Set("k", "def") == StoreStatus::kStored);
+  CHECK(used_chunks() == 2);
+  while (!pins.empty()) {
+    CHECK(used_chunks() == 2);
+    pins.pop_back();
+  }
+  CHECK(used_chunks() == 1);
+}
+
+TEST_CASE_METHOD(CacheFixture, "a handle unpins once, wherever it was moved", "[slab][cache]") {
+  REQUIRE(Set("a", "1") == StoreStatus::kStored);
+  REQUIRE(Set("b", "2") == StoreStatus::kStored);
+  ItemHandle first = Pin("a").handle;
+  ItemHandle second = Pin("b").handle;
+  CHECK(Delete("a"));
+  CHECK(Delete("b"));
+  CHECK(used_chunks() == 2);
+  first = std::move(second);  // Lets go of a.
+  CHECK(used_chunks() == 1);
+  CHECK_FALSE(second);
+  CHECK(first);
+  ItemHandle third(std::move(first));
+  CHECK(used_chunks() == 1);
+  third = ItemHandle();
+  CHECK(used_chunks() == 0);
+}
+
+// --- Values in several chunks ------------------------------------------------------------------
+
+TEST_CASE_METHOD(CacheFixture, "values round trip at every size around the limits of chunks",
+                 "[slab][cache]") {
+  const auto [key_bytes, flags] = GENERATE(std::pair{1U, 0U}, std::pair{250U, 3U});
+  const std::string key(key_bytes, 'k');
+  CAPTURE(key_bytes);
+  const std::string noise = Noise(kMiB + 64, 1);
+  const std::size_t overhead = Item::OverheadBytes(key.size(), flags);
+  const std::size_t chunk_bytes_max = cache().ladder().chunk_bytes_max();
+  std::set<std::size_t> sizes;
+  const auto add_around = [&](std::size_t bytes) {
+    for (std::size_t size = bytes - 2; size <= bytes + 2; ++size) {
+      if (size + overhead <= kMiB) sizes.insert(size);
+    }
+  };
+  add_around(chunk_bytes_max - overhead);  // The last that fits one chunk.
+  std::size_t end = chunk_bytes_max - overhead - Item::kChainBytes;
+  for (; end < kMiB; end += chunk_bytes_max - sizeof(Item)) add_around(end);  // Full pieces.
+  add_around(kMiB - overhead);
+
+  for (const std::size_t size : sizes) {
+    CAPTURE(size);
+    const std::string_view value = std::string_view(noise).substr(size % 61, size);
+    REQUIRE(Store({.key = key, .value = value, .flags = flags}) == StoreStatus::kStored);
+    const auto seen = See(key);
+    REQUIRE(seen);
+    REQUIRE((seen->value == value));  // In brackets: a megabyte need not be printed.
+    REQUIRE(seen->client_flags == flags);
+  }
+  cache().CheckInvariants();
+  CHECK(Delete(key));
+  CHECK(used_chunks() == 0);
+}
+
+TEST_CASE("an item limit of many megabytes is kept", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = 8 * kMiB, .item_bytes_max = 3U << 20});
+  const std::string value = Noise((3U << 20) - Item::OverheadBytes(1, 0), 1);
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(cache.Set(std::to_string(i), value) == StoreStatus::kStored);
+    REQUIRE((cache.Get(std::to_string(i)) == value));
+  }
+  cache.cache().CheckInvariants();
+}
+
+// --- Full memory -------------------------------------------------------------------------------
+
+TEST_CASE("the item that was not used for longest goes first", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = kPageBytes});
+  const int chunks = kPageBytes / 1000;
+  const std::string value = Noise(900, 1);
+  for (int i = 0; i < 100; ++i)
+    REQUIRE(cache.Set("k" + std::to_string(i), value) == StoreStatus::kStored);
+  for (int i = 0; i < 100; i += 10) REQUIRE(cache.Hit("k" + std::to_string(i)));
+  for (int i = 0; i < chunks; ++i) (void)cache.Set("new" + std::to_string(i), value);
+  int survivors = 0;
+  for (int i = 0; i < 100; ++i) {
+    const bool survived = cache.Look("k" + std::to_string(i)) == Presence::kHit;
+    if (i % 10 == 0) CHECK(survived);
+    survivors += survived ? 1 : 0;
+  }
+  CHECK(survivors < 50);
+  CHECK(cache.Class(cache.See("k0")->class_id).stats.evicted_unfetched == cache.evicted());
+}
+
+TEST_CASE("dead items count as reclaimed, not as evicted", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = kPageBytes});
+  const std::string value = Noise(900, 1);
+  for (int i = 0; i < 200; ++i) {
+    REQUIRE(cache.Store({.key = std::to_string(i), .value = value, .expires_at_s = kSoonS}) ==
+            StoreStatus::kStored);
+  }
+  cache.lane().now_s = kSoonS;
+  for (int i = 1000; i < 1200; ++i) {
+    REQUIRE(cache.Set(std::to_string(i), value) == StoreStatus::kStored);
+  }
+  const ClassSnapshot snapshot = cache.Class(cache.See("1100")->class_id);
+  CHECK(snapshot.stats.evicted == 0);
+  CHECK(snapshot.stats.reclaimed > 0);
+}
+
+TEST_CASE("without eviction a full cache refuses, and set removes the old item", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = kPageBytes, .evict = false});
+  const std::string value = Noise(900, 1);
+  int stored = 0;
+  while (cache.Add(std::to_string(stored), value) == StoreStatus::kStored) ++stored;
+  CHECK(stored > 200);
+  CHECK(cache.Add("one more", value) == StoreStatus::kNoMemory);
+  CHECK(cache.Set("one more", value) == StoreStatus::kNoMemory);
+  CHECK(cache.Replace("1", Noise(5000, 1)) == StoreStatus::kNoMemory);
+  CHECK(cache.Append("1", Noise(5000, 1)) == StoreStatus::kNoMemory);
+  CHECK(cache.Append("1", Noise(800, 1)) == StoreStatus::kNoMemory);
+  CHECK((cache.Get("1") == value));
+  CHECK(cache.Set("1", Noise(900, 2)) == StoreStatus::kStored);  // In place.
+  CHECK((cache.Get("1") == Noise(900, 2)));
+
+  const std::string too_much = Noise(GENERATE(5000U, 300'000U), 1);
+  CHECK(cache.Set("1", too_much) == StoreStatus::kNoMemory);
+  CHECK(cache.Look("1") == Presence::kMiss);
+  CHECK(cache.Set("one more", value) == StoreStatus::kStored);
+  CHECK(cache.evicted() == 0);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("an item larger than all memory is refused and leaves no trace", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = 2 * kPageBytes});
+  REQUIRE(cache.Set("small", "v") == StoreStatus::kStored);
+  CHECK(cache.Set("k", Noise(700'000, 1)) == StoreStatus::kNoMemory);
+  CHECK(cache.Look("k") == Presence::kMiss);
+  CHECK(cache.Set("small", "w") == StoreStatus::kStored);
+  CHECK(cache.used_chunks() == 1);
+  cache.cache().CheckInvariants();
+}
+
+// --- Pages and limits --------------------------------------------------------------------------
+
+TEST_CASE("a lowered limit is enforced by Maintain and a raised one used at once",
+          "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = 4 * kMiB});
+  const std::size_t value_bytes = GENERATE(200U, 5000U, 400'000U);
+  CAPTURE(value_bytes);
+  cache.Fill(value_bytes, 1);
+  const std::uint64_t full = cache.items();
+  REQUIRE(cache.cache().SetMemoryLimit(kMiB));
+  CHECK(cache.cache().memory_limit_bytes() == kMiB);
+  cache.cache().Maintain(cache.lane());
+  CHECK(cache.cache().arena().pages_in_use() <= kMiB / kPageBytes);
+  cache.cache().CheckInvariants();
+  CHECK(cache.items() <= full / 3);
+  CHECK(cache.Set("k", "v") == StoreStatus::kStored);
+
+  REQUIRE(cache.cache().SetMemoryLimit(6 * kMiB));
+  cache.Fill(value_bytes, 1);
+  CHECK(cache.items() > full);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("stores go on between a lowered limit and its enforcement", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = 8 * kMiB});
+  cache.Fill(1000, 1);
+  REQUIRE(cache.cache().SetMemoryLimit(2 * kMiB));
+  cache.Fill(1000, 1);
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(cache.Set(std::to_string(i), Noise(1000, 2)) == StoreStatus::kStored);
+  }
+  cache.cache().Maintain(cache.lane());
+  CHECK(cache.cache().arena().pages_in_use() <= 2 * kMiB / kPageBytes);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "a limit out of bounds is refused", "[slab][cache]") {
+  CHECK_FALSE(cache().SetMemoryLimit(0));
+  CHECK_FALSE(cache().SetMemoryLimit(std::uint64_t{1} << 50));
+  CHECK(cache().memory_limit_bytes() == 64 * kMiB);
+}
+
+TEST_CASE("pinned items delay the enforcement of a limit, and do not prevent it", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = 4 * kMiB});
+  cache.Fill(900, 1);
+  std::vector<CacheFixture::Pinned> pins;
+  for (int i = 0; i < 4000; i += 50) {
+    auto pinned = cache.Pin("fill" + std::to_string(i));
+    if (pinned.handle) pins.push_back(std::move(pinned));
+  }
+  REQUIRE(pins.size() > 20);
+  REQUIRE(cache.cache().SetMemoryLimit(2 * kMiB));
+  cache.cache().Maintain(cache.lane());
+  for (const auto& pinned : pins) CHECK((ReadAll(pinned.value) == Noise(900, 1)));
+  pins.clear();
+  cache.cache().Maintain(cache.lane());
+  CHECK(cache.cache().arena().pages_in_use() <= 2 * kMiB / kPageBytes);
+  cache.cache().CheckInvariants();
+}
+
+// --- Statistics --------------------------------------------------------------------------------
+
+TEST_CASE("gauges tell the items, their bytes and sizes", "[slab][cache]") {
+  CacheFixture cache({.track_sizes = true});
+  REQUIRE(cache.Store({.key = "ab", .value = "xyz", .flags = 1}) == StoreStatus::kStored);
+  REQUIRE(cache.Set("large", Noise(1000, 1)) == StoreStatus::kStored);
+  const std::uint64_t small_bytes = sizeof(Item) + 2 + 4 + 3;
+  const std::uint64_t large_bytes = sizeof(Item) + 5 + 1000;
+  CHECK(cache.items() == 2);
+  CHECK(cache.bytes() == small_bytes + large_bytes);
+  CHECK(cache.lane().total_items.value() == 2);
+  const ClassId small_class = cache.See("ab")->class_id;
+  CHECK(cache.lane().classes[small_class].value(ClassStat::kRequestedBytes) == small_bytes);
+  CHECK(cache.lane().sizes[2].value() == 1);   // 33 to 64 bytes.
+  CHECK(cache.lane().sizes[33].value() == 1);  // 1025 to 1056.
+
+  cache.Use(cache.NewLane());  // Another worker's gauge may wrap; the sum is right.
+  CHECK(cache.Delete("large"));
+  REQUIRE(cache.Set("ab", "") == StoreStatus::kStored);
+  CHECK(cache.items() == 1);
+  CHECK(cache.bytes() == sizeof(Item) + 2);
+}
+
+TEST_CASE_METHOD(CacheFixture, "a snapshot tells what a class holds", "[slab][cache]") {
+  REQUIRE(Set("k1", "v") == StoreStatus::kStored);
+  REQUIRE(Set("k2", "v") == StoreStatus::kStored);
+  lane().now_s += 5;
+  const ClassSnapshot snapshot = Class(See("k1")->class_id);
+  CHECK(snapshot.chunk_bytes == 44);
+  CHECK(snapshot.chunks_per_page == kPageBytes / 44);
+  CHECK(snapshot.pages == 1);
+  CHECK(snapshot.items == 2);
+  CHECK(snapshot.used_chunks == 2);
+  CHECK(snapshot.oldest_age_s == 5);
+}
+
+TEST_CASE_METHOD(CacheFixture, "the keys of a class come newest first, up to a limit",
+                 "[slab][cache]") {
+  for (const char* key : {"a", "b", "c"}) REQUIRE(Set(key, "v") == StoreStatus::kStored);
+  const ClassId class_id = See("a")->class_id;
+  CHECK(cache().Keys(class_id, 0) == std::vector<std::string>{"c", "b", "a"});
+  CHECK(cache().Keys(class_id, 2) == std::vector<std::string>{"c", "b"});
+  CHECK(cache().Keys(0, 0).empty());
+  CHECK(cache().Keys(255, 0).empty());
+}
+
+TEST_CASE_METHOD(CacheFixture, "prefetching changes nothing, present or absent", "[slab][cache]") {
+  REQUIRE(Set("k", "v") == StoreStatus::kStored);
+  for (const std::string_view key : {"k", "absent"}) {
+    cache().PrefetchBucket(cache().Hash(key));
+    cache().PrefetchItem(cache().Hash(key));
+  }
+  CHECK(Get("k") == "v");
+  CHECK(Look("absent") == Presence::kMiss);
+}
+
+TEST_CASE("chunk sizes follow the options", "[slab][cache]") {
+  CacheFixture cache({.chunk_room_min = 48, .growth_factor = 2.0});
+  CHECK(cache.cache().ladder().chunk_bytes(1) == 76);
+  CHECK(cache.cache().ladder().chunk_bytes(2) == 152);
+  CHECK(cache.Set("k", Noise(200'000, 1)) == StoreStatus::kStored);
+  CHECK((cache.Get("k") == Noise(200'000, 1)));
+}
+
+TEST_CASE("a cache of many gigabytes uses a larger unit", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = std::uint64_t{100} << 30});
+  CHECK(cache.cache().arena().unit_bytes() == 32);
+  for (int i = 0; i < 60; ++i) {
+    const std::string value = Noise(static_cast<std::size_t>(i) * 3500, 1);
+    REQUIRE(cache.Set(std::to_string(i), value) == StoreStatus::kStored);
+    REQUIRE((cache.Get(std::to_string(i)) == value));
+  }
+  cache.cache().CheckInvariants();
+}
+
+}  // namespace
+}  // namespace larder::slab
