@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstring>
 
 #include "slab/check.h"
@@ -15,10 +16,11 @@ constexpr int kItemsToldAt = 16;  // Changes that a lane gathers before it tells
 // How far an eviction looks: candidates in all, and how many of them it spares for their hits.
 constexpr int kEvictLooksMax = 64;
 constexpr int kEvictSparesMax = 32;
-constexpr int kMakeRoomTriesMax = 8;             // Pages moved for one store before it fails.
-constexpr int kMaintainPagesMax = 256;           // 64 MiB given back per call.
-constexpr std::size_t kPrefaultItemBytes = 148;  // A 20 B key with a 100 B value.
-constexpr int kConcatenateTriesMax = 64;         // Lost races before an append gives up.
+constexpr int kMakeRoomTriesMax = 8;                // Pages moved for one store before it fails.
+constexpr std::uint32_t kDonorChunksMax = 1 << 16;  // Looked at in pages that are in use.
+constexpr int kMaintainPagesMax = 256;              // 64 MiB given back per call.
+constexpr std::size_t kPrefaultItemBytes = 148;     // A 20 B key with a 100 B value.
+constexpr int kConcatenateTriesMax = 64;            // Lost races before an append gives up.
 constexpr std::size_t kKeysBytesMax = std::size_t{2} << 20;  // As memcached's cachedump.
 
 std::span<std::byte> PieceOf(Item& chunk) { return {chunk.value(), chunk.value_bytes_here()}; }
@@ -616,46 +618,71 @@ bool Cache::MakeRoom(SlabClass& needy, Lane& lane) {
   for (int tries = 0; tries < kMakeRoomTriesMax; ++tries) {
     const auto page = ChooseDonorPage(&needy);
     if (!page) return false;
-    if (Evacuate(*page, lane)) return true;
+    if (Evacuate(*page, lane)) {
+      pages_moved_.fetch_add(1, std::memory_order_relaxed);
+      return true;
+    }
   }
   return false;
 }
 
-// A page of the class that has most of them, in turn; `needy` keeps its own.
+// A page of the class that has most of them, in turn; `needy` keeps its own. If all that are looked
+// at are in use, a page of the class that has most of the others.
 std::optional<PageIndex> Cache::ChooseDonorPage(const SlabClass* needy) {
-  SlabClass* donor = nullptr;
-  std::uint32_t donor_pages = 0;
-  for (std::size_t id = 1; id < classes_.size(); ++id) {
-    SlabClass& c = ClassById(id);
-    if (&c == needy) continue;
-    const MutexLock lock(c.mutex());
-    if (c.page_count() > donor_pages) {
-      donor = &c;
-      donor_pages = c.page_count();
+  std::bitset<kClassesMax + 1> refused;
+  for (;;) {
+    SlabClass* donor = nullptr;
+    std::uint32_t donor_pages = 0;
+    for (std::size_t id = 1; id < classes_.size(); ++id) {
+      SlabClass& c = ClassById(id);
+      if (&c == needy || refused.test(id)) continue;
+      const MutexLock lock(c.mutex());
+      if (c.page_count() > donor_pages) {
+        donor = &c;
+        donor_pages = c.page_count();
+      }
     }
-  }
-  if (donor == nullptr) return std::nullopt;
-  const PageIndex pages = arena_->touched_pages();
-  const MutexLock lock(donor->mutex());
-  for (PageIndex looked = 0; looked < pages; ++looked) {
-    mover_cursor_ = mover_cursor_ + 1 < pages ? mover_cursor_ + 1 : 0;
-    if (page_table_.class_of(mover_cursor_) == donor->id() &&
-        !page_table_.at(mover_cursor_).is_draining) {
-      return mover_cursor_;
+    if (donor == nullptr) return std::nullopt;
+    const PageIndex pages = arena_->touched_pages();
+    const MutexLock lock(donor->mutex());
+    std::uint32_t chunks = 0;
+    for (PageIndex looked = 0; looked < pages && chunks < kDonorChunksMax; ++looked) {
+      mover_cursor_ = mover_cursor_ + 1 < pages ? mover_cursor_ + 1 : 0;
+      if (page_table_.class_of(mover_cursor_) != donor->id()) continue;
+      if (MayEmpty(*donor, mover_cursor_)) return mover_cursor_;
+      chunks += page_table_.at(mover_cursor_).carved;
     }
+    refused.set(donor->id());
   }
-  return std::nullopt;
+}
+
+// False if a chunk of the page is reserved or pinned, as far as this class can tell.
+bool Cache::MayEmpty(SlabClass& c, PageIndex page) const {
+  const auto is_in_use = [](const Item& item) {
+    return item.use == ChunkUse::kOwned ||
+           (item.use == ChunkUse::kQueued && item.refs.load(std::memory_order_relaxed) != 1);
+  };
+  const std::uint32_t carved = page_table_.at(page).carved;
+  for (std::uint32_t number = 0; number < carved; ++number) {
+    const std::byte* chunk = arena_->PageAt(page) + std::size_t{number} * c.chunk_bytes();
+    const Item& item = arena_->At(arena_->RefOf(chunk));
+    if (is_in_use(item)) return false;
+    // The head of a piece may be gone already, its page to another class.
+    const bool has_head_here = item.use == ChunkUse::kContinuation && c.id() == ladder_.largest() &&
+                               page_table_.class_of(arena_->PageOf(item.prev)) == c.id();
+    if (has_head_here && is_in_use(arena_->At(item.prev))) return false;
+  }
+  return true;
 }
 
 // Takes all items out of a page and the page out of its class. False if somebody still uses a chunk
-// of it: then the page leaves when they are done.
+// of it: then the page stays.
 bool Cache::Evacuate(PageIndex page, Lane& lane) {
   SlabClass& c = ClassById(page_table_.class_of(page));
   std::uint32_t chunks = 0;
   {
     const MutexLock lock(c.mutex());
     chunks = page_table_.at(page).carved;
-    pages_moved_.store(pages_moved() + 1, std::memory_order_relaxed);
     if (c.Drain(page)) return true;
   }
   std::array<char, 255> key;
@@ -705,7 +732,9 @@ bool Cache::Evacuate(PageIndex page, Lane& lane) {
     Unlink(guard, slot, lane);
   }
   const MutexLock lock(c.mutex());
-  return page_table_.class_of(page) != c.id() || !page_table_.at(page).is_draining;
+  if (page_table_.class_of(page) != c.id() || !page_table_.at(page).is_draining) return true;
+  c.Readmit(page);
+  return false;
 }
 
 void Cache::Maintain(Lane& lane) {
@@ -714,7 +743,7 @@ void Cache::Maintain(Lane& lane) {
     if (arena_->pages_in_use() <= arena_->limit_pages()) return;
     const auto page = ChooseDonorPage(nullptr);
     if (!page) return;
-    (void)Evacuate(*page, lane);
+    if (Evacuate(*page, lane)) pages_moved_.fetch_add(1, std::memory_order_relaxed);
   }
 }
 

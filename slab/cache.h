@@ -331,6 +331,7 @@ class Cache {
   ItemRef AllocateChunk(SlabClass& c, ItemRef head, Lane& lane);
   bool MakeRoom(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mover_mutex_);
   std::optional<PageIndex> ChooseDonorPage(const SlabClass* needy) LARDER_REQUIRES(mover_mutex_);
+  bool MayEmpty(SlabClass& c, PageIndex page) const LARDER_REQUIRES(c.mutex());
   bool Evacuate(PageIndex page, Lane& lane) LARDER_REQUIRES(mover_mutex_);
 
   // Takes the item out of index and queue, and frees it if nobody pins it.

@@ -62,6 +62,13 @@ bool SlabClass::Drain(PageIndex number) {
   return true;
 }
 
+void SlabClass::Readmit(PageIndex number) {
+  Page& page = pages_.at(number);
+  LARDER_CHECK(page.is_draining);
+  page.is_draining = false;
+  if (page.used < chunks_per_page_) List(number);
+}
+
 void SlabClass::Adopt(PageIndex number) {
   Page& page = pages_.at(number);
   page = Page{};

@@ -60,6 +60,8 @@ class SlabClass {
   // Stops allocation from a page of this class: it goes back to the arena as soon as no chunk of it
   // is used. True if that was at once.
   bool Drain(PageIndex page) LARDER_REQUIRES(mutex_);
+  // Takes Drain back: chunks of the page are handed out again. REQUIRES: the page is draining.
+  void Readmit(PageIndex page) LARDER_REQUIRES(mutex_);
 
   EvictionQueue& queue() LARDER_REQUIRES(mutex_) { return queue_; }
   ClassStats& stats() LARDER_REQUIRES(mutex_) { return stats_; }

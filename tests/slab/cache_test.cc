@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tests/slab/cache_fixture.h"
+#include "tests/slab/turns.h"
 
 namespace larder::slab {
 namespace {
@@ -545,6 +547,46 @@ TEST_CASE("an item limit of many megabytes is kept", "[slab][cache]") {
 
 // --- Full memory -------------------------------------------------------------------------------
 
+TEST_CASE("any size can be stored when memory is full of another", "[slab][cache]") {
+  const std::uint64_t memory_bytes = kMiB * GENERATE(2U, 4U);
+  const std::size_t filled_with = GENERATE(200U, 250'000U);
+  CAPTURE(memory_bytes, filled_with);
+  CacheFixture cache({.memory_bytes = memory_bytes});
+  cache.Fill(filled_with, 1);
+  const std::string noise = Noise(kMiB, 1);
+  const std::size_t bytes_max = kMiB - Item::OverheadBytes(3, 0);
+  for (std::size_t size = 1; size < bytes_max; size += 1 + size / 5) {
+    CAPTURE(size);
+    const std::string_view value = std::string_view(noise).substr(size % 13, size);
+    REQUIRE(cache.Set("key", value) == StoreStatus::kStored);
+    REQUIRE((cache.Get("key") == value));
+  }
+  REQUIRE(cache.Set("key", std::string_view(noise).substr(0, bytes_max)) == StoreStatus::kStored);
+  CHECK(cache.cache().arena().pages_in_use() <= memory_bytes / kPageBytes);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("every size stores and reads back while memory is full", "[slab][cache][property]") {
+  const unsigned seed = GENERATE(1U, 2U);
+  CAPTURE(seed);
+  CacheFixture cache({.memory_bytes = 3 * kMiB});
+  std::mt19937_64 random(seed);
+  const std::string noise = Noise(kMiB, seed);
+  const std::size_t bytes_max = kMiB - Item::OverheadBytes(7, 0);
+  for (int turn = 0; turn < Turns(2000); ++turn) {
+    // As many of 10-20 bytes as of 100-200 kB.
+    const double fraction = static_cast<double>(random() % 10'000) / 10'000;
+    const auto size = static_cast<std::size_t>(std::pow(bytes_max, fraction));
+    CAPTURE(turn, size);
+    const std::string_view value = std::string_view(noise).substr(size % 13, size);
+    const std::string key = std::to_string(1'000'000 + random() % 1000);
+    REQUIRE(cache.Set(key, value) == StoreStatus::kStored);
+    REQUIRE((cache.Get(key) == value));
+  }
+  CHECK(cache.evicted() > 0);
+  cache.cache().CheckInvariants();
+}
+
 TEST_CASE("the item that was not used for longest goes first", "[slab][cache]") {
   CacheFixture cache({.memory_bytes = kPageBytes});
   const int chunks = kPageBytes / 1000;
@@ -669,6 +711,60 @@ TEST_CASE("pinned items delay the enforcement of a limit, and do not prevent it"
   pins.clear();
   cache.cache().Maintain(cache.lane());
   CHECK(cache.cache().arena().pages_in_use() <= 2 * kMiB / kPageBytes);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("a page that held a reserved item leaves once it is published", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = 2 * kMiB});
+  std::vector<ReservedItem> reserved;
+  for (const std::size_t value_bytes : {900U, 9000U, 90'000U}) {
+    const std::string key = std::to_string(value_bytes);
+    auto item = cache.cache().Reserve(cache.Spec(key, value_bytes), cache.lane());
+    REQUIRE(item);
+    WriteAll(Noise(value_bytes, 2), item->value());
+    reserved.push_back(std::move(*item));
+  }
+  REQUIRE(cache.cache().SetMemoryLimit(kPageBytes));
+  cache.cache().Maintain(cache.lane());
+  CHECK(cache.cache().arena().pages_in_use() == 3);
+  CHECK(cache.cache().pages_moved() == 0);
+  for (ReservedItem& item : reserved) {
+    cache.cache().Publish(std::move(item), StoreMode::kSet, 0, cache.lane());
+  }
+  CHECK((cache.Get("90000") == Noise(90'000, 2)));
+  cache.cache().Maintain(cache.lane());
+  CHECK(cache.cache().arena().pages_in_use() == 1);
+  CHECK(cache.cache().pages_moved() == 2);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("pages that cannot leave yet do not hide the others from who needs one",
+          "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = 8 * kPageBytes});
+  // Six pages with a pinned item each, then two pages of another class.
+  std::vector<CacheFixture::Pinned> pins;
+  const std::string large = Noise(100'000, 1);
+  for (int i = 0; i < 12; ++i) {
+    REQUIRE(cache.Set("large" + std::to_string(i), large) == StoreStatus::kStored);
+    pins.push_back(cache.Pin("large" + std::to_string(i)));
+  }
+  const std::string medium = Noise(10'000, 1);
+  for (int i = 0; i < 50; ++i) {
+    REQUIRE(cache.Set("medium" + std::to_string(i), medium) == StoreStatus::kStored);
+  }
+  REQUIRE(cache.cache().arena().pages_in_use() == 8);
+  CHECK(cache.Set("small", "v") == StoreStatus::kStored);
+  for (const auto& pinned : pins) CHECK((ReadAll(pinned.value) == large));
+}
+
+TEST_CASE("a large item is made room for without giving up pages of its own", "[slab][cache]") {
+  // The last piece needs a page of another class, when the item's other pieces lie in most pages.
+  CacheFixture cache({.memory_bytes = 8 * kPageBytes});
+  for (int round = 0; round < 10; ++round) {
+    const std::string large = Noise(kMiB - 100 - static_cast<std::size_t>(round) * 18'000, 1);
+    REQUIRE(cache.Set("large" + std::to_string(round % 2), large) == StoreStatus::kStored);
+    REQUIRE((cache.Get("large" + std::to_string(round % 2)) == large));
+  }
   cache.cache().CheckInvariants();
 }
 

@@ -35,6 +35,10 @@ class Chunks {
     const MutexLock lock(class_.mutex());
     return class_.Drain(page);
   }
+  void Readmit(PageIndex page) {
+    const MutexLock lock(class_.mutex());
+    class_.Readmit(page);
+  }
   std::vector<ItemRef> AllocateAll() {
     std::vector<ItemRef> refs;
     for (ItemRef ref = Allocate(); ref != kNoItem; ref = Allocate()) refs.push_back(ref);
@@ -179,6 +183,22 @@ TEST_CASE("a draining page gives out no chunk and leaves with its last one", "[s
   }
   CHECK(chunks.arena().pages_in_use() == 2);
   CHECK(chunks.Allocate() != kNoItem);  // The page has come back.
+}
+
+TEST_CASE("a readmitted page gives out its chunks again", "[slab][slab_class]") {
+  const bool is_full = GENERATE(true, false);
+  Chunks chunks(100'000, 1);
+  const ItemRef first = chunks.Allocate();
+  const ItemRef second = chunks.Allocate();
+  if (!is_full) chunks.Free(first);
+  const PageIndex page = chunks.arena().PageOf(second);
+  CHECK_FALSE(chunks.Drain(page));
+  chunks.Readmit(page);
+  if (is_full) chunks.Free(first);
+  CHECK(chunks.Allocate() == first);
+  CHECK(chunks.Allocate() == kNoItem);
+  chunks.Free(second);
+  CHECK(chunks.page_count() == 1);
 }
 
 TEST_CASE("pages drain and come back while chunks come and go", "[slab][slab_class][property]") {
