@@ -61,9 +61,12 @@ struct Item {
     cas_high = static_cast<std::uint16_t>(cas >> 32);
   }
 
-  // Exact for items that were used in the last 194 days.
+  // Exact for items that were used in the last 194 days. 0 too when `now_s` is a little before the
+  // access: threads read the clock at moments of their own.
   std::uint32_t idle_s(std::uint32_t now_s) const {
-    return (now_s - (std::uint32_t{last_access_high} << 16 | last_access_low)) & 0xffffff;
+    constexpr std::uint32_t kLagMaxS = 60;
+    const std::uint32_t idle = now_s - (std::uint32_t{last_access_high} << 16 | last_access_low);
+    return (idle & 0xffffff) > 0xffffff - kLagMaxS ? 0 : idle & 0xffffff;
   }
   void set_last_access(std::uint32_t now_s) {
     last_access_low = static_cast<std::uint16_t>(now_s);

@@ -804,6 +804,22 @@ TEST_CASE_METHOD(CacheFixture, "a snapshot tells what a class holds", "[slab][ca
   CHECK(snapshot.oldest_age_s == 5);
 }
 
+TEST_CASE("ages are not negative when the clocks of lanes differ", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = kPageBytes});
+  Lane& slow = cache.NewLane();
+  cache.lane().now_s += 1;
+  const std::string value = Noise(900, 1);
+  for (int i = 0; i < 200; ++i) (void)cache.Set("k" + std::to_string(i), value);
+  cache.Use(slow);
+  const ClassId class_id = cache.See("k100")->class_id;
+  CHECK(cache.Class(class_id).oldest_age_s == 0);
+  for (int i = 200; i < 400; ++i) (void)cache.Set("k" + std::to_string(i), value);
+  CHECK(cache.evicted() > 0);
+  CHECK(cache.Class(class_id).stats.evicted_age_s == 0);
+  cache.cache().ResetClassStats();
+  CHECK(cache.evicted() == 0);
+}
+
 TEST_CASE_METHOD(CacheFixture, "the keys of a class come newest first, up to a limit",
                  "[slab][cache]") {
   for (const char* key : {"a", "b", "c"}) REQUIRE(Set(key, "v") == StoreStatus::kStored);
