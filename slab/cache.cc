@@ -740,11 +740,12 @@ bool Cache::Evacuate(PageIndex page, Lane& lane) {
 void Cache::Maintain(Lane& lane) {
   const MutexLock mover(mover_mutex_);
   for (int pages = 0; pages < kMaintainPagesMax; ++pages) {
-    if (arena_->pages_in_use() <= arena_->limit_pages()) return;
+    if (arena_->pages_in_use() <= arena_->limit_pages()) break;
     const auto page = ChooseDonorPage(nullptr);
-    if (!page) return;
+    if (!page) break;
     if (Evacuate(*page, lane)) pages_moved_.fetch_add(1, std::memory_order_relaxed);
   }
+  TellIndex(lane);  // This lane may never store.
 }
 
 // --- Statistics --------------------------------------------------------------------------------

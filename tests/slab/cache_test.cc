@@ -830,6 +830,21 @@ TEST_CASE_METHOD(CacheFixture, "the keys of a class come newest first, up to a l
   CHECK(cache().Keys(255, 0).empty());
 }
 
+TEST_CASE("removals by a lane that stores nothing are told to the index", "[slab][cache]") {
+  // Else the table would grow for items that are long gone.
+  CacheFixture cache({.memory_bytes = 4 * kMiB});
+  Lane& first = cache.lane();
+  Lane& keeper = cache.NewLane();
+  for (int round = 0; round < 5; ++round) {
+    cache.Use(first);
+    REQUIRE(cache.cache().SetMemoryLimit(4 * kMiB));
+    for (int i = 0; i < 10'000; ++i) (void)cache.Set(std::to_string(i), "v");
+    REQUIRE(cache.cache().SetMemoryLimit(kPageBytes));
+    cache.cache().Maintain(keeper);
+  }
+  CHECK(cache.cache().index().bucket_count() == 4096);
+}
+
 TEST_CASE_METHOD(CacheFixture, "prefetching changes nothing, present or absent", "[slab][cache]") {
   REQUIRE(Set("k", "v") == StoreStatus::kStored);
   for (const std::string_view key : {"k", "absent"}) {
