@@ -172,9 +172,10 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
                                std::uint64_t cas_unique, Lane& lane) {
   const HashedKey& key = spec.key;
   SlabClass& c = ClassById(ladder_.ClassFor(ItemBytes(spec)));
-  const std::uint64_t cas = NextCas(lane);
   for (int tries = 0;; ++tries) {
     Index::Guard guard = index_->Lock(key.hash);
+    // Drawn under the lock: a number from before a flush could kill what was stored after it.
+    const std::uint64_t cas = NextCas(lane);
     const Index::Slot slot = FindAlive(guard, key, lane);
     const ItemRef old_ref = slot ? slot.ref() : kNoItem;
     Item* const old = slot ? &arena_->At(old_ref) : nullptr;
@@ -315,7 +316,6 @@ StoreOutcome Cache::Publish(ReservedItem item, StoreMode mode, std::uint64_t cas
     return Concatenate(mode, item.key(), item.value(), item.value_bytes(), lane);
   }
   const HashedKey key = item.key();
-  const std::uint64_t cas = NextCas(lane);
   StoreOutcome outcome;
   {
     Index::Guard guard = index_->Lock(key.hash);
@@ -326,7 +326,7 @@ StoreOutcome Cache::Publish(ReservedItem item, StoreMode mode, std::uint64_t cas
       return {.status = *refusal, .class_id = old != nullptr ? ClassOf(*old) : ClassId{0}};
     }
     const ItemRef ref = item.Release();
-    arena_->At(ref).set_cas(cas);
+    arena_->At(ref).set_cas(NextCas(lane));
     outcome = {.status = StoreStatus::kStored, .class_id = ClassOf(arena_->At(ref))};
     Link(guard, key.hash, slot, ref, lane);
   }
@@ -386,7 +386,6 @@ StoreOutcome Cache::Concatenate(StoreMode mode, const HashedKey& key, ValueCurso
       CopyPieces(old_value, to, old_bytes);
     }
 
-    const std::uint64_t cas = NextCas(lane);
     Index::Guard guard = index_->Lock(key.hash);
     const Index::Slot slot = FindAlive(guard, key, lane);
     if (!slot) return {.status = StoreStatus::kNotStored};
@@ -394,7 +393,7 @@ StoreOutcome Cache::Concatenate(StoreMode mode, const HashedKey& key, ValueCurso
     if (old.cas() != old_cas) continue;
     const ItemRef ref = joined->Release();
     Item& item = arena_->At(ref);
-    item.set_cas(cas);
+    item.set_cas(NextCas(lane));
     item.expires_at_s = old.expires_at_s;  // A touch leaves the CAS as it was.
     const ClassId class_id = ClassOf(item);
     Link(guard, key.hash, slot, ref, lane);

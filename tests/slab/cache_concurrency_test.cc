@@ -455,5 +455,28 @@ TEST_CASE("no increment is lost, by cas or in place", "[slab][cache][concurrency
   CHECK(sum == 4 * kIncrements);
 }
 
+TEST_CASE("a store that began before a flush does not undo what was written after it",
+          "[slab][cache][concurrency]") {
+  CacheFixture cache;
+  Client writer(cache.cache());
+  Client flusher(cache.cache());
+  const std::string_view value = GENERATE("same size", "a longer value, which takes another chunk");
+  REQUIRE(flusher.Store(StoreMode::kSet, "k", "same size") == StoreStatus::kStored);
+  std::atomic<bool> has_started{false};
+  std::thread thread;
+  flusher.Visit("k", [&](Item& item) {
+    thread = std::thread([&] {
+      has_started = true;
+      (void)writer.Store(StoreMode::kSet, "k", value);  // Waits for the bucket.
+    });
+    while (!has_started) std::this_thread::yield();
+    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+    std::thread([&] { cache.cache().FlushAll(); }).join();
+    item.set_cas(cache.cache().NextCas(flusher.lane()));  // As incr does.
+  });
+  thread.join();
+  CHECK(cache.Look("k") == Presence::kHit);
+}
+
 }  // namespace
 }  // namespace larder::slab
