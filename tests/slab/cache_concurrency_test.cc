@@ -171,7 +171,7 @@ class StormWorker {
 
   void Read(std::uint64_t number, const HashedKey& key) {
     cache_.PrefetchBucket(key.hash);
-    cache_.PrefetchItem(key.hash);
+    cache_.PrefetchItems({&key.hash, 1});
     scratch_.clear();
     const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
       Copy(cache_.Value(item));

@@ -255,8 +255,23 @@ TEST_CASE("a guess is the item whose tag fits", "[slab][index]") {
   const ItemRef ref = items.Insert(42);
   items.index().PrefetchBucket(42);
   CHECK(items.index().Guess(42).ref == ref);
+  CHECK_FALSE(items.index().Guess(42).may_be_chained);
+  CHECK(items.index().GuessChained(42).ref == kNoItem);
   items.Remove(42, ref);
   CHECK(items.index().Guess(42).ref == kNoItem);
+}
+
+TEST_CASE("a guess goes on in the first overflow bucket", "[slab][index]") {
+  NumberedItems items;
+  const auto hash_of = [](std::uint64_t i) { return i << 24 | 42; };  // One bucket, many tags.
+  std::vector<ItemRef> refs;
+  for (std::uint64_t i = 0; i <= kBucketSlots; ++i) refs.push_back(items.Insert(hash_of(i)));
+  CHECK(items.index().Guess(hash_of(0)).ref == refs[0]);
+  const auto guess = items.index().Guess(hash_of(kBucketSlots));
+  CHECK(guess.ref == kNoItem);
+  CHECK(guess.may_be_chained);
+  CHECK(items.index().GuessChained(hash_of(kBucketSlots)).ref == refs[kBucketSlots]);
+  CHECK(items.index().GuessChained(hash_of(99)).ref == kNoItem);
 }
 
 TEST_CASE("a walk meets every item once", "[slab][index]") {
@@ -287,7 +302,7 @@ TEST_CASE("every item is found while others come and buckets split", "[slab][ind
       const ItemRef earlier = ref_at(i * 7919 % (i + 1));
       const std::uint64_t earlier_hash = hash_of(earlier);
       if (!index->Lock(earlier_hash).Find(earlier_hash, earlier)) ++missed;
-      (void)index->Guess(earlier_hash);
+      if (index->Guess(earlier_hash).may_be_chained) (void)index->GuessChained(earlier_hash);
     }
   };
   std::vector<std::thread> threads;
