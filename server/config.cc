@@ -486,4 +486,6 @@ Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
 
 std::string_view Version() { return LARDER_VERSION; }
 
+std::string_view WireVersion() { return LARDER_MEMCACHED_VERSION "-larder-" LARDER_VERSION; }
+
 }  // namespace larder::server

@@ -94,7 +94,12 @@ using StepResult = Result<Done, ConfigExit>;
 // depends on several options. Never throws, prints nothing.
 Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv);
 
-// The version of this build, as in `VERSION x.y.z`.
+// The version of this build.
 std::string_view Version();
+
+// What `version` and `stats` tell clients: the version of memcached whose behaviour they get, and
+// ours behind it. Clients choose features by the leading numbers, and some refuse a major version
+// of 0.
+std::string_view WireVersion();
 
 }  // namespace larder::server

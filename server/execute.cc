@@ -104,7 +104,7 @@ Next Executor::Execute(const Request& request, std::uint64_t hash) {
       break;
     case Verb::kVersion:
       output_.Append(protocol::kVersionHead);
-      output_.Append(Version());
+      output_.Append(WireVersion());
       output_.Append(protocol::kCrlf);
       break;
     case Verb::kVerbosity:
