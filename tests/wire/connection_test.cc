@@ -1,0 +1,234 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/wire/fixture.h"
+
+namespace larder::wire {
+namespace {
+
+constexpr std::string_view kTooManyConnections = "ERROR Too many open connections\r\n";
+
+TEST_CASE_METHOD(WireTest, "a client that has sent all gets its replies", "[wire][connection]") {
+  client.Send(SetRequest("a", "x") + "get a\r\n").FinishSending();
+  client.Expect("STORED\r\n" + ValueReply("a", "x") + "END\r\n").ExpectClosed();
+}
+
+TEST_CASE_METHOD(WireTest, "a client that has sent all gets replies that take long",
+                 "[wire][connection]") {
+  const std::string value = PatternBytes(1000000, 1);
+  client.Send(SetRequest("a", value)).Expect("STORED\r\n");
+  Client slow = server.ConnectSlow();
+  std::string gets;
+  for (int i = 0; i < 30; ++i) gets += "get a\r\n";
+  CHECK(slow.SendWithoutReading(gets) == gets.size());
+  slow.FinishSending();
+  server.Settle();
+  for (int i = 0; i < 30; ++i) slow.Expect(ValueReply("a", value) + "END\r\n");
+  slow.ExpectClosed();
+}
+
+TEST_CASE_METHOD(WireTest, "an unfinished request of a client that has sent all is dropped",
+                 "[wire][connection]") {
+  client.Send(SetRequest("a", "x")).Expect("STORED\r\n");
+  Client leaving = server.Connect();
+  leaving.Send("mn\r\ndelete a").FinishSending();
+  leaving.Expect("MN\r\n").ExpectClosed();
+  client.Send("get a\r\n").Expect(ValueReply("a", "x") + "END\r\n");
+}
+
+TEST_CASE_METHOD(WireTest, "clients come and go", "[wire][connection]") {
+  for (int i = 0; i < 300; ++i) {
+    Client brief = server.Connect();
+    if (i % 3 == 0) brief.Send("get a\r\n").Expect("END\r\n");
+    if (i % 3 == 1) brief.Send("get a\r\n").Reset();
+  }
+  server.Settle();
+  client.ExpectNothing();
+  // This one and the two that Settle keeps; a listener counts, and one is subtracted.
+  CHECK(client.Stat("curr_connections") == 3);
+}
+
+// --- The limit
+// -------------------------------------------------------------------------------------
+
+TEST_CASE("over the connection limit a client is told so and closed", "[wire][connection_limit]") {
+  TestServer server([](Config& config) { config.connections_max = 3; });
+  std::vector<Client> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(server.Connect());
+    clients.back().ExpectNothing();
+  }
+  for (int i = 0; i < 2; ++i) {
+    Client refused = server.Connect();
+    refused.Expect(kTooManyConnections).ExpectClosed();
+  }
+  CHECK(clients[0].Stat("rejected_connections") == 2);
+  CHECK(clients[0].Stat("curr_connections") == 3);
+  // The place of one that leaves is free.
+  clients[1].Send("quit\r\n").ExpectClosed();
+  server.Connect().ExpectNothing();
+}
+
+// --- Idle clients
+// ----------------------------------------------------------------------------------
+
+TEST_CASE("a client that says nothing for longer than idle_timeout is closed",
+          "[wire][idle_timeout]") {
+  TestServer server([](Config& config) { config.idle_timeout_s = 60; });
+  Client idle = server.Connect();
+  idle.ExpectNothing();
+  server.AdvanceClock(55);
+  Client busy = server.Connect();
+  busy.ExpectNothing();
+  server.AdvanceClock(10);
+  idle.ExpectClosed();
+  busy.ExpectNothing();
+  CHECK(busy.Stat("idle_kicks") == 1);
+}
+
+TEST_CASE("without idle_timeout nobody is closed and nothing counted", "[wire][idle_timeout]") {
+  TestServer server;
+  Client client = server.Connect();
+  client.ExpectNothing();
+  server.AdvanceClock(1000000);
+  client.ExpectNothing();
+  CHECK(client.Stats().count("idle_kicks") == 0);
+}
+
+// --- Fairness
+// --------------------------------------------------------------------------------------
+
+TEST_CASE("-R makes a long pipeline give way, and loses nothing", "[wire][fairness]") {
+  TestServer server([](Config& config) {
+    config.threads = 1;
+    config.requests_per_turn_max = 5;
+  });
+  Client client = server.Connect();
+  std::string requests;
+  std::string replies;
+  for (int i = 0; i < 1000; ++i) {
+    requests += SetRequest("a", std::to_string(i)) + "get a\r\n";
+    replies += "STORED\r\n" + ValueReply("a", std::to_string(i)) + "END\r\n";
+  }
+  client.Send(requests).Expect(replies).ExpectNothing();
+  CHECK(client.Stat("conn_yields") >= 2000 / 5 - 20);
+}
+
+TEST_CASE("all keys of one get count as one request", "[wire][fairness]") {
+  TestServer server([](Config& config) {
+    config.threads = 1;
+    config.requests_per_turn_max = 1;
+  });
+  Client client = server.Connect();
+  client.Send(SetRequest("a", "x")).Expect("STORED\r\n");
+  const std::uint64_t before = client.Stat("conn_yields");
+  std::string line = "get";
+  std::string reply;
+  for (int i = 0; i < 500; ++i) {
+    line += " a";
+    reply += ValueReply("a", "x");
+  }
+  client.Send(line + "\r\n").Expect(reply + "END\r\n");
+  CHECK(client.Stat("conn_yields") == before);
+}
+
+TEST_CASE("a client with an endless pipeline leaves others their turn", "[wire][fairness]") {
+  TestServer server([](Config& config) {
+    config.threads = 1;
+    config.requests_per_turn_max = 10;
+  });
+  Client busy = server.Connect();
+  Client other = server.Connect();
+  std::string requests;
+  for (int i = 0; i < 20000; ++i) requests += "get a\r\n";
+  busy.SendWithoutReading(requests);
+  other.Send("get a\r\n").Expect("END\r\n");
+  CHECK(other.Stat("cmd_get") < 20001);  // It did not have to wait for all of them.
+}
+
+// --- Listeners
+// -------------------------------------------------------------------------------------
+
+TEST_CASE("a server may listen on several addresses", "[wire][listen]") {
+  TestServer server([](Config& config) {
+    config.listen = {{.host = "127.0.0.1", .port = 0}, {.host = "127.0.0.2", .port = 0}};
+  });
+  REQUIRE(server.server().listeners().size() == 2);
+  Client first = server.Connect(0);
+  Client second = server.Connect(1);
+  first.Send(SetRequest("a", "x")).Expect("STORED\r\n");
+  second.Send("get a\r\n").Expect(ValueReply("a", "x") + "END\r\n");
+  CHECK(first.Stat("curr_connections") == 3);
+  CHECK(first.Stat("total_connections") == 4);
+}
+
+TEST_CASE("a taken port is an error that names it", "[wire][listen]") {
+  TestServer server;
+  Config config;
+  config.listen = {{.host = "127.0.0.1", .port = server.server().port()}};
+  config.listen_text = "127.0.0.1";
+  const auto second = server::Server::Create(config);
+  REQUIRE(!second);
+  CHECK(second.error().exit_code == 71);
+  CHECK(second.error().message.find(std::to_string(server.server().port())) != std::string::npos);
+}
+
+class UnixSocketTest {
+ protected:
+  UnixSocketTest() {
+    char folder[] = "/tmp/larder_wire_XXXXXX";
+    REQUIRE(mkdtemp(folder) != nullptr);
+    folder_ = folder;
+    path = folder_ + "/socket";
+  }
+  ~UnixSocketTest() {
+    unlink(path.c_str());
+    rmdir(folder_.c_str());
+  }
+
+  std::string path;
+
+ private:
+  std::string folder_;
+};
+
+TEST_CASE_METHOD(UnixSocketTest, "a unix socket serves as TCP does", "[wire][listen]") {
+  TestServer server([&](Config& config) {
+    config.unix_socket = path;
+    config.unix_mask = 0700;
+  });
+  Client client = server.Connect();
+  const std::string value = PatternBytes(1000000, 1);
+  client.Send(SetRequest("a", value)).Expect("STORED\r\n");
+  client.Send("get a\r\n").Expect(ValueReply("a", value) + "END\r\n");
+  CHECK(client.Stats("settings").at("domain_socket") == path);
+  struct stat status {};
+  REQUIRE(stat(path.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0700);
+}
+
+TEST_CASE_METHOD(UnixSocketTest, "a unix socket left behind is replaced", "[wire][listen]") {
+  {
+    TestServer server([&](Config& config) { config.unix_socket = path; });
+  }
+  TestServer server([&](Config& config) { config.unix_socket = path; });
+  server.Connect().ExpectNothing();
+}
+
+TEST_CASE_METHOD(UnixSocketTest, "idle_timeout leaves clients of a unix socket alone",
+                 "[wire][idle_timeout]") {
+  TestServer server([&](Config& config) {
+    config.unix_socket = path;
+    config.idle_timeout_s = 1;
+  });
+  Client client = server.Connect();
+  client.ExpectNothing();
+  server.AdvanceClock(100);
+  while (client.Stat("uptime") < 101) {  // A second of the worker's own, in which it looked.
+    server.Settle();
+  }
+  client.ExpectNothing();
+}
+
+}  // namespace
+}  // namespace larder::wire

@@ -1,0 +1,103 @@
+#include <sys/resource.h>
+
+#include <fstream>
+
+#include "tests/wire/fixture.h"
+
+namespace larder::wire {
+namespace {
+
+std::size_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t size = 0;
+  std::size_t resident = 0;
+  file >> size >> resident;
+  return resident * 4096;
+}
+
+std::string Repeat(std::string_view text, std::size_t times) {
+  std::string all;
+  for (std::size_t i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+TEST_CASE("a client that does not read is not served on, and takes bounded memory",
+          "[wire][slow_reader]") {
+  TestServer server([](Config& config) { config.threads = 1; });
+  Client client = server.Connect();
+  const std::string value = PatternBytes(4000, 1);
+  client.Send(SetRequest("a", value)).Expect("STORED\r\n");
+
+  Client slow = server.ConnectSlow();
+  const std::size_t before = ResidentBytes();
+  const std::string gets = Repeat("get a\r\n", 200000);  // Ask for 800 MB.
+  slow.SendWithoutReading(gets);
+  server.Settle();
+  CHECK(client.Stat("cmd_get") < 20000);  // Most wait in the sockets.
+  CHECK(ResidentBytes() < before + (std::size_t{64} << 20));
+  // Others are served meanwhile.
+  for (int i = 0; i < 100; ++i) {
+    client.Send("get a\r\n").Expect(ValueReply("a", value) + "END\r\n");
+  }
+}
+
+TEST_CASE_METHOD(WireTest, "a client that reads late gets every byte in order",
+                 "[wire][slow_reader]") {
+  std::string requests;
+  std::string replies;
+  for (std::uint32_t i = 0; i < 3000; ++i) {
+    const std::string value = PatternBytes(i % 100 == 0 ? 100000 : i % 2000, i);
+    requests += SetRequest("a", value, i) + "get a\r\nfoo\r\n";
+    replies += "STORED\r\n" + ValueReply("a", value, i) + "END\r\nERROR\r\n";
+  }
+  Client slow = server.ConnectSlow();
+  const std::size_t taken = slow.SendWithoutReading(requests);
+  slow.Send(std::string_view(requests).substr(taken)).Expect(replies).ExpectNothing();
+}
+
+TEST_CASE_METHOD(WireTest, "a value that comes while replies are stuck is stored as it was sent",
+                 "[wire][slow_reader]") {
+  // The replies to the gets are more than the sockets hold, so the server stops with the value at
+  // hand in part.
+  client.Send(SetRequest("big", PatternBytes(1000000, 1))).Expect("STORED\r\n");
+  const std::size_t gets = 15;
+  const std::string value = PatternBytes(200000, 2);
+  const std::size_t came = GENERATE(1, 1000, 30000);
+  CAPTURE(came);
+  const std::string set = SetRequest("a", value);
+  const std::size_t head = set.size() - value.size() - 2;
+
+  Client slow = server.ConnectSlow();
+  CHECK(slow.SendWithoutReading(Repeat("get big\r\n", gets) + set.substr(0, head + came)) ==
+        gets * 9 + head + came);
+  server.Settle();
+  slow.Send(std::string_view(set).substr(head + came));
+  for (std::size_t i = 0; i < gets; ++i) {
+    slow.Expect(ValueReply("big", PatternBytes(1000000, 1)) + "END\r\n");
+  }
+  slow.Expect("STORED\r\n").ExpectNothing();
+  client.Send("get a\r\n").Expect(ValueReply("a", value) + "END\r\n");
+}
+
+TEST_CASE_METHOD(WireTest, "a client that leaves its replies unread leaves nothing behind",
+                 "[wire][slow_reader]") {
+  client.Send(SetRequest("a", PatternBytes(1000000, 1))).Expect("STORED\r\n");
+  for (int i = 0; i < 5; ++i) {
+    Client slow = server.ConnectSlow();
+    slow.SendWithoutReading(Repeat("get a\r\n", 50));
+    server.Settle();
+    slow.Reset();
+  }
+  server.Settle();
+  client.Send("delete a\r\n").Expect("DELETED\r\n");
+  // Nobody holds the value any more, so its chunks are free.
+  const auto slabs = client.Stats("slabs");
+  for (const auto& [name, used] : slabs) {
+    if (!name.ends_with(":used_chunks")) continue;
+    CAPTURE(name);
+    CHECK(used == "0");
+  }
+}
+
+}  // namespace
+}  // namespace larder::wire
