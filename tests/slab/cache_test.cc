@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <map>
+#include <random>
 #include <set>
 #include <string>
 #include <utility>
@@ -603,6 +605,34 @@ TEST_CASE("the item that was not used for longest goes first", "[slab][cache]") 
   }
   CHECK(survivors < 50);
   CHECK(cache.Class(cache.See("k0")->class_id).stats.evicted_unfetched == cache.evicted());
+}
+
+TEST_CASE("a store may evict from the very bucket that it holds", "[slab][cache][property]") {
+  CacheFixture cache({.memory_bytes = 2 * kPageBytes});
+  std::vector<std::string> keys;  // All in one bucket, which is a chain.
+  for (int i = 0; keys.size() < 40; ++i) {
+    const std::string key = std::to_string(i);
+    if (cache.cache().Hash(key) % 4096 == 7) keys.push_back(key);
+  }
+  std::mt19937 random(1);
+  std::map<std::string, std::string> last;
+  std::vector<CacheFixture::Pinned> pins;
+  for (int turn = 0; turn < Turns(5000); ++turn) {
+    const std::string& key = keys[random() % keys.size()];
+    // A pinned item is not overwritten in place: its replacement takes a chunk, from another item.
+    if (random() % 2 == 0) pins.push_back(cache.Pin(key));
+    if (pins.size() > 3) pins.erase(pins.begin());
+    const std::string value = Noise(9000 + random() % 20, random());
+    REQUIRE(cache.Set(key, value) == StoreStatus::kStored);
+    last[key] = value;
+    REQUIRE((cache.Get(key) == value));
+    const std::string& other = keys[random() % keys.size()];
+    const auto seen = cache.Get(other);
+    REQUIRE((!seen || seen == last[other]));
+  }
+  pins.clear();
+  CHECK(cache.evicted() > 50);
+  cache.cache().CheckInvariants();
 }
 
 TEST_CASE("dead items count as reclaimed, not as evicted", "[slab][cache]") {
