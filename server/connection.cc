@@ -101,7 +101,8 @@ bool Connection::Receive(std::string_view& input) {
   }
   std::int64_t received = 0;
   std::size_t in_area = 0;
-  if (upload_ != nullptr && upload_->left_bytes != 0) {
+  // Bytes of the value that were kept, because replies were stuck, come first.
+  if (upload_ != nullptr && upload_->left_bytes != 0 && have == 0) {
     in_area = ReceiveUpload(area, kInputBytes, received);
   } else if (have < kInputBytes) {
     received = recv(fd_, area + have, kInputBytes - have, 0);
