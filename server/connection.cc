@@ -74,6 +74,7 @@ void Connection::Process() {
              .end = worker_.output().size(),
              .pins_begin = worker_.output().pins().size(),
              .pins_end = worker_.output().pins().size()};
+  stream_begin_ = worker_.output().stream_bytes();
   if (pending_ != nullptr) return;  // Woken to write: Flush does.
   std::string_view input;
   if (!Receive(input)) return;
@@ -88,8 +89,7 @@ void Connection::TakeOutput() {
 }
 
 bool Connection::has_much_output() const {
-  return worker_.output().size() - output_.begin > kOutputPerTurnBytes ||
-         worker_.output().pins().size() - output_.pins_begin > kPinsPerTurnMax;
+  return worker_.output().stream_bytes() - stream_begin_ > kOutputPerTurnBytes;
 }
 
 bool Connection::Receive(std::string_view& input) {
@@ -175,6 +175,7 @@ void Connection::Serve(std::string_view input) {
     if (!goes_on || !has_much_output()) continue;
     TakeOutput();
     worker_.FlushWith(*this);
+    stream_begin_ = 0;
     if (pending_ != nullptr) goes_on = false;
   }
   if (!input.empty()) tail_.assign(input);
@@ -251,7 +252,7 @@ bool Connection::ServeBatch(std::string_view& input) {
   }
   const bool is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1;
   Executor& executor = worker_.executor();
-  const std::size_t output_max = output_.begin + kOutputPerTurnBytes;
+  const std::size_t output_max = stream_begin_ + kOutputPerTurnBytes;
   for (std::size_t i = 0; i < batch.count; ++i) {
     const Request& request = batch.requests[i];
     if (is_logged) [[unlikely]]
@@ -262,7 +263,7 @@ bool Connection::ServeBatch(std::string_view& input) {
     }
     // All keys of a retrieval line count as one request.
     if (request.is_last_key) --requests_left_;
-    if (worker_.output().size() > output_max && i + 1 < batch.count) [[unlikely]] {
+    if (worker_.output().stream_bytes() > output_max && i + 1 < batch.count) [[unlikely]] {
       // The rest of the batch is parsed again when this was sent.
       input = batch.rests[i];
       key_list_ = batch.key_lists[i];

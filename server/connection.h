@@ -81,8 +81,9 @@ class Connection {
   std::uint32_t requests_left_ = 0;  // Of this turn.
   protocol::KeyList key_list_;
   std::uint64_t swallow_bytes_ = 0;
-  OutputSlice output_;  // Of this turn, in the worker's Output.
-  std::string tail_;    // Input kept for the next turn.
+  OutputSlice output_;            // Of this turn, in the worker's Output.
+  std::size_t stream_begin_ = 0;  // Output::stream_bytes() before it.
+  std::string tail_;              // Input kept for the next turn.
   std::unique_ptr<Upload> upload_;
   std::unique_ptr<PendingOutput> pending_;
   ConnectionInfo info_;

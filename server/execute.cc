@@ -174,7 +174,7 @@ char* Executor::PinOrCopy(Item& item, std::uint32_t value_bytes, char* out) {
   output_.Commit(out);
   slab::ItemHandle pin = cache_.Pin(item);
   if (pin) {
-    output_.AppendPinned(std::move(pin), cache_.Value(item));
+    output_.AppendPinned(std::move(pin), cache_.Value(item), value_bytes);
     return out;
   }
   out = output_.Room(value_bytes + kTailBytesMax);

@@ -68,6 +68,7 @@ void Consume(std::vector<PinnedValue>& pins, OutputSlice& slice, std::size_t byt
 
 void Output::Clear() {
   size_ = 0;
+  pinned_bytes_ = 0;
   pins_.clear();
   if (capacity_ > kAreaBytes) {
     area_ = std::make_unique_for_overwrite<char[]>(kAreaBytes);

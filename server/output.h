@@ -47,11 +47,14 @@ class Output {
     std::memcpy(out, text.data(), text.size());
     Commit(out + text.size());
   }
-  void AppendPinned(slab::ItemHandle item, slab::ValueCursor value) {
+  void AppendPinned(slab::ItemHandle item, slab::ValueCursor value, std::size_t value_bytes) {
     pins_.push_back({.at = size_, .item = std::move(item), .value = value});
+    pinned_bytes_ += value_bytes;
   }
 
   std::size_t size() const { return size_; }
+  // With the pinned values in it.
+  std::size_t stream_bytes() const { return size_ + pinned_bytes_; }
   const char* data() const { return area_.get(); }
   std::vector<PinnedValue>& pins() { return pins_; }
 
@@ -64,6 +67,7 @@ class Output {
   std::unique_ptr<char[]> area_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
+  std::size_t pinned_bytes_ = 0;
   std::vector<PinnedValue> pins_;
 };
 

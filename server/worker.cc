@@ -126,7 +126,7 @@ void Worker::RunTurn(int loop_flags) {
     connection->is_ready = false;
     connection->Process();
     unflushed_.push_back(connection);
-    if (output_.size() > kOutputPerTurnBytes) FlushAll();
+    if (output_.stream_bytes() > kOutputPerTurnBytes) FlushAll();
   }
   FlushAll();
   for (Connection* connection : serving_) {

@@ -28,7 +28,6 @@ inline constexpr std::size_t kBatchRequests = 32;
 // Replies beyond this are sent before more requests are served; with the largest value on top, it
 // is also the most that is kept for a client that does not read.
 inline constexpr std::size_t kOutputPerTurnBytes = 256 * 1024;
-inline constexpr std::size_t kPinsPerTurnMax = 64;
 
 using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
 

@@ -79,6 +79,27 @@ TEST_CASE_METHOD(WireTest, "a value that comes while replies are stuck is stored
   client.Send("get a\r\n").Expect(ValueReply("a", value) + "END\r\n");
 }
 
+TEST_CASE("clients that do not read cannot keep memory from others", "[wire][slow_reader]") {
+  // Each asks for all that there is. What is on its way to them cannot be evicted.
+  TestServer server([](Config& config) { config.memory_bytes = std::uint64_t{64} << 20; });
+  Client client = server.Connect();
+  const std::string value = PatternBytes(1000000, 1);
+  std::string line = "get";
+  for (int i = 0; i < 70; ++i) {
+    client.Send(SetRequest("k" + std::to_string(i), value)).Expect("STORED\r\n");
+    line += " k" + std::to_string(i);
+  }
+  std::vector<Client> slow;
+  for (int i = 0; i < 4; ++i) {
+    slow.push_back(server.ConnectSlow());
+    slow.back().SendWithoutReading(line + "\r\n");
+  }
+  server.Settle();
+  for (int i = 0; i < 100; ++i) {
+    client.Send(SetRequest("n" + std::to_string(i), value)).Expect("STORED\r\n");
+  }
+}
+
 TEST_CASE_METHOD(WireTest, "a client that leaves its replies unread leaves nothing behind",
                  "[wire][slow_reader]") {
   client.Send(SetRequest("a", PatternBytes(1000000, 1))).Expect("STORED\r\n");
