@@ -63,7 +63,8 @@ void Connection::Listen(short events) {
 }
 
 bool Connection::is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const {
-  return kind_ == Kind::kTcp && upload_ == nullptr &&
+  // In the middle of a value or a reply the time since its last request says nothing.
+  return kind_ == Kind::kTcp && upload_ == nullptr && swallow_bytes_ == 0 && pending_ == nullptr &&
          now_s > info_.last_command_s.load(std::memory_order_relaxed) + timeout_s;
 }
 

@@ -86,6 +86,42 @@ TEST_CASE("a client that says nothing for longer than idle_timeout is closed",
   CHECK(busy.Stat("idle_kicks") == 1);
 }
 
+TEST_CASE("a client that reads a long reply slowly is not idle", "[wire][idle_timeout]") {
+  TestServer server([](Config& config) {
+    config.threads = 1;
+    config.idle_timeout_s = 60;
+  });
+  const std::string value = PatternBytes(1000000, 1);
+  Client slow = server.ConnectSlow();
+  slow.Send(SetRequest("a", value)).Expect("STORED\r\n");
+  std::string gets;
+  for (int i = 0; i < 20; ++i) gets += "get a\r\n";
+  slow.SendWithoutReading(gets);
+  server.Settle();
+  Client idle = server.Connect();  // Its end tells that idle ones were looked for.
+  idle.ExpectNothing();
+  server.AdvanceClock(100);
+  idle.ExpectClosed();
+  for (int i = 0; i < 20; ++i) slow.Expect(ValueReply("a", value) + "END\r\n");
+}
+
+TEST_CASE("a client in the middle of a value is not idle", "[wire][idle_timeout]") {
+  TestServer server([](Config& config) {
+    config.threads = 1;
+    config.idle_timeout_s = 60;
+  });
+  Client storing = server.Connect();
+  Client wasting = server.Connect();
+  Client idle = server.Connect();
+  storing.Send("set a 0 0 3\r\na").ExpectSilence();
+  wasting.Send("set a 0 0 2000000\r\na").Expect(kTooLarge).ExpectSilence();
+  idle.ExpectNothing();
+  server.AdvanceClock(100);
+  idle.ExpectClosed();
+  storing.Send("bc\r\n").Expect("STORED\r\n");
+  wasting.Send(std::string(1999999, 'x') + "\r\n").ExpectNothing();
+}
+
 TEST_CASE("without idle_timeout nobody is closed and nothing counted", "[wire][idle_timeout]") {
   TestServer server;
   Client client = server.Connect();
