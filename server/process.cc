@@ -142,8 +142,8 @@ Result<ForkSide, ConfigExit> Daemonize(const Config& config) {
 }
 
 Result<Done, std::string> LockMemory() {
-  // What is mapped later reserves far more addresses than a limit on locked memory allows; the arena
-  // locks its pages itself, as it takes them.
+  // What is mapped later reserves far more addresses than a limit on locked memory allows; the
+  // arena locks its pages itself, as it takes them.
   if (mlockall(MCL_CURRENT | MCL_ONFAULT) != 0) {
     return Failure{fmt::format("warning: -k invalid, mlockall() failed: {}", Reason())};
   }

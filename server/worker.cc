@@ -163,8 +163,8 @@ void Worker::CloseIdle() {
 // them within half a second.
 void Worker::Drain() {
   for (int turn = 0; turn < kDrainTurns; ++turn) {
-    // Once: with NONBLOCK alone libevent calls back for as long as a socket is readable, and reading
-    // comes only later in the turn.
+    // Once: with NONBLOCK alone libevent calls back for as long as a socket is readable, and
+    // reading comes only later in the turn.
     RunTurn(EVLOOP_ONCE | EVLOOP_NONBLOCK);
     bool has_pending = !ready_.empty();
     for (Connection* connection = connections_; connection != nullptr;

@@ -385,9 +385,8 @@ inline void Cache::MarkAccess(Item& item, const Lane& lane) noexcept {
     EvictionQueue::MarkHit(item);
     item.set_fetched();
   }
-  if (item.last_access_low != static_cast<std::uint16_t>(lane.now_s)) {
-    item.set_last_access(lane.now_s);
-  }
+  // Once a second: a line that is only read stays shared between cores.
+  if (!item.was_accessed_at(lane.now_s)) item.set_last_access(lane.now_s);
 }
 
 template <class Fn>

@@ -45,7 +45,7 @@ TEST_CASE_METHOD(WireTest, "a bad data chunk is noticed in every piece of a spli
 }
 
 TEST_CASE_METHOD(WireTest, "a large value with a bad end keeps the old item", "[wire][bad_data]") {
-  const std::size_t bytes = GENERATE(9000, 70000, 300000, 800000);
+  const std::size_t bytes = static_cast<std::size_t>(GENERATE(9000, 70000, 300000, 800000));
   CAPTURE(bytes);
   client.Send(SetRequest("a", "x")).Expect("STORED\r\n");
   client.Send("set a 0 0 " + std::to_string(bytes) + "\r\n" + PatternBytes(bytes, 1) +
@@ -59,7 +59,8 @@ TEST_CASE_METHOD(WireTest, "a client that dies in the middle of a value changes 
   client.Send(SetRequest("a", "x")).Expect("STORED\r\n");
   const std::string used = client.Stats("slabs").at("total_malloced");
   const std::string value = PatternBytes(200000, 1);
-  const std::size_t came = GENERATE(0, 1, 100, 70000, 150000, 200000, 200001);
+  const std::size_t came =
+      static_cast<std::size_t>(GENERATE(0, 1, 100, 70000, 150000, 200000, 200001));
   CAPTURE(came);
   Client dying = server.Connect();
   dying.Send("set a 0 0 200000\r\n" + (value + "\r\n").substr(0, came)).ExpectSilence();

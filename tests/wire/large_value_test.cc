@@ -68,7 +68,7 @@ TEST_CASE_METHOD(WireTest, "a large value may come slowly", "[wire][large_value]
 
 TEST_CASE_METHOD(WireTest, "a value may come in three pieces, cut anywhere",
                  "[wire][large_value]") {
-  const std::size_t bytes = GENERATE(200, 9000, 66000, 140000, 1000000);
+  const std::size_t bytes = static_cast<std::size_t>(GENERATE(200, 9000, 66000, 140000, 1000000));
   CAPTURE(bytes);
   const std::string value = PatternBytes(bytes, 1);
   const std::string request = SetRequest("a", value) + "mn\r\n";

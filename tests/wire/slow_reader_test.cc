@@ -62,7 +62,7 @@ TEST_CASE_METHOD(WireTest, "a value that comes while replies are stuck is stored
   client.Send(SetRequest("big", PatternBytes(1000000, 1))).Expect("STORED\r\n");
   const std::size_t gets = 15;
   const std::string value = PatternBytes(200000, 2);
-  const std::size_t came = GENERATE(1, 1000, 30000);
+  const std::size_t came = static_cast<std::size_t>(GENERATE(1, 1000, 30000));
   CAPTURE(came);
   const std::string set = SetRequest("a", value);
   const std::size_t head = set.size() - value.size() - 2;

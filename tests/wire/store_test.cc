@@ -10,7 +10,7 @@ TEST_CASE_METHOD(WireTest, "set replaces value and flags", "[wire][set]") {
 }
 
 TEST_CASE_METHOD(WireTest, "set keeps what it stored through changes of size", "[wire][set]") {
-  for (const std::size_t bytes : {10, 11, 500, 499, 0, 3000, 200000, 1, 140000, 20}) {
+  for (const std::size_t bytes : {10U, 11U, 500U, 499U, 0U, 3000U, 200000U, 1U, 140000U, 20U}) {
     CAPTURE(bytes);
     const std::string value = PatternBytes(bytes, bytes);
     const auto flags = static_cast<std::uint32_t>(bytes % 3);
@@ -123,7 +123,7 @@ TEST_CASE_METHOD(WireTest, "append and prepend grow a value through every way of
                  "[wire][append]") {
   std::string value = "middle";
   client.Send(SetRequest("a", value, 3)).Expect("STORED\r\n");
-  for (const std::size_t bytes : {100, 8000, 70000, 140000, 300000}) {
+  for (const std::size_t bytes : {100U, 8000U, 70000U, 140000U, 300000U}) {
     CAPTURE(bytes);
     const std::string more = PatternBytes(bytes, bytes);
     client.Send(StorageRequest({.verb = "append", .key = "a", .value = more}));
