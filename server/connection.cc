@@ -46,8 +46,9 @@ Connection::Connection(Worker& worker, int fd, Kind kind) : worker_(worker), fd_
 Connection::~Connection() {
   event_del(&event_);
   worker_.shared().connections.Remove(fd_);
-  close(fd_);
+  // In this order: a client that sees the end may come back at once.
   worker_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
+  close(fd_);
 }
 
 void Connection::OnEvent(int, short, void* self) noexcept {

@@ -184,7 +184,9 @@ void Server::Accept(const Listening& listening) {
   for (int accepted = 0; accepted < kAcceptsPerTurnMax; ++accepted) {
     if (!config_.maxconns_fast &&
         shared_.clients.load(std::memory_order_relaxed) >= config_.connections_max) {
-      return PauseAccepting();
+      // The first time round somebody waits: the socket was readable.
+      if (accepted == 0) PauseAccepting();
+      return;
     }
     const int fd = accept4(listening.socket->fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {

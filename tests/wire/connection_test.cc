@@ -48,8 +48,7 @@ TEST_CASE_METHOD(WireTest, "clients come and go", "[wire][connection]") {
   CHECK(client.Stat("curr_connections") == 3);
 }
 
-// --- The limit
-// -------------------------------------------------------------------------------------
+// --- The limit ----------------------------------------------------------------------------------
 
 TEST_CASE("over the connection limit a client is told so and closed", "[wire][connection_limit]") {
   TestServer server([](Config& config) { config.connections_max = 3; });
@@ -69,8 +68,30 @@ TEST_CASE("over the connection limit a client is told so and closed", "[wire][co
   server.Connect().ExpectNothing();
 }
 
-// --- Idle clients
-// ----------------------------------------------------------------------------------
+TEST_CASE("with no_maxconns_fast clients over the limit wait for their turn",
+          "[wire][connection_limit]") {
+  TestServer server([](Config& config) {
+    config.connections_max = 2;
+    config.maxconns_fast = false;
+  });
+  Client first = server.Connect();
+  Client second = server.Connect();
+  first.ExpectNothing();
+  second.ExpectNothing();
+  CHECK(first.Stat("accepting_conns") == 1);
+  Client waiting = server.Connect();
+  waiting.Send("version\r\n");
+  while (first.Stat("accepting_conns") == 1) {  // Until the server has seen the third.
+  }
+  CHECK(first.Stat("listen_disabled_num") == 1);
+  CHECK(first.Stats().count("rejected_connections") == 0);
+  second.Close();
+  waiting.ExpectMatch("VERSION [^\r\n]+\r\n");
+  CHECK(first.Stat("accepting_conns") == 1);
+  CHECK(first.Stat("time_in_listen_disabled_us") > 0);
+}
+
+// --- Idle clients -------------------------------------------------------------------------------
 
 TEST_CASE("a client that says nothing for longer than idle_timeout is closed",
           "[wire][idle_timeout]") {
@@ -131,8 +152,7 @@ TEST_CASE("without idle_timeout nobody is closed and nothing counted", "[wire][i
   CHECK(client.Stats().count("idle_kicks") == 0);
 }
 
-// --- Fairness
-// --------------------------------------------------------------------------------------
+// --- Fairness -----------------------------------------------------------------------------------
 
 TEST_CASE("-R makes a long pipeline give way, and loses nothing", "[wire][fairness]") {
   TestServer server([](Config& config) {
@@ -182,8 +202,7 @@ TEST_CASE("a client with an endless pipeline leaves others their turn", "[wire][
   CHECK(other.Stat("cmd_get") < 20001);  // It did not have to wait for all of them.
 }
 
-// --- Listeners
-// -------------------------------------------------------------------------------------
+// --- Listeners ----------------------------------------------------------------------------------
 
 TEST_CASE("a server may listen on several addresses", "[wire][listen]") {
   TestServer server([](Config& config) {

@@ -63,7 +63,7 @@ bool WaitFor(int fd, short events, int patience_ms) {
 
 }  // namespace
 
-// --- Client --------------------------------------------------------------------------------------
+// --- Client -------------------------------------------------------------------------------------
 
 Client::Client(Client&& other) noexcept
     : server_(other.server_),
@@ -236,7 +236,7 @@ std::string Client::CasOf(std::string_view key, int line) {
   return head.substr(head.rfind(' ') + 1, head.size() - head.rfind(' ') - 3);
 }
 
-// --- TestServer ----------------------------------------------------------------------------------
+// --- TestServer ---------------------------------------------------------------------------------
 
 TestServer::TestServer(const Configure& configure) {
   config_.port = -1;
@@ -294,7 +294,7 @@ void TestServer::Settle() {
 
 void TestServer::AdvanceClock(std::uint32_t seconds) { server_->AdvanceClock(seconds); }
 
-// --- Bytes ---------------------------------------------------------------------------------------
+// --- Bytes --------------------------------------------------------------------------------------
 
 std::string StorageRequest(const StorageSpec& spec) {
   return fmt::format("{} {} {} {} {}{}{}\r\n{}\r\n", spec.verb, spec.key, spec.flags, spec.exptime,

@@ -43,8 +43,7 @@ TEST_CASE_METHOD(WireTest, "stores and gets of many keys in one send", "[wire][p
   client.Send(requests).Expect(replies).ExpectNothing();
 }
 
-// --- The same stream in any pieces
-// -----------------------------------------------------------------
+// --- The same stream in any pieces --------------------------------------------------------------
 
 // Requests of every kind, good and bad, over few keys, so that most depend on others.
 class RequestStream {
