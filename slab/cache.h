@@ -385,8 +385,12 @@ inline void Cache::MarkAccess(Item& item, const Lane& lane) noexcept {
     EvictionQueue::MarkHit(item);
     item.set_fetched();
   }
-  // Once a second: a line that is only read stays shared between cores.
-  if (!item.was_accessed_at(lane.now_s)) item.set_last_access(lane.now_s);
+  // Once a second: a line that is only read stays shared between cores. Comparing all 24 bits costs
+  // 23 instructions of a get; with 16, an access 18 hours after another, to the second, goes
+  // unnoticed.
+  if (item.last_access_low != static_cast<std::uint16_t>(lane.now_s)) {
+    item.set_last_access(lane.now_s);
+  }
 }
 
 template <class Fn>

@@ -68,10 +68,6 @@ struct Item {
     const std::uint32_t idle = now_s - (std::uint32_t{last_access_high} << 16 | last_access_low);
     return (idle & 0xffffff) > 0xffffff - kLagMaxS ? 0 : idle & 0xffffff;
   }
-  bool was_accessed_at(std::uint32_t now_s) const {
-    return last_access_low == static_cast<std::uint16_t>(now_s) &&
-           last_access_high == static_cast<std::uint8_t>(now_s >> 16);
-  }
   void set_last_access(std::uint32_t now_s) {
     last_access_low = static_cast<std::uint16_t>(now_s);
     last_access_high = static_cast<std::uint8_t>(now_s >> 16);
