@@ -164,6 +164,7 @@ std::size_t Connection::ReceiveUpload(char* area, std::size_t area_bytes, std::i
 }
 
 void Connection::Serve(std::string_view input) {
+  SetState(ConnectionState::kParseCmd);
   requests_left_ = static_cast<std::uint32_t>(worker_.shared().config.requests_per_turn_max);
   bool goes_on = true;
   while (goes_on && !is_closed_ && !closes_after_flush_) {
@@ -187,9 +188,13 @@ void Connection::Serve(std::string_view input) {
     worker_.MakeReady(*this);
   }
   if (has_peer_finished_ && !is_ready && pending_ == nullptr) closes_after_flush_ = true;
-  SetState(swallow_bytes_ != 0  ? ConnectionState::kSwallow
-           : upload_ != nullptr ? ConnectionState::kNread
-                                : ConnectionState::kWaiting);
+  SetState(resting_state());
+}
+
+ConnectionState Connection::resting_state() const {
+  if (pending_ != nullptr) return ConnectionState::kMwrite;
+  if (swallow_bytes_ != 0) return ConnectionState::kSwallow;
+  return upload_ != nullptr ? ConnectionState::kNread : ConnectionState::kWaiting;
 }
 
 bool Connection::Swallow(std::string_view& input) {
@@ -303,7 +308,7 @@ void Connection::Flush() {
     status = pending_->Send(fd_, sent_bytes);
     if (status == SendStatus::kDone) {
       pending_.reset();
-      SetState(ConnectionState::kWaiting);
+      SetState(resting_state());
       Listen(EV_READ);
       if (!tail_.empty()) worker_.MakeReady(*this);
     }
@@ -312,7 +317,7 @@ void Connection::Flush() {
     status = Send(fd_, output.data(), output.pins(), output_, sent_bytes);
     if (status == SendStatus::kBlocked) {
       pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), output_);
-      SetState(ConnectionState::kMwrite);
+      SetState(resting_state());
       Listen(EV_WRITE);
     }
   }

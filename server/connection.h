@@ -69,6 +69,8 @@ class Connection {
   void TakeOutput();
   bool has_much_output() const;
   void Listen(short events);
+  // What it waits for between two turns.
+  ConnectionState resting_state() const;
   void SetState(ConnectionState state) { info_.state.store(state, std::memory_order_relaxed); }
 
   Worker& worker_;
