@@ -1,0 +1,62 @@
+"""A larder process of its own, for the tests that need the real program."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+START_TIMEOUT_S = 20
+STOP_TIMEOUT_S = 20
+
+# What CTest is told by its SKIP_RETURN_CODE: shown as skipped, not as passed.
+SKIPPED = 77
+
+
+def skip(reason):
+    """Ends the test, for a reason that nobody should overlook."""
+    print(f"SKIPPED: {reason}", flush=True)
+    sys.exit(SKIPPED)
+
+
+def command(program, port, *options):
+    """The command line of a larder on a loopback port; -1 is any free one."""
+    words = [str(program), "-l", "127.0.0.1", "-p", str(port), *options]
+    if os.geteuid() == 0:
+        words += ["-u", "root"]
+    return words
+
+
+class Larder:
+    """`with Larder(program) as port:` runs it on a free port, and ends it by its pid."""
+
+    def __init__(self, program, *options):
+        self._command = command(program, -1, *options)
+        self._process = None
+
+    def __enter__(self):
+        with tempfile.TemporaryDirectory() as folder:
+            port_file = pathlib.Path(folder) / "ports"
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL,
+                env={**os.environ, "MEMCACHED_PORT_FILENAME": str(port_file)})
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while not port_file.exists():
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.__exit__()
+                    sys.exit(f"{' '.join(self._command)} did not start")
+                time.sleep(0.01)
+            return int(port_file.read_text().split(":")[1])
+
+    def __exit__(self, *_):
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+                sys.exit("larder ignores SIGTERM")
+        if self._process.returncode != 0:
+            sys.exit(f"larder ended with status {self._process.returncode}")
