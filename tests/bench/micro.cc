@@ -50,8 +50,13 @@ std::string KeyText(std::uint64_t number) {
   return text;
 }
 
-std::unique_ptr<Cache> NewCache(std::uint64_t memory_bytes) {
-  auto cache = Cache::Create({.memory_bytes = memory_bytes});
+enum class Memory : bool { kAsNeeded, kAtStart };  // kAtStart: as the server's -L.
+
+std::unique_ptr<Cache> NewCache(std::uint64_t memory_bytes, Memory memory = Memory::kAsNeeded) {
+  Cache::Options options;
+  options.memory_bytes = memory_bytes;
+  options.prefault = memory == Memory::kAtStart;
+  auto cache = Cache::Create(options);
   if (cache) return std::move(*cache);
   fmt::print(stderr, "larder_micro: {}\n", cache.error());
   std::exit(1);
@@ -277,14 +282,14 @@ std::int64_t LongestPageTouchNs() {
 // kernel's time to find memory; page_touch_max_us is what the latter takes without a cache. own_*
 // is the store's own: only stores without a page fault, their CPU time, or the clock's if they had
 // to wait for somebody.
-void GrowFromEmpty(benchmark::State& state) {
+void GrowFromEmpty(benchmark::State& state, Memory memory) {
   const auto items = static_cast<std::uint64_t>(state.range(0));
   const std::string value(kValueBytes, 'v');
   const auto all_ns = std::make_unique<Histogram>();
   const auto own_ns = std::make_unique<Histogram>();
   const std::int64_t page_touch_max_ns = LongestPageTouchNs();
   for (auto _ : state) {
-    const std::unique_ptr<Cache> cache = NewCache(MemoryFor(items));
+    const std::unique_ptr<Cache> cache = NewCache(MemoryFor(items), memory);
     Lane& lane = NewLane(*cache);
     for (std::uint64_t number = 0; number < items; ++number) {
       const std::string key = KeyText(number);
@@ -326,10 +331,15 @@ void RegisterAll() {
       ->UseManualTime()
       ->Iterations(2);
   benchmark::RegisterBenchmark("store_evicting", StoreEvicting)->UseManualTime()->Iterations(2);
-  benchmark::RegisterBenchmark("grow_from_empty", GrowFromEmpty)
-      ->Arg(10'000'000)
-      ->Iterations(1)
-      ->Unit(benchmark::kMillisecond);
+  for (const Memory memory : {Memory::kAsNeeded, Memory::kAtStart}) {
+    const bool is_early = memory == Memory::kAtStart;
+    benchmark::RegisterBenchmark(
+        is_early ? "grow_from_empty_memory_at_start" : "grow_from_empty",
+        [memory](benchmark::State& state) { GrowFromEmpty(state, memory); })
+        ->Arg(10'000'000)
+        ->Iterations(1)
+        ->Unit(benchmark::kMillisecond);
+  }
 }
 
 }  // namespace
