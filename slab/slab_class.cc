@@ -47,8 +47,16 @@ void SlabClass::Free(ItemRef ref) {
       Leave(number);
       arena_.Return(number);
     }
-  } else if (!page.is_listed) {
-    List(number);
+    return;
+  }
+  if (!page.is_listed) List(number);
+  // An empty page is for whoever needs one, unless it is all the room that this class has: so a
+  // class that hovers around a full page does not give and take it all the time.
+  const bool has_other_room = listed_ != number + 1 || page.next_listed != 0;
+  if (page.used == 0 && has_other_room) {
+    Unlist(number);
+    Leave(number);
+    arena_.Return(number);
   }
 }
 

@@ -674,6 +674,18 @@ TEST_CASE("without eviction a full cache refuses, and set removes the old item",
   cache.cache().CheckInvariants();
 }
 
+TEST_CASE("without eviction, memory that deletes emptied serves any size", "[slab][cache]") {
+  CacheFixture cache({.memory_bytes = 8 * kPageBytes, .evict = false});
+  int stored = 0;
+  while (cache.Add(std::to_string(stored), Noise(97, 1)) == StoreStatus::kStored) ++stored;
+  REQUIRE(cache.Set("large", Noise(5000, 1)) == StoreStatus::kNoMemory);
+  for (int i = 0; i < stored; ++i) REQUIRE(cache.Delete(std::to_string(i)));
+  // One page stays with the class, for its next item.
+  CHECK(cache.cache().arena().pages_in_use() == 1);
+  CHECK(cache.Set("large", Noise(5000, 1)) == StoreStatus::kStored);
+  cache.cache().CheckInvariants();
+}
+
 TEST_CASE("an item larger than all memory is refused and leaves no trace", "[slab][cache]") {
   CacheFixture cache({.memory_bytes = 2 * kPageBytes});
   REQUIRE(cache.Set("small", "v") == StoreStatus::kStored);
