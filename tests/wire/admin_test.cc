@@ -77,6 +77,18 @@ TEST_CASE_METHOD(WireTest, "cache_memlimit sets the memory limit", "[wire][cache
   CHECK(client.Stats("settings").at("maxbytes") == std::to_string(64U << 20));
 }
 
+TEST_CASE("cache_memlimit can make the memory larger", "[wire][cache_memlimit]") {
+  TestServer server([](Config& config) { config.memory_bytes = 8U << 20; });
+  Client client = server.Connect();
+  client.Send("cache_memlimit 64\r\n").Expect("OK\r\n");
+  const std::string value = PatternBytes(1000000, 1);
+  for (int i = 0; i < 40; ++i) {
+    client.Send(SetRequest("a" + std::to_string(i), value)).Expect("STORED\r\n");
+  }
+  CHECK(client.Stat("curr_items") == 40);
+  CHECK(client.Stat("evictions") == 0);
+}
+
 TEST_CASE_METHOD(WireTest, "cache_memlimit refuses what cannot be", "[wire][cache_memlimit]") {
   client.Send("cache_memlimit\r\ncache_memlimit x\r\ncache_memlimit -1\r\n");
   client.Expect("ERROR\r\nERROR\r\nERROR\r\n").ExpectNothing();

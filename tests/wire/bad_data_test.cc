@@ -57,7 +57,6 @@ TEST_CASE_METHOD(WireTest, "a large value with a bad end keeps the old item", "[
 TEST_CASE_METHOD(WireTest, "a client that dies in the middle of a value changes nothing",
                  "[wire][bad_data]") {
   client.Send(SetRequest("a", "x")).Expect("STORED\r\n");
-  const std::string used = client.Stats("slabs").at("total_malloced");
   const std::string value = PatternBytes(200000, 1);
   const std::size_t came =
       static_cast<std::size_t>(GENERATE(0, 1, 100, 70000, 150000, 200000, 200001));

@@ -100,6 +100,16 @@ TEST_CASE("clients that do not read cannot keep memory from others", "[wire][slo
   }
 }
 
+TEST_CASE_METHOD(WireTest, "quit waits for replies that are stuck", "[wire][slow_reader]") {
+  const std::string value = PatternBytes(1000000, 1);
+  client.Send(SetRequest("a", value)).Expect("STORED\r\n");
+  Client slow = server.ConnectSlow();
+  slow.SendWithoutReading(Repeat("get a\r\n", 15) + "quit\r\n");
+  server.Settle();
+  for (int i = 0; i < 15; ++i) slow.Expect(ValueReply("a", value) + "END\r\n");
+  slow.ExpectClosed();
+}
+
 TEST_CASE_METHOD(WireTest, "a client that leaves its replies unread leaves nothing behind",
                  "[wire][slow_reader]") {
   client.Send(SetRequest("a", PatternBytes(1000000, 1))).Expect("STORED\r\n");
