@@ -143,6 +143,7 @@ void Server::Run() {
     event_base_loop(base_.get(), EVLOOP_ONCE);
   }
   for (Listening& listening : listening_) event_del(listening.on_readable.get());
+  for (Worker& worker : workers_) worker.RequestStop();
   for (Worker& worker : workers_) worker.Stop();
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "server/stats.h"
@@ -12,8 +13,9 @@
 namespace larder::server {
 namespace {
 
-// When stopping: how long clients that do not read are waited for.
-constexpr int kDrainTurns = 50;
+// When stopping: how long replies under way are sent, and how long clients may take none of them.
+constexpr std::chrono::seconds kDrainMax{5};
+constexpr std::chrono::milliseconds kDrainSilenceMax{500};
 constexpr useconds_t kDrainPauseUs = 10'000;
 
 EventBase MakeEventBase() {
@@ -65,10 +67,14 @@ void Worker::Start() {
   thread_ = std::thread([this] { Run(); });
 }
 
-void Worker::Stop() {
-  if (!thread_.joinable()) return;
+void Worker::RequestStop() {
   is_stopping_.store(true, std::memory_order_release);
   Wake();
+}
+
+void Worker::Stop() {
+  if (!thread_.joinable()) return;
+  RequestStop();
   thread_.join();
 }
 
@@ -159,10 +165,13 @@ void Worker::CloseIdle() {
   }
 }
 
-// Requests that have arrived are answered, and answers under way are sent, as far as clients take
-// them within half a second.
+// Requests that have arrived are answered, and replies under way are sent while clients take them.
 void Worker::Drain() {
-  for (int turn = 0; turn < kDrainTurns; ++turn) {
+  using std::chrono::steady_clock;
+  const auto end = steady_clock::now() + kDrainMax;
+  auto silence_end = steady_clock::now() + kDrainSilenceMax;
+  for (;;) {
+    const std::uint64_t written_bytes = counters_.value(Stat::kBytesWritten);
     // Once: with NONBLOCK alone libevent calls back for as long as a socket is readable, and
     // reading comes only later in the turn.
     RunTurn(EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -171,7 +180,9 @@ void Worker::Drain() {
          connection = connection->next) {
       has_pending = has_pending || connection->has_pending_output();
     }
-    if (!has_pending) return;
+    const auto now = steady_clock::now();
+    if (counters_.value(Stat::kBytesWritten) != written_bytes) silence_end = now + kDrainSilenceMax;
+    if (!has_pending || now >= std::min(end, silence_end)) return;
     usleep(kDrainPauseUs);
   }
 }

@@ -48,7 +48,7 @@ struct Batch {
 //   process   each ready connection receives, parses and executes; replies gather in Output
 //   flush     one send per connection
 //
-// Threads: one worker; Adopt and Stop: any thread.
+// Threads: one worker; Adopt, RequestStop and Stop: any thread.
 // Owns:    its connections.
 class Worker {
  public:
@@ -60,7 +60,9 @@ class Worker {
   void Start();
   // Takes over an accepted socket, in non-blocking mode.
   void Adopt(int fd, Connection::Kind kind) LARDER_EXCLUDES(mutex_);
-  // Serves what has come, sends what it can, closes everything and ends the thread; waits for it.
+  // The thread serves what has come, sends what clients take within some seconds, closes everything
+  // and ends. RequestStop returns at once, Stop when that is done.
+  void RequestStop();
   void Stop();
 
   // For connections, on this worker's thread.
@@ -107,7 +109,7 @@ class Worker {
   std::vector<Connection*> serving_;    // In this turn.
   std::vector<Connection*> unflushed_;  // Served, with replies in output_.
   std::thread thread_;
-  std::atomic<bool> is_stopping_{false};  // Written by Stop, read by the thread.
+  std::atomic<bool> is_stopping_{false};  // Written by RequestStop, read by the thread.
 
   Mutex mutex_;
   std::vector<Handover> handovers_ LARDER_GUARDED_BY(mutex_);
