@@ -68,9 +68,10 @@ TEST_CASE("-I limits the whole item", "[wire][too_large]") {
 }
 
 TEST_CASE("-I can let larger values in", "[wire][too_large]") {
-  TestServer server([](Config& config) { config.item_bytes_max = 8 << 20; });
+  TestServer server([](Config& config) { config.item_bytes_max = 16 << 20; });
   Client client = server.Connect();
-  const std::string value = PatternBytes(8000000, 1);
+  // More chunks than one receive or send takes.
+  const std::string value = PatternBytes(12000000, 1);
   client.Send(SetRequest("a", value)).Expect("STORED\r\n");
   client.Send("get a\r\n").Expect(ValueReply("a", value) + "END\r\n");
 }
