@@ -195,7 +195,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
       old->set_cas(cas);
       std::memcpy(old->value(), value.data(), value.size());
       lane.total_items.Add();
-      return {.status = StoreStatus::kStored, .class_id = c.id()};
+      return {.status = StoreStatus::kStored, .class_id = c.id(), .cas = cas & Item::kCasMask};
     }
 
     ItemRef leftovers = kNoItem;
@@ -261,7 +261,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
     guard.Unlock();
     FreeList(leftovers);
     TellIndex(lane);
-    return {.status = StoreStatus::kStored, .class_id = c.id()};
+    return {.status = StoreStatus::kStored, .class_id = c.id(), .cas = cas & Item::kCasMask};
   }
 }
 
@@ -313,7 +313,7 @@ Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lan
 StoreOutcome Cache::Publish(ReservedItem item, StoreMode mode, std::uint64_t cas_unique,
                             Lane& lane) {
   if (mode == StoreMode::kAppend || mode == StoreMode::kPrepend) {
-    return Concatenate(mode, item.key(), item.value(), item.value_bytes(), lane);
+    return Concatenate(mode, item.key(), item.value(), item.value_bytes(), cas_unique, lane);
   }
   const HashedKey key = item.key();
   StoreOutcome outcome;
@@ -326,8 +326,11 @@ StoreOutcome Cache::Publish(ReservedItem item, StoreMode mode, std::uint64_t cas
       return {.status = *refusal, .class_id = old != nullptr ? ClassOf(*old) : ClassId{0}};
     }
     const ItemRef ref = item.Release();
-    arena_->At(ref).set_cas(NextCas(lane));
-    outcome = {.status = StoreStatus::kStored, .class_id = ClassOf(arena_->At(ref))};
+    const std::uint64_t cas = NextCas(lane);
+    arena_->At(ref).set_cas(cas);
+    outcome = {.status = StoreStatus::kStored,
+               .class_id = ClassOf(arena_->At(ref)),
+               .cas = cas & Item::kCasMask};
     Link(guard, key.hash, slot, ref, lane);
   }
   TellIndex(lane);
@@ -350,19 +353,21 @@ void Cache::Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemR
 }
 
 StoreOutcome Cache::Concatenate(StoreMode mode, const HashedKey& key, ValueCursor added,
-                                std::uint32_t added_bytes, Lane& lane) {
+                                std::uint32_t added_bytes, std::uint64_t cas_unique, Lane& lane) {
   // The old value may be large, so it is copied without a lock, pinned; if it was changed in the
   // meantime, once more.
   for (int tries = 0; tries < kConcatenateTriesMax; ++tries) {
     ItemSpec spec{.key = key};
     std::uint64_t old_cas = 0;
     std::uint32_t old_bytes = 0;
+    ClassId old_class = 0;
     ValueCursor old_value;
     ItemHandle pin;
     bool is_pinned_out = false;
     const Presence presence = Visit(key, lane, [&](Item& item) {
       old_cas = item.cas();
       old_bytes = item.value_bytes();
+      old_class = ClassOf(item);
       spec.client_flags = item.client_flags();
       spec.expires_at_s = item.expires_at_s;
       old_value = Value(item);
@@ -370,6 +375,9 @@ StoreOutcome Cache::Concatenate(StoreMode mode, const HashedKey& key, ValueCurso
       is_pinned_out = !pin;
     });
     if (presence != Presence::kHit) return {.status = StoreStatus::kNotStored};
+    if (cas_unique != 0 && cas_unique != old_cas) {
+      return {.status = StoreStatus::kExists, .class_id = old_class};
+    }
     if (is_pinned_out) return {.status = StoreStatus::kNotStored};
     if (added_bytes > item_bytes_max_ || old_bytes > item_bytes_max_ - added_bytes) {
       return {.status = StoreStatus::kNotStored};
@@ -393,13 +401,14 @@ StoreOutcome Cache::Concatenate(StoreMode mode, const HashedKey& key, ValueCurso
     if (old.cas() != old_cas) continue;
     const ItemRef ref = joined->Release();
     Item& item = arena_->At(ref);
-    item.set_cas(NextCas(lane));
+    const std::uint64_t cas = NextCas(lane);
+    item.set_cas(cas);
     item.expires_at_s = old.expires_at_s;  // A touch leaves the CAS as it was.
     const ClassId class_id = ClassOf(item);
     Link(guard, key.hash, slot, ref, lane);
     guard.Unlock();
     TellIndex(lane);
-    return {.status = StoreStatus::kStored, .class_id = class_id};
+    return {.status = StoreStatus::kStored, .class_id = class_id, .cas = cas & Item::kCasMask};
   }
   return {.status = StoreStatus::kNotStored};
 }
@@ -413,6 +422,19 @@ std::optional<ClassId> Cache::Delete(const HashedKey& key, Lane& lane) {
   guard.Unlock();
   TellIndex(lane);
   return id;
+}
+
+DeleteOutcome Cache::DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_unique, Lane& lane) {
+  Index::Guard guard = index_->Lock(key.hash);
+  const Index::Slot slot = FindAlive(guard, key, lane);
+  if (!slot) return {.status = DeleteStatus::kNotFound};
+  const Item& item = arena_->At(slot.ref());
+  if (item.cas() != cas_unique) return {.status = DeleteStatus::kExists};
+  const ClassId id = ClassOf(item);
+  Unlink(guard, slot, lane);
+  guard.Unlock();
+  TellIndex(lane);
+  return {.status = DeleteStatus::kDeleted, .class_id = id};
 }
 
 void Cache::FlushAll() noexcept {

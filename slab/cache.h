@@ -35,7 +35,7 @@ enum class StoreMode : std::uint8_t { kSet, kAdd, kReplace, kAppend, kPrepend, k
 enum class StoreStatus : std::uint8_t {
   kStored,
   kNotStored,  // add: present. replace, append, prepend: absent. append, prepend: would not fit.
-  kExists,     // cas: the item was changed since.
+  kExists,     // cas, and append or prepend with a CAS: the item was changed since.
   kNotFound,   // cas: absent.
   kTooLarge,   // Over the item limit. set has removed the old item.
   kNoMemory,   // Eviction is off or freed too little. set has removed the old item.
@@ -43,7 +43,15 @@ enum class StoreStatus : std::uint8_t {
 
 struct StoreOutcome {
   StoreStatus status = StoreStatus::kNotStored;
-  ClassId class_id = 0;  // Of the item that was stored, or that refused a cas.
+  ClassId class_id = 0;   // Of the item that was stored, or that refused a cas.
+  std::uint64_t cas = 0;  // Of the item that was stored; 0 if none was.
+};
+
+enum class DeleteStatus : std::uint8_t { kDeleted, kNotFound, kExists };
+
+struct DeleteOutcome {
+  DeleteStatus status = DeleteStatus::kNotFound;
+  ClassId class_id = 0;  // Of the item that was removed.
 };
 
 inline constexpr std::size_t kPrefetchMax = 64;
@@ -222,8 +230,8 @@ class Cache {
 
   // --- Writing -------------------------------------------------------------------------------
 
-  // Stores a value that is at hand. cas_unique counts for StoreMode::kCas only.
-  // append and prepend keep the flags and expiry of the item.
+  // Stores a value that is at hand. cas_unique counts for kCas and, if it is not 0, for kAppend and
+  // kPrepend, which keep the flags and expiry of the item.
   StoreOutcome Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
                      std::uint64_t cas_unique, Lane& lane);
 
@@ -234,6 +242,8 @@ class Cache {
 
   // The class of the item that was removed, or nothing if there was none alive.
   std::optional<ClassId> Delete(const HashedKey& key, Lane& lane);
+  // The same unless the item's CAS is another: then it stays.
+  DeleteOutcome DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_unique, Lane& lane);
 
   // The next number: unique, and greater than that of every write that was over when the last
   // FlushAll began.
@@ -317,7 +327,7 @@ class Cache {
   StoreOutcome StoreSmall(StoreMode mode, const ItemSpec& spec, std::string_view value,
                           std::uint64_t cas_unique, Lane& lane);
   StoreOutcome Concatenate(StoreMode mode, const HashedKey& key, ValueCursor added,
-                           std::uint32_t added_bytes, Lane& lane);
+                           std::uint32_t added_bytes, std::uint64_t cas_unique, Lane& lane);
   // Links an owned, filled item in place of `old` (which may be empty).
   void Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemRef ref, Lane& lane);
 

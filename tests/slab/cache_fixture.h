@@ -167,6 +167,10 @@ class CacheFixture {
   }
   bool Delete(std::string_view key) { return cache_->Delete(Key(key), *lane_).has_value(); }
 
+  DeleteOutcome DeleteIfUnchanged(std::string_view key, std::uint64_t cas) {
+    return cache_->DeleteIfUnchanged(Key(key), cas, *lane_);
+  }
+
   // A pin and what it protects.
   struct Pinned {
     ItemHandle handle;

@@ -96,6 +96,57 @@ TEST_CASE_METHOD(CacheFixture, "replace refuses a key that is absent", "[slab][c
   CHECK(used_chunks() == 1);
 }
 
+TEST_CASE_METHOD(CacheFixture, "a store tells the CAS of what it stored", "[slab][cache]") {
+  const std::size_t value_bytes = GENERATE(std::size_t{5}, std::size_t{5000}, std::size_t{300'000});
+  CAPTURE(value_bytes);
+  const std::string value = Noise(value_bytes, 1);
+  for (const StoreMode mode : {StoreMode::kSet, StoreMode::kReplace, StoreMode::kAppend,
+                               StoreMode::kPrepend, StoreMode::kSet}) {
+    const StoreOutcome outcome = StoreWithClass({.mode = mode, .key = "k", .value = value});
+    REQUIRE(outcome.status == StoreStatus::kStored);
+    CHECK(outcome.cas == See("k")->cas);
+  }
+  const StoreOutcome refused =
+      StoreWithClass({.mode = StoreMode::kAdd, .key = "k", .value = value});
+  CHECK(refused.status == StoreStatus::kNotStored);
+  CHECK(refused.cas == 0);
+}
+
+TEST_CASE_METHOD(CacheFixture, "append and prepend with a CAS join only the version it names",
+                 "[slab][cache]") {
+  const StoreMode mode = GENERATE(StoreMode::kAppend, StoreMode::kPrepend);
+  const auto store = GENERATE(&CacheFixture::Store, &CacheFixture::ReserveAndPublish);
+  CHECK((this->*store)({.mode = mode, .key = "k", .value = "y", .cas = 1}) ==
+        StoreStatus::kNotStored);
+  REQUIRE(Set("k", "x") == StoreStatus::kStored);
+  const std::uint64_t first = See("k")->cas;
+  CHECK((this->*store)({.mode = mode, .key = "k", .value = "y", .cas = first + 1}) ==
+        StoreStatus::kExists);
+  CHECK(Get("k") == "x");
+  CHECK((this->*store)({.mode = mode, .key = "k", .value = "y", .cas = first}) ==
+        StoreStatus::kStored);
+  CHECK(Get("k") == (mode == StoreMode::kAppend ? "xy" : "yx"));
+  CHECK((this->*store)({.mode = mode, .key = "k", .value = "z", .cas = first}) ==
+        StoreStatus::kExists);
+  CHECK((this->*store)({.mode = mode, .key = "k", .value = "z"}) == StoreStatus::kStored);
+}
+
+TEST_CASE_METHOD(CacheFixture, "a delete with a CAS takes only the version it names",
+                 "[slab][cache]") {
+  CHECK(DeleteIfUnchanged("k", 1).status == DeleteStatus::kNotFound);
+  REQUIRE(Set("k", "x") == StoreStatus::kStored);
+  const SeenItem seen = *See("k");
+  CHECK(DeleteIfUnchanged("k", seen.cas + 1).status == DeleteStatus::kExists);
+  CHECK(DeleteIfUnchanged("k", 0).status == DeleteStatus::kExists);
+  CHECK(Get("k") == "x");
+  const DeleteOutcome outcome = DeleteIfUnchanged("k", seen.cas);
+  CHECK(outcome.status == DeleteStatus::kDeleted);
+  CHECK(outcome.class_id == seen.class_id);
+  CHECK(Look("k") == Presence::kMiss);
+  CHECK(items() == 0);
+  cache().CheckInvariants();
+}
+
 TEST_CASE_METHOD(CacheFixture, "cas stores only over the version it names", "[slab][cache]") {
   const std::string value = Noise(GENERATE(3U, 500'000U), 1);
   CHECK(Cas("k", value, 1) == StoreStatus::kNotFound);
