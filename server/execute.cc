@@ -23,12 +23,9 @@ using slab::Presence;
 using slab::StoreMode;
 using slab::StoreStatus;
 
-constexpr std::int32_t kRelativeExptimeMax = 60 * 60 * 24 * 30;
 constexpr std::uint32_t kMemlimitMegabytesMin = 8;
 constexpr std::uint64_t kMemlimitMegabytesMax = 1000000000;
-constexpr std::size_t kTailBytesMax = protocol::kCrlf.size() + protocol::kEnd.size();
-// Rounds of an incr that lost the race for its item.
-constexpr int kArithmeticTriesMax = 64;
+static_assert(kTailBytesMax >= protocol::kCrlf.size() + protocol::kEnd.size());
 
 StoreMode ModeOf(Verb verb) {
   switch (verb) {
@@ -89,6 +86,15 @@ Next Executor::Execute(const Request& request, std::uint64_t hash) {
     case Verb::kCas:
       Store(request, hash);
       break;
+    default:  // ExecuteRarer() names them all.
+      return ExecuteRarer(request, hash);
+  }
+  return Next::kGoOn;
+}
+
+// Kept apart: the compiler would have retrievals save registers that only these need.
+Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
+  switch (request.verb) {
     case Verb::kDelete:
       Delete(request, hash);
       break;
@@ -123,6 +129,17 @@ Next Executor::Execute(const Request& request, std::uint64_t hash) {
     case Verb::kMn:
       output_.Append(protocol::kMn);
       break;
+    case Verb::kGet:
+    case Verb::kGets:
+    case Verb::kGat:
+    case Verb::kGats:
+    case Verb::kSet:
+    case Verb::kAdd:
+    case Verb::kReplace:
+    case Verb::kAppend:
+    case Verb::kPrepend:
+    case Verb::kCas:
+      break;  // Done by Execute().
     case Verb::kError:
       Answer(protocol::ErrorText(request.error), request.noreply);
       break;
@@ -140,7 +157,7 @@ void Executor::Get(const Request& request, std::uint64_t hash) {
   const Presence presence =
       cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](Item& item) {
         slab::Cache::MarkAccess(item, lane_);
-        if (touches) item.expires_at_s = ExpiresAt(request.exptime);
+        if (touches) item.expires_at_s = SignedExpiresAt(request.exptime);
         lane_.classes[cache_.ClassOf(item)].Add(touches ? ClassStat::kTouchHits
                                                         : ClassStat::kGetHits);
         const std::uint32_t value_bytes = item.value_bytes();
@@ -169,43 +186,12 @@ void Executor::Get(const Request& request, std::uint64_t hash) {
   output_.Commit(out);
 }
 
-// A value too large to be copied is sent from where it lies, unless it has too many pins already.
-char* Executor::PinOrCopy(Item& item, std::uint32_t value_bytes, char* out) {
-  output_.Commit(out);
-  slab::ItemHandle pin = cache_.Pin(item);
-  if (pin) {
-    output_.AppendPinned(std::move(pin), cache_.Value(item), value_bytes);
-    return out;
-  }
-  out = output_.Room(value_bytes + kTailBytesMax);
-  for (slab::ValueCursor value = cache_.Value(item); !value.piece().empty();) {
-    const auto piece = value.piece();
-    std::memcpy(out, piece.data(), piece.size());
-    out += piece.size();
-    value.Advance(piece.size());
-  }
-  return out;
-}
-
-void Executor::CountMiss(Presence presence, Stat misses) {
-  counters_.Add(misses);
-  if (presence == Presence::kExpired) counters_.Add(Stat::kGetExpired);
-  if (presence == Presence::kFlushed) counters_.Add(Stat::kGetFlushed);
-}
-
 // --- Storage -----------------------------------------------------------------------------------
-
-std::uint32_t Executor::ExpiresAt(std::int32_t exptime) const {
-  if (exptime == 0) return 0;
-  if (exptime < 0) return 1;  // Long past.
-  const auto seconds = static_cast<std::uint32_t>(exptime);
-  return exptime <= kRelativeExptimeMax ? lane_.now_s + seconds : seconds;
-}
 
 slab::ItemSpec Executor::SpecOf(const Request& request, std::uint64_t hash) const {
   return {.key = {.bytes = request.key, .hash = hash},
           .client_flags = request.client_flags,
-          .expires_at_s = ExpiresAt(request.exptime),
+          .expires_at_s = SignedExpiresAt(request.exptime),
           .value_bytes = request.value_bytes};
 }
 
@@ -217,8 +203,7 @@ void Executor::Store(const Request& request, std::uint64_t hash) {
       cache_.Store(mode, SpecOf(request, hash), request.value, cas_unique, lane_);
   if (is_detail_on()) [[unlikely]]
     shared_.prefixes.CountSet(request.key);
-  CountStore(mode, outcome.status, outcome.class_id);
-  AnswerStore(outcome.status, request.noreply);
+  CountAndAnswerStore(mode, outcome, request.noreply);
 }
 
 std::unique_ptr<Upload> Executor::BeginUpload(const Request& request, std::uint64_t hash) {
@@ -239,8 +224,7 @@ std::unique_ptr<Upload> Executor::BeginUpload(const Request& request, std::uint6
   if (mode == StoreMode::kSet) (void)cache_.Delete(spec.key, lane_);
   if (is_detail_on()) [[unlikely]]
     shared_.prefixes.CountSet(request.key);
-  CountStore(mode, reserved.error(), 0);
-  AnswerStore(reserved.error(), request.noreply);
+  CountAndAnswerStore(mode, {.status = reserved.error()}, request.noreply);
   return nullptr;
 }
 
@@ -249,43 +233,33 @@ void Executor::FinishUpload(Upload upload) {
     shared_.prefixes.CountSet(upload.item.key().bytes);
   const slab::StoreOutcome outcome =
       cache_.Publish(std::move(upload.item), upload.mode, upload.cas_unique, lane_);
-  CountStore(upload.mode, outcome.status, outcome.class_id);
-  AnswerStore(outcome.status, upload.noreply);
+  CountAndAnswerStore(upload.mode, outcome, upload.noreply);
 }
 
 void Executor::RejectUpload(const Upload& upload) {
   Answer(protocol::kBadDataChunk, upload.noreply);
 }
 
-void Executor::CountStore(StoreMode mode, StoreStatus status, ClassId class_id) {
-  if (status == StoreStatus::kTooLarge) return counters_.Add(Stat::kStoreTooLarge);
-  if (status == StoreStatus::kNoMemory) return counters_.Add(Stat::kStoreNoMemory);
-  auto& by_class = lane_.classes[class_id];
-  by_class.Add(ClassStat::kCmdSet);
-  if (mode != StoreMode::kCas) return;
-  if (status == StoreStatus::kStored) by_class.Add(ClassStat::kCasHits);
-  if (status == StoreStatus::kExists) by_class.Add(ClassStat::kCasBadval);
-  if (status == StoreStatus::kNotFound) counters_.Add(Stat::kCasMisses);
-}
-
-void Executor::AnswerStore(StoreStatus status, bool noreply) {
-  if (status != StoreStatus::kStored) [[unlikely]]
-    return Answer(ReplyTo(status), noreply);
+void Executor::CountAndAnswerStore(StoreMode mode, const slab::StoreOutcome& outcome,
+                                   bool noreply) {
+  if (outcome.status == StoreStatus::kTooLarge) {
+    counters_.Add(Stat::kStoreTooLarge);
+  } else if (outcome.status == StoreStatus::kNoMemory) {
+    counters_.Add(Stat::kStoreNoMemory);
+  } else {
+    CountStore(mode, outcome);
+  }
+  if (outcome.status != StoreStatus::kStored) [[unlikely]]
+    return Answer(ReplyTo(outcome.status), noreply);
   if (!noreply) output_.Commit(Copy(output_.Room(protocol::kStored.size()), protocol::kStored));
 }
 
 // --- Single keys -------------------------------------------------------------------------------
 
 void Executor::Delete(const Request& request, std::uint64_t hash) {
-  const auto class_id = cache_.Delete({.bytes = request.key, .hash = hash}, lane_);
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountDelete(request.key);
-  if (class_id) {
-    lane_.classes[*class_id].Add(ClassStat::kDeleteHits);
-  } else {
-    counters_.Add(Stat::kDeleteMisses);
-  }
-  Answer(class_id ? protocol::kDeleted : protocol::kNotFound, request.noreply);
+  const bool is_deleted =
+      Remove({.bytes = request.key, .hash = hash}, 0) == slab::DeleteStatus::kDeleted;
+  Answer(is_deleted ? protocol::kDeleted : protocol::kNotFound, request.noreply);
 }
 
 void Executor::Touch(const Request& request, std::uint64_t hash) {
@@ -293,7 +267,7 @@ void Executor::Touch(const Request& request, std::uint64_t hash) {
   const Presence presence =
       cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](Item& item) {
         slab::Cache::MarkAccess(item, lane_);
-        item.expires_at_s = ExpiresAt(request.exptime);
+        item.expires_at_s = SignedExpiresAt(request.exptime);
         lane_.classes[cache_.ClassOf(item)].Add(ClassStat::kTouchHits);
       });
   if (presence != Presence::kHit) counters_.Add(Stat::kTouchMisses);
@@ -302,61 +276,23 @@ void Executor::Touch(const Request& request, std::uint64_t hash) {
 
 void Executor::Arithmetic(const Request& request, std::uint64_t hash) {
   const bool is_incr = request.verb == Verb::kIncr;
-  const slab::HashedKey key{.bytes = request.key, .hash = hash};
-  std::array<char, protocol::kDecimalBytesMax + 2> text;
-  for (int tries = 0; tries < kArithmeticTriesMax; ++tries) {
-    enum class Step : std::uint8_t { kDone, kNotNumeric, kReplace } step = Step::kDone;
-    std::size_t digits = 0;
-    slab::ItemSpec spec{.key = key};
-    std::uint64_t seen_cas = 0;
-    const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
-      // A number is never chained: it would be longer than any that counts as one.
-      const auto old = item.is_chained()
-                           ? std::nullopt
-                           : protocol::ParseCounter(
-                                 {reinterpret_cast<const char*>(item.value()), item.value_bytes()});
-      if (!old) {
-        step = Step::kNotNumeric;
-        return;
-      }
-      slab::Cache::MarkAccess(item, lane_);
-      const std::uint64_t sum =
-          is_incr ? *old + request.number : *old - std::min(*old, request.number);
-      digits = static_cast<std::size_t>(protocol::WriteDecimal(text.data(), sum) - text.data());
-      if (digits <= item.value_bytes() && slab::Cache::MayRewrite(item)) {
-        // A value never gets shorter: it is padded.
-        std::memcpy(item.value(), text.data(), digits);
-        std::memset(item.value() + digits, ' ', item.value_bytes() - digits);
-        item.set_cas(cache_.NextCas(lane_));
-        lane_.classes[cache_.ClassOf(item)].Add(is_incr ? ClassStat::kIncrHits
-                                                        : ClassStat::kDecrHits);
-        return;
-      }
-      step = Step::kReplace;
-      seen_cas = item.cas();
-      spec.client_flags = item.client_flags();
-      spec.expires_at_s = item.expires_at_s;
-      spec.value_bytes = static_cast<std::uint32_t>(digits);
-    });
-    if (presence != Presence::kHit) {
+  const ChangeOutcome outcome =
+      Change({.bytes = request.key, .hash = hash}, {.is_incr = is_incr, .delta = request.number});
+  switch (outcome.status) {
+    case ChangeStatus::kChanged: {
+      std::array<char, protocol::kDecimalBytesMax + protocol::kCrlf.size()> text;
+      char* const end = Copy(protocol::WriteDecimal(text.data(), outcome.number), protocol::kCrlf);
+      return Answer({text.data(), end}, request.noreply);
+    }
+    case ChangeStatus::kMiss:
       counters_.Add(is_incr ? Stat::kIncrMisses : Stat::kDecrMisses);
       return Answer(protocol::kNotFound, request.noreply);
-    }
-    if (step == Step::kNotNumeric) return Answer(protocol::kNonNumeric, request.noreply);
-    if (step == Step::kReplace) {
-      const slab::StoreOutcome outcome =
-          cache_.Store(StoreMode::kCas, spec, {text.data(), digits}, seen_cas, lane_);
-      if (outcome.status == StoreStatus::kNoMemory || outcome.status == StoreStatus::kTooLarge) {
-        return Answer(protocol::kNoMemory, request.noreply);
-      }
-      if (outcome.status != StoreStatus::kStored) continue;  // Changed in between: look again.
-      lane_.classes[outcome.class_id].Add(is_incr ? ClassStat::kIncrHits : ClassStat::kDecrHits);
-    }
-    text[digits] = '\r';
-    text[digits + 1] = '\n';
-    return Answer({text.data(), digits + 2}, request.noreply);
+    case ChangeStatus::kNotNumeric:
+      return Answer(protocol::kNonNumeric, request.noreply);
+    case ChangeStatus::kExists:  // Not without a CAS.
+    case ChangeStatus::kNoMemory:
+      return Answer(protocol::kNoMemory, request.noreply);
   }
-  Answer(protocol::kNoMemory, request.noreply);
 }
 
 // --- Administration ----------------------------------------------------------------------------
@@ -366,15 +302,7 @@ void Executor::FlushAll(const Request& request) {
   if (!shared_.config.flush_enabled) {
     return Answer(protocol::kFlushNotAllowed, request.noreply);
   }
-  const std::uint32_t due_s = request.exptime > 0 ? ExpiresAt(request.exptime) : 0;
-  // One tick early, as memcached.
-  if (due_s > lane_.now_s + 1) {
-    shared_.flush_due_s.store(due_s - 1, std::memory_order_relaxed);
-  } else {
-    shared_.flush_due_s.store(0, std::memory_order_relaxed);
-    shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
-    cache_.FlushAll();
-  }
+  FlushAt(request.exptime > 0 ? SignedExpiresAt(request.exptime) : 0);
   Answer(protocol::kOk, request.noreply);
 }
 

@@ -1,4 +1,4 @@
-// What each command means.
+// What each command of the text protocol means.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +6,7 @@
 #include <optional>
 
 #include "protocol/request.h"
-#include "server/counters.h"
-#include "server/output.h"
-#include "server/shared.h"
+#include "server/commands.h"
 #include "slab/cache.h"
 
 namespace larder::server {
@@ -29,14 +27,14 @@ struct Upload {
   bool noreply = false;
 };
 
-// Executor turns requests into cache operations and replies: one command, one place.
+// Executor turns text requests into cache operations and replies: one command, one place.
 //
 // Threads: one worker.
 // Owns:    nothing; all that it refers to outlives it.
-class Executor {
+class Executor : private Commands {
  public:
   Executor(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
-      : shared_(shared), cache_(shared.cache), lane_(lane), counters_(counters), output_(output) {}
+      : Commands(shared, lane, counters, output) {}
 
   // Answers one request. `hash` is that of its key, if it has one.
   Next Execute(const protocol::Request& request, std::uint64_t hash);
@@ -50,8 +48,8 @@ class Executor {
   void RejectUpload(const Upload& upload);
 
  private:
+  [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
   void Get(const protocol::Request& request, std::uint64_t hash);
-  char* PinOrCopy(slab::Item& item, std::uint32_t value_bytes, char* out);
   void Store(const protocol::Request& request, std::uint64_t hash);
   void Delete(const protocol::Request& request, std::uint64_t hash);
   void Touch(const protocol::Request& request, std::uint64_t hash);
@@ -62,21 +60,14 @@ class Executor {
   Next Shutdown(const protocol::Request& request);
 
   slab::ItemSpec SpecOf(const protocol::Request& request, std::uint64_t hash) const;
-  // An exptime as sent, as Unix time; 0: never.
-  std::uint32_t ExpiresAt(std::int32_t exptime) const;
-  void CountMiss(slab::Presence presence, Stat misses);
-  void CountStore(slab::StoreMode mode, slab::StoreStatus status, slab::ClassId class_id);
-  void AnswerStore(slab::StoreStatus status, bool noreply);
+  // A negative exptime is long past.
+  std::uint32_t SignedExpiresAt(std::int32_t exptime) const {
+    return exptime < 0 ? 1 : ExpiresAt(static_cast<std::uint32_t>(exptime));
+  }
+  void CountAndAnswerStore(slab::StoreMode mode, const slab::StoreOutcome& outcome, bool noreply);
   void Answer(std::string_view reply, bool noreply) {
     if (!noreply) output_.Append(reply);
   }
-  bool is_detail_on() const { return shared_.detail_enabled.load(std::memory_order_relaxed); }
-
-  Shared& shared_;
-  slab::Cache& cache_;
-  slab::Lane& lane_;
-  WorkerCounters& counters_;
-  Output& output_;
 };
 
 }  // namespace larder::server

@@ -1,0 +1,145 @@
+#include "server/commands.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "protocol/numbers.h"
+
+namespace larder::server {
+namespace {
+
+using slab::ClassStat;
+using slab::Item;
+using slab::Presence;
+using slab::StoreMode;
+using slab::StoreStatus;
+
+constexpr std::uint32_t kRelativeExptimeMax = 60 * 60 * 24 * 30;
+// Rounds of an incr that lost the race for its item.
+constexpr int kChangeTriesMax = 64;
+
+}  // namespace
+
+std::uint32_t Commands::ExpiresAt(std::uint32_t exptime) const {
+  if (exptime == 0) return 0;
+  return exptime <= kRelativeExptimeMax ? lane_.now_s + exptime : exptime;
+}
+
+char* Commands::PinOrCopy(Item& item, std::uint32_t value_bytes, char* out) {
+  output_.Commit(out);
+  slab::ItemHandle pin = cache_.Pin(item);
+  if (pin) {
+    output_.AppendPinned(std::move(pin), cache_.Value(item), value_bytes);
+    return out;
+  }
+  out = output_.Room(value_bytes + kTailBytesMax);
+  for (slab::ValueCursor value = cache_.Value(item); !value.piece().empty();) {
+    const auto piece = value.piece();
+    std::memcpy(out, piece.data(), piece.size());
+    out += piece.size();
+    value.Advance(piece.size());
+  }
+  return out;
+}
+
+slab::DeleteStatus Commands::Remove(const slab::HashedKey& key, std::uint64_t cas_unique) {
+  slab::DeleteOutcome outcome;
+  if (cas_unique != 0) {
+    outcome = cache_.DeleteIfUnchanged(key, cas_unique, lane_);
+  } else if (const auto class_id = cache_.Delete(key, lane_)) {
+    outcome = {.status = slab::DeleteStatus::kDeleted, .class_id = *class_id};
+  }
+  if (is_detail_on()) [[unlikely]]
+    shared_.prefixes.CountDelete(key.bytes);
+  if (outcome.status == slab::DeleteStatus::kDeleted) {
+    lane_.classes[outcome.class_id].Add(ClassStat::kDeleteHits);
+  } else if (outcome.status == slab::DeleteStatus::kNotFound) {
+    counters_.Add(Stat::kDeleteMisses);
+  }
+  return outcome.status;
+}
+
+ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& change) {
+  const ClassStat hits = change.is_incr ? ClassStat::kIncrHits : ClassStat::kDecrHits;
+  std::array<char, protocol::kDecimalBytesMax> text;
+  for (int tries = 0; tries < kChangeTriesMax; ++tries) {
+    ChangeOutcome outcome;
+    bool fits_in_place = true;
+    std::size_t digits = 0;
+    slab::ItemSpec spec{.key = key};
+    std::uint64_t seen_cas = 0;
+    const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
+      if (change.cas_unique != 0 && change.cas_unique != item.cas()) {
+        outcome.status = ChangeStatus::kExists;
+        return;
+      }
+      // A number is never chained: it would be longer than any that counts as one.
+      const auto old = item.is_chained()
+                           ? std::nullopt
+                           : protocol::ParseCounter(
+                                 {reinterpret_cast<const char*>(item.value()), item.value_bytes()});
+      if (!old) {
+        outcome.status = ChangeStatus::kNotNumeric;
+        return;
+      }
+      slab::Cache::MarkAccess(item, lane_);
+      outcome.number = change.is_incr ? *old + change.delta : *old - std::min(*old, change.delta);
+      digits = static_cast<std::size_t>(protocol::WriteDecimal(text.data(), outcome.number) -
+                                        text.data());
+      if (digits <= item.value_bytes() && slab::Cache::MayRewrite(item)) {
+        // A value never gets shorter: it is padded.
+        std::memcpy(item.value(), text.data(), digits);
+        std::memset(item.value() + digits, ' ', item.value_bytes() - digits);
+        outcome.cas = cache_.NextCas(lane_);
+        item.set_cas(outcome.cas);
+        lane_.classes[cache_.ClassOf(item)].Add(hits);
+        outcome.status = ChangeStatus::kChanged;
+        return;
+      }
+      fits_in_place = false;
+      seen_cas = item.cas();
+      spec.client_flags = item.client_flags();
+      spec.expires_at_s = item.expires_at_s;
+      spec.value_bytes = static_cast<std::uint32_t>(digits);
+    });
+    if (presence != Presence::kHit || fits_in_place) return outcome;
+
+    const slab::StoreOutcome stored =
+        cache_.Store(StoreMode::kCas, spec, {text.data(), digits}, seen_cas, lane_);
+    if (stored.status == StoreStatus::kNoMemory || stored.status == StoreStatus::kTooLarge) break;
+    if (stored.status != StoreStatus::kStored) continue;  // Changed in between: look again.
+    lane_.classes[stored.class_id].Add(hits);
+    return {.status = ChangeStatus::kChanged, .number = outcome.number, .cas = stored.cas};
+  }
+  return {.status = ChangeStatus::kNoMemory};
+}
+
+void Commands::FlushAt(std::uint32_t due_s) {
+  // One tick early, as memcached.
+  if (due_s > lane_.now_s + 1) {
+    shared_.flush_due_s.store(due_s - 1, std::memory_order_relaxed);
+    return;
+  }
+  shared_.flush_due_s.store(0, std::memory_order_relaxed);
+  shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
+  cache_.FlushAll();
+}
+
+void Commands::CountMiss(Presence presence, Stat misses) {
+  counters_.Add(misses);
+  if (presence == Presence::kExpired) counters_.Add(Stat::kGetExpired);
+  if (presence == Presence::kFlushed) counters_.Add(Stat::kGetFlushed);
+}
+
+void Commands::CountStore(StoreMode mode, const slab::StoreOutcome& outcome) {
+  auto& by_class = lane_.classes[outcome.class_id];
+  by_class.Add(ClassStat::kCmdSet);
+  if (mode != StoreMode::kCas) return;
+  if (outcome.status == StoreStatus::kStored) by_class.Add(ClassStat::kCasHits);
+  if (outcome.status == StoreStatus::kExists) by_class.Add(ClassStat::kCasBadval);
+  if (outcome.status == StoreStatus::kNotFound) counters_.Add(Stat::kCasMisses);
+}
+
+}  // namespace larder::server

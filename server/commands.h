@@ -1,0 +1,75 @@
+// What commands do, whichever protocol asks for it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "server/counters.h"
+#include "server/output.h"
+#include "server/shared.h"
+#include "slab/cache.h"
+
+namespace larder::server {
+
+// The most that PinOrCopy() leaves room for behind a value.
+inline constexpr std::size_t kTailBytesMax = 64;
+
+// An incr or decr.
+struct NumberChange {
+  bool is_incr = true;
+  std::uint64_t delta = 0;
+  std::uint64_t cas_unique = 0;  // Not 0: of an item with this CAS only.
+};
+
+enum class ChangeStatus : std::uint8_t {
+  kChanged,
+  kMiss,
+  kExists,      // The item has another CAS.
+  kNotNumeric,  // Its value is no number.
+  kNoMemory,
+};
+
+struct ChangeOutcome {
+  ChangeStatus status = ChangeStatus::kMiss;
+  std::uint64_t number = 0;  // kChanged: the new one.
+  std::uint64_t cas = 0;     // kChanged: of the item now.
+};
+
+// Commands is what the executors of the protocols share: operations on the cache, with their
+// counters, that answer nothing.
+//
+// Threads: one worker.
+// Owns:    nothing; all that it refers to outlives it.
+class Commands {
+ protected:
+  Commands(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
+      : shared_(shared), cache_(shared.cache), lane_(lane), counters_(counters), output_(output) {}
+
+  // An exptime as Unix time; 0: never. Up to 30 days are from now.
+  std::uint32_t ExpiresAt(std::uint32_t exptime) const;
+
+  // Commits `out`, and hands over a large value: pinned, to be sent from where it lies, or, if it
+  // has too many pins already, as a copy. Returns where to go on, with room for kTailBytesMax.
+  [[gnu::noinline]] char* PinOrCopy(slab::Item& item, std::uint32_t value_bytes, char* out);
+
+  // cas_unique 0 fits every item.
+  slab::DeleteStatus Remove(const slab::HashedKey& key, std::uint64_t cas_unique);
+  // Counts no misses: a protocol may create what it missed.
+  ChangeOutcome Change(const slab::HashedKey& key, const NumberChange& change);
+  // Replaces a flush that is pending. A time that is not to come is now.
+  void FlushAt(std::uint32_t due_s);
+
+  [[gnu::noinline]] void CountMiss(slab::Presence presence, Stat misses);
+  // A store that got as far as the cache. Not for kTooLarge and kNoMemory.
+  void CountStore(slab::StoreMode mode, const slab::StoreOutcome& outcome);
+
+  bool is_detail_on() const { return shared_.detail_enabled.load(std::memory_order_relaxed); }
+
+  Shared& shared_;
+  slab::Cache& cache_;
+  slab::Lane& lane_;
+  WorkerCounters& counters_;
+  Output& output_;
+};
+
+}  // namespace larder::server
