@@ -69,7 +69,7 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
     bool fits_in_place = true;
     std::size_t digits = 0;
     slab::ItemSpec spec{.key = key};
-    std::uint64_t seen_cas = 0;
+    std::uint64_t seen_number = 0;
     const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
       if (change.cas_unique != 0 && change.cas_unique != item.cas()) {
         outcome.status = ChangeStatus::kExists;
@@ -92,14 +92,14 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
         // A value never gets shorter: it is padded.
         std::memcpy(item.value(), text.data(), digits);
         std::memset(item.value() + digits, ' ', item.value_bytes() - digits);
-        outcome.cas = cache_.NextCas(lane_);
-        item.set_cas(outcome.cas);
+        item.set_cas(cache_.NextCas(lane_));
+        outcome.cas = item.cas();
         lane_.classes[cache_.ClassOf(item)].Add(hits);
         outcome.status = ChangeStatus::kChanged;
         return;
       }
       fits_in_place = false;
-      seen_cas = item.cas();
+      seen_number = item.number();
       spec.client_flags = item.client_flags();
       spec.expires_at_s = item.expires_at_s;
       spec.value_bytes = static_cast<std::uint32_t>(digits);
@@ -107,7 +107,7 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
     if (presence != Presence::kHit || fits_in_place) return outcome;
 
     const slab::StoreOutcome stored =
-        cache_.Store(StoreMode::kCas, spec, {text.data(), digits}, seen_cas, lane_);
+        cache_.Store(StoreMode::kUnchanged, spec, {text.data(), digits}, seen_number, lane_);
     if (stored.status == StoreStatus::kNoMemory || stored.status == StoreStatus::kTooLarge) break;
     if (stored.status != StoreStatus::kStored) continue;  // Changed in between: look again.
     lane_.classes[stored.class_id].Add(hits);

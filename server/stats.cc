@@ -379,6 +379,7 @@ void Stats::Cachedump(std::string_view class_text, std::string_view limit_text, 
   slab::Cache& cache = shared_.cache;
   for (const std::string& key : cache.Keys(static_cast<ClassId>(*id), *limit)) {
     (void)cache.Visit({.bytes = key, .hash = cache.Hash(key)}, lane, [&](const slab::Item& item) {
+      if (item.has_binary_key()) return;  // It may hold a line end.
       output.Append(
           fmt::format("ITEM {} [{} b; {} s]\r\n", key, item.value_bytes(), item.expires_at_s));
     });

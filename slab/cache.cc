@@ -11,7 +11,7 @@ namespace larder::slab {
 namespace {
 
 constexpr std::uint64_t kCasRange = 4096;  // Numbers that a lane takes at a time.
-constexpr std::uint64_t kCasAgeMax = std::uint64_t{1} << (Item::kCasBits - 2);
+constexpr std::uint64_t kCasAgeMax = std::uint64_t{1} << (Item::kNumberBits - 2);
 constexpr int kItemsToldAt = 16;  // Changes that a lane gathers before it tells the index.
 // How far an eviction looks: candidates in all, and how many of them it spares for their hits.
 constexpr int kEvictLooksMax = 64;
@@ -75,6 +75,7 @@ ReservedItem::~ReservedItem() {
 
 ValueCursor ReservedItem::value() const { return {*cache_->arena_, cache_->arena_->At(ref_)}; }
 std::uint32_t ReservedItem::value_bytes() const { return cache_->arena_->At(ref_).value_bytes(); }
+void ReservedItem::SetState(std::uint32_t bits) { cache_->arena_->At(ref_).size_and_state |= bits; }
 HashedKey ReservedItem::key() const { return {cache_->arena_->At(ref_).key(), hash_}; }
 
 Result<std::unique_ptr<Cache>, std::string> Cache::Create(const Options& options) {
@@ -149,8 +150,19 @@ std::optional<StoreStatus> Cache::Refusal(StoreMode mode, const Item* old,
       if (old == nullptr) return StoreStatus::kNotFound;
       if (old->cas() != cas_unique) return StoreStatus::kExists;
       return std::nullopt;
+    case StoreMode::kUnchanged:
+      if (old == nullptr) return StoreStatus::kNotFound;
+      if (old->number() != cas_unique) return StoreStatus::kExists;
+      return std::nullopt;
   }
   return std::nullopt;
+}
+
+bool Cache::IsOlder(std::uint64_t cas_unique, const Item& item) const noexcept {
+  if (item.has_chosen_cas()) return cas_unique < item.cas();
+  // Lanes draw numbers from ranges of their own, so that of a later write may be the smaller one.
+  // But a number that was given out and is not this item's can only be that of an earlier version.
+  return cas_unique < cas_unused_.load(std::memory_order_relaxed);
 }
 
 StoreOutcome Cache::Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
@@ -188,14 +200,13 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
     // The commonest store needs no class lock: the new value takes the old one's place.
     if (old != nullptr && old_class == c.id() && MayRewrite(*old)) {
       CountResized(ItemBytes(*old), ItemBytes(spec), c.id(), lane);
-      const std::uint32_t kept_state =
-          old->size_and_state & (Item::kHitsMax << Item::kHitsShift | Item::kWasFetched);
+      const std::uint32_t kept_state = old->size_and_state & (Item::kHitsMax << Item::kHitsShift);
       FillHeader(*old, spec, spec.value_bytes, lane);
       old->size_and_state |= kept_state;
-      old->set_cas(cas);
+      old->set_number(cas);
       std::memcpy(old->value(), value.data(), value.size());
       lane.total_items.Add();
-      return {.status = StoreStatus::kStored, .class_id = c.id(), .cas = cas & Item::kCasMask};
+      return {.status = StoreStatus::kStored, .class_id = c.id(), .cas = cas & Item::kNumberMask};
     }
 
     ItemRef leftovers = kNoItem;
@@ -237,7 +248,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
 
     Item& item = arena_->At(ref);
     FillHeader(item, spec, spec.value_bytes, lane);
-    item.set_cas(cas);
+    item.set_number(cas);
     std::memcpy(item.value(), value.data(), value.size());
     if (old != nullptr) {
       // An eviction from this very bucket may have moved the slot.
@@ -261,13 +272,15 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
     guard.Unlock();
     FreeList(leftovers);
     TellIndex(lane);
-    return {.status = StoreStatus::kStored, .class_id = c.id(), .cas = cas & Item::kCasMask};
+    return {.status = StoreStatus::kStored, .class_id = c.id(), .cas = cas & Item::kNumberMask};
   }
 }
 
-Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lane) {
+Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lane,
+                                                 std::optional<std::uint64_t> chosen_cas) {
   if (!Fits(spec)) return Failure{StoreStatus::kTooLarge};
-  const std::size_t bytes = ItemBytes(spec);
+  const std::size_t cas_bytes = chosen_cas ? Item::kChosenCasBytes : 0;
+  const std::size_t bytes = ItemBytes(spec) + cas_bytes;
   const bool is_chained = bytes > ladder_.chunk_bytes_max();
   SlabClass& c = ClassById(is_chained ? ladder_.largest() : ladder_.ClassFor(bytes));
   const ItemRef head_ref = AllocateChunk(c, kNoItem, lane);
@@ -279,14 +292,17 @@ Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lan
   std::memcpy(head.payload(), spec.key.bytes.data(), spec.key.bytes.size());
   if (!is_chained) {
     FillHeader(head, spec, spec.value_bytes, lane);
+    if (chosen_cas) head.SetChosenCas(*chosen_cas);
     return reserved;
   }
 
   const std::size_t overhead = Item::OverheadBytes(head.key_bytes, spec.client_flags);
   std::size_t left = spec.value_bytes;
-  const std::size_t here = ladder_.chunk_bytes_max() - overhead - Item::kChainBytes;
+  const std::size_t here = std::min<std::size_t>(
+      ladder_.chunk_bytes_max() - overhead - Item::kChainBytes - cas_bytes, left);
   FillHeader(head, spec, static_cast<std::uint32_t>(here), lane);
   head.SetChain(kNoItem, spec.value_bytes);
+  if (chosen_cas) head.SetChosenCas(*chosen_cas);
   left -= here;
   Item* last = nullptr;
   while (left > 0) {
@@ -310,27 +326,44 @@ Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lan
   return reserved;
 }
 
-StoreOutcome Cache::Publish(ReservedItem item, StoreMode mode, std::uint64_t cas_unique,
-                            Lane& lane) {
-  if (mode == StoreMode::kAppend || mode == StoreMode::kPrepend) {
-    return Concatenate(mode, item.key(), item.value(), item.value_bytes(), cas_unique, lane);
+StoreOutcome Cache::Publish(ReservedItem item, const PublishTerms& terms, Lane& lane) {
+  if (terms.mode != StoreMode::kAppend && terms.mode != StoreMode::kPrepend) {
+    return PublishWhole(item, terms, lane);
   }
+  for (int tries = 0; tries < kConcatenateTriesMax; ++tries) {
+    const StoreOutcome joined = Concatenate(item, terms, lane);
+    if (joined.status != StoreStatus::kNotFound) return joined;
+    if (!terms.creates) break;
+    const std::uint32_t value_bytes = item.value_bytes();
+    StoreOutcome created = PublishWhole(item, {.mode = StoreMode::kAdd}, lane);
+    created.joined_bytes = value_bytes;
+    if (created.status == StoreStatus::kStored) return created;
+  }
+  return {.status = StoreStatus::kNotStored};
+}
+
+StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, Lane& lane) {
   const HashedKey key = item.key();
   StoreOutcome outcome;
   {
     Index::Guard guard = index_->Lock(key.hash);
     const Index::Slot slot = FindAlive(guard, key, lane);
     Item* const old = slot ? &arena_->At(slot.ref()) : nullptr;
-    if (const auto refusal = Refusal(mode, old, cas_unique)) {
-      if (mode == StoreMode::kAdd) MarkAccess(*old, lane);
+    const auto refusal = Refusal(terms.mode, old, terms.cas_unique);
+    const bool is_late = refusal == StoreStatus::kExists && terms.is_stale_allowed &&
+                         IsOlder(terms.cas_unique, *old);
+    if (refusal && !is_late) {
+      if (terms.mode == StoreMode::kAdd) MarkAccess(*old, lane);
       return {.status = *refusal, .class_id = old != nullptr ? ClassOf(*old) : ClassId{0}};
     }
     const ItemRef ref = item.Release();
-    const std::uint64_t cas = NextCas(lane);
-    arena_->At(ref).set_cas(cas);
-    outcome = {.status = StoreStatus::kStored,
-               .class_id = ClassOf(arena_->At(ref)),
-               .cas = cas & Item::kCasMask};
+    Item& fresh = arena_->At(ref);
+    fresh.set_number(NextCas(lane));
+    if (is_late) {
+      fresh.size_and_state |= Item::kIsStale | (old->size_and_state & Item::kIsWon);
+      fresh.expires_at_s = old->expires_at_s;
+    }
+    outcome = {.status = StoreStatus::kStored, .class_id = ClassOf(fresh), .cas = fresh.cas()};
     Link(guard, key.hash, slot, ref, lane);
   }
   TellIndex(lane);
@@ -352,65 +385,114 @@ void Cache::Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemR
   lane.total_items.Add();
 }
 
-StoreOutcome Cache::Concatenate(StoreMode mode, const HashedKey& key, ValueCursor added,
-                                std::uint32_t added_bytes, std::uint64_t cas_unique, Lane& lane) {
+std::optional<Cache::Original> Cache::PinOriginal(const HashedKey& key, Lane& lane) {
+  Original original;
+  const Presence presence = Visit(key, lane, [&](Item& item) {
+    original = {.spec = {.key = key,
+                         .client_flags = item.client_flags(),
+                         .expires_at_s = item.expires_at_s,
+                         .value_bytes = item.value_bytes()},
+                .number = item.number(),
+                .cas = item.cas(),
+                .class_id = ClassOf(item),
+                .pin = Pin(item),
+                .value = Value(item)};
+  });
+  if (presence != Presence::kHit) return std::nullopt;
+  return original;
+}
+
+StoreOutcome Cache::Concatenate(const ReservedItem& added, const PublishTerms& terms, Lane& lane) {
+  const HashedKey key = added.key();
+  const std::uint32_t added_bytes = added.value_bytes();
+  const Item& added_item = arena_->At(added.ref_);
+  const auto chosen_cas =
+      added_item.has_chosen_cas() ? std::optional(added_item.cas()) : std::nullopt;
   // The old value may be large, so it is copied without a lock, pinned; if it was changed in the
   // meantime, once more.
   for (int tries = 0; tries < kConcatenateTriesMax; ++tries) {
-    ItemSpec spec{.key = key};
-    std::uint64_t old_cas = 0;
-    std::uint32_t old_bytes = 0;
-    ClassId old_class = 0;
-    ValueCursor old_value;
-    ItemHandle pin;
-    bool is_pinned_out = false;
-    const Presence presence = Visit(key, lane, [&](Item& item) {
-      old_cas = item.cas();
-      old_bytes = item.value_bytes();
-      old_class = ClassOf(item);
-      spec.client_flags = item.client_flags();
-      spec.expires_at_s = item.expires_at_s;
-      old_value = Value(item);
-      pin = Pin(item);
-      is_pinned_out = !pin;
-    });
-    if (presence != Presence::kHit) return {.status = StoreStatus::kNotStored};
-    if (cas_unique != 0 && cas_unique != old_cas) {
-      return {.status = StoreStatus::kExists, .class_id = old_class};
+    const auto original = PinOriginal(key, lane);
+    if (!original) return {.status = StoreStatus::kNotFound};
+    if (terms.cas_unique != 0 && terms.cas_unique != original->cas) {
+      return {.status = StoreStatus::kExists, .class_id = original->class_id};
     }
-    if (is_pinned_out) return {.status = StoreStatus::kNotStored};
+    if (!original->pin) return {.status = StoreStatus::kNotStored};
+    const std::uint32_t old_bytes = original->spec.value_bytes;
     if (added_bytes > item_bytes_max_ || old_bytes > item_bytes_max_ - added_bytes) {
       return {.status = StoreStatus::kNotStored};
     }
+    ItemSpec spec = original->spec;
     spec.value_bytes = old_bytes + added_bytes;
-    auto joined = Reserve(spec, lane);
+    auto joined = Reserve(spec, lane, chosen_cas);
     if (!joined) return {.status = StoreStatus::kNotStored};
     ValueCursor to = joined->value();
-    if (mode == StoreMode::kAppend) {
-      CopyPieces(old_value, to, old_bytes);
-      CopyPieces(added, to, added_bytes);
+    if (terms.mode == StoreMode::kAppend) {
+      CopyPieces(original->value, to, old_bytes);
+      CopyPieces(added.value(), to, added_bytes);
     } else {
-      CopyPieces(added, to, added_bytes);
-      CopyPieces(old_value, to, old_bytes);
+      CopyPieces(added.value(), to, added_bytes);
+      CopyPieces(original->value, to, old_bytes);
     }
 
     Index::Guard guard = index_->Lock(key.hash);
     const Index::Slot slot = FindAlive(guard, key, lane);
-    if (!slot) return {.status = StoreStatus::kNotStored};
+    if (!slot) return {.status = StoreStatus::kNotFound};
     const Item& old = arena_->At(slot.ref());
-    if (old.cas() != old_cas) continue;
+    if (old.number() != original->number) continue;
     const ItemRef ref = joined->Release();
     Item& item = arena_->At(ref);
-    const std::uint64_t cas = NextCas(lane);
-    item.set_cas(cas);
-    item.expires_at_s = old.expires_at_s;  // A touch leaves the CAS as it was.
-    const ClassId class_id = ClassOf(item);
+    item.size_and_state |= added_item.size_and_state & Item::kHasBinaryKey;
+    item.set_number(NextCas(lane));
+    item.expires_at_s = old.expires_at_s;  // A touch leaves the number as it was.
+    const StoreOutcome outcome = {.status = StoreStatus::kStored,
+                                  .class_id = ClassOf(item),
+                                  .joined_bytes = spec.value_bytes,
+                                  .cas = item.cas()};
     Link(guard, key.hash, slot, ref, lane);
     guard.Unlock();
     TellIndex(lane);
-    return {.status = StoreStatus::kStored, .class_id = class_id, .cas = cas & Item::kCasMask};
+    return outcome;
   }
   return {.status = StoreStatus::kNotStored};
+}
+
+bool Cache::ChooseCas(Item& item, std::uint64_t cas, Lane& lane) noexcept {
+  const std::size_t needed = item.used_bytes() + Item::kChosenCasBytes;
+  if (needed > ladder_.chunk_bytes(ClassOf(item))) return false;
+  item.set_number(NextCas(lane));
+  item.SetChosenCas(cas);
+  return true;
+}
+
+bool Cache::AddRoomForCas(const HashedKey& key, Lane& lane) {
+  for (int tries = 0; tries < kConcatenateTriesMax; ++tries) {
+    const auto original = PinOriginal(key, lane);
+    if (!original || !original->pin) return false;
+    auto moved = Reserve(original->spec, lane, original->cas);
+    if (!moved) return false;
+    ValueCursor to = moved->value();
+    CopyPieces(original->value, to, original->spec.value_bytes);
+
+    Index::Guard guard = index_->Lock(key.hash);
+    const Index::Slot slot = FindAlive(guard, key, lane);
+    if (!slot) return false;
+    const Item& old = arena_->At(slot.ref());
+    if (old.number() != original->number) continue;
+    const ItemRef ref = moved->Release();
+    Item& item = arena_->At(ref);
+    constexpr std::uint32_t kMoved = Item::kHitsMax << Item::kHitsShift | Item::kWasFetched |
+                                     Item::kHasBinaryKey | Item::kIsStale | Item::kIsWon;
+    item.size_and_state |= old.size_and_state & kMoved;
+    item.set_number(original->number);
+    item.expires_at_s = old.expires_at_s;
+    item.last_access_low = old.last_access_low;
+    item.last_access_high = old.last_access_high;
+    Link(guard, key.hash, slot, ref, lane);
+    guard.Unlock();
+    TellIndex(lane);
+    return true;
+  }
+  return false;
 }
 
 std::optional<ClassId> Cache::Delete(const HashedKey& key, Lane& lane) {

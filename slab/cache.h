@@ -30,7 +30,15 @@
 
 namespace larder::slab {
 
-enum class StoreMode : std::uint8_t { kSet, kAdd, kReplace, kAppend, kPrepend, kCas };
+enum class StoreMode : std::uint8_t {
+  kSet,
+  kAdd,
+  kReplace,
+  kAppend,
+  kPrepend,
+  kCas,
+  kUnchanged,  // As kCas, but compares Item::number(), which no client can choose.
+};
 
 enum class StoreStatus : std::uint8_t {
   kStored,
@@ -43,8 +51,9 @@ enum class StoreStatus : std::uint8_t {
 
 struct StoreOutcome {
   StoreStatus status = StoreStatus::kNotStored;
-  ClassId class_id = 0;   // Of the item that was stored, or that refused a cas.
-  std::uint64_t cas = 0;  // Of the item that was stored; 0 if none was.
+  ClassId class_id = 0;            // Of the item that was stored, or that refused a cas.
+  std::uint32_t joined_bytes = 0;  // append and prepend: of the value that was stored.
+  std::uint64_t cas = 0;           // Of the item that was stored; 0 if none was.
 };
 
 enum class DeleteStatus : std::uint8_t { kDeleted, kNotFound, kExists };
@@ -62,6 +71,16 @@ struct ItemSpec {
   std::uint32_t client_flags = 0;
   std::uint32_t expires_at_s = 0;  // Unix time; 0: never.
   std::uint32_t value_bytes = 0;
+};
+
+// How a reserved item becomes visible.
+struct PublishTerms {
+  StoreMode mode = StoreMode::kSet;
+  std::uint64_t cas_unique = 0;  // As for Cache::Store; kUnchanged: the number.
+  // kCas: a cas_unique older than the item stores too. The new item is stale, and keeps the old
+  // one's expiry and Item::kIsWon.
+  bool is_stale_allowed = false;
+  bool creates = false;  // kAppend, kPrepend: where there is no item, this becomes it.
 };
 
 enum class Presence : std::uint8_t {
@@ -141,6 +160,8 @@ class ReservedItem {
 
   ValueCursor value() const;
   std::uint32_t value_bytes() const;
+  // Of Item::kHasBinaryKey, kIsStale and kIsWon.
+  void SetState(std::uint32_t bits);
   // Lives as long as this.
   HashedKey key() const;
 
@@ -212,7 +233,7 @@ class Cache {
 
   // If the key is present and alive, calls fn(Item&) under the bucket's lock. fn may read all of
   // the item, change its expiry and, if MayRewrite(), its value and CAS; it must be quick and must
-  // not call the cache, but for Pin, Value, MarkAccess, NextCas and ClassOf.
+  // not call the cache, but for Pin, Value, MarkAccess, NextCas, ChooseCas and ClassOf.
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn);
 
@@ -237,8 +258,20 @@ class Cache {
 
   // Room for a value that comes in pieces; kTooLarge or kNoMemory if there is none (what that means
   // for the old item is up to the caller: see Delete).
-  Result<ReservedItem, StoreStatus> Reserve(const ItemSpec& spec, Lane& lane);
-  StoreOutcome Publish(ReservedItem item, StoreMode mode, std::uint64_t cas_unique, Lane& lane);
+  // With a chosen_cas, the item shows that instead of a number of the cache's own.
+  Result<ReservedItem, StoreStatus> Reserve(const ItemSpec& spec, Lane& lane,
+                                            std::optional<std::uint64_t> chosen_cas = {});
+  StoreOutcome Publish(ReservedItem item, const PublishTerms& terms, Lane& lane);
+  StoreOutcome Publish(ReservedItem item, StoreMode mode, std::uint64_t cas_unique, Lane& lane) {
+    return Publish(std::move(item), {.mode = mode, .cas_unique = cas_unique}, lane);
+  }
+
+  // Inside Visit: gives the item a new number, and the CAS that a client chose. False if its chunk
+  // has no room for that: then AddRoomForCas, and visit it again.
+  [[nodiscard]] bool ChooseCas(Item& item, std::uint64_t cas, Lane& lane) noexcept;
+  // Moves the item to a chunk where ChooseCas succeeds; nobody sees a difference. False if there is
+  // no memory, or no such item.
+  [[nodiscard]] bool AddRoomForCas(const HashedKey& key, Lane& lane);
 
   // The class of the item that was removed, or nothing if there was none alive.
   std::optional<ClassId> Delete(const HashedKey& key, Lane& lane);
@@ -308,8 +341,8 @@ class Cache {
   }
   bool IsFlushed(const Item& item) const noexcept {
     // Numbers wrap at 48 bits; RefillCas keeps everything alive within half of that.
-    const std::uint64_t after = item.cas() - flush_cas_.load(std::memory_order_acquire);
-    return (after & (std::uint64_t{1} << (Item::kCasBits - 1))) != 0;
+    const std::uint64_t after = item.number() - flush_cas_.load(std::memory_order_acquire);
+    return (after & (std::uint64_t{1} << (Item::kNumberBits - 1))) != 0;
   }
   bool IsDead(const Item& item, const Lane& lane) const noexcept {
     return IsExpired(item, lane) || IsFlushed(item);
@@ -324,10 +357,24 @@ class Cache {
   // The decision of a store before anything is allocated.
   static std::optional<StoreStatus> Refusal(StoreMode mode, const Item* old,
                                             std::uint64_t cas_unique) noexcept;
+  // The client that names this CAS has seen the item before its last change.
+  bool IsOlder(std::uint64_t cas_unique, const Item& item) const noexcept;
   StoreOutcome StoreSmall(StoreMode mode, const ItemSpec& spec, std::string_view value,
                           std::uint64_t cas_unique, Lane& lane);
-  StoreOutcome Concatenate(StoreMode mode, const HashedKey& key, ValueCursor added,
-                           std::uint32_t added_bytes, std::uint64_t cas_unique, Lane& lane);
+  StoreOutcome PublishWhole(ReservedItem& item, const PublishTerms& terms, Lane& lane);
+  // kNotFound if there is nothing to join with.
+  StoreOutcome Concatenate(const ReservedItem& added, const PublishTerms& terms, Lane& lane);
+  // An item as it is now, its value pinned, so that it can be copied without a lock.
+  struct Original {
+    ItemSpec spec;
+    std::uint64_t number = 0;
+    std::uint64_t cas = 0;
+    ClassId class_id = 0;
+    ItemHandle pin;
+    ValueCursor value;
+  };
+  // Nothing if there is no such item. An empty pin: it has as many as it can count.
+  std::optional<Original> PinOriginal(const HashedKey& key, Lane& lane);
   // Links an owned, filled item in place of `old` (which may be empty).
   void Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemRef ref, Lane& lane);
 

@@ -24,12 +24,13 @@ enum class ChunkUse : std::uint8_t {
 
 // The head of every chunk, 28 bytes.
 //
-//   item           |Item|key|flags 4?|chain 8?|value ...                | slack
+//   item           |Item|key|flags 4?|chain 8?|value ...|cas 8?         | slack
 //   continuation   |Item|value ...                                      | slack
 //
 // flags: the client flags, present if not zero. chain: present in an item whose value does not fit
 // one chunk: {ItemRef of the first continuation, length of the whole value}. Continuations are
-// linked by `next`. Both are unaligned. No CRLF is stored.
+// linked by `next`. cas: a CAS that a client chose; behind the value, so that nobody else has to
+// ask for it. All three are unaligned. No CRLF is stored.
 //
 // Threads: `next`, `prev` and `use`: caller locks the class. `refs`: atomic. `key_bytes` and the
 //          key: constant while the chunk is not free. All else: caller locks the item's bucket, or
@@ -41,24 +42,36 @@ enum class ChunkUse : std::uint8_t {
 struct Item {
   ItemRef next;
   ItemRef prev;
-  std::uint32_t cas_low;
+  std::uint32_t number_low;
   std::uint32_t expires_at_s;    // Unix time; 0: never.
   std::uint32_t size_and_state;  // See below.
-  std::uint16_t cas_high;
+  std::uint16_t number_high;
   std::atomic<std::uint8_t> refs;  // 1 for the link in the index, 1 a pin or owner.
   std::uint8_t key_bytes;
   std::uint16_t last_access_low;  // Unix time in seconds, 24 bits.
   std::uint8_t last_access_high;
   ChunkUse use;
 
-  // A number given to a write, 48 bits of it; unique among those in the cache, and in the order of
+  // The number of the write, 48 bits of it; unique among those in the cache, and in the order of
   // writing: flush_all compares it.
-  static constexpr unsigned kCasBits = 48;
-  static constexpr std::uint64_t kCasMask = (std::uint64_t{1} << kCasBits) - 1;
-  std::uint64_t cas() const { return std::uint64_t{cas_high} << 32 | cas_low; }
-  void set_cas(std::uint64_t cas) {
-    cas_low = static_cast<std::uint32_t>(cas);
-    cas_high = static_cast<std::uint16_t>(cas >> 32);
+  static constexpr unsigned kNumberBits = 48;
+  static constexpr std::uint64_t kNumberMask = (std::uint64_t{1} << kNumberBits) - 1;
+  std::uint64_t number() const { return std::uint64_t{number_high} << 32 | number_low; }
+  void set_number(std::uint64_t number) {
+    number_low = static_cast<std::uint32_t>(number);
+    number_high = static_cast<std::uint16_t>(number >> 32);
+  }
+
+  // What clients see and compare: the number, unless a client chose a CAS of its own.
+  std::uint64_t cas() const { return has_chosen_cas() ? chosen_cas() : number(); }
+  void set_cas(std::uint64_t number) {
+    set_number(number);
+    size_and_state &= ~kHasChosenCas;
+  }
+  // REQUIRES: the chunk has kChosenCasBytes behind the value.
+  void SetChosenCas(std::uint64_t cas) {
+    size_and_state |= kHasChosenCas;
+    Store(cas_offset(), cas);
   }
 
   // Exact for items that were used in the last 194 days. 0 too when `now_s` is a little before the
@@ -81,6 +94,10 @@ struct Item {
   static constexpr std::uint32_t kHasFlags = 1U << 20;
   static constexpr std::uint32_t kIsChained = 1U << 21;
   static constexpr std::uint32_t kWasFetched = 1U << 22;
+  static constexpr std::uint32_t kHasChosenCas = 1U << 23;
+  static constexpr std::uint32_t kHasBinaryKey = 1U << 24;  // Stored under a base64 key.
+  static constexpr std::uint32_t kIsStale = 1U << 25;       // Marked as out of date.
+  static constexpr std::uint32_t kIsWon = 1U << 26;         // Some client was told to fill it anew.
 
   std::byte* payload() { return reinterpret_cast<std::byte*>(this + 1); }
   const std::byte* payload() const { return reinterpret_cast<const std::byte*>(this + 1); }
@@ -90,14 +107,22 @@ struct Item {
   bool has_flags() const { return (size_and_state & kHasFlags) != 0; }
   bool is_chained() const { return (size_and_state & kIsChained) != 0; }
   bool was_fetched() const { return (size_and_state & kWasFetched) != 0; }
+  bool has_chosen_cas() const { return (size_and_state & kHasChosenCas) != 0; }
+  bool has_binary_key() const { return (size_and_state & kHasBinaryKey) != 0; }
+  bool is_stale() const { return (size_and_state & kIsStale) != 0; }
+  bool is_won() const { return (size_and_state & kIsWon) != 0; }
   std::uint32_t hits() const { return (size_and_state >> kHitsShift) & kHitsMax; }
   std::uint32_t value_bytes_here() const { return size_and_state & kValueMask; }
 
-  std::uint32_t client_flags() const { return has_flags() ? Load32(flags_offset()) : 0; }
-  std::uint32_t value_bytes() const {
-    return is_chained() ? Load32(chain_offset() + 4) : value_bytes_here();
+  std::uint32_t client_flags() const {
+    return has_flags() ? Load<std::uint32_t>(flags_offset()) : 0;
   }
-  ItemRef first_continuation() const { return is_chained() ? Load32(chain_offset()) : kNoItem; }
+  std::uint32_t value_bytes() const {
+    return is_chained() ? Load<std::uint32_t>(chain_offset() + 4) : value_bytes_here();
+  }
+  ItemRef first_continuation() const {
+    return is_chained() ? Load<std::uint32_t>(chain_offset()) : kNoItem;
+  }
 
   // Where the value (of a chained item: its first piece) begins.
   std::byte* value() { return payload() + value_offset(); }
@@ -111,29 +136,40 @@ struct Item {
   // Lays out flags, chain and the size of the value's first piece behind the key. Clears the state.
   void SetShape(std::uint32_t client_flags, std::uint32_t value_bytes_in_chunk) {
     size_and_state = value_bytes_in_chunk | (client_flags != 0 ? kHasFlags : 0);
-    if (client_flags != 0) Store32(flags_offset(), client_flags);
+    if (client_flags != 0) Store(flags_offset(), client_flags);
   }
   void SetChain(ItemRef first, std::uint32_t value_bytes_total) {
     size_and_state |= kIsChained;
-    Store32(chain_offset(), first);
-    Store32(chain_offset() + 4, value_bytes_total);
+    Store(chain_offset(), first);
+    Store(chain_offset() + 4, value_bytes_total);
   }
+
+  // Bytes of the chunk that are in use, without a chosen CAS.
+  std::size_t used_bytes() const { return sizeof(Item) + value_offset() + value_bytes_here(); }
 
   // Item bytes without the value, as stored: what slab classes and the item limit count.
   static constexpr std::size_t OverheadBytes(std::size_t key_bytes, std::uint32_t client_flags);
   static constexpr std::size_t kChainBytes = 8;
+  static constexpr std::size_t kChosenCasBytes = 8;
 
  private:
   std::size_t flags_offset() const { return key_bytes; }
   std::size_t chain_offset() const { return flags_offset() + (has_flags() ? 4 : 0); }
   std::size_t value_offset() const { return chain_offset() + (is_chained() ? kChainBytes : 0); }
-  std::uint32_t Load32(std::size_t offset) const {
-    std::uint32_t v;
-    std::memcpy(&v, payload() + offset, sizeof v);
-    return v;
+  std::size_t cas_offset() const { return value_offset() + value_bytes_here(); }
+  // Inlined, it costs every get 19 instructions.
+  [[gnu::noinline, gnu::cold]] std::uint64_t chosen_cas() const {
+    return Load<std::uint64_t>(cas_offset());
   }
-  void Store32(std::size_t offset, std::uint32_t v) {
-    std::memcpy(payload() + offset, &v, sizeof v);
+  template <class Number>
+  Number Load(std::size_t offset) const {
+    Number number;
+    std::memcpy(&number, payload() + offset, sizeof number);
+    return number;
+  }
+  template <class Number>
+  void Store(std::size_t offset, Number number) {
+    std::memcpy(payload() + offset, &number, sizeof number);
   }
 };
 static_assert(sizeof(Item) == 28 && alignof(Item) == 4);

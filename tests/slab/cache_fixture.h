@@ -137,6 +137,15 @@ class CacheFixture {
     return cache_->Publish(std::move(*reserved), args.mode, args.cas, *lane_).status;
   }
 
+  // What the meta commands ask for.
+  StoreOutcome PublishChosen(std::string_view key, std::string_view value,
+                             const PublishTerms& terms, std::optional<std::uint64_t> chosen_cas) {
+    auto reserved = cache_->Reserve(Spec(key, value.size()), *lane_, chosen_cas);
+    if (!reserved) return {.status = reserved.error()};
+    WriteAll(value, reserved->value());
+    return cache_->Publish(std::move(*reserved), terms, *lane_);
+  }
+
   template <class Fn>
   Presence Visit(std::string_view key, Fn&& fn) {
     return cache_->Visit(Key(key), *lane_, fn);

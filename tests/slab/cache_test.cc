@@ -131,6 +131,159 @@ TEST_CASE_METHOD(CacheFixture, "append and prepend with a CAS join only the vers
   CHECK((this->*store)({.mode = mode, .key = "k", .value = "z"}) == StoreStatus::kStored);
 }
 
+constexpr std::uint64_t kWideCas = 0xfedc'ba98'7654'3210;
+
+TEST_CASE_METHOD(CacheFixture, "a chosen CAS of 64 bits is shown and compared",
+                 "[slab][cache][chosen]") {
+  const std::size_t value_bytes =
+      GENERATE(std::size_t{0}, std::size_t{5}, std::size_t{130'000}, std::size_t{130'982},
+               std::size_t{130'990}, std::size_t{131'000}, std::size_t{500'000});
+  CAPTURE(value_bytes);
+  const std::string value = Noise(value_bytes, 1);
+  CHECK(PublishChosen("k", value, {}, kWideCas).cas == kWideCas);
+  CHECK(See("k")->cas == kWideCas);
+  CHECK((Get("k") == value));
+  CHECK(Cas("k", "x", kWideCas & Item::kNumberMask) == StoreStatus::kExists);
+  CHECK(DeleteIfUnchanged("k", kWideCas - 1).status == DeleteStatus::kExists);
+  SECTION("a store without one replaces it") {
+    CHECK(Cas("k", value, kWideCas) == StoreStatus::kStored);
+    CHECK(See("k")->cas < kWideCas);
+  }
+  SECTION("append takes one, too") {
+    const StoreOutcome joined =
+        PublishChosen("k", "+", {.mode = StoreMode::kAppend, .cas_unique = kWideCas}, 7);
+    CHECK(joined.status == StoreStatus::kStored);
+    CHECK(joined.joined_bytes == value_bytes + 1);
+    CHECK(See("k")->cas == 7);
+    CHECK((Get("k") == value + "+"));
+  }
+  SECTION("append without one replaces it") {
+    CHECK(Append("k", "+") == StoreStatus::kStored);
+    CHECK(See("k")->cas < kWideCas);
+  }
+  SECTION("a small one does not make the item look flushed, nor a large one unflushable") {
+    cache().FlushAll();
+    CHECK(Look("k") == Presence::kFlushed);
+    CHECK(PublishChosen("k", value, {}, 0).status == StoreStatus::kStored);
+    CHECK(See("k")->cas == 0);
+  }
+  SECTION("delete compares it") {
+    CHECK(DeleteIfUnchanged("k", kWideCas).status == DeleteStatus::kDeleted);
+    CHECK(used_chunks() == 0);
+  }
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "an item gets a CAS that a client chose where it lies, or moves",
+                 "[slab][cache][chosen]") {
+  // Of lengths that fill a chunk to every degree.
+  const std::size_t base = GENERATE(std::size_t{20}, std::size_t{130'990}, std::size_t{300'000});
+  CAPTURE(base);
+  bool has_moved = false;
+  for (std::size_t value_bytes = base; value_bytes < base + 60; ++value_bytes) {
+    const std::string value = Noise(value_bytes, value_bytes);
+    REQUIRE(Store({.key = "k", .value = value, .flags = 3, .expires_at_s = kSoonS}) ==
+            StoreStatus::kStored);
+    const std::uint64_t cas = See("k")->cas;
+    CHECK(Hit("k"));
+    bool is_chosen = false;
+    const auto choose = [&](Item& item) {
+      is_chosen = cache().ChooseCas(item, kWideCas, lane());
+      if (!is_chosen) item.size_and_state |= Item::kIsStale;
+    };
+    Visit("k", choose);
+    CAPTURE(value_bytes);
+    if (!is_chosen) {
+      has_moved = true;
+      REQUIRE(cache().AddRoomForCas(Key("k"), lane()));
+      CHECK(See("k")->cas == cas);
+      Visit("k", [&](Item& item) {
+        CHECK(item.is_stale());
+        CHECK(item.was_fetched());
+        CHECK(item.hits() > 0);
+      });
+      Visit("k", choose);
+    }
+    REQUIRE(is_chosen);
+    const auto seen = See("k");
+    REQUIRE((seen->value == value));
+    CHECK(seen->cas == kWideCas);
+    CHECK(seen->client_flags == 3);
+    CHECK(seen->expires_at_s == kSoonS);
+    Visit("k", [&](Item& item) { item.set_cas(cache().NextCas(lane())); });
+    CHECK(See("k")->cas < kWideCas);
+    CHECK(See("k")->cas > cas);
+  }
+  CHECK(has_moved);
+  CHECK_FALSE(cache().AddRoomForCas(Key("missing"), lane()));
+  CHECK(Delete("k"));
+  CHECK(bytes() == 0);
+  CHECK(used_chunks() == 0);
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "a cas that is older than its item may store a stale one",
+                 "[slab][cache][stale]") {
+  const PublishTerms terms{.mode = StoreMode::kCas, .is_stale_allowed = true};
+  const auto publish = [&](std::uint64_t cas_unique) {
+    PublishTerms with_cas = terms;
+    with_cas.cas_unique = cas_unique;
+    return PublishChosen("k", "late", with_cas, std::nullopt).status;
+  };
+  const auto is_stale = [&] {
+    bool answer = false;
+    Visit("k", [&](Item& item) { answer = item.is_stale(); });
+    return answer;
+  };
+  CHECK(publish(5) == StoreStatus::kNotFound);
+  SECTION("a chosen CAS is compared as a number") {
+    PublishChosen("k", "v", {}, 100);
+    CHECK(publish(101) == StoreStatus::kExists);
+    CHECK(Get("k") == "v");
+    CHECK(publish(100) == StoreStatus::kStored);
+    CHECK_FALSE(is_stale());
+    PublishChosen("k", "v", {}, 100);
+    Visit("k", [&](Item& item) {
+      item.expires_at_s = kSoonS;
+      item.size_and_state |= Item::kIsWon;
+    });
+    CHECK(publish(99) == StoreStatus::kStored);
+    CHECK(is_stale());
+    CHECK(See("k")->expires_at_s == kSoonS);
+    Visit("k", [&](Item& item) { CHECK(item.is_won()); });
+  }
+  SECTION("numbers of the cache's own are older in whatever order lanes drew them") {
+    Lane& first = lane();
+    Lane& other = NewLane();
+    REQUIRE(Set("k", "v") == StoreStatus::kStored);
+    const std::uint64_t low = See("k")->cas;
+    Use(other);
+    REQUIRE(Set("k", "v") == StoreStatus::kStored);
+    const std::uint64_t high = See("k")->cas;
+    REQUIRE(high > low);
+    CHECK(publish(low) == StoreStatus::kStored);
+    CHECK(is_stale());
+    Use(first);
+    REQUIRE(Set("k", "v") == StoreStatus::kStored);
+    REQUIRE(See("k")->cas < high);
+    CHECK(publish(high) == StoreStatus::kStored);
+    CHECK(is_stale());
+    REQUIRE(Set("k", "v") == StoreStatus::kStored);
+    CHECK(publish(kWideCas) == StoreStatus::kExists);  // Never given out.
+  }
+}
+
+TEST_CASE_METHOD(CacheFixture, "append and prepend may create what is not there", "[slab][cache]") {
+  const StoreMode mode = GENERATE(StoreMode::kAppend, StoreMode::kPrepend);
+  const PublishTerms terms{.mode = mode, .cas_unique = 5, .creates = true};
+  const StoreOutcome created = PublishChosen("k", "one", terms, 9);
+  CHECK(created.status == StoreStatus::kStored);
+  CHECK(created.joined_bytes == 3);
+  CHECK(created.cas == 9);
+  CHECK(PublishChosen("k", "two", terms, 9).status == StoreStatus::kExists);
+  CHECK(Get("k") == "one");
+}
+
 TEST_CASE_METHOD(CacheFixture, "a delete with a CAS takes only the version it names",
                  "[slab][cache]") {
   CHECK(DeleteIfUnchanged("k", 1).status == DeleteStatus::kNotFound);
