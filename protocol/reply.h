@@ -89,6 +89,9 @@ constexpr std::string_view ErrorText(RequestError error) noexcept {
       return kBadDelta;
     case RequestError::kBadDataChunk:
       return kBadDataChunk;
+    case RequestError::kBadBodyLength:
+    case RequestError::kBadArguments:
+      break;  // Of packets.
   }
   return {};
 }

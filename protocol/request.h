@@ -34,10 +34,18 @@ enum class Verb : std::uint8_t {
   kStats,
   kMn,
   kError,  // Nothing to run: the line was bad, `error` is the answer.
-  kLast = kError,
+  // Of the binary protocol only.
+  kGetK,  // get and gat that answer with the key.
+  kGatK,
+  kNoop,
+  kSaslList,
+  kSaslAuth,
+  kSaslStep,
+  kLast = kSaslStep,
 };
 
-// Why a line could not become a request. The texts are in protocol/reply.h.
+// Why a line or a packet could not become a request. The texts are in protocol/reply.h and
+// protocol/binary_reply.h.
 enum class RequestError : std::uint8_t {
   kNone,
   kUnknownCommand,  // ERROR
@@ -45,6 +53,9 @@ enum class RequestError : std::uint8_t {
   kBadExptime,      // CLIENT_ERROR invalid exptime argument
   kBadDelta,        // CLIENT_ERROR invalid numeric delta argument
   kBadDataChunk,    // CLIENT_ERROR bad data chunk
+  // Packets after which the connection closes:
+  kBadBodyLength,  // Unknown command: key and extras exceed the body.
+  kBadArguments,   // Invalid arguments
 };
 
 // One unit of work: a command, or one key of a retrieval command. All views point into the
@@ -53,14 +64,17 @@ struct Request {
   std::string_view key = {};    // Empty for verbs without a key.
   std::string_view value = {};  // Storage: the whole data block without its CRLF, if it was there.
   std::string_view arguments = {};  // Admin verbs: what follows the command word on its line.
+                                    // Binary: header and extras, see protocol/binary_packet.h.
   std::uint64_t number = 0;         // incr/decr: delta. cas: unique. verbosity, cache_memlimit: n.
+                                    // Binary, but for incr/decr: CAS.
   std::uint32_t client_flags = 0;   // Storage.
   std::int32_t exptime = 0;         // As sent: 0 never, 1..30 days relative, more is Unix time.
+                                    // Binary: the bits of an unsigned number.
   std::uint32_t value_bytes = 0;    // Storage: length of the data block without its CRLF.
-  std::uint32_t swallow_bytes = 0;  // kError: bytes after consumed_bytes to read and throw away.
+  std::uint32_t swallow_bytes = 0;  // Bytes after consumed_bytes to read and throw away.
   Verb verb = Verb::kError;
   RequestError error = RequestError::kNone;
-  bool noreply = false;
+  bool noreply = false;     // Binary: the opcode is a quiet one.
   bool is_last_key = true;  // Retrieval: the reply to this line ends with this key.
 };
 
@@ -77,7 +91,7 @@ enum class ParseStatus : std::uint8_t {
   kComplete,   // `request` is valid; serve it, then drop consumed_bytes.
   kNeedMore,   // No complete unit: call again with more. consumed_bytes (skipped text) may be > 0.
   kNeedValue,  // `request` is valid but for its value: after consumed_bytes (the line) come
-               // value_bytes + 2 bytes, not all of them in the input yet.
+               // value_bytes + 2 bytes, not all of them in the input yet. Binary: value_bytes.
   kFatal,      // The connection must close, after the replies to earlier requests.
 };
 

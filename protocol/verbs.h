@@ -61,8 +61,8 @@ inline constexpr std::array kVerbs = {
     VerbSpec{"verbosity", Verb::kVerbosity, Shape::kLevel, 2, true, true},
     VerbSpec{"version", Verb::kVersion, Shape::kNothing, 1, false, false},
 };
-// kError, the last verb, is no command.
-static_assert(kVerbs.size() == static_cast<std::size_t>(Verb::kLast));
+// kError is no command, and what comes behind it none of the text protocol.
+static_assert(kVerbs.size() == static_cast<std::size_t>(Verb::kError));
 static_assert(std::ranges::is_sorted(kVerbs, {}, &VerbSpec::name));
 
 // The row of a command word, nullptr if there is none. Case matters.

@@ -10,6 +10,7 @@
 namespace larder::server {
 namespace {
 
+using protocol::Verb;
 using slab::ClassStat;
 using slab::Item;
 using slab::Presence;
@@ -42,6 +43,47 @@ char* Commands::PinOrCopy(Item& item, std::uint32_t value_bytes, char* out) {
     value.Advance(piece.size());
   }
   return out;
+}
+
+StoreMode Commands::ModeOf(Verb verb) {
+  switch (verb) {
+    case Verb::kAdd:
+      return StoreMode::kAdd;
+    case Verb::kReplace:
+      return StoreMode::kReplace;
+    case Verb::kAppend:
+      return StoreMode::kAppend;
+    case Verb::kPrepend:
+      return StoreMode::kPrepend;
+    case Verb::kCas:
+      return StoreMode::kCas;
+    default:
+      return StoreMode::kSet;
+  }
+}
+
+Result<std::unique_ptr<Upload>, StoreStatus> Commands::Reserve(const slab::ItemSpec& spec,
+                                                               StoreMode mode,
+                                                               std::uint64_t cas_unique) {
+  auto reserved = cache_.Reserve(spec, lane_);
+  if (reserved) {
+    const slab::ValueCursor value = reserved->value();
+    return std::make_unique<Upload>(Upload{.item = std::move(*reserved),
+                                           .at = value,
+                                           .left_bytes = spec.value_bytes,
+                                           .cas_unique = cas_unique,
+                                           .mode = mode});
+  }
+  if (mode == StoreMode::kSet) (void)cache_.Delete(spec.key, lane_);
+  if (is_detail_on()) [[unlikely]]
+    shared_.prefixes.CountSet(spec.key.bytes);
+  return Failure{reserved.error()};
+}
+
+slab::StoreOutcome Commands::Publish(Upload upload) {
+  if (is_detail_on()) [[unlikely]]
+    shared_.prefixes.CountSet(upload.item.key().bytes);
+  return cache_.Publish(std::move(upload.item), upload.mode, upload.cas_unique, lane_);
 }
 
 slab::DeleteStatus Commands::Remove(const slab::HashedKey& key, std::uint64_t cas_unique) {

@@ -3,16 +3,31 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
+#include "protocol/binary_packet.h"
+#include "protocol/request.h"
 #include "server/counters.h"
 #include "server/output.h"
 #include "server/shared.h"
 #include "slab/cache.h"
+#include "slab/result.h"
 
 namespace larder::server {
 
 // The most that PinOrCopy() leaves room for behind a value.
 inline constexpr std::size_t kTailBytesMax = 64;
+
+// A value on its way from the socket into the cache.
+struct Upload {
+  slab::ReservedItem item;
+  slab::ValueCursor at;          // The first byte that has not come yet.
+  std::uint32_t left_bytes = 0;  // Of the value; in text its CRLF comes on top.
+  std::uint64_t cas_unique = 0;
+  slab::StoreMode mode = slab::StoreMode::kSet;
+  bool noreply = false;
+  protocol::Echo echo = {};  // Binary.
+};
 
 // An incr or decr.
 struct NumberChange {
@@ -51,6 +66,16 @@ class Commands {
   // Commits `out`, and hands over a large value: pinned, to be sent from where it lies, or, if it
   // has too many pins already, as a copy. Returns where to go on, with room for kTailBytesMax.
   [[gnu::noinline]] char* PinOrCopy(slab::Item& item, std::uint32_t value_bytes, char* out);
+
+  // How a storage request without a CAS is stored.
+  static slab::StoreMode ModeOf(protocol::Verb verb);
+  // Room for a value that has not wholly come, or why it cannot be stored; then a set has removed
+  // the old one, which would be stale.
+  Result<std::unique_ptr<Upload>, slab::StoreStatus> Reserve(const slab::ItemSpec& spec,
+                                                             slab::StoreMode mode,
+                                                             std::uint64_t cas_unique);
+  // All bytes of the value are in place.
+  slab::StoreOutcome Publish(Upload upload);
 
   // cas_unique 0 fits every item.
   slab::DeleteStatus Remove(const slab::HashedKey& key, std::uint64_t cas_unique);

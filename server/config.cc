@@ -119,7 +119,7 @@ StepResult ReadProtocol(Config& config, std::string_view value) {
   } else if (value == "ascii") {
     config.protocol = BindingProtocol::kAscii;
   } else if (value == "binary") {
-    return ConfigExit::Refused("The binary protocol is not served yet: -B takes auto or ascii.");
+    config.protocol = BindingProtocol::kBinary;
   } else {
     return ConfigExit::Refused(
         fmt::format("Invalid value for binding protocol: {}\n"

@@ -12,7 +12,7 @@
 
 namespace larder::server {
 
-enum class BindingProtocol : std::uint8_t { kNegotiate, kAscii };
+enum class BindingProtocol : std::uint8_t { kNegotiate, kAscii, kBinary };
 
 // More workers than any machine has use for; a slip such as -t 11211 must not start them.
 inline constexpr int kThreadsMax = 1024;

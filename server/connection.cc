@@ -13,6 +13,10 @@
 #include <span>
 #include <utility>
 
+#include "protocol/binary_packet.h"
+#include "protocol/binary_parser.h"
+#include "protocol/opcodes.h"
+#include "protocol/reply.h"
 #include "protocol/text_parser.h"
 #include "protocol/verbs.h"
 #include "server/worker.h"
@@ -23,15 +27,41 @@ namespace {
 using protocol::ParseStatus;
 using protocol::Request;
 
-constexpr unsigned char kBinaryMagic = 0x80;
 constexpr std::size_t kUploadPiecesMax = 16;  // Pieces of a value received at once.
 
+// What the protocols do differently.
+struct TextWire {
+  static constexpr std::size_t kValueEndBytes = protocol::kCrlf.size();
+
+  static protocol::ParseResult Parse(std::string_view input, protocol::KeyList& list,
+                                     Request& request) noexcept {
+    return protocol::ParseText(input, list, request);
+  }
+  static Executor& ExecutorOf(Worker& worker) { return worker.executor(); }
+  static std::string_view NameOf(const Request& request) {
+    const auto* const row =
+        std::ranges::find(protocol::kVerbs, request.verb, &protocol::VerbSpec::verb);
+    return row != protocol::kVerbs.end() ? row->name : "(bad line)";
+  }
+};
+
+struct BinaryWire {
+  static constexpr std::size_t kValueEndBytes = 0;
+
+  static protocol::ParseResult Parse(std::string_view input, protocol::KeyList&,
+                                     Request& request) noexcept {
+    return protocol::ParseBinary(input, request);
+  }
+  static BinaryExecutor& ExecutorOf(Worker& worker) { return worker.binary_executor(); }
+  static std::string_view NameOf(const Request& request) {
+    return protocol::FindOpcode(protocol::RequestPacket(request.arguments).echo().opcode).name;
+  }
+};
+
 // One line per request on standard error, as `-vv` asks.
-void LogRequest(int fd, const Request& request) {
-  const auto* const row =
-      std::ranges::find(protocol::kVerbs, request.verb, &protocol::VerbSpec::verb);
-  const std::string_view name = row != protocol::kVerbs.end() ? row->name : "(bad line)";
-  fmt::print(stderr, "<{} {} {}\n", fd, name, request.key);
+template <class Wire>
+[[gnu::noinline]] void LogRequest(int fd, const Request& request) {
+  fmt::print(stderr, "<{} {} {}\n", fd, Wire::NameOf(request), request.key);
 }
 
 }  // namespace
@@ -126,15 +156,23 @@ bool Connection::Receive(std::string_view& input) {
   input = {area, have};
   if (have == 0 && received <= 0) return false;
 
-  if (!has_seen_input_ && have != 0) {
-    has_seen_input_ = true;
-    const bool is_binary = static_cast<unsigned char>(area[0]) == kBinaryMagic;
-    if (is_binary && worker_.shared().config.protocol != BindingProtocol::kAscii) {
-      closes_after_flush_ = true;  // The binary protocol is not served yet.
-      return false;
-    }
-  }
+  if (!has_seen_input_ && have != 0) ChooseProtocol(area[0]);
   return true;
+}
+
+void Connection::ChooseProtocol(char first_byte) {
+  has_seen_input_ = true;
+  switch (worker_.shared().config.protocol) {
+    case BindingProtocol::kNegotiate:
+      is_binary_ = static_cast<unsigned char>(first_byte) == protocol::kRequestMagic;
+      break;
+    case BindingProtocol::kAscii:
+      is_binary_ = false;
+      break;
+    case BindingProtocol::kBinary:
+      is_binary_ = true;
+      break;
+  }
 }
 
 // Receives straight into the item, and what comes behind the value into the area. Returns the bytes
@@ -173,7 +211,7 @@ void Connection::Serve(std::string_view input) {
     } else if (upload_ != nullptr) {
       goes_on = ContinueUpload(input);
     } else {
-      goes_on = ServeBatch(input);
+      goes_on = is_binary_ ? ServeBatch<BinaryWire>(input) : ServeBatch<TextWire>(input);
     }
     if (!goes_on || !has_much_output()) continue;
     TakeOutput();
@@ -213,9 +251,15 @@ bool Connection::ContinueUpload(std::string_view& input) {
     upload_->left_bytes -= static_cast<std::uint32_t>(n);
     input.remove_prefix(n);
   }
-  if (upload_->left_bytes != 0 || input.size() < 2) return false;
-  const bool is_whole = input.starts_with("\r\n");
-  input.remove_prefix(2);
+  if (upload_->left_bytes != 0) return false;
+  if (is_binary_) {
+    const std::unique_ptr<Upload> upload = std::move(upload_);
+    worker_.binary_executor().FinishUpload(std::move(*upload));
+    return true;
+  }
+  if (input.size() < protocol::kCrlf.size()) return false;
+  const bool is_whole = input.starts_with(protocol::kCrlf);
+  input.remove_prefix(protocol::kCrlf.size());
   const std::unique_ptr<Upload> upload = std::move(upload_);
   if (is_whole) {
     worker_.executor().FinishUpload(std::move(*upload));
@@ -225,6 +269,7 @@ bool Connection::ContinueUpload(std::string_view& input) {
   return true;
 }
 
+template <class Wire>
 bool Connection::ServeBatch(std::string_view& input) {
   Batch& batch = worker_.batch();
   slab::Cache& cache = worker_.shared().cache;
@@ -237,7 +282,7 @@ bool Connection::ServeBatch(std::string_view& input) {
       break;
     }
     Request& request = batch.requests[batch.count];
-    const protocol::ParseResult result = protocol::ParseText(input, key_list_, request);
+    const protocol::ParseResult result = Wire::Parse(input, key_list_, request);
     input.remove_prefix(result.consumed_bytes);
     status = result.status;
     if (status != ParseStatus::kComplete && status != ParseStatus::kNeedValue) break;
@@ -258,12 +303,12 @@ bool Connection::ServeBatch(std::string_view& input) {
     cache.PrefetchItems(std::span(batch.hashes).first(batch.count));
   }
   const bool is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1;
-  Executor& executor = worker_.executor();
+  auto& executor = Wire::ExecutorOf(worker_);
   const std::size_t output_max = stream_begin_ + kOutputPerTurnBytes;
   for (std::size_t i = 0; i < batch.count; ++i) {
     const Request& request = batch.requests[i];
     if (is_logged) [[unlikely]]
-      LogRequest(fd_, request);
+      LogRequest<Wire>(fd_, request);
     if (executor.Execute(request, batch.hashes[i]) == Next::kClose) {
       closes_after_flush_ = true;
       return false;
@@ -285,10 +330,10 @@ bool Connection::ServeBatch(std::string_view& input) {
     case ParseStatus::kNeedMore:
       return false;
     case ParseStatus::kNeedValue:
-      upload_ =
-          worker_.executor().BeginUpload(batch.requests[batch.count], batch.hashes[batch.count]);
+      upload_ = executor.BeginUpload(batch.requests[batch.count], batch.hashes[batch.count]);
       if (upload_ == nullptr) {
-        swallow_bytes_ = std::uint64_t{batch.requests[batch.count].value_bytes} + 2;
+        swallow_bytes_ =
+            std::uint64_t{batch.requests[batch.count].value_bytes} + Wire::kValueEndBytes;
       }
       return true;
     case ParseStatus::kFatal:

@@ -60,9 +60,11 @@ class Connection {
   bool Receive(std::string_view& input);
   std::size_t ReceiveUpload(char* area, std::size_t area_bytes, std::int64_t& received);
   void Serve(std::string_view input);
+  void ChooseProtocol(char first_byte);
   // Each consumes from the front of `input`; false when the rest has to wait for more input.
   bool Swallow(std::string_view& input);
   bool ContinueUpload(std::string_view& input);
+  template <class Wire>
   bool ServeBatch(std::string_view& input);
 
   // Everything in the worker's Output since this turn began is this connection's.
@@ -79,6 +81,7 @@ class Connection {
   bool is_closed_ = false;  // The peer is gone: nothing can be sent.
   bool closes_after_flush_ = false;
   bool has_seen_input_ = false;
+  bool is_binary_ = false;  // Decided by the first byte.
   bool has_peer_finished_ = false;
   std::uint32_t requests_left_ = 0;  // Of this turn.
   protocol::KeyList key_list_;

@@ -27,23 +27,6 @@ constexpr std::uint32_t kMemlimitMegabytesMin = 8;
 constexpr std::uint64_t kMemlimitMegabytesMax = 1000000000;
 static_assert(kTailBytesMax >= protocol::kCrlf.size() + protocol::kEnd.size());
 
-StoreMode ModeOf(Verb verb) {
-  switch (verb) {
-    case Verb::kAdd:
-      return StoreMode::kAdd;
-    case Verb::kReplace:
-      return StoreMode::kReplace;
-    case Verb::kAppend:
-      return StoreMode::kAppend;
-    case Verb::kPrepend:
-      return StoreMode::kPrepend;
-    case Verb::kCas:
-      return StoreMode::kCas;
-    default:
-      return StoreMode::kSet;
-  }
-}
-
 std::string_view ReplyTo(StoreStatus status) {
   switch (status) {
     case StoreStatus::kStored:
@@ -140,6 +123,13 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kPrepend:
     case Verb::kCas:
       break;  // Done by Execute().
+    case Verb::kGetK:
+    case Verb::kGatK:
+    case Verb::kNoop:
+    case Verb::kSaslList:
+    case Verb::kSaslAuth:
+    case Verb::kSaslStep:
+      break;  // Of the binary protocol.
     case Verb::kError:
       Answer(protocol::ErrorText(request.error), request.noreply);
       break;
@@ -208,32 +198,19 @@ void Executor::Store(const Request& request, std::uint64_t hash) {
 
 std::unique_ptr<Upload> Executor::BeginUpload(const Request& request, std::uint64_t hash) {
   const StoreMode mode = ModeOf(request.verb);
-  const slab::ItemSpec spec = SpecOf(request, hash);
-  auto reserved = cache_.Reserve(spec, lane_);
-  if (reserved) {
-    const slab::ValueCursor value = reserved->value();
-    return std::make_unique<Upload>(
-        Upload{.item = std::move(*reserved),
-               .at = value,
-               .left_bytes = request.value_bytes,
-               .cas_unique = shared_.config.use_cas ? request.number : 0,
-               .mode = mode,
-               .noreply = request.noreply});
+  auto upload = Reserve(SpecOf(request, hash), mode, shared_.config.use_cas ? request.number : 0);
+  if (upload) {
+    (*upload)->noreply = request.noreply;
+    return std::move(*upload);
   }
-  // The old value would be stale now.
-  if (mode == StoreMode::kSet) (void)cache_.Delete(spec.key, lane_);
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountSet(request.key);
-  CountAndAnswerStore(mode, {.status = reserved.error()}, request.noreply);
+  CountAndAnswerStore(mode, {.status = upload.error()}, request.noreply);
   return nullptr;
 }
 
 void Executor::FinishUpload(Upload upload) {
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountSet(upload.item.key().bytes);
-  const slab::StoreOutcome outcome =
-      cache_.Publish(std::move(upload.item), upload.mode, upload.cas_unique, lane_);
-  CountAndAnswerStore(upload.mode, outcome, upload.noreply);
+  const StoreMode mode = upload.mode;
+  const bool noreply = upload.noreply;
+  CountAndAnswerStore(mode, Publish(std::move(upload)), noreply);
 }
 
 void Executor::RejectUpload(const Upload& upload) {

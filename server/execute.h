@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "protocol/request.h"
 #include "server/commands.h"
@@ -15,16 +14,6 @@ namespace larder::server {
 enum class Next : std::uint8_t {
   kGoOn,
   kClose,  // After the replies so far were sent.
-};
-
-// A value on its way from the socket into the cache.
-struct Upload {
-  slab::ReservedItem item;
-  slab::ValueCursor at;          // The first byte that has not come yet.
-  std::uint32_t left_bytes = 0;  // Of the value; its CRLF comes on top.
-  std::uint64_t cas_unique = 0;
-  slab::StoreMode mode = slab::StoreMode::kSet;
-  bool noreply = false;
 };
 
 // Executor turns text requests into cache operations and replies: one command, one place.

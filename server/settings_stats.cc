@@ -110,6 +110,8 @@ std::string_view NameOf(BindingProtocol protocol) {
       return "auto-negotiate";
     case BindingProtocol::kAscii:
       return "ascii";
+    case BindingProtocol::kBinary:
+      return "binary";
   }
   return "";
 }

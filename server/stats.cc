@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <string>
 #include <type_traits>
 
+#include "protocol/binary_reply.h"
 #include "protocol/numbers.h"
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
@@ -55,26 +57,46 @@ std::string_view StateName(ConnectionState state) {
 
 }  // namespace
 
-// Writes `STAT <name> <value>` lines.
+// Writes `STAT <name> <value>` lines, or packets.
 class Stats::Writer {
  public:
   explicit Writer(Output& output) : output_(output) {}
+  Writer(Output& output, const protocol::Echo& echo) : output_(output), echo_(echo) {}
 
   template <class Value>
   void operator()(std::string_view name, const Value& value) {
-    output_.Append(protocol::kStatHead);
-    output_.Append(name);
-    output_.Append(" ");
     if constexpr (std::is_integral_v<Value>) {
-      output_.Append(fmt::format_int(value).c_str());
+      Write(name, fmt::format_int(value).c_str());
     } else {
-      output_.Append(value);
+      Write(name, value);
     }
-    output_.Append(protocol::kCrlf);
+  }
+
+  // Ends the list.
+  void End() {
+    if (!echo_) return output_.Append(protocol::kEnd);
+    WritePacket({}, {});
   }
 
  private:
+  void Write(std::string_view name, std::string_view value) {
+    if (echo_) return WritePacket(name, value);
+    output_.Append(protocol::kStatHead);
+    output_.Append(name);
+    output_.Append(" ");
+    output_.Append(value);
+    output_.Append(protocol::kCrlf);
+  }
+  void WritePacket(std::string_view name, std::string_view value) {
+    char* const out = output_.Room(protocol::kPacketHeadBytes);
+    output_.Commit(protocol::WriteReplyHead(
+        out, *echo_, {.key_bytes = name.size(), .value_bytes = value.size()}));
+    output_.Append(name);
+    output_.Append(value);
+  }
+
   Output& output_;
+  const std::optional<protocol::Echo> echo_;
 };
 
 WorkerCounters& Stats::AddWorker() {
@@ -157,7 +179,33 @@ void Stats::Report(std::string_view arguments, slab::Lane& lane, Output& output)
   } else {
     return output.Append(protocol::kError);
   }
-  output.Append(protocol::kEnd);
+  writer.End();
+}
+
+// Unlike those of text, the names of groups with arguments may go on, but not be cut.
+bool Stats::ReportBinary(std::string_view key, const protocol::Echo& echo, slab::Lane& lane,
+                         Output& output) {
+  constexpr std::string_view kDetail = "detail";
+  Writer writer(output, echo);
+  if (key.empty()) {
+    General(lane, writer);
+  } else if (key.starts_with("reset")) {
+    Reset();
+  } else if (key.starts_with("settings")) {
+    Settings(writer);
+  } else if (key.starts_with(kDetail)) {
+    if (!DetailBinary(key.substr(kDetail.size()), writer)) return false;
+  } else if (key == "items") {
+    Items(lane, writer);
+  } else if (key == "slabs") {
+    Slabs(lane, writer);
+  } else if (key == "sizes") {
+    Sizes(writer);
+  } else {
+    return false;
+  }
+  writer.End();
+  return true;
 }
 
 void Stats::General(slab::Lane& lane, Writer& stat) {
@@ -367,6 +415,18 @@ void Stats::Detail(std::string_view what, Output& output) {
   if (what != "dump") return output.Append(protocol::kStatsDetailUsage);
   output.Append(shared_.prefixes.Dump());
   output.Append(protocol::kEnd);
+}
+
+bool Stats::DetailBinary(std::string_view what, Writer& writer) {
+  if (!shared_.config.dump_enabled) return false;
+  const bool is_on = what.starts_with(" on");
+  if (is_on || what.starts_with(" off")) {
+    shared_.detail_enabled.store(is_on, std::memory_order_relaxed);
+    return true;
+  }
+  if (!what.starts_with(" dump")) return false;
+  writer(protocol::kDetailedKey, shared_.prefixes.Dump() + std::string(protocol::kEnd));
+  return true;
 }
 
 void Stats::Cachedump(std::string_view class_text, std::string_view limit_text, slab::Lane& lane,

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/binary_packet.h"
 #include "server/counters.h"
 #include "server/output.h"
 #include "server/shared.h"
@@ -29,6 +30,9 @@ class Stats {
 
   // Answers `stats <arguments>`.
   void Report(std::string_view arguments, slab::Lane& lane, Output& output) LARDER_EXCLUDES(mutex_);
+  // Answers the binary command with this key. False, with no answer, if there is no such group.
+  bool ReportBinary(std::string_view key, const protocol::Echo& echo, slab::Lane& lane,
+                    Output& output) LARDER_EXCLUDES(mutex_);
 
  private:
   using ClassSums = slab::Counters<slab::ClassStat>::Values;
@@ -60,6 +64,7 @@ class Stats {
   void Sizes(Writer& writer);
   void Connections(slab::Lane& lane, Writer& writer);
   void Detail(std::string_view what, Output& output);
+  bool DetailBinary(std::string_view what, Writer& writer);
   void Cachedump(std::string_view class_text, std::string_view limit_text, slab::Lane& lane,
                  Output& output);
 

@@ -39,7 +39,8 @@ Worker::Worker(Shared& shared)
       wake_event_(nullptr, &event_free),
       second_event_(nullptr, &event_free),
       input_area_(std::make_unique<char[]>(kInputBytes + protocol::kInputSlackBytes)),
-      executor_(shared, lane_, counters_, output_) {
+      executor_(shared, lane_, counters_, output_),
+      binary_executor_(shared, lane_, counters_, output_) {
   LARDER_CHECK(wake_fd_ >= 0);
   lane_.now_s = shared_.clock.now_s();
   wake_event_.reset(event_new(

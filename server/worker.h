@@ -17,6 +17,7 @@
 #include "server/connection.h"
 #include "server/counters.h"
 #include "server/execute.h"
+#include "server/execute_binary.h"
 #include "server/output.h"
 #include "server/shared.h"
 #include "slab/mutex.h"
@@ -71,6 +72,7 @@ class Worker {
   slab::Lane& lane() { return lane_; }
   WorkerCounters& counters() { return counters_; }
   Executor& executor() { return executor_; }
+  BinaryExecutor& binary_executor() { return binary_executor_; }
   Output& output() { return output_; }
   Batch& batch() { return batch_; }
   char* input_area() { return input_area_.get(); }
@@ -104,6 +106,7 @@ class Worker {
   Output output_;
   Batch batch_;
   Executor executor_;
+  BinaryExecutor binary_executor_;
   Connection* connections_ = nullptr;   // All of them, linked by Connection::next.
   std::vector<Connection*> ready_;      // To be served in the next turn.
   std::vector<Connection*> serving_;    // In this turn.

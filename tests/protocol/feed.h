@@ -1,4 +1,4 @@
-// Feeds bytes to a text parser as a connection would, piece by piece, and keeps what it answers.
+// Feeds bytes to a parser as a connection would, piece by piece, and keeps what it answers.
 // Knows no test framework, so that the fuzz target can use it.
 #pragma once
 
@@ -101,7 +101,9 @@ inline std::ostream& operator<<(std::ostream& out, const Parsed& parsed) {
 // Owns:    the tail and all it has parsed.
 class Feed {
  public:
-  explicit Feed(Parser parser, std::string_view slack = " ") : parser_(parser), slack_(slack) {}
+  // value_end_bytes: of the CRLF behind a value, none in the binary protocol.
+  explicit Feed(Parser parser, std::string_view slack = " ", std::size_t value_end_bytes = 2)
+      : parser_(parser), slack_(slack), value_end_bytes_(value_end_bytes) {}
 
   void Receive(std::string_view piece) {
     tail_ += piece;
@@ -148,6 +150,9 @@ class Feed {
       parsed_.push_back(Keep(ParseStatus::kComplete, request));
       swallow_bytes_ = request.swallow_bytes;
       is_receiving_ = result.status == ParseStatus::kNeedValue;
+      // The connection closes after the answer to such a packet.
+      is_closed_ = request.error == RequestError::kBadBodyLength ||
+                   request.error == RequestError::kBadArguments;
     }
     tail_.erase(0, result.consumed_bytes);
     return result.status != ParseStatus::kNeedMore;
@@ -156,9 +161,9 @@ class Feed {
   // Ends as TakeValue() does when all is in the input.
   bool ReceiveValue() {
     Parsed& waiting = parsed_.back();
-    const std::size_t block_bytes = std::size_t{waiting.value_bytes} + 2;
+    const std::size_t block_bytes = waiting.value_bytes + value_end_bytes_;
     if (tail_.size() < block_bytes) return false;
-    if (tail_.compare(waiting.value_bytes, 2, "\r\n") == 0) {
+    if (value_end_bytes_ == 0 || tail_.compare(waiting.value_bytes, 2, "\r\n") == 0) {
       waiting.value = tail_.substr(0, waiting.value_bytes);
     } else {
       waiting.verb = Verb::kError;
@@ -171,6 +176,7 @@ class Feed {
 
   Parser parser_;
   std::string_view slack_;
+  std::size_t value_end_bytes_;
   KeyList list_;
   std::string tail_;
   std::vector<Parsed> parsed_;

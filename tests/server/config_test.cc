@@ -148,11 +148,10 @@ TEST_CASE("a bad -l has memcached's last line and exit code", "[config]") {
         "failed to listen on one of interface(s) 127.0.0.1:abc: Invalid argument");
 }
 
-TEST_CASE("-B takes two names, and says that binary is not served", "[config]") {
+TEST_CASE("-B takes three names", "[config]") {
   CHECK(ParseGood({"-B", "auto"}).protocol == BindingProtocol::kNegotiate);
   CHECK(ParseGood({"-B", "ascii"}).protocol == BindingProtocol::kAscii);
-  CHECK(ParseBad({"-B", "binary"}).message ==
-        "The binary protocol is not served yet: -B takes auto or ascii.");
+  CHECK(ParseGood({"-B", "binary"}).protocol == BindingProtocol::kBinary);
   const ConfigExit exit = ParseBad({"-B", "foo"});
   CHECK(exit.exit_code == 64);
   CHECK(exit.message ==

@@ -1,0 +1,92 @@
+// The opcodes of the binary protocol, one row each.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "protocol/request.h"
+
+namespace larder::protocol {
+
+enum class PacketPart : std::uint8_t { kForbidden, kOptional, kRequired };
+
+// What a packet with this opcode asks for, and which lengths it may have.
+struct OpcodeSpec {
+  std::uint8_t opcode;
+  std::string_view name;  // For logs.
+  Verb verb;              // kError: an unknown command.
+  bool is_quiet;          // Silent when all went well; if it reads, when nothing was found.
+  std::uint8_t extras_bytes;
+  PacketPart extras;  // kOptional: all of them or none.
+  PacketPart key;
+  PacketPart value;
+};
+
+namespace opcode_shapes {
+inline constexpr auto kNo = PacketPart::kForbidden;
+inline constexpr auto kMay = PacketPart::kOptional;
+inline constexpr auto kMust = PacketPart::kRequired;
+}  // namespace opcode_shapes
+
+inline constexpr std::array kOpcodes = [] {
+  using enum Verb;
+  using namespace opcode_shapes;
+  return std::array{
+      // opcode, name, verb, is_quiet, extras_bytes, extras, key, value; row n is opcode n.
+      OpcodeSpec{0x00, "get", kGet, false, 0, kNo, kMust, kNo},
+      OpcodeSpec{0x01, "set", kSet, false, 8, kMust, kMust, kMay},
+      OpcodeSpec{0x02, "add", kAdd, false, 8, kMust, kMust, kMay},
+      OpcodeSpec{0x03, "replace", kReplace, false, 8, kMust, kMust, kMay},
+      OpcodeSpec{0x04, "delete", kDelete, false, 0, kNo, kMust, kNo},
+      OpcodeSpec{0x05, "incr", kIncr, false, 20, kMust, kMust, kNo},
+      OpcodeSpec{0x06, "decr", kDecr, false, 20, kMust, kMust, kNo},
+      OpcodeSpec{0x07, "quit", kQuit, false, 0, kNo, kNo, kNo},
+      OpcodeSpec{0x08, "flush", kFlushAll, false, 4, kMay, kNo, kNo},
+      OpcodeSpec{0x09, "getq", kGet, true, 0, kNo, kMust, kNo},
+      OpcodeSpec{0x0a, "noop", kNoop, false, 0, kNo, kNo, kNo},
+      OpcodeSpec{0x0b, "version", kVersion, false, 0, kNo, kNo, kNo},
+      OpcodeSpec{0x0c, "getk", kGetK, false, 0, kNo, kMust, kNo},
+      OpcodeSpec{0x0d, "getkq", kGetK, true, 0, kNo, kMust, kNo},
+      OpcodeSpec{0x0e, "append", kAppend, false, 0, kNo, kMust, kMay},
+      OpcodeSpec{0x0f, "prepend", kPrepend, false, 0, kNo, kMust, kMay},
+      OpcodeSpec{0x10, "stat", kStats, false, 0, kNo, kMay, kNo},
+      OpcodeSpec{0x11, "setq", kSet, true, 8, kMust, kMust, kMay},
+      OpcodeSpec{0x12, "addq", kAdd, true, 8, kMust, kMust, kMay},
+      OpcodeSpec{0x13, "replaceq", kReplace, true, 8, kMust, kMust, kMay},
+      OpcodeSpec{0x14, "deleteq", kDelete, true, 0, kNo, kMust, kNo},
+      OpcodeSpec{0x15, "incrq", kIncr, true, 20, kMust, kMust, kNo},
+      OpcodeSpec{0x16, "decrq", kDecr, true, 20, kMust, kMust, kNo},
+      OpcodeSpec{0x17, "quitq", kQuit, true, 0, kNo, kNo, kNo},
+      OpcodeSpec{0x18, "flushq", kFlushAll, true, 4, kMay, kNo, kNo},
+      OpcodeSpec{0x19, "appendq", kAppend, true, 0, kNo, kMust, kMay},
+      OpcodeSpec{0x1a, "prependq", kPrepend, true, 0, kNo, kMust, kMay},
+      // memcached has no verbosity command either.
+      OpcodeSpec{0x1b, "verbosity", kError, false, 0, kMay, kMay, kMay},
+      OpcodeSpec{0x1c, "touch", kTouch, false, 4, kMust, kMust, kNo},
+      OpcodeSpec{0x1d, "gat", kGat, false, 4, kMust, kMust, kNo},
+      OpcodeSpec{0x1e, "gatq", kGat, true, 4, kMust, kMust, kNo},
+      OpcodeSpec{0x1f, "(unknown)", kError, false, 0, kMay, kMay, kMay},
+      OpcodeSpec{0x20, "sasl_list", kSaslList, false, 0, kNo, kNo, kNo},
+      OpcodeSpec{0x21, "sasl_auth", kSaslAuth, false, 0, kNo, kMust, kMay},
+      OpcodeSpec{0x22, "sasl_step", kSaslStep, false, 0, kNo, kMust, kMay},
+      OpcodeSpec{0x23, "gatk", kGatK, false, 4, kMust, kMust, kNo},
+      OpcodeSpec{0x24, "gatkq", kGatK, true, 4, kMust, kMust, kNo},
+  };
+}();
+static_assert([] {
+  for (std::size_t row = 0; row < kOpcodes.size(); ++row) {
+    if (kOpcodes[row].opcode != row) return false;
+  }
+  return true;
+}());
+
+// The row of an opcode; that of an unknown command if it has none of its own.
+inline const OpcodeSpec& FindOpcode(std::uint8_t opcode) noexcept {
+  constexpr std::size_t kUnknown = 0x1f;
+  static_assert(kOpcodes[kUnknown].verb == Verb::kError);
+  return kOpcodes[opcode < kOpcodes.size() ? opcode : kUnknown];
+}
+
+}  // namespace larder::protocol

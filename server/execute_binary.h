@@ -1,0 +1,72 @@
+// What each command of the binary protocol means.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "protocol/binary_packet.h"
+#include "protocol/binary_reply.h"
+#include "protocol/request.h"
+#include "server/commands.h"
+#include "server/execute.h"
+
+namespace larder::server {
+
+// BinaryExecutor turns packets into cache operations and replies, as Executor does for text.
+//
+// Threads: one worker.
+// Owns:    nothing; all that it refers to outlives it.
+class BinaryExecutor : private Commands {
+ public:
+  BinaryExecutor(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
+      : Commands(shared, lane, counters, output) {}
+
+  // As those of Executor. What is to be thrown away has no CRLF.
+  Next Execute(const protocol::Request& request, std::uint64_t hash);
+  std::unique_ptr<Upload> BeginUpload(const protocol::Request& request, std::uint64_t hash);
+  void FinishUpload(Upload upload);
+
+ private:
+  // How a storage request is to be run.
+  struct StorePlan {
+    slab::ItemSpec spec;
+    slab::StoreMode mode;
+    std::uint64_t cas_unique;
+  };
+
+  [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
+  void Get(const protocol::Request& request, std::uint64_t hash);
+  [[gnu::noinline]] void Miss(const protocol::Request& request, slab::Presence presence);
+  void Store(const protocol::Request& request, std::uint64_t hash);
+  void Delete(const protocol::Request& request, std::uint64_t hash);
+  void Touch(const protocol::Request& request, std::uint64_t hash);
+  void Arithmetic(const protocol::Request& request, std::uint64_t hash);
+  slab::StoreOutcome Create(const protocol::Request& request, const slab::HashedKey& key);
+  void AnswerChange(const protocol::Request& request, const ChangeOutcome& outcome);
+  void FlushAll(const protocol::Request& request);
+  Next Sasl(const protocol::Request& request);
+  Next Refuse(const protocol::Request& request);
+
+  StorePlan PlanOf(const protocol::Request& request, std::uint64_t hash) const;
+  // A set that found no room removes the old value, also if it asked for a certain CAS.
+  void DropOld(const protocol::Request& request, const StorePlan& plan, slab::StoreStatus status);
+  std::uint32_t ExpiresAt(const protocol::Request& request) const {
+    return Commands::ExpiresAt(static_cast<std::uint32_t>(request.exptime));
+  }
+  // The CAS that a delete, incr or decr asks for.
+  std::uint64_t CasWanted(std::uint64_t cas) const;
+  // What a client may know of an item's CAS.
+  std::uint64_t CasShown(std::uint64_t cas) const { return shared_.config.use_cas ? cas : 0; }
+
+  void CountAndAnswerStore(const protocol::Echo& echo, slab::StoreMode mode,
+                           const slab::StoreOutcome& outcome, bool noreply);
+  void AnswerSuccess(const protocol::Echo& echo, std::uint64_t cas, std::string_view value = {});
+  void AnswerError(const protocol::Echo& echo, protocol::BinaryStatus status,
+                   std::string_view text);
+  void AnswerError(const protocol::Echo& echo, protocol::BinaryStatus status) {
+    AnswerError(echo, status, protocol::StatusText(status));
+  }
+};
+
+}  // namespace larder::server
