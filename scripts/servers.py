@@ -228,15 +228,17 @@ class Server:
         return {line[1]: line[2] for line in lines if len(line) == 3 and line[0] == "STAT"}
 
     def rss_bytes(self):
-        """Resident memory, once it has stopped changing (background threads may still work)."""
-        deadline = time.monotonic() + 5
+        """Resident memory, once it has not changed for two seconds: background threads may still
+        work, or give back what they took ahead of need."""
+        end = time.monotonic() + 10
         last = self._rss_now()
-        while time.monotonic() < deadline:
+        steady_since = time.monotonic()
+        while time.monotonic() < min(end, steady_since + 2):
             time.sleep(0.25)
             now = self._rss_now()
-            if now == last:
-                break
-            last = now
+            if now != last:
+                last = now
+                steady_since = time.monotonic()
         return last
 
     def _rss_now(self):

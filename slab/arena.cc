@@ -17,6 +17,9 @@ constexpr unsigned kUnitShiftMin = 2;
 // untouched addresses cost nothing.
 constexpr std::uint64_t kReservedBytesMin = std::uint64_t{1} << (32 + kUnitShiftMin);
 constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+// A thread that stores as fast as it can fills a huge page in 5 ms or more, which is what the
+// warmer usually takes for one.
+constexpr std::uint64_t kAheadBytes = std::uint64_t{4} << 20;
 
 }  // namespace
 
@@ -58,6 +61,7 @@ Arena::Arena(std::byte* base, std::uint64_t reserved_bytes, unsigned unit_shift,
       unit_shift_(unit_shift),
       capacity_pages_(static_cast<PageIndex>(reserved_bytes >> kPageShift)),
       lock_memory_(options.lock_memory),
+      growing_(base, options.limit_bytes, kAheadBytes),
       limit_bytes_(options.limit_bytes) {}
 
 Arena::~Arena() { munmap(base_, reserved_bytes_); }
@@ -73,6 +77,7 @@ std::optional<PageIndex> Arena::Take() {
   } else {
     LARDER_CHECK(pages_touched_ < capacity_pages_);
     page = pages_touched_++;
+    growing_.Use(std::uint64_t{pages_touched_} << kPageShift);
   }
   if (lock_memory_) (void)mlock2(PageAt(page), kPageBytes, MLOCK_ONFAULT);
   return page;
@@ -95,6 +100,7 @@ bool Arena::SetLimit(std::uint64_t bytes) {
     for (const PageIndex page : returned_) GiveBack(page);
   }
   limit_bytes_ = bytes;
+  growing_.SetMax(bytes);
   return true;
 }
 

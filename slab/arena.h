@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "slab/growing_memory.h"
 #include "slab/item.h"
 #include "slab/mutex.h"
 #include "slab/result.h"
@@ -22,8 +23,8 @@ inline constexpr std::size_t kPageBytes = std::size_t{1} << kPageShift;  // 256 
 //
 //   |page 0|page 1| ... |page n| never touched: takes no memory                              |
 //
-// Inside it an ItemRef takes the place of a pointer: (offset >> unit shift) + 1. The unit is 8
-// bytes up to 32 GiB and doubles with each doubling beyond, so that 32 bits always suffice.
+// Inside it an ItemRef takes the place of a pointer: (offset >> unit shift) + 1. The unit is 4
+// bytes below 16 GiB and doubles with each doubling beyond, so that 32 bits always suffice.
 //
 // Threads:    internally locked; At() and RefOf() are immutable.
 // Owns:       the address range.
@@ -75,6 +76,9 @@ class Arena {
   // Pages from this number on were never handed out.
   PageIndex touched_pages() const LARDER_EXCLUDES(mutex_);
 
+  // For a MemoryWarmer. REQUIRES: not created with `prefault`.
+  GrowingMemory& growing() { return growing_; }
+
  private:
   Arena(std::byte* base, std::uint64_t reserved_bytes, unsigned unit_shift, const Options& options);
   // Gives the memory of a page that is not in use back to the kernel.
@@ -86,6 +90,7 @@ class Arena {
   const unsigned unit_shift_;
   const PageIndex capacity_pages_;
   const bool lock_memory_;
+  GrowingMemory growing_;
 
   mutable Mutex mutex_;
   std::uint64_t limit_bytes_ LARDER_GUARDED_BY(mutex_);

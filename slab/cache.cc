@@ -107,7 +107,11 @@ Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_p
       arena_(std::move(arena)),
       index_(std::move(index)),
       ladder_(std::move(ladder)),
-      page_table_(std::move(page_table)) {
+      page_table_(std::move(page_table)),
+      warmer_(options.prefault ? nullptr
+                               : std::make_unique<MemoryWarmer>(std::vector<GrowingMemory*>{
+                                     &arena_->growing(), &index_->growing_buckets(),
+                                     &index_->growing_overflow()})) {
   for (std::size_t id = 0; id <= ladder_.class_count(); ++id) {
     const auto class_id = static_cast<ClassId>(id);
     const std::uint32_t bytes = ladder_.chunk_bytes(std::max<ClassId>(class_id, 1));

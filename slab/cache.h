@@ -21,6 +21,7 @@
 #include "slab/index.h"
 #include "slab/item.h"
 #include "slab/lane.h"
+#include "slab/memory_warmer.h"
 #include "slab/mutex.h"
 #include "slab/page_table.h"
 #include "slab/result.h"
@@ -428,6 +429,9 @@ class Cache {
 
   mutable Mutex lanes_mutex_;
   std::deque<Lane> lanes_ LARDER_GUARDED_BY(lanes_mutex_);
+
+  // None when all memory was taken at the start.
+  const std::unique_ptr<MemoryWarmer> warmer_;
 };
 
 [[gnu::always_inline]] inline Index::Slot Cache::FindKey(const Index::Guard& guard,

@@ -15,6 +15,9 @@ namespace larder::slab {
 namespace {
 
 constexpr int kSpinsBeforeYield = 128;
+constexpr std::uint64_t kUsableStep = 1024;  // Buckets announced to GrowingMemory at a time.
+constexpr std::uint64_t kBucketsAheadBytes = std::uint64_t{2} << 20;
+constexpr std::uint64_t kOverflowAheadBytes = std::uint64_t{512} << 10;
 
 void Pause() noexcept {
 #if defined(__SSE2__)
@@ -51,7 +54,12 @@ Index::Index(ZeroedArray<Bucket> buckets, std::uint64_t buckets_max, ZeroedArray
       buckets_max_(buckets_max),
       overflow_(std::move(overflow)),
       overflow_max_(overflow_max),
-      state_(StateOf(1U << kIndexLevelMin)) {}
+      state_(StateOf(1U << kIndexLevelMin)),
+      usable_buckets_(1U << kIndexLevelMin),
+      growing_buckets_(buckets_.data(), buckets_.bytes(), kBucketsAheadBytes),
+      growing_overflow_(overflow_.data(), overflow_.bytes(), kOverflowAheadBytes) {
+  growing_buckets_.Use(usable_buckets_ * sizeof(Bucket));
+}
 
 void Index::Bucket::Write(unsigned slot, std::uint32_t tag24, ItemRef ref) noexcept {
   const auto put = [](std::atomic<std::uint64_t>& word, unsigned shift, std::uint64_t mask,
@@ -168,6 +176,10 @@ std::uint32_t Index::TakeOverflow() noexcept {
     return number;
   }
   LARDER_CHECK(overflow_touched_ < overflow_max_);
+  if (overflow_touched_ >= usable_overflow_) {
+    usable_overflow_ += kUsableStep;
+    growing_overflow_.Use(usable_overflow_ * sizeof(Bucket));
+  }
   return overflow_touched_++;
 }
 
@@ -192,6 +204,10 @@ void Index::Grow(std::int64_t items_delta) noexcept {
 void Index::SplitOne() noexcept {
   const std::uint32_t count = bucket_count();
   if (count >= buckets_max_) return;
+  if (count >= usable_buckets_) {
+    usable_buckets_ += kUsableStep;
+    growing_buckets_.Use(usable_buckets_ * sizeof(Bucket));
+  }
   const unsigned level = static_cast<unsigned>(std::bit_width(count)) - 1;
   Bucket& from = buckets_[count - (1U << level)];
   Bucket& to = buckets_[count];  // Nobody maps to it before state_ is stored.

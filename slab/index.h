@@ -12,6 +12,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "slab/growing_memory.h"
 #include "slab/item.h"
 #include "slab/mutex.h"
 #include "slab/result.h"
@@ -81,6 +82,10 @@ class Index {
   }
   // Takes the memory for `items` items from the system at once.
   void PrefaultFor(std::uint64_t items) noexcept;
+
+  // For a MemoryWarmer. REQUIRES: PrefaultFor was not called.
+  GrowingMemory& growing_buckets() { return growing_buckets_; }
+  GrowingMemory& growing_overflow() { return growing_overflow_; }
 
   // Bytes of buckets in use, overflow included.
   std::uint64_t used_bytes() const noexcept;
@@ -166,9 +171,15 @@ class Index {
   std::atomic<std::int64_t> items_{0};
 
   Mutex split_mutex_;
+  // Buckets below were announced to growing_buckets_.
+  std::uint64_t usable_buckets_ LARDER_GUARDED_BY(split_mutex_) = 0;
   mutable Mutex overflow_mutex_;  // A leaf: nothing is locked under it.
   std::uint32_t overflow_free_ LARDER_GUARDED_BY(overflow_mutex_) = 0;
   std::uint32_t overflow_touched_ LARDER_GUARDED_BY(overflow_mutex_) = 1;
+  std::uint64_t usable_overflow_ LARDER_GUARDED_BY(overflow_mutex_) = 0;  // As usable_buckets_.
+
+  GrowingMemory growing_buckets_;
+  GrowingMemory growing_overflow_;
   std::uint32_t overflow_used_ LARDER_GUARDED_BY(overflow_mutex_) = 0;
 };
 

@@ -58,6 +58,8 @@ class ZeroedArray {
     Prefault(elements_, std::min(bytes_, static_cast<std::size_t>(count * sizeof(T))));
   }
   T& operator[](std::uint64_t index) const { return elements_[index]; }
+  T* data() const { return elements_; }
+  std::size_t bytes() const { return bytes_; }
 
  private:
   // Huge pages begin here: a small cache does not pay 2 MiB for its last few bytes.
