@@ -25,6 +25,15 @@ inline constexpr std::string_view kEnd = "END\r\n";
 inline constexpr std::string_view kReset = "RESET\r\n";
 inline constexpr std::string_view kMn = "MN\r\n";
 
+// Meta commands: flags follow all but kMetaMissing of me.
+inline constexpr std::string_view kMetaDone = "HD";
+inline constexpr std::string_view kMetaValue = "VA ";
+inline constexpr std::string_view kMetaMissing = "EN";
+inline constexpr std::string_view kMetaNotFound = "NF";
+inline constexpr std::string_view kMetaNotStored = "NS";
+inline constexpr std::string_view kMetaExists = "EX";
+inline constexpr std::string_view kMetaDebug = "ME ";
+
 // The version and kCrlf follow.
 inline constexpr std::string_view kVersionHead = "VERSION ";
 
@@ -36,6 +45,20 @@ inline constexpr std::string_view kBadDelta = "CLIENT_ERROR invalid numeric delt
 inline constexpr std::string_view kBadDataChunk = "CLIENT_ERROR bad data chunk\r\n";
 inline constexpr std::string_view kNonNumeric =
     "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n";
+inline constexpr std::string_view kDuplicateFlag = "CLIENT_ERROR duplicate flag\r\n";
+inline constexpr std::string_view kInvalidFlag = "CLIENT_ERROR invalid flag\r\n";
+inline constexpr std::string_view kBadMetaToken =
+    "CLIENT_ERROR bad token in command line format\r\n";
+inline constexpr std::string_view kBadMetaInitial =
+    "CLIENT_ERROR invalid numeric initial value\r\n";
+inline constexpr std::string_view kBadMetaDelta = "CLIENT_ERROR invalid numeric delta value\r\n";
+inline constexpr std::string_view kBadBase64 = "CLIENT_ERROR error decoding key\r\n";
+inline constexpr std::string_view kTooManyFlags = "CLIENT_ERROR options flags are too long\r\n";
+inline constexpr std::string_view kOpaqueTooLong = "CLIENT_ERROR opaque token too long\r\n";
+inline constexpr std::string_view kBadSetMode = "CLIENT_ERROR invalid mode for ms M token\r\n";
+inline constexpr std::string_view kBadArithmeticMode =
+    "CLIENT_ERROR invalid mode for ma M token\r\n";
+inline constexpr std::string_view kBadArithmeticFlag = "CLIENT_ERROR invalid or duplicate flag\r\n";
 inline constexpr std::string_view kFlushNotAllowed = "CLIENT_ERROR flush_all not allowed\r\n";
 inline constexpr std::string_view kTooManyConnections = "ERROR Too many open connections\r\n";
 
@@ -50,6 +73,8 @@ inline constexpr std::string_view kNoMemoryReadingRequest =
 inline constexpr std::string_view kNoMemoryWriting =
     "SERVER_ERROR out of memory writing get response\r\n";
 inline constexpr std::string_view kNoMemory = "SERVER_ERROR out of memory\r\n";
+inline constexpr std::string_view kNoMemoryCreating =
+    "SERVER_ERROR Out of memory allocating new item\r\n";
 
 // cache_memlimit.
 inline constexpr std::string_view kMemlimitTooSmall =
@@ -89,6 +114,28 @@ constexpr std::string_view ErrorText(RequestError error) noexcept {
       return kBadDelta;
     case RequestError::kBadDataChunk:
       return kBadDataChunk;
+    case RequestError::kDuplicateFlag:
+      return kDuplicateFlag;
+    case RequestError::kInvalidFlag:
+      return kInvalidFlag;
+    case RequestError::kBadMetaToken:
+      return kBadMetaToken;
+    case RequestError::kBadMetaInitial:
+      return kBadMetaInitial;
+    case RequestError::kBadMetaDelta:
+      return kBadMetaDelta;
+    case RequestError::kBadBase64:
+      return kBadBase64;
+    case RequestError::kTooManyFlags:
+      return kTooManyFlags;
+    case RequestError::kOpaqueTooLong:
+      return kOpaqueTooLong;
+    case RequestError::kBadSetMode:
+      return kBadSetMode;
+    case RequestError::kBadArithmeticMode:
+      return kBadArithmeticMode;
+    case RequestError::kBadArithmeticFlag:
+      return kBadArithmeticFlag;
     case RequestError::kBadBodyLength:
     case RequestError::kBadArguments:
       break;  // Of packets.

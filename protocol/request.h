@@ -33,6 +33,11 @@ enum class Verb : std::uint8_t {
   kCacheMemlimit,
   kStats,
   kMn,
+  kMg,
+  kMs,
+  kMd,
+  kMa,
+  kMe,
   kError,  // Nothing to run: the line was bad, `error` is the answer.
   // Of the binary protocol only.
   kGetK,  // get and gat that answer with the key.
@@ -53,6 +58,18 @@ enum class RequestError : std::uint8_t {
   kBadExptime,      // CLIENT_ERROR invalid exptime argument
   kBadDelta,        // CLIENT_ERROR invalid numeric delta argument
   kBadDataChunk,    // CLIENT_ERROR bad data chunk
+  // The flags of meta commands.
+  kDuplicateFlag,
+  kInvalidFlag,
+  kBadMetaToken,
+  kBadMetaInitial,
+  kBadMetaDelta,
+  kBadBase64,
+  kTooManyFlags,
+  kOpaqueTooLong,
+  kBadSetMode,
+  kBadArithmeticMode,
+  kBadArithmeticFlag,
   // Packets after which the connection closes:
   kBadBodyLength,  // Unknown command: key and extras exceed the body.
   kBadArguments,   // Invalid arguments
@@ -63,10 +80,12 @@ enum class RequestError : std::uint8_t {
 struct Request {
   std::string_view key = {};    // Empty for verbs without a key.
   std::string_view value = {};  // Storage: the whole data block without its CRLF, if it was there.
-  std::string_view arguments = {};  // Admin verbs: what follows the command word on its line.
-                                    // Binary: header and extras, see protocol/binary_packet.h.
-  std::uint64_t number = 0;         // incr/decr: delta. cas: unique. verbosity, cache_memlimit: n.
-                                    // Binary, but for incr/decr: CAS.
+  // Admin verbs: what follows the command word on its line. Meta verbs: the flags, all of them
+  // good. Binary: header and extras, see protocol/binary_packet.h.
+  std::string_view arguments = {};
+  // incr/decr: delta. cas: unique. verbosity, cache_memlimit: n. Meta verbs: a MetaFlagSet.
+  // Binary, but for incr/decr: CAS.
+  std::uint64_t number = 0;
   std::uint32_t client_flags = 0;   // Storage.
   std::int32_t exptime = 0;         // As sent: 0 never, 1..30 days relative, more is Unix time.
                                     // Binary: the bits of an unsigned number.
@@ -88,11 +107,13 @@ struct KeyList {
 };
 
 enum class ParseStatus : std::uint8_t {
-  kComplete,   // `request` is valid; serve it, then drop consumed_bytes.
-  kNeedMore,   // No complete unit: call again with more. consumed_bytes (skipped text) may be > 0.
-  kNeedValue,  // `request` is valid but for its value: after consumed_bytes (the line) come
-               // value_bytes + 2 bytes, not all of them in the input yet. Binary: value_bytes.
-  kFatal,      // The connection must close, after the replies to earlier requests.
+  kComplete,    // `request` is valid; serve it, then drop consumed_bytes.
+  kEncodedKey,  // The same once its key, which is base64, was decoded (see base64.h).
+  kNeedMore,    // No complete unit: call again with more. consumed_bytes (skipped text) may be > 0.
+  kNeedValue,   // `request` is valid but for its value (and its key, see HasEncodedKey): after
+                // consumed_bytes (the line) come value_bytes + 2 bytes, not all of them in the
+                // input yet. Binary: value_bytes.
+  kFatal,       // The connection must close, after the replies to earlier requests.
 };
 
 struct [[nodiscard]] ParseResult {

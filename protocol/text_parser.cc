@@ -8,6 +8,7 @@
 
 #include "protocol/byte_search.h"
 #include "protocol/key_list.h"
+#include "protocol/meta_parser.h"
 #include "protocol/text_parser_slow.h"
 #include "protocol/verbs.h"
 
@@ -174,12 +175,39 @@ ParseResult ParsePlainDelete(std::string_view input, std::size_t key_at,
   return {ParseStatus::kComplete, static_cast<std::size_t>(newline + 1 - input.data())};
 }
 
+// `mg <key> ...` and the like, if the line is whole.
+ParseResult ParsePlainMeta(std::string_view input, std::size_t at, Verb verb,
+                           Request& request) noexcept {
+  const char* const end = input.data() + input.size();
+  const char* const newline = FindNewline(input.data() + at, end);
+  if (newline == end) return kNotPlain;
+  const char* const line_end = newline[-1] == '\r' ? newline - 1 : newline;
+  return ParseMeta(input, at, static_cast<std::size_t>(line_end - input.data()),
+                   static_cast<std::size_t>(newline + 1 - input.data()), verb, request);
+}
+
 // A command word that the fast path knows, told from the bytes at the front of the input.
 struct Head {
   Shape shape;  // kNothing: no such word.
   Verb verb;
   std::size_t bytes;  // The space behind the word included.
 };
+
+// `mg ` and the like, by their second letter.
+inline Head ReadMetaHead(char letter) noexcept {
+  switch (letter) {
+    case 'g':
+      return {Shape::kMeta, Verb::kMg, 3};
+    case 's':
+      return {Shape::kMeta, Verb::kMs, 3};
+    case 'd':
+      return {Shape::kMeta, Verb::kMd, 3};
+    case 'a':
+      return {Shape::kMeta, Verb::kMa, 3};
+    default:
+      return {Shape::kNothing, Verb::kError, 0};
+  }
+}
 
 // REQUIRES: kFastInputBytesMin bytes at `begin`.
 inline Head ReadHead(const char* begin) noexcept {
@@ -217,6 +245,7 @@ inline Head ReadHead(const char* begin) noexcept {
       if (LoadWord(begin + 4) != WordOf("ace ")) break;
       return {Shape::kValue, Verb::kReplace, 8};
     default:
+      if (begin[0] == 'm' && begin[2] == ' ') return ReadMetaHead(begin[1]);
       break;
   }
   return {Shape::kNothing, Verb::kError, 0};
@@ -236,6 +265,8 @@ inline Head ReadHead(const char* begin) noexcept {
     plain = ParsePlainNumber(input, head.bytes, head.verb, request);
   } else if (head.shape == Shape::kKey) {
     plain = ParsePlainDelete(input, head.bytes, request);
+  } else if (head.shape == Shape::kMeta) {
+    plain = ParsePlainMeta(input, head.bytes, head.verb, request);
   } else if (head.shape == Shape::kExptimeAndKeys) {
     return TakeExptimeAndKey(input, head.bytes, head.verb, list, request);
   }

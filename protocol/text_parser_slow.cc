@@ -5,6 +5,7 @@
 
 #include "protocol/byte_search.h"
 #include "protocol/key_list.h"
+#include "protocol/meta_parser.h"
 #include "protocol/numbers.h"
 #include "protocol/text_parser.h"
 #include "protocol/tokens.h"
@@ -147,6 +148,14 @@ ParseResult ParseLine(std::string_view input, const Line& line, const VerbSpec& 
     case Shape::kArguments:
       request.arguments = ArgumentsOf(line);
       return whole_line;
+    case Shape::kMeta: {
+      const auto offset = [&](const char* at) {
+        return static_cast<std::size_t>(at - input.data());
+      };
+      const std::size_t word_end = offset(tokens[0].data() + tokens[0].size());
+      const std::size_t line_end = offset(line.text.data() + line.text.size());
+      return ParseMeta(input, word_end, line_end, line.next, spec.verb, request);
+    }
     case Shape::kNothing:
       return whole_line;
   }

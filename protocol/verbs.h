@@ -24,6 +24,7 @@ enum class Shape : std::uint8_t {
   kLevel,            // <n>; missing or bad is a bad line
   kMegabytes,        // <n>; missing or bad is as if the command were unknown
   kArguments,        // Anything, left to who executes it.
+  kMeta,             // <key> [<bytes>] [<flag>...], see meta_parser.h
   kNothing,          // What follows is ignored.
 };
 
@@ -50,7 +51,12 @@ inline constexpr std::array kVerbs = {
     VerbSpec{"get", Verb::kGet, Shape::kKeys, 2, false, false},
     VerbSpec{"gets", Verb::kGets, Shape::kKeys, 2, false, false},
     VerbSpec{"incr", Verb::kIncr, Shape::kKeyAndDelta, 3, true, false},
+    VerbSpec{"ma", Verb::kMa, Shape::kMeta, 2, false, false},
+    VerbSpec{"md", Verb::kMd, Shape::kMeta, 2, false, false},
+    VerbSpec{"me", Verb::kMe, Shape::kMeta, 2, false, false},
+    VerbSpec{"mg", Verb::kMg, Shape::kMeta, 2, false, false},
     VerbSpec{"mn", Verb::kMn, Shape::kNothing, 1, false, false},
+    VerbSpec{"ms", Verb::kMs, Shape::kMeta, 2, false, false},
     VerbSpec{"prepend", Verb::kPrepend, Shape::kValue, 5, true, false},
     VerbSpec{"quit", Verb::kQuit, Shape::kNothing, 1, false, false},
     VerbSpec{"replace", Verb::kReplace, Shape::kValue, 5, true, false},

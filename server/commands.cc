@@ -103,12 +103,29 @@ slab::DeleteStatus Commands::Remove(const slab::HashedKey& key, std::uint64_t ca
   return outcome.status;
 }
 
+slab::StoreOutcome Commands::StorePlanned(const StorePlan& plan, std::string_view value) {
+  if (plan.is_plain()) {
+    return cache_.Store(plan.terms.mode, plan.spec, value, plan.terms.cas_unique, lane_);
+  }
+  auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
+  if (!reserved) return {.status = reserved.error()};
+  for (slab::ValueCursor to = reserved->value(); !value.empty();) {
+    const std::size_t n = std::min(to.piece().size(), value.size());
+    std::memcpy(to.piece().data(), value.data(), n);
+    to.Advance(n);
+    value.remove_prefix(n);
+  }
+  reserved->SetState(plan.state);
+  return cache_.Publish(std::move(*reserved), plan.terms, lane_);
+}
+
 ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& change) {
   const ClassStat hits = change.is_incr ? ClassStat::kIncrHits : ClassStat::kDecrHits;
   std::array<char, protocol::kDecimalBytesMax> text;
   for (int tries = 0; tries < kChangeTriesMax; ++tries) {
     ChangeOutcome outcome;
     bool fits_in_place = true;
+    bool needs_room_for_cas = false;
     std::size_t digits = 0;
     slab::ItemSpec spec{.key = key};
     std::uint64_t seen_number = 0;
@@ -130,12 +147,19 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
       outcome.number = change.is_incr ? *old + change.delta : *old - std::min(*old, change.delta);
       digits = static_cast<std::size_t>(protocol::WriteDecimal(text.data(), outcome.number) -
                                         text.data());
+      outcome.expires_at_s = item.expires_at_s;
       if (digits <= item.value_bytes() && slab::Cache::MayRewrite(item)) {
+        if (!change.chosen_cas) {
+          item.set_cas(cache_.NextCas(lane_));
+        } else if (!cache_.ChooseCas(item, *change.chosen_cas, lane_)) {
+          needs_room_for_cas = true;
+          return;
+        }
         // A value never gets shorter: it is padded.
         std::memcpy(item.value(), text.data(), digits);
         std::memset(item.value() + digits, ' ', item.value_bytes() - digits);
-        item.set_cas(cache_.NextCas(lane_));
         outcome.cas = item.cas();
+        item.expires_at_s = change.expires_at_s.value_or(item.expires_at_s);
         lane_.classes[cache_.ClassOf(item)].Add(hits);
         outcome.status = ChangeStatus::kChanged;
         return;
@@ -143,17 +167,26 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
       fits_in_place = false;
       seen_number = item.number();
       spec.client_flags = item.client_flags();
-      spec.expires_at_s = item.expires_at_s;
+      spec.expires_at_s = change.expires_at_s.value_or(item.expires_at_s);
       spec.value_bytes = static_cast<std::uint32_t>(digits);
     });
+    if (needs_room_for_cas) {
+      if (!cache_.AddRoomForCas(key, lane_)) break;
+      continue;
+    }
     if (presence != Presence::kHit || fits_in_place) return outcome;
 
     const slab::StoreOutcome stored =
-        cache_.Store(StoreMode::kUnchanged, spec, {text.data(), digits}, seen_number, lane_);
+        StorePlanned({.spec = spec,
+                      .terms = {.mode = StoreMode::kUnchanged, .cas_unique = seen_number},
+                      .chosen_cas = change.chosen_cas},
+                     {text.data(), digits});
     if (stored.status == StoreStatus::kNoMemory || stored.status == StoreStatus::kTooLarge) break;
     if (stored.status != StoreStatus::kStored) continue;  // Changed in between: look again.
     lane_.classes[stored.class_id].Add(hits);
-    return {.status = ChangeStatus::kChanged, .number = outcome.number, .cas = stored.cas};
+    outcome.status = ChangeStatus::kChanged;
+    outcome.cas = stored.cas;
+    return outcome;
   }
   return {.status = ChangeStatus::kNoMemory};
 }

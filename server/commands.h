@@ -4,6 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "protocol/binary_packet.h"
 #include "protocol/request.h"
@@ -18,6 +21,25 @@ namespace larder::server {
 // The most that PinOrCopy() leaves room for behind a value.
 inline constexpr std::size_t kTailBytesMax = 64;
 
+// A store with all that Cache knows to do, but for the value.
+struct StorePlan {
+  slab::ItemSpec spec;
+  slab::PublishTerms terms = {};
+  std::optional<std::uint64_t> chosen_cas = std::nullopt;
+  std::uint32_t state = 0;  // See ReservedItem::SetState.
+
+  // Cache::Store can do it.
+  bool is_plain() const {
+    return !chosen_cas && state == 0 && !terms.is_stale_allowed && !terms.creates;
+  }
+};
+
+// An ms whose value is under way.
+struct MetaUpload {
+  StorePlan plan;         // Its key is empty: the item has it.
+  std::string arguments;  // The flags of its line.
+};
+
 // A value on its way from the socket into the cache.
 struct Upload {
   slab::ReservedItem item;
@@ -26,14 +48,17 @@ struct Upload {
   std::uint64_t cas_unique = 0;
   slab::StoreMode mode = slab::StoreMode::kSet;
   bool noreply = false;
-  protocol::Echo echo = {};  // Binary.
+  protocol::Echo echo = {};                    // Binary.
+  std::unique_ptr<MetaUpload> meta = nullptr;  // Of an ms, instead of the three before the echo.
 };
 
 // An incr or decr.
 struct NumberChange {
   bool is_incr = true;
   std::uint64_t delta = 0;
-  std::uint64_t cas_unique = 0;  // Not 0: of an item with this CAS only.
+  std::uint64_t cas_unique = 0;                            // Not 0: of an item with this CAS only.
+  std::optional<std::uint64_t> chosen_cas = std::nullopt;  // Its CAS becomes this.
+  std::optional<std::uint32_t> expires_at_s = std::nullopt;  // Its expiry becomes this.
 };
 
 enum class ChangeStatus : std::uint8_t {
@@ -46,8 +71,9 @@ enum class ChangeStatus : std::uint8_t {
 
 struct ChangeOutcome {
   ChangeStatus status = ChangeStatus::kMiss;
-  std::uint64_t number = 0;  // kChanged: the new one.
-  std::uint64_t cas = 0;     // kChanged: of the item now.
+  std::uint64_t number = 0;        // kChanged: the new one.
+  std::uint64_t cas = 0;           // kChanged: of the item now.
+  std::uint32_t expires_at_s = 0;  // kChanged: of the item before.
 };
 
 // Commands is what the executors of the protocols share: operations on the cache, with their
@@ -79,6 +105,8 @@ class Commands {
 
   // cas_unique 0 fits every item.
   slab::DeleteStatus Remove(const slab::HashedKey& key, std::uint64_t cas_unique);
+  // Counts nothing.
+  slab::StoreOutcome StorePlanned(const StorePlan& plan, std::string_view value);
   // Counts no misses: a protocol may create what it missed.
   ChangeOutcome Change(const slab::HashedKey& key, const NumberChange& change);
   // Replaces a flush that is pending. A time that is not to come is now.

@@ -13,8 +13,10 @@
 #include <span>
 #include <utility>
 
+#include "protocol/base64.h"
 #include "protocol/binary_packet.h"
 #include "protocol/binary_parser.h"
+#include "protocol/meta_flags.h"
 #include "protocol/opcodes.h"
 #include "protocol/reply.h"
 #include "protocol/text_parser.h"
@@ -28,6 +30,11 @@ using protocol::ParseStatus;
 using protocol::Request;
 
 constexpr std::size_t kUploadPiecesMax = 16;  // Pieces of a value received at once.
+
+// Replaces a key in base64 by what it stands for, which gets its place at `room`.
+void DecodeKey(Request& request, char* room) {
+  if (protocol::HasEncodedKey(request)) request.key = protocol::DecodeBase64(room, request.key);
+}
 
 // What the protocols do differently.
 struct TextWire {
@@ -61,7 +68,9 @@ struct BinaryWire {
 // One line per request on standard error, as `-vv` asks.
 template <class Wire>
 [[gnu::noinline]] void LogRequest(int fd, const Request& request) {
-  fmt::print(stderr, "<{} {} {}\n", fd, Wire::NameOf(request), request.key);
+  const bool is_line = request.key.find_first_of("\r\n") == std::string_view::npos;
+  fmt::print(stderr, "<{} {} {}\n", fd, Wire::NameOf(request),
+             is_line ? request.key : "(not a line)");
 }
 
 }  // namespace
@@ -285,7 +294,11 @@ bool Connection::ServeBatch(std::string_view& input) {
     const protocol::ParseResult result = Wire::Parse(input, key_list_, request);
     input.remove_prefix(result.consumed_bytes);
     status = result.status;
-    if (status != ParseStatus::kComplete && status != ParseStatus::kNeedValue) break;
+    if (status != ParseStatus::kComplete) [[unlikely]] {
+      if (status != ParseStatus::kNeedValue && status != ParseStatus::kEncodedKey) break;
+      DecodeKey(request, batch.decoded_keys[batch.count].data());
+      if (status == ParseStatus::kEncodedKey) status = ParseStatus::kComplete;
+    }
     // Commands without a key are few: the hash of nothing does no harm.
     batch.hashes[batch.count] = cache.Hash(request.key);
     cache.PrefetchBucket(batch.hashes[batch.count]);
@@ -326,6 +339,7 @@ bool Connection::ServeBatch(std::string_view& input) {
 
   switch (status) {
     case ParseStatus::kComplete:
+    case ParseStatus::kEncodedKey:
       return requests_left_ != 0;
     case ParseStatus::kNeedMore:
       return false;

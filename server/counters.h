@@ -13,6 +13,7 @@ enum class Stat : std::uint8_t {
   kRejectedConnections,
   kCmdFlush,
   kCmdTouch,
+  kCmdMeta,
   kGetMisses,
   kGetExpired,
   kGetFlushed,

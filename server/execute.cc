@@ -69,6 +69,9 @@ Next Executor::Execute(const Request& request, std::uint64_t hash) {
     case Verb::kCas:
       Store(request, hash);
       break;
+    case Verb::kMg:
+      MetaGet(request, hash);
+      break;
     default:  // ExecuteRarer() names them all.
       return ExecuteRarer(request, hash);
   }
@@ -112,6 +115,18 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kMn:
       output_.Append(protocol::kMn);
       break;
+    case Verb::kMs:
+      MetaSet(request, hash);
+      break;
+    case Verb::kMd:
+      MetaDelete(request, hash);
+      break;
+    case Verb::kMa:
+      MetaArithmetic(request, hash);
+      break;
+    case Verb::kMe:
+      MetaDebug(request, hash);
+      break;
     case Verb::kGet:
     case Verb::kGets:
     case Verb::kGat:
@@ -122,6 +137,7 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kAppend:
     case Verb::kPrepend:
     case Verb::kCas:
+    case Verb::kMg:
       break;  // Done by Execute().
     case Verb::kGetK:
     case Verb::kGatK:
@@ -197,6 +213,7 @@ void Executor::Store(const Request& request, std::uint64_t hash) {
 }
 
 std::unique_ptr<Upload> Executor::BeginUpload(const Request& request, std::uint64_t hash) {
+  if (request.verb == Verb::kMs) return BeginMetaUpload(request, hash);
   const StoreMode mode = ModeOf(request.verb);
   auto upload = Reserve(SpecOf(request, hash), mode, shared_.config.use_cas ? request.number : 0);
   if (upload) {
@@ -208,6 +225,7 @@ std::unique_ptr<Upload> Executor::BeginUpload(const Request& request, std::uint6
 }
 
 void Executor::FinishUpload(Upload upload) {
+  if (upload.meta != nullptr) return FinishMetaUpload(std::move(upload));
   const StoreMode mode = upload.mode;
   const bool noreply = upload.noreply;
   CountAndAnswerStore(mode, Publish(std::move(upload)), noreply);

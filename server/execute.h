@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string_view>
 
+#include "protocol/meta_flags.h"
 #include "protocol/request.h"
 #include "server/commands.h"
 #include "slab/cache.h"
@@ -47,6 +50,34 @@ class Executor : private Commands {
   void Verbosity(const protocol::Request& request);
   void CacheMemlimit(const protocol::Request& request);
   Next Shutdown(const protocol::Request& request);
+
+  // The meta commands: see execute_meta.cc.
+  struct ShownItem;
+  void MetaGet(const protocol::Request& request, std::uint64_t hash);
+  void MetaGetMissed(const protocol::Request& request, std::uint64_t hash, slab::Presence presence);
+  bool CreateEmpty(const protocol::Request& request, std::uint64_t hash);
+  char* WriteHitFlags(char* out, slab::Item& item, const protocol::Request& request) const;
+  char* WriteFlags(char* out, std::string_view arguments, protocol::MetaReplies reply,
+                   ShownItem& shown) const;
+  void AnswerOther(std::string_view code, const protocol::Request& request);
+  void MetaSet(const protocol::Request& request, std::uint64_t hash);
+  std::unique_ptr<Upload> BeginMetaUpload(const protocol::Request& request, std::uint64_t hash);
+  void FinishMetaUpload(Upload upload);
+  StorePlan PlanMetaStore(const protocol::Request& request, std::uint64_t hash) const;
+  void AnswerMetaStore(const StorePlan& plan, const slab::StoreOutcome& outcome,
+                       std::string_view arguments);
+  void MetaDelete(const protocol::Request& request, std::uint64_t hash);
+  std::string_view Invalidate(const protocol::Request& request, std::uint64_t hash);
+  std::string_view Empty(const protocol::Request& request, std::uint64_t hash);
+  void MetaArithmetic(const protocol::Request& request, std::uint64_t hash);
+  bool CreateNumber(const protocol::Request& request, std::uint64_t hash);
+  void AnswerNumber(const protocol::Request& request, std::uint64_t number, ShownItem& shown);
+  void MetaDebug(const protocol::Request& request, std::uint64_t hash);
+  // The CAS that a C flag names; one that fits no item while CAS is off.
+  std::optional<std::uint64_t> NamedCas(std::string_view arguments) const;
+  // The CAS that an E flag gives; nothing while CAS is off.
+  std::optional<std::uint64_t> ChosenCas(std::string_view arguments) const;
+  std::uint64_t ShownCas(std::uint64_t cas) const { return shared_.config.use_cas ? cas : 0; }
 
   slab::ItemSpec SpecOf(const protocol::Request& request, std::uint64_t hash) const;
   // A negative exptime is long past.

@@ -129,6 +129,11 @@ Next BinaryExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kShutdown:
     case Verb::kCacheMemlimit:
     case Verb::kMn:
+    case Verb::kMg:
+    case Verb::kMs:
+    case Verb::kMd:
+    case Verb::kMa:
+    case Verb::kMe:
       break;  // Of the text protocol.
   }
   return Next::kGoOn;

@@ -252,7 +252,7 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("cmd_set", hits(ClassStat::kCmdSet));
   stat("cmd_flush", of(Stat::kCmdFlush));
   stat("cmd_touch", of(Stat::kCmdTouch));
-  stat("cmd_meta", 0);
+  stat("cmd_meta", of(Stat::kCmdMeta));
   stat("get_hits", hits(ClassStat::kGetHits));
   stat("get_misses", of(Stat::kGetMisses));
   stat("get_expired", of(Stat::kGetExpired));

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "protocol/base64.h"
 #include "protocol/request.h"
 #include "protocol/text_parser.h"
 #include "server/connection.h"
@@ -39,6 +40,9 @@ struct Batch {
   // Where the parser stood behind each request: a batch may have to end before its last one.
   std::array<std::string_view, kBatchRequests> rests;
   std::array<protocol::KeyList, kBatchRequests> key_lists;
+  // Room for keys that come in base64.
+  std::array<std::array<char, protocol::DecodedBytesMax(protocol::kKeyBytesMax)>, kBatchRequests>
+      decoded_keys;
   std::size_t count = 0;
 };
 

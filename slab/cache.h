@@ -242,6 +242,10 @@ class Cache {
   ClassId ClassOf(const Item& item) const noexcept {
     return page_table_.class_of(arena_->PageOf(arena_->RefOf(&item)));
   }
+  // Header, key, flags and value, as the item limit and `bytes` count them.
+  static std::size_t ItemBytes(const Item& item) noexcept {
+    return Item::OverheadBytes(item.key_bytes, item.has_flags() ? 1 : 0) + item.value_bytes();
+  }
   // Empty when the item has as many pins as it can count: copy it then.
   ItemHandle Pin(Item& item) noexcept;
   ValueCursor Value(Item& item) const noexcept { return {*arena_, item}; }
@@ -333,9 +337,6 @@ class Cache {
   void PrefetchItem(ItemRef ref) const noexcept;
   static std::size_t ItemBytes(const ItemSpec& spec) noexcept {
     return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags) + spec.value_bytes;
-  }
-  static std::size_t ItemBytes(const Item& item) noexcept {
-    return Item::OverheadBytes(item.key_bytes, item.has_flags() ? 1 : 0) + item.value_bytes();
   }
   static bool IsExpired(const Item& item, const Lane& lane) noexcept {
     return item.expires_at_s != 0 && item.expires_at_s <= lane.now_s;
