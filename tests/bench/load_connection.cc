@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "protocol/binary_packet.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/random.h"
 
@@ -17,6 +18,25 @@ char* Put(char* out, std::string_view text) {
   return out + text.size();
 }
 
+struct BinaryHead {
+  std::uint8_t opcode = 0;
+  std::size_t extras_bytes = 0;
+  std::size_t key_bytes = 0;
+  std::size_t value_bytes = 0;
+};
+
+// A request's header; returns where it stops.
+char* PutHead(char* out, const BinaryHead& head) {
+  std::memset(out, 0, protocol::kPacketHeadBytes);
+  out[0] = static_cast<char>(protocol::kRequestMagic);
+  out[1] = static_cast<char>(head.opcode);
+  protocol::StoreBig(out + 2, static_cast<std::uint16_t>(head.key_bytes));
+  out[4] = static_cast<char>(head.extras_bytes);
+  protocol::StoreBig(
+      out + 8, static_cast<std::uint32_t>(head.extras_bytes + head.key_bytes + head.value_bytes));
+  return out + protocol::kPacketHeadBytes;
+}
+
 }  // namespace
 
 LoadConnection::LoadConnection(const Workbench& bench, UniqueFd fd)
@@ -25,6 +45,19 @@ LoadConnection::LoadConnection(const Workbench& bench, UniqueFd fd)
       socket_(std::move(fd)) {}
 
 void LoadConnection::QueueGet(std::span<const std::uint32_t> keys, std::int64_t intended_ns) {
+  bench_.options.binary ? WriteBinaryGet(keys) : WriteTextGet(keys);
+  const auto key_count = static_cast<std::uint32_t>(keys.size());
+  outstanding_.push_back(
+      {.intended_ns = intended_ns, .keys_left = key_count, .key_count = key_count});
+  if (tracks_keys_) keys_asked_.insert(keys_asked_.end(), keys.begin(), keys.end());
+}
+
+void LoadConnection::QueueSet(std::uint32_t key, std::int64_t intended_ns) {
+  bench_.options.binary ? WriteBinarySet(key) : WriteTextSet(key);
+  outstanding_.push_back({.intended_ns = intended_ns, .key_count = 1, .is_set = true});
+}
+
+void LoadConnection::WriteTextGet(std::span<const std::uint32_t> keys) {
   const std::size_t key_bytes = bench_.keys.key_bytes();
   char* const start = socket_.requests().Reserve(5 + keys.size() * (key_bytes + 1));
   char* out = Put(start, "get");
@@ -35,13 +68,24 @@ void LoadConnection::QueueGet(std::span<const std::uint32_t> keys, std::int64_t 
   }
   out = Put(out, "\r\n");
   socket_.requests().Commit(static_cast<std::size_t>(out - start));
-  const auto key_count = static_cast<std::uint32_t>(keys.size());
-  outstanding_.push_back(
-      {.intended_ns = intended_ns, .keys_left = key_count, .key_count = key_count});
-  if (tracks_keys_) keys_asked_.insert(keys_asked_.end(), keys.begin(), keys.end());
 }
 
-void LoadConnection::QueueSet(std::uint32_t key, std::int64_t intended_ns) {
+void LoadConnection::WriteBinaryGet(std::span<const std::uint32_t> keys) {
+  const std::size_t key_bytes = bench_.keys.key_bytes();
+  char* const start = socket_.requests().Reserve((keys.size() + 1) * protocol::kPacketHeadBytes +
+                                                 keys.size() * key_bytes);
+  char* out = start;
+  for (const std::uint32_t key : keys) {
+    out = PutHead(out,
+                  {.opcode = keys.size() == 1 ? kBinaryGet : kBinaryGetKQ, .key_bytes = key_bytes});
+    bench_.keys.Write(key, out);
+    out += key_bytes;
+  }
+  if (keys.size() != 1) out = PutHead(out, {.opcode = kBinaryNoop});
+  socket_.requests().Commit(static_cast<std::size_t>(out - start));
+}
+
+void LoadConnection::WriteTextSet(std::uint32_t key) {
   const std::size_t value_bytes = ValueBytesOf(key);
   char* const start = socket_.requests().Reserve(kSetLineBytesMax + value_bytes);
   char* out = Put(start, "set ");
@@ -52,7 +96,24 @@ void LoadConnection::QueueSet(std::uint32_t key, std::int64_t intended_ns) {
   bench_.values.Write(key, version_++, out, value_bytes);
   out = Put(out + value_bytes, "\r\n");
   socket_.requests().Commit(static_cast<std::size_t>(out - start));
-  outstanding_.push_back({.intended_ns = intended_ns, .key_count = 1, .is_set = true});
+}
+
+void LoadConnection::WriteBinarySet(std::uint32_t key) {
+  constexpr std::size_t kExtrasBytes = 8;
+  const std::size_t key_bytes = bench_.keys.key_bytes();
+  const std::size_t value_bytes = ValueBytesOf(key);
+  char* const start = socket_.requests().Reserve(protocol::kPacketHeadBytes + kExtrasBytes +
+                                                 key_bytes + value_bytes);
+  char* out = PutHead(start, {.opcode = kBinarySet,
+                              .extras_bytes = kExtrasBytes,
+                              .key_bytes = key_bytes,
+                              .value_bytes = value_bytes});
+  std::memset(out, 0, kExtrasBytes);
+  out += kExtrasBytes;
+  bench_.keys.Write(key, out);
+  out += key_bytes;
+  bench_.values.Write(key, version_++, out, value_bytes);
+  socket_.requests().Commit(static_cast<std::size_t>(out + value_bytes - start));
 }
 
 IoStatus LoadConnection::Receive(std::int64_t count_from_ns, Tally& tally) {
@@ -61,13 +122,15 @@ IoStatus LoadConnection::Receive(std::int64_t count_from_ns, Tally& tally) {
   const std::int64_t now_ns = NowNs();
   ByteQueue& input = socket_.replies();
   while (!outstanding_.empty()) {
-    const Reply reply = ReadReply(input.unread());
+    const Reply reply =
+        bench_.options.binary ? ReadBinaryReply(input.unread()) : ReadReply(input.unread());
     Outstanding& request = outstanding_.front();
     switch (reply.kind) {
       case ReplyKind::kNeedMore:
         return IoStatus::kOk;
       case ReplyKind::kValue:
         CountHit(reply, request, tally);
+        if (reply.is_last) Finish(now_ns, count_from_ns, tally);
         break;
       case ReplyKind::kEnd:
         request.has_failed |= request.is_set;
@@ -102,7 +165,8 @@ void LoadConnection::CountHit(const Reply& reply, Outstanding& request, Tally& t
   ++request.hits;
   if (request.hits > request.key_count) request.has_failed = true;
   if (!tracks_keys_) return;
-  const std::optional<std::uint64_t> key = bench_.keys.Read(reply.key);
+  std::optional<std::uint64_t> key = bench_.keys.Read(reply.key);
+  if (reply.key.empty() && request.keys_left > 0) key = keys_asked_.front();
   while (request.keys_left > 0 && key != keys_asked_.front()) DropKey(request);
   const bool is_asked_for = request.keys_left > 0;
   if (is_asked_for) {

@@ -59,6 +59,10 @@ class LoadConnection {
     bool has_failed = false;
   };
 
+  void WriteTextGet(std::span<const std::uint32_t> keys);
+  void WriteBinaryGet(std::span<const std::uint32_t> keys);
+  void WriteTextSet(std::uint32_t key);
+  void WriteBinarySet(std::uint32_t key);
   std::size_t ValueBytesOf(std::uint32_t key) const;
   void CountHit(const Reply& reply, Outstanding& request, Tally& tally);
   void Finish(std::int64_t now_ns, std::int64_t count_from_ns, Tally& tally);

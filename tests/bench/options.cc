@@ -40,6 +40,7 @@ cxxopts::Options Description() {
       ("idle", "Connections that do nothing, on top", count("0"))
       ("t,threads", "Threads of the load generator", count("1"));
   options.add_options("Requests")
+      ("binary", "Speak the binary protocol: a get of several keys is GetKQ for each and a No-op")
       ("depth", "Requests outstanding on a connection: so many are sent at once, and again when "
                 "all are answered", count("1"))
       ("multiget", "Keys of a get", count("1"))
@@ -144,6 +145,7 @@ Result<LoadOptions, OptionsExit> ParseLoadOptions(int argc, const char* const* a
         .threads = parsed["threads"].as<std::uint32_t>(),
         .connections = parsed["connections"].as<std::uint32_t>(),
         .idle_connections = parsed["idle"].as<std::uint32_t>(),
+        .binary = given("binary"),
         .depth = parsed["depth"].as<std::uint32_t>(),
         .keys_per_get = parsed["multiget"].as<std::uint32_t>(),
         .set_ratio = parsed["set-ratio"].as<double>(),

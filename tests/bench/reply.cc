@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "protocol/binary_packet.h"
+
 namespace larder::bench {
 namespace {
 
@@ -24,6 +26,7 @@ Line FirstLine(std::string_view input) {
 Reply ReadValue(std::string_view input, const Line& line) {
   const Reply malformed{.kind = ReplyKind::kOther,
                         .consumed_bytes = line.bytes,
+                        .is_last = false,
                         .key = {},
                         .value = {},
                         .line = line.text};
@@ -41,6 +44,7 @@ Reply ReadValue(std::string_view input, const Line& line) {
   if (input.substr(reply_bytes - 2, 2) != "\r\n") return malformed;
   return {.kind = ReplyKind::kValue,
           .consumed_bytes = reply_bytes,
+          .is_last = false,
           .key = rest.substr(0, key_end),
           .value = input.substr(line.bytes, value_bytes),
           .line = {}};
@@ -55,7 +59,42 @@ Reply ReadReply(std::string_view input) {
   ReplyKind kind = ReplyKind::kOther;
   if (line.text == "END") kind = ReplyKind::kEnd;
   if (line.text == "STORED") kind = ReplyKind::kStored;
-  return {.kind = kind, .consumed_bytes = line.bytes, .key = {}, .value = {}, .line = line.text};
+  return {.kind = kind,
+          .consumed_bytes = line.bytes,
+          .is_last = false,
+          .key = {},
+          .value = {},
+          .line = line.text};
+}
+
+Reply ReadBinaryReply(std::string_view input) {
+  if (input.size() < protocol::kPacketHeadBytes) return {};
+  const std::size_t body_bytes = protocol::LoadBig<std::uint32_t>(&input[8]);
+  const std::size_t reply_bytes = protocol::kPacketHeadBytes + body_bytes;
+  if (input.size() < reply_bytes) return {};
+  const std::string_view body = input.substr(protocol::kPacketHeadBytes, body_bytes);
+  const std::size_t key_bytes = protocol::LoadBig<std::uint16_t>(&input[2]);
+  const auto extras_bytes = static_cast<std::size_t>(static_cast<unsigned char>(input[4]));
+  const auto opcode = static_cast<std::uint8_t>(input[1]);
+  const std::uint16_t status = protocol::LoadBig<std::uint16_t>(&input[6]);
+  Reply reply{.kind = ReplyKind::kOther,
+              .consumed_bytes = reply_bytes,
+              .is_last = false,
+              .key = {},
+              .value = {},
+              .line = body};
+  const bool is_reply = static_cast<unsigned char>(input[0]) == protocol::kReplyMagic;
+  if (!is_reply || key_bytes + extras_bytes > body_bytes) return reply;
+  if (opcode == kBinaryGet && status == 1) reply.kind = ReplyKind::kEnd;
+  if (opcode == kBinaryNoop && status == 0) reply.kind = ReplyKind::kEnd;
+  if (opcode == kBinarySet && status == 0) reply.kind = ReplyKind::kStored;
+  if ((opcode == kBinaryGet || opcode == kBinaryGetKQ) && status == 0) {
+    reply.kind = ReplyKind::kValue;
+    reply.is_last = opcode == kBinaryGet;
+    reply.key = body.substr(extras_bytes, key_bytes);
+    reply.value = body.substr(extras_bytes + key_bytes);
+  }
+  return reply;
 }
 
 }  // namespace larder::bench

@@ -1,6 +1,9 @@
 #include "tests/bench/reply.h"
 
 #include <catch2/catch.hpp>
+#include <string>
+
+#include "tests/protocol/packet.h"
 
 namespace larder::bench {
 namespace {
@@ -41,6 +44,37 @@ TEST_CASE("a malformed hit is no hit", "[bench][reply]") {
   CHECK(ReadReply("VALUE k 0\r\n").kind == ReplyKind::kOther);
   CHECK(ReadReply("VALUE k 0 x\r\n").kind == ReplyKind::kOther);
   CHECK(ReadReply("VALUE k 0 2\r\nabcd\r\n").kind == ReplyKind::kOther);
+}
+
+TEST_CASE("binary replies are told apart", "[bench][reply]") {
+  using protocol::Packet;
+  const auto read = [](const Packet& packet) {
+    static std::string bytes;
+    bytes = packet.Reply();
+    for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
+      CHECK(ReadBinaryReply(bytes.substr(0, cut)).kind == ReplyKind::kNeedMore);
+    }
+    const Reply reply = ReadBinaryReply(bytes);
+    CHECK(reply.consumed_bytes == bytes.size());
+    return reply;
+  };
+  const Reply hit = read({.opcode = kBinaryGet, .extras = "1234", .value = "value"});
+  CHECK(hit.kind == ReplyKind::kValue);
+  CHECK(hit.is_last);
+  CHECK(hit.key.empty());
+  CHECK(hit.value == "value");
+  const Reply quiet = read({.opcode = kBinaryGetKQ, .extras = "1234", .key = "k", .value = "v"});
+  CHECK(quiet.kind == ReplyKind::kValue);
+  CHECK(!quiet.is_last);
+  CHECK(quiet.key == "k");
+  CHECK(quiet.value == "v");
+  CHECK(read({.opcode = kBinaryGet, .value = "Not found", .status = 1}).kind == ReplyKind::kEnd);
+  CHECK(read({.opcode = kBinaryNoop}).kind == ReplyKind::kEnd);
+  CHECK(read({.opcode = kBinarySet, .cas = 5}).kind == ReplyKind::kStored);
+  const Reply error = read({.opcode = kBinarySet, .value = "Too large.", .status = 3});
+  CHECK(error.kind == ReplyKind::kOther);
+  CHECK(error.line == "Too large.");
+  CHECK(read({.opcode = kBinaryGet, .key_bytes = 9}).kind == ReplyKind::kOther);
 }
 
 }  // namespace
