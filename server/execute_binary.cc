@@ -22,7 +22,7 @@ using slab::Presence;
 using slab::StoreMode;
 using slab::StoreStatus;
 
-// With CAS off an item answers to no number, and items' own have 48 bits.
+// With CAS off an item answers to no number. The cache hands out none of more than 48 bits.
 constexpr std::uint64_t kNobodysCas = ~std::uint64_t{0};
 // Rounds of an incr whose key comes and goes.
 constexpr int kCreateTriesMax = 64;
@@ -153,7 +153,8 @@ Next BinaryExecutor::Refuse(const Request& request) {
   }
 }
 
-// The place of authentication: without it, memcached knows none of these commands.
+// The place of authentication for clients that are in; Connection::ServeBatch is not to be reached
+// by others. Without authentication memcached knows none of these commands.
 Next BinaryExecutor::Sasl(const Request& request) {
   AnswerError(EchoOf(request), BinaryStatus::kUnknownCommand);
   return Next::kGoOn;
@@ -211,39 +212,41 @@ void BinaryExecutor::Miss(const Request& request, Presence presence) {
 
 // --- Storage -----------------------------------------------------------------------------------
 
-BinaryExecutor::StorePlan BinaryExecutor::PlanOf(const Request& request, std::uint64_t hash) const {
+StorePlan BinaryExecutor::PlanOf(const Request& request, std::uint64_t hash) const {
   StorePlan plan{.spec = {.key = {.bytes = request.key, .hash = hash},
                           .client_flags = request.client_flags,
                           .expires_at_s = ExpiresAt(request),
                           .value_bytes = request.value_bytes},
-                 .mode = ModeOf(request.verb),
-                 .cas_unique = shared_.config.use_cas ? request.number : 0};
-  const bool concatenates = plan.mode == StoreMode::kAppend || plan.mode == StoreMode::kPrepend;
+                 .terms = {.mode = ModeOf(request.verb),
+                           .cas_unique = shared_.config.use_cas ? request.number : 0}};
+  StoreMode& mode = plan.terms.mode;
+  const bool concatenates = mode == StoreMode::kAppend || mode == StoreMode::kPrepend;
   // As memcached: a CAS makes one and the same of set, add and replace.
-  if (plan.cas_unique != 0 && !concatenates) plan.mode = StoreMode::kCas;
+  if (plan.terms.cas_unique != 0 && !concatenates) mode = StoreMode::kCas;
   return plan;
 }
 
 void BinaryExecutor::Store(const Request& request, std::uint64_t hash) {
   const StorePlan plan = PlanOf(request, hash);
   const slab::StoreOutcome outcome =
-      cache_.Store(plan.mode, plan.spec, request.value, plan.cas_unique, lane_);
+      cache_.Store(plan.terms.mode, plan.spec, request.value, plan.terms.cas_unique, lane_);
   DropOld(request, plan, outcome.status);
   if (is_detail_on()) [[unlikely]]
     shared_.prefixes.CountSet(request.key);
-  CountAndAnswerStore(EchoOf(request), plan.mode, outcome, request.noreply);
+  CountAndAnswerStore(EchoOf(request), plan.terms.mode, outcome, request.noreply);
 }
 
 std::unique_ptr<Upload> BinaryExecutor::BeginUpload(const Request& request, std::uint64_t hash) {
   const StorePlan plan = PlanOf(request, hash);
-  auto upload = Reserve(plan.spec, plan.mode, plan.cas_unique);
+  auto upload = Reserve(plan.spec, plan.terms.mode, plan.terms.cas_unique);
   if (upload) {
     (*upload)->noreply = request.noreply;
     (*upload)->echo = EchoOf(request);
     return std::move(*upload);
   }
   DropOld(request, plan, upload.error());
-  CountAndAnswerStore(EchoOf(request), plan.mode, {.status = upload.error()}, request.noreply);
+  CountAndAnswerStore(EchoOf(request), plan.terms.mode, {.status = upload.error()},
+                      request.noreply);
   return nullptr;
 }
 
@@ -256,7 +259,7 @@ void BinaryExecutor::FinishUpload(Upload upload) {
 
 void BinaryExecutor::DropOld(const Request& request, const StorePlan& plan, StoreStatus status) {
   if (!NeedsRoom(status)) return;
-  if (request.verb == Verb::kSet && plan.mode == StoreMode::kCas) {
+  if (request.verb == Verb::kSet && plan.terms.mode == StoreMode::kCas) {
     (void)cache_.Delete(plan.spec.key, lane_);
   }
 }

@@ -28,13 +28,6 @@ class BinaryExecutor : private Commands {
   void FinishUpload(Upload upload);
 
  private:
-  // How a storage request is to be run.
-  struct StorePlan {
-    slab::ItemSpec spec;
-    slab::StoreMode mode;
-    std::uint64_t cas_unique;
-  };
-
   [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
   void Get(const protocol::Request& request, std::uint64_t hash);
   [[gnu::noinline]] void Miss(const protocol::Request& request, slab::Presence presence);

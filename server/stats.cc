@@ -75,7 +75,7 @@ class Stats::Writer {
   // Ends the list.
   void End() {
     if (!echo_) return output_.Append(protocol::kEnd);
-    WritePacket({}, {});
+    WritePacket("", "");
   }
 
  private:
