@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "protocol/base64.h"
+#include "protocol/byte_search.h"
 #include "protocol/meta_flags.h"
 #include "protocol/numbers.h"
 #include "protocol/text_parser_slow.h"
@@ -146,7 +147,7 @@ ParseResult ParseMeta(std::string_view input, std::size_t at, std::size_t line_e
   const auto take_word = [&]() -> std::string_view {
     while (word != end && *word == ' ') ++word;
     const char* const begin = word;
-    while (word != end && *word != ' ') ++word;
+    word = FindSpaceOrNewline(word, end);
     return {begin, word};
   };
   const std::string_view key = take_word();

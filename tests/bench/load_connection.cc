@@ -59,14 +59,14 @@ void LoadConnection::QueueSet(std::uint32_t key, std::int64_t intended_ns) {
 
 void LoadConnection::WriteTextGet(std::span<const std::uint32_t> keys) {
   const std::size_t key_bytes = bench_.keys.key_bytes();
-  char* const start = socket_.requests().Reserve(5 + keys.size() * (key_bytes + 1));
-  char* out = Put(start, "get");
+  char* const start = socket_.requests().Reserve(7 + keys.size() * (key_bytes + 1));
+  char* out = Put(start, bench_.options.meta ? "mg" : "get");
   for (const std::uint32_t key : keys) {
     *out++ = ' ';
     bench_.keys.Write(key, out);
     out += key_bytes;
   }
-  out = Put(out, "\r\n");
+  out = Put(out, bench_.options.meta ? " v\r\n" : "\r\n");
   socket_.requests().Commit(static_cast<std::size_t>(out - start));
 }
 

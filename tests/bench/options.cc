@@ -44,6 +44,7 @@ cxxopts::Options Description() {
       ("depth", "Requests outstanding on a connection: so many are sent at once, and again when "
                 "all are answered", count("1"))
       ("multiget", "Keys of a get", count("1"))
+      ("meta", "Gets are meta commands: mg <key> v")
       ("set-ratio", "Share of sets, 0 to 1", number("0"))
       ("keys", "Distinct keys", count("100000"))
       ("key-bytes", "Length of a key", cxxopts::value<std::size_t>()->default_value("20"))
@@ -107,6 +108,9 @@ std::string Complaint(const LoadOptions& options) {
   if (options.idle_connections > kConnectionsMax) return "--idle must be at most 60000";
   if (outside(options.depth, 1u, kDepthMax)) return "--depth must be 1 to 10000";
   if (outside(options.keys_per_get, 1u, kKeysPerGetMax)) return "--multiget must be 1 to 1000";
+  if (options.meta && (options.keys_per_get > 1 || options.binary)) {
+    return "--meta goes with neither --multiget nor --binary";
+  }
   if (outside(options.set_ratio, 0.0, 1.0)) return "--set-ratio must be 0 to 1";
   if (options.keys == 0) return "--keys must be at least 1";
   if (outside(options.key_bytes, KeyFormat::kKeyBytesMin, KeyFormat::kKeyBytesMax)) {
@@ -148,6 +152,7 @@ Result<LoadOptions, OptionsExit> ParseLoadOptions(int argc, const char* const* a
         .binary = given("binary"),
         .depth = parsed["depth"].as<std::uint32_t>(),
         .keys_per_get = parsed["multiget"].as<std::uint32_t>(),
+        .meta = given("meta"),
         .set_ratio = parsed["set-ratio"].as<double>(),
         .keys = parsed["keys"].as<std::uint32_t>(),
         .key_bytes = parsed["key-bytes"].as<std::size_t>(),

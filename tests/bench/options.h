@@ -21,6 +21,7 @@ struct LoadOptions {
   bool binary = false;      // The protocol; otherwise text.
   std::uint32_t depth = 1;  // Requests outstanding on a connection.
   std::uint32_t keys_per_get = 1;
+  bool meta = false;  // Gets are `mg <key> v`, whose answers do not name the key.
   double set_ratio = 0.0;
   std::uint32_t keys = 100'000;
   std::size_t key_bytes = 20;

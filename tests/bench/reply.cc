@@ -8,6 +8,7 @@ namespace larder::bench {
 namespace {
 
 constexpr std::string_view kValueStart = "VALUE ";
+constexpr std::string_view kMetaValueStart = "VA ";
 
 // The line without its line end, and the length with it; 0 while it is incomplete.
 struct Line {
@@ -22,32 +23,44 @@ Line FirstLine(std::string_view input) {
   return {.text = input.substr(0, newline - (has_return ? 1 : 0)), .bytes = newline + 1};
 }
 
-// "VALUE <key> <flags> <bytes>[ <cas>]", then the data and a line end.
-Reply ReadValue(std::string_view input, const Line& line) {
+// The value behind a line that says how long it is from `digits` on.
+Reply ReadData(std::string_view input, const Line& line, const char* digits, std::string_view key,
+               bool is_last) {
   const Reply malformed{.kind = ReplyKind::kOther,
                         .consumed_bytes = line.bytes,
                         .is_last = false,
                         .key = {},
                         .value = {},
                         .line = line.text};
-  const std::string_view rest = line.text.substr(kValueStart.size());
-  const std::size_t key_end = rest.find(' ');
-  if (key_end == std::string_view::npos) return malformed;
-  const std::size_t flags_end = rest.find(' ', key_end + 1);
-  if (flags_end == std::string_view::npos) return malformed;
   std::size_t value_bytes = 0;
-  const char* digits = rest.data() + flags_end + 1;
-  const auto parsed = std::from_chars(digits, rest.data() + rest.size(), value_bytes);
+  const auto parsed = std::from_chars(digits, line.text.data() + line.text.size(), value_bytes);
   if (parsed.ec != std::errc{}) return malformed;
   const std::size_t reply_bytes = line.bytes + value_bytes + 2;
   if (input.size() < reply_bytes) return {};
   if (input.substr(reply_bytes - 2, 2) != "\r\n") return malformed;
   return {.kind = ReplyKind::kValue,
           .consumed_bytes = reply_bytes,
-          .is_last = false,
-          .key = rest.substr(0, key_end),
+          .is_last = is_last,
+          .key = key,
           .value = input.substr(line.bytes, value_bytes),
           .line = {}};
+}
+
+// "VALUE <key> <flags> <bytes>[ <cas>]", then the data and a line end.
+Reply ReadValue(std::string_view input, const Line& line) {
+  const std::string_view rest = line.text.substr(kValueStart.size());
+  const std::size_t key_end = rest.find(' ');
+  const std::size_t flags_end =
+      key_end == std::string_view::npos ? key_end : rest.find(' ', key_end + 1);
+  if (flags_end == std::string_view::npos) {
+    return {.kind = ReplyKind::kOther,
+            .consumed_bytes = line.bytes,
+            .is_last = false,
+            .key = {},
+            .value = {},
+            .line = line.text};
+  }
+  return ReadData(input, line, rest.data() + flags_end + 1, rest.substr(0, key_end), false);
 }
 
 }  // namespace
@@ -56,8 +69,12 @@ Reply ReadReply(std::string_view input) {
   const Line line = FirstLine(input);
   if (line.bytes == 0) return {};
   if (line.text.starts_with(kValueStart)) return ReadValue(input, line);
+  if (line.text.starts_with(kMetaValueStart)) {
+    const char* const digits = line.text.data() + kMetaValueStart.size();
+    return ReadData(input, line, digits, {}, true);
+  }
   ReplyKind kind = ReplyKind::kOther;
-  if (line.text == "END") kind = ReplyKind::kEnd;
+  if (line.text == "END" || line.text == "EN") kind = ReplyKind::kEnd;
   if (line.text == "STORED") kind = ReplyKind::kStored;
   return {.kind = kind,
           .consumed_bytes = line.bytes,

@@ -15,8 +15,8 @@ inline constexpr std::uint8_t kBinaryGetKQ = 0x0d;
 
 enum class ReplyKind : std::uint8_t {
   kNeedMore,  // Not a whole reply yet: nothing consumed.
-  kValue,     // VALUE line and data of one hit: `key` and `value` are set.
-  kEnd,       // The end of a retrieval.
+  kValue,     // VALUE or VA line and data of one hit: `key` and `value` are set.
+  kEnd,       // The end of a retrieval: END, or EN.
   kStored,
   kOther,  // Any other line, an error most of the time: `line` is set.
 };

@@ -22,6 +22,17 @@ TEST_CASE("a hit with a cas unique reads as well", "[bench][reply]") {
   CHECK(reply.value == "x");
 }
 
+TEST_CASE("a hit of a meta get gives its value", "[bench][reply]") {
+  const Reply reply = ReadReply("VA 3 f0 c7\r\na\nb\r\nEN\r\n");
+  CHECK(reply.kind == ReplyKind::kValue);
+  CHECK(reply.is_last);
+  CHECK(reply.value == "a\nb");
+  CHECK(reply.consumed_bytes == 17);
+  CHECK(ReadReply("EN\r\n").kind == ReplyKind::kEnd);
+  CHECK(ReadReply("VA 3\r\na\nb").kind == ReplyKind::kNeedMore);
+  CHECK(ReadReply("VA x\r\na\nb\r\n").kind == ReplyKind::kOther);
+}
+
 TEST_CASE("lines are told apart", "[bench][reply]") {
   CHECK(ReadReply("END\r\nmore").kind == ReplyKind::kEnd);
   CHECK(ReadReply("END\r\nmore").consumed_bytes == 5);

@@ -22,7 +22,9 @@ constexpr std::string_view kMixedStream =
     "set a 0 0 3\r\nabcdefgh\r\nset a x 0 4\r\nget \r\n\r\nset a 0 0 -1\r\nfoo bar noreply\r\n"
     "append a 0 -1 2\r\nxy\r\nincr n 5\r\ndecr n 1 noreply\r\ntouch a 10\r\ndelete a noreply\r\n"
     "delete noreply\r\n\r\nget\r\n verbosity 1\r\nflush_all 0 noreply\r\nstats items\r\nversion\r\n"
-    "replace k 4294967296 +5 0\r\n\r\nget a\r\r\nmn\r\nquit\r\n";
+    "replace k 4294967296 +5 0\r\n\r\nget a\r\r\nmn\r\n"
+    "mg a v\r\nmg a\nms a 3 T5 q\r\na\nb\r\nms YQ== 1 b\r\nx\r\nmd  a  q Oabc \r\nma a MI D5\r\n"
+    "me a\r\nmg\r\nms a 2 Z\r\nmn\r\nms a x\r\nmg YQ== b k v\r\nmg a {\r\nquit\r\n";
 
 std::string Pick(std::mt19937& random, std::initializer_list<std::string_view> choices) {
   return std::string(choices.begin()[random() % choices.size()]);
@@ -67,7 +69,46 @@ std::string RandomRequest(std::mt19937& random) {
   const auto keyed = [&](const std::string& command) {
     return command + space() + RandomKey(random);
   };
-  switch (random() % 6) {
+  const auto flags = [&] {
+    std::string text;
+    for (auto count = random() % 6; count > 0; --count) {
+      text += space() + Pick(random, {"v",
+                                      "t",
+                                      "k",
+                                      "q",
+                                      "c",
+                                      "s",
+                                      "b",
+                                      "u",
+                                      "h",
+                                      "x",
+                                      "I",
+                                      "O1",
+                                      "Oabcdefghijklmnopqrstuvwxyz0123456",
+                                      "MA",
+                                      "M",
+                                      "T",
+                                      "Z",
+                                      "v\r",
+                                      "{",
+                                      "C",
+                                      "E1",
+                                      "3",
+                                      "R-1"});
+      if (random() % 4 == 0) text += RandomNumber(random);
+    }
+    return text;
+  };
+  switch (random() % 8) {
+    case 6:
+      return Pick(random, {"mg", "mg", "md", "ma", "me"}) + space() +
+             (random() % 4 == 0 ? "YWI=" : RandomKey(random)) + flags() + line_end();
+    case 7: {
+      const std::size_t bytes = random() % 30;
+      return keyed("ms") + space() +
+             (random() % 8 != 0 ? std::to_string(bytes) : RandomNumber(random)) + flags() +
+             line_end() + std::string(bytes, 'x') + Pick(random, {"\r\n", "\r\n", "\n"});
+    }
     case 0: {
       std::string line = Pick(random, {"get", "gets", "gat", "gats"});
       if (line.starts_with("gat")) line += space() + RandomNumber(random);
