@@ -1,8 +1,7 @@
-#!/ usr / bin / env - S python3 - B
-""
-    "Replays the reference's vectors of the binary protocol: binary_vectors_test.py LARDER REFERENCE
+#!/usr/bin/env -S python3 -B
+"""Replays the reference's vectors of the binary protocol: binary_vectors_test.py LARDER REFERENCE
 
-    The reference lies beside the checkout; without it this test is skipped.
+The reference lies beside the checkout; without it this test is skipped.
 """
 
 import json
@@ -16,21 +15,22 @@ from larder_process import Larder, skip
 
 TIMEOUT_S = 240
 
-#Vectors that are left out, and why.
+# Vectors that are left out, and why.
 LEFT_OUT = {
-#The byte at which a value becomes too large depends on the item header, and Larder's is
-#smaller : this value fits.
+    # The byte at which a value becomes too large depends on the item header, and Larder's is
+    # smaller: this value fits.
     "one-byte-more-is-too-large",
 }
 
-#A second may end between the steps of a vector that sets an expiry of one : such a vector gets
-#another chance.What is wrong fails every time.
+
+# A second may end between the steps of a vector that sets an expiry of one: such a vector gets
+# another chance. What is wrong fails every time.
 RUNS_MAX = 3
 
 
 def run(checker, port, lines):
     """Runs vectors; returns the names of those that failed."""
-#The checker cannot choose several vectors by itself.
+    # The checker cannot choose several vectors by itself.
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as chosen:
         chosen.writelines(f"{line}\n" for line in lines)
         chosen.flush()
