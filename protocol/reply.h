@@ -62,6 +62,14 @@ inline constexpr std::string_view kBadArithmeticFlag = "CLIENT_ERROR invalid or 
 inline constexpr std::string_view kFlushNotAllowed = "CLIENT_ERROR flush_all not allowed\r\n";
 inline constexpr std::string_view kTooManyConnections = "ERROR Too many open connections\r\n";
 
+// Authentication.
+inline constexpr std::string_view kUnauthenticated = "CLIENT_ERROR unauthenticated\r\n";
+inline constexpr std::string_view kAuthFailure = "CLIENT_ERROR authentication failure\r\n";
+inline constexpr std::string_view kBadAuthFormat =
+    "CLIENT_ERROR bad authentication token format\r\n";
+inline constexpr std::string_view kAuthTooLong = "CLIENT_ERROR auth token too long\r\n";
+inline constexpr std::string_view kBadAuthEnd = "CLIENT_ERROR bad command line termination\r\n";
+
 // The server's limits.
 inline constexpr std::string_view kTooLarge = "SERVER_ERROR object too large for cache\r\n";
 inline constexpr std::string_view kNoMemoryStoring =

@@ -114,6 +114,7 @@ StepResult ReadConnectionsMax(Config& config, std::string_view value) {
 }
 
 StepResult ReadProtocol(Config& config, std::string_view value) {
+  config.protocol_given = true;
   if (value == "auto") {
     config.protocol = BindingProtocol::kNegotiate;
   } else if (value == "ascii") {
@@ -221,9 +222,6 @@ StepResult RefuseSasl(Config&, std::string_view) {
 StepResult RefuseTls(Config&, std::string_view) {
   return ConfigExit::Refused("This server is not built with TLS support.");
 }
-StepResult RefuseAuthFile(Config&, std::string_view) {
-  return ConfigExit::Refused("This server is not built with support for -Y (--auth-file).");
-}
 StepResult RefuseMemoryFile(Config&, std::string_view) {
   return ConfigExit::Refused("This server is not built with support for -e (--memory-file).");
 }
@@ -293,6 +291,10 @@ constexpr std::array kOptions = {
            "connections that may wait to be accepted (default 1024)", ReadBacklog},
     Option{Section::kSockets, 'B', "protocol", "NAME",
            "auto, ascii or binary (default auto: by a connection's first byte)", ReadProtocol},
+    Option{Section::kSockets, 'Y', "auth-file", "PATH",
+           "file of user:password lines: clients of the text protocol have to\n"
+           "authenticate; read again on SIGHUP",
+           ReadText<&Config::auth_file>},
     Option{Section::kSockets, 'U', "udp-port", "NUM", "0 only: UDP is not served", ReadUdpPort},
 
     Option{Section::kMemory, 'm', "memory-limit", "MB", "item memory in megabytes (default 64)",
@@ -357,7 +359,6 @@ constexpr std::array kOptions = {
     Option{Section::kHelp, 'i', "license", "", "print the licence and exit", ShowLicense},
 
     Option{Section::kUnsupported, 'S', "enable-sasl", "", "SASL authentication", RefuseSasl},
-    Option{Section::kUnsupported, 'Y', "auth-file", "PATH", "ASCII authentication", RefuseAuthFile},
     Option{Section::kUnsupported, 'Z', "enable-ssl", "", "TLS", RefuseTls},
     Option{Section::kUnsupported, 'e', "memory-file", "PATH", "warm restart", RefuseMemoryFile},
     Option{Section::kUnsupported, 'N', "napi-ids", "NUM", "workers by network queue",
@@ -467,6 +468,18 @@ StepResult CheckItemBytesMax(const Config& config) {
   return Done{};
 }
 
+// A protocol in which nobody could authenticate is not served.
+StepResult ChooseProtocol(Config& config) {
+  if (config.auth_file.empty()) return Done{};
+  if (!config.protocol_given) {
+    config.protocol = BindingProtocol::kAscii;
+  } else if (config.protocol != BindingProtocol::kAscii) {
+    return ConfigExit::Refused(
+        "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.");
+  }
+  return Done{};
+}
+
 }  // namespace
 
 Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
@@ -477,6 +490,7 @@ Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
     }
     if (auto checked = CheckItemBytesMax(config); !checked) return Failure{checked.error()};
     if (auto checked = CheckExtendedOptions(config); !checked) return Failure{checked.error()};
+    if (auto chosen = ChooseProtocol(config); !chosen) return Failure{chosen.error()};
     if (!config.listen_text.empty()) config.listen = *ParseListenList(config.listen_text);
     return config;
   } catch (const std::exception& error) {

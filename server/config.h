@@ -32,7 +32,9 @@ struct Config {
   int connections_max = 1024;  // -c
   bool maxconns_fast = true;   // -o [no_]maxconns_fast
   int idle_timeout_s = 0;      // -o idle_timeout; 0: never.
-  BindingProtocol protocol = BindingProtocol::kNegotiate;  // -B
+  BindingProtocol protocol = BindingProtocol::kNegotiate;  // -B; else as authentication needs it.
+  bool protocol_given = false;
+  std::string auth_file;  // -Y; empty: the text protocol's clients need no password.
 
   // Memory.
   std::uint64_t memory_bytes = std::uint64_t{64} << 20;  // -m

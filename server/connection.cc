@@ -16,11 +16,13 @@
 #include "protocol/base64.h"
 #include "protocol/binary_packet.h"
 #include "protocol/binary_parser.h"
+#include "protocol/login_parser.h"
 #include "protocol/meta_flags.h"
 #include "protocol/opcodes.h"
 #include "protocol/reply.h"
 #include "protocol/text_parser.h"
 #include "protocol/verbs.h"
+#include "server/authenticator.h"
 #include "server/worker.h"
 
 namespace larder::server {
@@ -75,7 +77,11 @@ template <class Wire>
 
 }  // namespace
 
-Connection::Connection(Worker& worker, int fd, Kind kind) : worker_(worker), fd_(fd), kind_(kind) {
+Connection::Connection(Worker& worker, int fd, Kind kind)
+    : worker_(worker),
+      fd_(fd),
+      kind_(kind),
+      is_stranger_(worker.shared().authenticator.is_required()) {
   info_.last_command_s.store(worker_.lane().now_s, std::memory_order_relaxed);
   worker_.shared().connections.Add(fd_, info_);
   event_assign(&event_, worker_.base(), fd_, EV_READ | EV_PERSIST, &OnEvent, this);
@@ -219,6 +225,8 @@ void Connection::Serve(std::string_view input) {
       goes_on = Swallow(input);
     } else if (upload_ != nullptr) {
       goes_on = ContinueUpload(input);
+    } else if (is_stranger_) [[unlikely]] {
+      goes_on = ServeStranger(input);
     } else {
       goes_on = is_binary_ ? ServeBatch<BinaryWire>(input) : ServeBatch<TextWire>(input);
     }
@@ -355,6 +363,25 @@ bool Connection::ServeBatch(std::string_view& input) {
       return false;
   }
   return false;
+}
+
+// Few requests are allowed, so what a line asks for is not looked at any further than to tell
+// those.
+bool Connection::ServeStranger(std::string_view& input) {
+  protocol::LoginRequest request;
+  const protocol::ParseResult result = protocol::ParseLogin(input, request);
+  if (result.status == ParseStatus::kNeedMore) return false;
+  input.remove_prefix(result.consumed_bytes);
+  swallow_bytes_ = request.swallow_bytes;
+  --requests_left_;
+  // Nothing of the line: it may have a password in the wrong place.
+  if (worker_.shared().verbosity.load(std::memory_order_relaxed) > 1) {
+    fmt::print(stderr, "<{} (unauthenticated)\n", fd_);
+  }
+  const LoginOutcome outcome = worker_.executor().LogIn(request);
+  is_stranger_ = outcome != LoginOutcome::kAdmitted;
+  closes_after_flush_ = outcome == LoginOutcome::kClose || result.status == ParseStatus::kFatal;
+  return requests_left_ != 0;
 }
 
 // --- Flush -------------------------------------------------------------------------------------

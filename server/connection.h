@@ -66,6 +66,7 @@ class Connection {
   bool ContinueUpload(std::string_view& input);
   template <class Wire>
   bool ServeBatch(std::string_view& input);
+  [[gnu::cold, gnu::noinline]] bool ServeStranger(std::string_view& input);
 
   // Everything in the worker's Output since this turn began is this connection's.
   void TakeOutput();
@@ -82,6 +83,7 @@ class Connection {
   bool closes_after_flush_ = false;
   bool has_seen_input_ = false;
   bool is_binary_ = false;  // Decided by the first byte.
+  bool is_stranger_;        // Has to authenticate before anything else.
   bool has_peer_finished_ = false;
   std::uint32_t requests_left_ = 0;  // Of this turn.
   protocol::KeyList key_list_;

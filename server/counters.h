@@ -24,6 +24,8 @@ enum class Stat : std::uint8_t {
   kTouchMisses,
   kStoreTooLarge,
   kStoreNoMemory,
+  kAuthCmds,
+  kAuthErrors,
   kIdleKicks,
   kBytesRead,
   kBytesWritten,

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "protocol/login_parser.h"
 #include "protocol/meta_flags.h"
 #include "protocol/request.h"
 #include "server/commands.h"
@@ -16,6 +17,12 @@ namespace larder::server {
 // What a connection does after a request.
 enum class Next : std::uint8_t {
   kGoOn,
+  kClose,  // After the replies so far were sent.
+};
+
+enum class LoginOutcome : std::uint8_t {
+  kAdmitted,  // All requests are to be served from now on.
+  kStranger,
   kClose,  // After the replies so far were sent.
 };
 
@@ -30,6 +37,9 @@ class Executor : private Commands {
 
   // Answers one request. `hash` is that of its key, if it has one.
   Next Execute(const protocol::Request& request, std::uint64_t hash);
+
+  // Answers a client that has not authenticated yet.
+  LoginOutcome LogIn(const protocol::LoginRequest& request);
 
   // A storage request whose value has not wholly come: makes room for it. Nothing, with the reply
   // given, if it cannot be stored: its value_bytes + 2 bytes are to be thrown away then.
@@ -47,6 +57,7 @@ class Executor : private Commands {
   void Touch(const protocol::Request& request, std::uint64_t hash);
   void Arithmetic(const protocol::Request& request, std::uint64_t hash);
   void FlushAll(const protocol::Request& request);
+  void AnswerVersion();
   void Verbosity(const protocol::Request& request);
   void CacheMemlimit(const protocol::Request& request);
   Next Shutdown(const protocol::Request& request);

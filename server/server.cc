@@ -47,16 +47,20 @@ slab::Cache::Options CacheOptions(const Config& config) {
 }  // namespace
 
 Result<std::unique_ptr<Server>, ConfigExit> Server::Create(const Config& config) {
+  auto authenticator = Authenticator::Create(config);
+  if (!authenticator) return Failure{authenticator.error()};
   auto cache = slab::Cache::Create(CacheOptions(config));
   if (!cache) return Failure{ConfigExit{cache.error() + "\n", kExitSystem}};
   auto listeners = OpenListeners(config);
   if (!listeners) return Failure{listeners.error()};
-  return std::unique_ptr<Server>(new Server(config, std::move(*cache), std::move(*listeners)));
+  return std::unique_ptr<Server>(
+      new Server(config, std::move(*authenticator), std::move(*cache), std::move(*listeners)));
 }
 
-Server::Server(const Config& config, std::unique_ptr<slab::Cache> cache,
-               std::vector<ListenSocket> listeners)
+Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticator,
+               std::unique_ptr<slab::Cache> cache, std::vector<ListenSocket> listeners)
     : config_(config),
+      authenticator_(std::move(authenticator)),
       cache_(std::move(cache)),
       listeners_(std::move(listeners)),
       prefixes_(config.prefix_delimiter),
@@ -65,6 +69,7 @@ Server::Server(const Config& config, std::unique_ptr<slab::Cache> cache,
               .cache = *cache_,
               .clock = clock_,
               .prefixes = prefixes_,
+              .authenticator = *authenticator_,
               .connections = connections_,
               .stats = stats_,
               .request_stop = [this] { RequestStop(); },
@@ -128,9 +133,9 @@ void Server::HandleSignals() {
     signal_events_.emplace_back(evsignal_new(
                                     base_.get(), signal,
                                     [](int number, short, void* self) noexcept {
-                                      // Nothing is read again on SIGHUP yet; it must not kill.
-                                      if (number == SIGHUP) return;
-                                      static_cast<Server*>(self)->RequestStop();
+                                      auto& server = *static_cast<Server*>(self);
+                                      if (number == SIGHUP) return server.RequestReload();
+                                      server.RequestStop();
                                     },
                                     this),
                                 &event_free);
@@ -149,6 +154,15 @@ void Server::Run() {
 
 void Server::RequestStop() {
   is_stopping_.store(true, std::memory_order_release);
+  Wake();
+}
+
+void Server::RequestReload() {
+  wants_reload_.store(true, std::memory_order_release);
+  Wake();
+}
+
+void Server::Wake() {
   const std::uint64_t one = 1;
   (void)!write(wake_fd_, &one, sizeof one);
 }
@@ -157,8 +171,7 @@ void Server::AdvanceClock(std::uint32_t seconds) {
   clock_.Advance(seconds);
   const std::uint32_t wanted =
       wanted_advance_s_.fetch_add(seconds, std::memory_order_release) + seconds;
-  const std::uint64_t one = 1;
-  (void)!write(wake_fd_, &one, sizeof one);
+  Wake();
   while (done_advance_s_.load(std::memory_order_acquire) < wanted) std::this_thread::yield();
 }
 
@@ -166,6 +179,7 @@ int Server::port() const { return listeners_.empty() ? 0 : listeners_.front().po
 
 void Server::Tick() {
   const std::uint32_t wanted = wanted_advance_s_.load(std::memory_order_acquire);
+  if (wants_reload_.exchange(false, std::memory_order_acquire)) authenticator_->Reload();
   clock_.Tick();
   lane_.now_s = clock_.now_s();
   std::uint32_t due_s = shared_.flush_due_s.load(std::memory_order_relaxed);

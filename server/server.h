@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "server/authenticator.h"
 #include "server/clock.h"
 #include "server/config.h"
 #include "server/connection_table.h"
@@ -27,7 +28,7 @@ namespace larder::server {
 // Server owns everything between its sockets and its cache. The thread that calls Run accepts
 // connections, hands them to the workers in turn, and keeps the clock.
 //
-// Threads: Run and HandleSignals: one thread; RequestStop and AdvanceClock: any thread.
+// Threads: Run and HandleSignals: one thread; all that requests, and AdvanceClock: any thread.
 // Owns:    cache, workers, listeners.
 class Server {
  public:
@@ -38,12 +39,14 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // SIGTERM, SIGINT and SIGUSR1 stop the server in order.
+  // SIGTERM, SIGINT and SIGUSR1 stop the server in order, SIGHUP has files read again.
   void HandleSignals();
 
   // Serves until RequestStop or a signal; then finishes what is in flight.
   void Run();
   void RequestStop();
+  // Has files read again, as SIGHUP does: within a turn of Run's loop.
+  void RequestReload();
 
   // Tests: moves the clock on and returns when the server has noticed. REQUIRES: Run is running.
   void AdvanceClock(std::uint32_t seconds);
@@ -60,15 +63,17 @@ class Server {
     std::unique_ptr<event, decltype(&event_free)> on_readable{nullptr, &event_free};
   };
 
-  Server(const Config& config, std::unique_ptr<slab::Cache> cache,
-         std::vector<ListenSocket> listeners);
+  Server(const Config& config, std::unique_ptr<Authenticator> authenticator,
+         std::unique_ptr<slab::Cache> cache, std::vector<ListenSocket> listeners);
 
   void Accept(const Listening& listening);
   void PauseAccepting();
   void ResumeAccepting();
+  void Wake();
   void Tick();
 
   const Config config_;
+  const std::unique_ptr<Authenticator> authenticator_;
   const std::unique_ptr<slab::Cache> cache_;
   const std::vector<ListenSocket> listeners_;
   Clock clock_;
@@ -89,6 +94,7 @@ class Server {
   std::size_t next_worker_ = 0;
   std::chrono::steady_clock::time_point paused_at_;
   std::atomic<bool> is_stopping_{false};            // Written by anyone, read by Run.
+  std::atomic<bool> wants_reload_{false};           // Written by anyone, taken by Run.
   std::atomic<std::uint32_t> wanted_advance_s_{0};  // Written by AdvanceClock.
   std::atomic<std::uint32_t> done_advance_s_{0};    // Written by Run.
 };

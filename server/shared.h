@@ -12,6 +12,7 @@
 
 namespace larder::server {
 
+class Authenticator;
 class ConnectionTable;
 class Stats;
 
@@ -21,6 +22,7 @@ struct Shared {
   slab::Cache& cache;
   Clock& clock;
   PrefixStats& prefixes;
+  Authenticator& authenticator;
   ConnectionTable& connections;
   Stats& stats;
   std::function<void()> request_stop;  // Any thread; returns at once.

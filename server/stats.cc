@@ -270,8 +270,8 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("touch_misses", of(Stat::kTouchMisses));
   stat("store_too_large", of(Stat::kStoreTooLarge));
   stat("store_no_memory", of(Stat::kStoreNoMemory));
-  stat("auth_cmds", 0);
-  stat("auth_errors", 0);
+  stat("auth_cmds", of(Stat::kAuthCmds));
+  stat("auth_errors", of(Stat::kAuthErrors));
   if (config.idle_timeout_s > 0) stat("idle_kicks", of(Stat::kIdleKicks));
   stat("bytes_read", of(Stat::kBytesRead));
   stat("bytes_written", of(Stat::kBytesWritten));

@@ -251,6 +251,17 @@ TEST_CASE("many threads start with a warning, absurdly many do not", "[config]")
   CHECK(ParseBad({"-t", "11211"}).exit_code == 1);
 }
 
+TEST_CASE("-Y serves the text protocol only", "[config]") {
+  const Config config = ParseGood({"-Y", "/etc/users"});
+  CHECK(config.auth_file == "/etc/users");
+  CHECK(config.protocol == BindingProtocol::kAscii);
+  CHECK(ParseGood({"--auth-file=u", "-B", "ascii"}).protocol == BindingProtocol::kAscii);
+  const ConfigExit exit = ParseBad({"-B", "auto", "-Y", "u"});
+  CHECK(exit.exit_code == 64);
+  CHECK(exit.message ==
+        "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.");
+}
+
 TEST_CASE("UDP is refused unless it is off", "[config]") {
   const ConfigExit exit = ParseBad({"-U", "11211"});
   CHECK(exit.exit_code == 64);
@@ -263,7 +274,7 @@ TEST_CASE("features that are not there are refused by name", "[config]") {
     CHECK(exit.exit_code == 64);
     CHECK_THAT(exit.message, StartsWith("This server is not built with "));
   }
-  for (const char* option : {"-Y", "-e", "-N"}) {
+  for (const char* option : {"-e", "-N"}) {
     const ConfigExit exit = ParseBad({option, "1"});
     CHECK(exit.exit_code == 64);
     CHECK_THAT(exit.message, Contains(option));
@@ -292,7 +303,7 @@ TEST_CASE("unknown options and missing values end as getopt's", "[config]") {
 TEST_CASE("-h shows every option", "[config]") {
   const ConfigExit exit = ParseBad({"-h"});
   CHECK(exit.exit_code == 0);
-  for (const char letter : std::string("plsacbBUmMIfnCkLtRDAFXWoduPrvhVi")) {
+  for (const char letter : std::string("plsacbBYUmMIfnCkLtRDAFXWoduPrvhVi")) {
     CHECK_THAT(exit.message, Contains(std::string("\n  -") + letter));
   }
 }

@@ -282,7 +282,10 @@ void TestServer::Settle() {
   // made before are, too.
   if (has_connected_) {
     probes_.clear();
-    for (int i = 0; i < config_.threads; ++i) probes_.push_back(Connect());
+    for (int i = 0; i < config_.threads; ++i) {
+      probes_.push_back(Connect());
+      if (!probe_login_.empty()) probes_.back().Send(probe_login_).Expect("STORED\r\n");
+    }
     has_connected_ = false;
   }
   // A loopback socket has what was sent when send returns. So the turn of the loop that answers has
@@ -293,6 +296,11 @@ void TestServer::Settle() {
 }
 
 void TestServer::AdvanceClock(std::uint32_t seconds) { server_->AdvanceClock(seconds); }
+
+void TestServer::Reload() {
+  server_->RequestReload();
+  server_->AdvanceClock(1);  // It waits for the main loop.
+}
 
 // --- Bytes --------------------------------------------------------------------------------------
 

@@ -116,6 +116,10 @@ class TestServer {
   // Returns when what was sent before, up to a turn's worth on a connection, has been served.
   void Settle();
   void AdvanceClock(std::uint32_t seconds);
+  // Has files read again, as SIGHUP does, and returns when they were.
+  void Reload();
+  // What clients of Settle() have to send first; the server answers STORED.
+  void LogProbesInWith(std::string request) { probe_login_ = std::move(request); }
   // Asks the server to stop, as SIGTERM does, and returns at once.
   void RequestStop() { server_->RequestStop(); }
   // Returns when it has stopped.
@@ -131,7 +135,8 @@ class TestServer {
   std::unique_ptr<server::Server> server_;
   std::thread thread_;
   std::vector<Client> probes_;  // One per worker, once Settle was called.
-  bool has_connected_ = true;   // Since then.
+  std::string probe_login_;
+  bool has_connected_ = true;  // Since then.
 };
 
 // What most tests need.

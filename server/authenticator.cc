@@ -1,0 +1,29 @@
+#include "server/authenticator.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace larder::server {
+
+Result<std::unique_ptr<Authenticator>, ConfigExit> Authenticator::Create(const Config& config) {
+  std::unique_ptr<PasswordFile> file;
+  if (!config.auth_file.empty()) {
+    auto loaded = PasswordFile::Load(config.auth_file);
+    if (!loaded) return ConfigExit::BadValue(loaded.error());
+    file = std::move(*loaded);
+  }
+  return std::unique_ptr<Authenticator>(new Authenticator(std::move(file)));
+}
+
+bool Authenticator::AdmitText(std::string_view user, std::string_view password) const {
+  return file_ != nullptr && file_->Admit(user, password);
+}
+
+void Authenticator::Reload() {
+  if (file_ == nullptr) return;
+  const auto reloaded = file_->Reload();
+  if (!reloaded) fmt::print(stderr, "{}\n", reloaded.error());
+}
+
+}  // namespace larder::server

@@ -1,0 +1,115 @@
+#include "server/password_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace larder::server {
+namespace {
+
+using File = std::unique_ptr<std::FILE, decltype(&std::fclose)>;
+
+// Nothing, with the reason in errno, if the file cannot be read.
+std::optional<std::string> ReadFile(const std::string& path) {
+  const File file(std::fopen(path.c_str(), "re"), &std::fclose);
+  if (file == nullptr) return std::nullopt;
+  std::string text;
+  std::array<char, 4096> piece;
+  while (const std::size_t bytes = std::fread(piece.data(), 1, piece.size(), file.get())) {
+    text.append(piece.data(), bytes);
+  }
+  if (std::ferror(file.get()) != 0) return std::nullopt;
+  return text;
+}
+
+Result<std::shared_ptr<const Passwords>, std::string> ReadPasswords(const std::string& path) {
+  const std::optional<std::string> text = ReadFile(path);
+  if (!text) {
+    const char* const reason = std::strerror(errno);
+    return Failure{fmt::format("Could not open authfile [{}] for reading, error {}: {}", path,
+                               reason, reason)};
+  }
+  auto passwords = Passwords::Parse(*text, Passwords::BadLines::kRefused);
+  if (!passwords) {
+    return Failure{
+        fmt::format("Authfile [{}] has a malformed entry. Should be 'user:password'", path)};
+  }
+  return std::make_shared<const Passwords>(std::move(*passwords));
+}
+
+}  // namespace
+
+// --- Passwords ---------------------------------------------------------------------------------
+
+std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_lines) {
+  Passwords passwords;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    const std::size_t colon = line.find(':');
+    if (colon != std::string_view::npos && line.size() <= kPasswordLineBytesMax) {
+      passwords.blocks_.push_back(BlockOf(line.substr(0, colon), line.substr(colon + 1)));
+    } else if (bad_lines == BadLines::kRefused) {
+      return std::nullopt;
+    }
+  }
+  if (passwords.blocks_.empty() && bad_lines == BadLines::kRefused) return std::nullopt;
+  return passwords;
+}
+
+Passwords::Block Passwords::BlockOf(std::string_view user, std::string_view password) {
+  Block block{};
+  auto* out = reinterpret_cast<unsigned char*>(block.data());
+  *out++ = static_cast<unsigned char>(user.size());
+  *out++ = static_cast<unsigned char>(password.size());
+  std::ranges::copy(user, out);
+  std::ranges::copy(password, out + user.size());
+  return block;
+}
+
+bool Passwords::Admit(std::string_view user, std::string_view password) const {
+  const bool may_fit =
+      user.size() < kPasswordLineBytesMax && password.size() < kPasswordLineBytesMax - user.size();
+  const Block wanted = may_fit ? BlockOf(user, password) : Block{};
+  std::uint64_t found = 0;
+  for (const Block& block : blocks_) {
+    std::uint64_t difference = 0;
+    for (std::size_t i = 0; i < block.size(); ++i) difference |= block[i] ^ wanted[i];
+    // The compiler must not see that the rest can be left out.
+    asm volatile("" : "+r"(difference));
+    found |= static_cast<std::uint64_t>(difference == 0);
+  }
+  return may_fit && found != 0;
+}
+
+// --- PasswordFile ------------------------------------------------------------------------------
+
+Result<std::unique_ptr<PasswordFile>, std::string> PasswordFile::Load(std::string path) {
+  auto passwords = ReadPasswords(path);
+  if (!passwords) return Failure{passwords.error()};
+  return std::unique_ptr<PasswordFile>(new PasswordFile(std::move(path), std::move(*passwords)));
+}
+
+Result<Done, std::string> PasswordFile::Reload() {
+  auto passwords = ReadPasswords(path_);
+  if (!passwords) return Failure{passwords.error()};
+  const MutexLock lock(mutex_);
+  passwords_ = std::move(*passwords);
+  return Done{};
+}
+
+bool PasswordFile::Admit(std::string_view user, std::string_view password) const {
+  std::shared_ptr<const Passwords> passwords;
+  {
+    const MutexLock lock(mutex_);
+    passwords = passwords_;
+  }
+  return passwords->Admit(user, password);
+}
+
+}  // namespace larder::server

@@ -1,0 +1,74 @@
+// A file of users and their passwords.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/config.h"
+#include "slab/mutex.h"
+#include "slab/result.h"
+
+namespace larder::server {
+
+// What a line may hold: user, colon and password.
+inline constexpr std::size_t kPasswordLineBytesMax = 255;
+
+// Passwords knows who may come in.
+//
+//   block   |user's length|password's|user|password|zeros|     one for each line, 256 bytes
+//
+// Threads: immutable.
+class Passwords {
+ public:
+  enum class BadLines : std::uint8_t { kRefused, kSkipped };
+
+  // Reads lines of `user:password`. The user ends at the first colon, the password at the line's
+  // end; either may be empty. Lines without a colon or beyond kPasswordLineBytesMax are bad.
+  // Nothing if those, or no line at all, are refused.
+  static std::optional<Passwords> Parse(std::string_view text, BadLines bad_lines);
+
+  // Whether there is a line with this user and this password. The time it takes tells the number of
+  // lines and the arguments' lengths, and nothing of what is right in them.
+  bool Admit(std::string_view user, std::string_view password) const;
+
+ private:
+  using Block = std::array<std::uint64_t, 32>;
+  static_assert(sizeof(Block) > kPasswordLineBytesMax);  // The colon makes room for a length.
+
+  static Block BlockOf(std::string_view user, std::string_view password);
+
+  std::vector<Block> blocks_;
+};
+
+// PasswordFile is a file of Passwords that can be read again while the server runs.
+//
+// Threads: internally locked; any thread may call any method.
+class PasswordFile {
+ public:
+  // Or memcached's complaint, if the file cannot be read or has a bad line.
+  static Result<std::unique_ptr<PasswordFile>, std::string> Load(std::string path);
+
+  // From now on the file as it is now counts. Or the complaint, and what counted goes on to count.
+  Result<Done, std::string> Reload() LARDER_EXCLUDES(mutex_);
+
+  // As Passwords::Admit().
+  bool Admit(std::string_view user, std::string_view password) const LARDER_EXCLUDES(mutex_);
+
+ private:
+  PasswordFile(std::string path, std::shared_ptr<const Passwords> passwords)
+      : path_(std::move(path)), passwords_(std::move(passwords)) {}
+
+  const std::string path_;
+
+  mutable Mutex mutex_;  // Guards all below.
+  std::shared_ptr<const Passwords> passwords_ LARDER_GUARDED_BY(mutex_);
+};
+
+}  // namespace larder::server

@@ -1,0 +1,162 @@
+#include "server/password_file.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <string>
+
+#include "tests/temporary_folder.h"
+
+namespace larder::server {
+namespace {
+
+Passwords ParseGood(std::string_view text) {
+  auto passwords = Passwords::Parse(text, Passwords::BadLines::kRefused);
+  if (!passwords) FAIL("this was refused: " << text);
+  return *passwords;
+}
+
+bool IsRefused(std::string_view text) {
+  return !Passwords::Parse(text, Passwords::BadLines::kRefused);
+}
+
+TEST_CASE("a user comes in with its own password only", "[password_file]") {
+  const Passwords passwords = ParseGood("alice:secret\nbob:hidden\n");
+  CHECK(passwords.Admit("alice", "secret"));
+  CHECK(passwords.Admit("bob", "hidden"));
+  CHECK_FALSE(passwords.Admit("alice", "hidden"));
+  CHECK_FALSE(passwords.Admit("bob", "secret"));
+  CHECK_FALSE(passwords.Admit("carol", "secret"));
+}
+
+TEST_CASE("what is nearly right is wrong", "[password_file]") {
+  const Passwords passwords = ParseGood("alice:secret");
+  for (const auto& [user, password] :
+       {std::pair{"alice", "secre"}, std::pair{"alice", "secret "}, std::pair{"alice", "Secret"},
+        std::pair{"alic", "esecret"}, std::pair{"alices", "ecret"}, std::pair{"Alice", "secret"},
+        std::pair{"alice", ""}, std::pair{"", "secret"}, std::pair{"", ""}}) {
+    CAPTURE(user, password);
+    CHECK_FALSE(passwords.Admit(user, password));
+  }
+  CHECK_FALSE(passwords.Admit({"alice\0", 6}, "secret"));
+  CHECK_FALSE(passwords.Admit("alice", {"secret\0", 7}));
+}
+
+TEST_CASE("user and password part at the first colon", "[password_file]") {
+  const Passwords passwords = ParseGood("alice:a:b c: \n");
+  CHECK(passwords.Admit("alice", "a:b c: "));
+  CHECK_FALSE(passwords.Admit("alice:a", "b c: "));
+  CHECK_FALSE(passwords.Admit("alice", "a"));
+}
+
+TEST_CASE("user and password may be empty", "[password_file]") {
+  CHECK(ParseGood("alice:\n").Admit("alice", ""));
+  CHECK(ParseGood(":secret\n").Admit("", "secret"));
+  CHECK(ParseGood(":\n").Admit("", ""));
+  CHECK_FALSE(ParseGood(":\n").Admit("", "x"));
+}
+
+TEST_CASE("lines may end in CRLF, the last one in nothing", "[password_file]") {
+  const Passwords passwords = ParseGood("alice:secret\r\nbob:hidden");
+  CHECK(passwords.Admit("alice", "secret"));
+  CHECK(passwords.Admit("bob", "hidden"));
+}
+
+TEST_CASE("a line without a colon makes all of it bad", "[password_file]") {
+  for (const char* text : {"", "\n", "alice\n", "alice:secret\n\nbob:hidden\n",
+                           "alice:secret\n# bob\n", "alice:secret\nbob"}) {
+    CAPTURE(text);
+    CHECK(IsRefused(text));
+  }
+}
+
+TEST_CASE("bad lines are skipped where that was asked for", "[password_file]") {
+  const auto passwords =
+      Passwords::Parse("\n# users\nalice:secret\nbob\n" + std::string(256, ':') + "\ncarol:x",
+                       Passwords::BadLines::kSkipped);
+  REQUIRE(passwords);
+  CHECK(passwords->Admit("alice", "secret"));
+  CHECK(passwords->Admit("carol", "x"));
+  CHECK_FALSE(passwords->Admit("bob", ""));
+  const auto nobody = Passwords::Parse("", Passwords::BadLines::kSkipped);
+  REQUIRE(nobody);
+  CHECK_FALSE(nobody->Admit("", ""));
+}
+
+TEST_CASE("a line may have 255 bytes", "[password_file]") {
+  const std::string user(100, 'u');
+  const std::string password(154, 'p');
+  CHECK(ParseGood(user + ":" + password).Admit(user, password));
+  CHECK(IsRefused(user + ":" + password + "p"));
+  CHECK(ParseGood(std::string(254, 'u') + ":").Admit(std::string(254, 'u'), ""));
+  CHECK(ParseGood(":" + std::string(254, 'p')).Admit("", std::string(254, 'p')));
+}
+
+TEST_CASE("longer users and passwords than any line has are wrong", "[password_file]") {
+  const Passwords passwords = ParseGood(":\nalice:secret\n");
+  for (const std::size_t bytes : {255U, 256U, 257U, 511U, 512U, 70000U}) {
+    CAPTURE(bytes);
+    CHECK_FALSE(passwords.Admit(std::string(bytes, '\0'), ""));
+    CHECK_FALSE(passwords.Admit("", std::string(bytes, '\0')));
+    CHECK_FALSE(passwords.Admit(std::string(bytes, 'a'), std::string(bytes, 'a')));
+  }
+}
+
+TEST_CASE("a file may have a hundred lines", "[password_file]") {
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "u" + std::to_string(i) + ":p" + std::to_string(i) + "\n";
+  const Passwords passwords = ParseGood(text);
+  for (int i = 0; i < 100; ++i) {
+    CHECK(passwords.Admit("u" + std::to_string(i), "p" + std::to_string(i)));
+    CHECK_FALSE(passwords.Admit("u" + std::to_string(i), "p" + std::to_string(i + 1)));
+  }
+}
+
+TEST_CASE("a file that cannot be read is named with the reason", "[password_file]") {
+  const auto loaded = PasswordFile::Load("/no/such/file");
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error() ==
+        "Could not open authfile [/no/such/file] for reading, error No such file or directory: "
+        "No such file or directory");
+  CHECK_FALSE(PasswordFile::Load("/"));
+}
+
+TEST_CASE("a file with a bad line is named", "[password_file]") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "users";
+  WriteFile(path, "alice\n");
+  const auto loaded = PasswordFile::Load(path);
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error() ==
+        "Authfile [" + path + "] has a malformed entry. Should be 'user:password'");
+}
+
+TEST_CASE("a reloaded file counts as a whole", "[password_file]") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "users";
+  WriteFile(path, "alice:secret\nbob:hidden\n");
+  const auto file = PasswordFile::Load(path);
+  REQUIRE(file);
+  WriteFile(path, "alice:changed\n");
+  CHECK((*file)->Admit("alice", "secret"));
+  CHECK((*file)->Reload());
+  CHECK((*file)->Admit("alice", "changed"));
+  CHECK_FALSE((*file)->Admit("alice", "secret"));
+  CHECK_FALSE((*file)->Admit("bob", "hidden"));
+}
+
+TEST_CASE("a file that has become bad changes nothing", "[password_file]") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "users";
+  WriteFile(path, "alice:secret\n");
+  const auto file = PasswordFile::Load(path);
+  REQUIRE(file);
+  WriteFile(path, "bob:hidden\n\n");
+  CHECK_FALSE((*file)->Reload());
+  std::filesystem::remove(path);
+  CHECK_FALSE((*file)->Reload());
+  CHECK((*file)->Admit("alice", "secret"));
+  CHECK_FALSE((*file)->Admit("bob", "hidden"));
+}
+
+}  // namespace
+}  // namespace larder::server
