@@ -196,7 +196,8 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
     const ItemRef old_ref = slot ? slot.ref() : kNoItem;
     Item* const old = slot ? &arena_->At(old_ref) : nullptr;
     const ClassId old_class = slot ? ClassOf(*old) : ClassId{0};
-    if (const auto refusal = Refusal(mode, old, cas_unique)) {
+    const auto refusal = mode == StoreMode::kSet ? std::nullopt : Refusal(mode, old, cas_unique);
+    if (refusal) [[unlikely]] {
       if (mode == StoreMode::kAdd) MarkAccess(*old, lane);
       return {.status = *refusal, .class_id = old_class};
     }
