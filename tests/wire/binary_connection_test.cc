@@ -134,7 +134,7 @@ TEST_CASE("with -X binary stat has no detail", "[wire][binary][stats]") {
 TEST_CASE_METHOD(BinaryTest, "SASL is unknown without authentication", "[wire][binary][sasl]") {
   client.Send({.opcode = kSaslList}).Expect(kSaslList, kUnknownCommand);
   for (const auto opcode : {kSaslAuth, kSaslStep}) {
-    for (const std::size_t bytes : {0, 10, 16384, 16385, 1000000}) {
+    for (const std::size_t bytes : {0U, 10U, 16384U, 16385U, 1000000U}) {
       CAPTURE(bytes);
       client.Send({.opcode = opcode, .key = "PLAIN", .value = std::string(bytes, 'x')});
       client.Expect(opcode, kUnknownCommand);
@@ -147,7 +147,7 @@ TEST_CASE_METHOD(BinaryTest, "SASL is unknown without authentication", "[wire][b
 
 TEST_CASE_METHOD(BinaryTest, "an unknown opcode is answered at once, and its body swallowed",
                  "[wire][binary][bad_packet]") {
-  for (const std::size_t bytes : {0, 7, 100000, 3000000}) {
+  for (const std::size_t bytes : {0U, 7U, 100000U, 3000000U}) {
     for (const int opcode : {0x1b, 0x1f, 0x25, 0x30, 0x40, 0xff}) {
       CAPTURE(bytes, opcode);
       Packet packet{.opcode = static_cast<std::uint8_t>(opcode),

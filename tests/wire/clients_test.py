@@ -224,7 +224,8 @@ def main():
         sys.exit(__doc__)
     failed = []
     missing = [name for name in PARTS if not is_installed(name)]
-    with Larder(sys.argv[1]) as port:
+    # Room for all that they store: what is evicted would look lost.
+    with Larder(sys.argv[1], "-m", "1024") as port:
         for name, run in PARTS.items():
             if name in missing:
                 continue
