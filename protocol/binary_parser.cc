@@ -18,6 +18,21 @@ bool Allows(PacketPart part, bool is_there) noexcept {
   return false;
 }
 
+static_assert(kSaslValueBytesMax <= kConfigValueBytesMax);
+
+// The longest value that is looked at as a whole; 0 for those that are received into an item.
+[[gnu::noinline]] std::uint32_t AwaitedBytesMax(Verb verb) noexcept {
+  switch (verb) {
+    case Verb::kSaslAuth:
+    case Verb::kSaslStep:
+      return kSaslValueBytesMax;
+    case Verb::kConfig:
+      return kConfigValueBytesMax;
+    default:
+      return 0;
+  }
+}
+
 // A packet without a request in it. `body_bytes` behind its header are to be thrown away.
 [[gnu::noinline]] ParseResult Refuse(std::string_view input, RequestError error,
                                      std::uint32_t body_bytes, Request& request) noexcept {
@@ -58,9 +73,10 @@ ParseResult ParseBinary(std::string_view input, Request& request) noexcept {
   if (input.size() < value_at) return {ParseStatus::kNeedMore, 0};
   const char* const extras = head + kPacketHeadBytes;
   const bool has_value = input.size() - value_at >= value_bytes;
-  const bool is_sasl = spec.verb == Verb::kSaslAuth || spec.verb == Verb::kSaslStep;
-  if (is_sasl && !has_value && value_bytes <= kSaslValueBytesMax) {
-    return {ParseStatus::kNeedMore, 0};
+  std::uint32_t awaited_bytes_max = 0;
+  if (!has_value || value_bytes > kSaslValueBytesMax) [[unlikely]] {
+    awaited_bytes_max = AwaitedBytesMax(spec.verb);
+    if (!has_value && value_bytes <= awaited_bytes_max) return {ParseStatus::kNeedMore, 0};
   }
 
   request = Request{.key = {extras + extras_bytes, key_bytes},
@@ -84,12 +100,12 @@ ParseResult ParseBinary(std::string_view input, Request& request) noexcept {
       request.exptime = static_cast<std::int32_t>(LoadBig<std::uint32_t>(extras + 16));
       break;
   }
-  if (is_sasl && value_bytes > kSaslValueBytesMax) {
+  if (awaited_bytes_max != 0 && value_bytes > awaited_bytes_max) {
     request.swallow_bytes = value_bytes;
     return {ParseStatus::kComplete, value_at};
   }
   if (!has_value) return {ParseStatus::kNeedValue, value_at};
-  request.value = input.substr(value_at, value_bytes);
+  request.value = {head + value_at, value_bytes};
   return {ParseStatus::kComplete, value_at + value_bytes};
 }
 

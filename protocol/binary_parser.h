@@ -21,8 +21,8 @@ inline constexpr std::uint32_t kSaslValueBytesMax = 16 * 1024;
 // be read behind it, and the connection has to close after the answer. An unknown opcode is a
 // kError as well; its body is left to be swallowed. A value of a storage request that is not all
 // there is kNeedValue. The value of a SASL request is waited for, or, if it is longer than
-// kSaslValueBytesMax, left to be swallowed: `value` is empty then, while value_bytes is not 0. A
-// first byte that begins no packet is kFatal.
+// kSaslValueBytesMax, left to be swallowed: `value` is empty then, while value_bytes is not 0; so
+// is that of a config set, with kConfigValueBytesMax. A first byte that begins no packet is kFatal.
 //
 // Allocates nothing, keeps nothing, and answers alike however the bytes were split. `request` is
 // overwritten by kComplete and kNeedValue, and untouched otherwise.

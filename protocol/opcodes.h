@@ -82,11 +82,31 @@ static_assert([] {
   return true;
 }());
 
+// ElastiCache's, which lie apart.
+inline constexpr std::uint8_t kConfigGetOpcode = 0x60;
+inline constexpr std::uint8_t kConfigSetOpcode = 0x64;
+inline constexpr std::uint8_t kConfigDeleteOpcode = 0x66;
+inline constexpr std::array kConfigOpcodes = [] {
+  using enum Verb;
+  using namespace opcode_shapes;
+  return std::array{
+      // opcode, name, verb, is_quiet, extras_bytes, extras, key, value
+      OpcodeSpec{kConfigGetOpcode, "config_get", kConfig, false, 0, kNo, kMust, kNo},
+      OpcodeSpec{kConfigSetOpcode, "config_set", kConfig, false, 4, kMay, kMust, kMay},
+      OpcodeSpec{kConfigDeleteOpcode, "config_delete", kConfig, false, 0, kNo, kMust, kNo},
+  };
+}();
+
 // The row of an opcode; that of an unknown command if it has none of its own.
 inline const OpcodeSpec& FindOpcode(std::uint8_t opcode) noexcept {
   constexpr std::size_t kUnknown = 0x1f;
   static_assert(kOpcodes[kUnknown].verb == Verb::kError);
-  return kOpcodes[opcode < kOpcodes.size() ? opcode : kUnknown];
+  if (opcode < kOpcodes.size()) [[likely]]
+    return kOpcodes[opcode];
+  for (const OpcodeSpec& row : kConfigOpcodes) {
+    if (row.opcode == opcode) return row;
+  }
+  return kOpcodes[kUnknown];
 }
 
 }  // namespace larder::protocol

@@ -96,6 +96,14 @@ inline constexpr std::string_view kMemlimitOutOfBounds =
 inline constexpr std::string_view kShutdownNotEnabled = "SERVER_ERROR: shutdown not enabled\r\n";
 inline constexpr std::string_view kBadShutdownMode = "CLIENT_ERROR invalid shutdown mode\r\n";
 
+// config get: the length of the cluster's value, kCrlf, the value, kCrlf and kEnd follow.
+inline constexpr std::string_view kConfigHead = "CONFIG cluster 0 ";
+inline constexpr std::string_view kConfigNotAllowed =
+    "CLIENT_ERROR changing the config not allowed\r\n";
+inline constexpr std::string_view kBadConfig = "CLIENT_ERROR bad cluster config\r\n";
+inline constexpr std::string_view kOldConfigVersion =
+    "CLIENT_ERROR cluster config version must grow\r\n";
+
 // stats. A statistic is kStatHead, its name, a space, its value and kCrlf; kEnd closes the list.
 inline constexpr std::string_view kStatHead = "STAT ";
 inline constexpr std::string_view kStatsDetailUsage =

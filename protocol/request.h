@@ -9,6 +9,9 @@ namespace larder::protocol {
 
 inline constexpr std::size_t kKeyBytesMax = 250;
 
+// The longest value of `config set`: it is waited for, while others are received into an item.
+inline constexpr std::uint32_t kConfigValueBytesMax = 32 * 1024;
+
 // What a request asks for. The meaning of each lives in server/execute.cc.
 enum class Verb : std::uint8_t {
   kGet,
@@ -38,6 +41,7 @@ enum class Verb : std::uint8_t {
   kMd,
   kMa,
   kMe,
+  kConfig,
   kError,  // Nothing to run: the line was bad, `error` is the answer.
   // Of the binary protocol only.
   kGetK,  // get and gat that answer with the key.

@@ -46,8 +46,11 @@ struct Number {
 
 // Takes a space and a plain number of at most digits_max digits from the front of `at`.
 //
+// Always inlined, as TakeValue(): left to the compiler, edits elsewhere cost a set 20 instructions.
+//
 // REQUIRES: a '\n' lies ahead, which ends the loop at the latest.
-inline Number TakeNumber(const char* at, std::ptrdiff_t digits_max) noexcept {
+[[gnu::always_inline]] inline Number TakeNumber(const char* at,
+                                                std::ptrdiff_t digits_max) noexcept {
   const auto digit_at = [](const char* byte) {
     return static_cast<unsigned char>(*byte) - unsigned{'0'};
   };

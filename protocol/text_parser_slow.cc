@@ -70,6 +70,26 @@ ParseResult ParseStorage(std::string_view input, const Line& line, Shape shape,
   return TakeValue(input, line.next, request);
 }
 
+// set <name> <flags> <bytes>. The data block of a request that is not refused is taken with it if
+// it is not too long; otherwise `value` stays empty while value_bytes is not 0.
+ParseResult ParseConfigSet(std::string_view input, const Line& line, Request& request) noexcept {
+  const std::optional<std::int32_t> value_bytes = ParseStrictInt32(line.tokens[4]);
+  if (!value_bytes || *value_bytes < 0 ||
+      static_cast<std::uint32_t>(*value_bytes) > kValueBytesMax) {
+    RefuseAloud(RequestError::kBadLine, request);
+    return {ParseStatus::kComplete, line.next};
+  }
+  request.value_bytes = static_cast<std::uint32_t>(*value_bytes);
+  const bool is_bad = !ParseLenientUint64(line.tokens[3]) || line.next > kLineBytesMax;
+  if (is_bad) Refuse(RequestError::kBadLine, request);
+  if (is_bad || request.value_bytes > kConfigValueBytesMax) {
+    request.swallow_bytes = request.value_bytes + 2;
+    return {ParseStatus::kComplete, line.next};
+  }
+  const ParseResult result = TakeValue(input, line.next, request);
+  return result.status == ParseStatus::kNeedValue ? ParseResult{ParseStatus::kNeedMore, 0} : result;
+}
+
 void TakeExptime(std::string_view token, Request& request) noexcept {
   const std::optional<std::int32_t> exptime = ParseStrictInt32(token);
   if (!exptime) return Refuse(RequestError::kBadExptime, request);
@@ -156,6 +176,9 @@ ParseResult ParseLine(std::string_view input, const Line& line, const VerbSpec& 
       const std::size_t line_end = offset(line.text.data() + line.text.size());
       return ParseMeta(input, word_end, line_end, line.next, spec.verb, request);
     }
+    case Shape::kConfig:
+      request.arguments = ArgumentsOf(line);
+      return tokens[1] == "set" ? ParseConfigSet(input, line, request) : whole_line;
     case Shape::kNothing:
       return whole_line;
   }

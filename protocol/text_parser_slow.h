@@ -20,8 +20,8 @@ ParseResult ParseTextSlow(std::string_view input, KeyList& list, Request& reques
 // the block begins, `request` complete but for its value.
 //
 // REQUIRES: value_at <= input.size().
-inline ParseResult TakeValue(std::string_view input, std::size_t value_at,
-                             Request& request) noexcept {
+[[gnu::always_inline]] inline ParseResult TakeValue(std::string_view input, std::size_t value_at,
+                                                    Request& request) noexcept {
   const std::size_t block_bytes = std::size_t{request.value_bytes} + 2;
   if (input.size() - value_at < block_bytes) return {ParseStatus::kNeedValue, value_at};
   const char* const value = input.data() + value_at;

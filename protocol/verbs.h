@@ -24,6 +24,7 @@ enum class Shape : std::uint8_t {
   kLevel,            // <n>; missing or bad is a bad line
   kMegabytes,        // <n>; missing or bad is as if the command were unknown
   kArguments,        // Anything, left to who executes it.
+  kConfig,           // The same; behind `set <name> <flags> <bytes>` comes a data block.
   kMeta,             // <key> [<bytes>] [<flag>...], see meta_parser.h
   kNothing,          // What follows is ignored.
 };
@@ -43,6 +44,7 @@ inline constexpr std::array kVerbs = {
     VerbSpec{"append", Verb::kAppend, Shape::kValue, 5, true, false},
     VerbSpec{"cache_memlimit", Verb::kCacheMemlimit, Shape::kMegabytes, 1, true, true},
     VerbSpec{"cas", Verb::kCas, Shape::kValueAndUnique, 5, true, false},
+    VerbSpec{"config", Verb::kConfig, Shape::kConfig, 3, true, false},
     VerbSpec{"decr", Verb::kDecr, Shape::kKeyAndDelta, 3, true, false},
     VerbSpec{"delete", Verb::kDelete, Shape::kKey, 2, true, false},
     VerbSpec{"flush_all", Verb::kFlushAll, Shape::kOptionalExptime, 1, true, false},

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "protocol/numbers.h"
+#include "server/socket_address.h"
 
 namespace larder::server {
 namespace {
@@ -215,6 +216,10 @@ void Commands::CountStore(StoreMode mode, const slab::StoreOutcome& outcome) {
   if (outcome.status == StoreStatus::kStored) by_class.Add(ClassStat::kCasHits);
   if (outcome.status == StoreStatus::kExists) by_class.Add(ClassStat::kCasBadval);
   if (outcome.status == StoreStatus::kNotFound) counters_.Add(Stat::kCasMisses);
+}
+
+bool Commands::MayChangeCluster() const {
+  return shared_.config.cluster_admin && IsLocalPeer(client_fd_);
 }
 
 }  // namespace larder::server

@@ -82,6 +82,10 @@ struct ChangeOutcome {
 // Threads: one worker.
 // Owns:    nothing; all that it refers to outlives it.
 class Commands {
+ public:
+  // The client whose requests come next.
+  void set_client(int fd) { client_fd_ = fd; }
+
  protected:
   Commands(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
       : shared_(shared), cache_(shared.cache), lane_(lane), counters_(counters), output_(output) {}
@@ -116,6 +120,9 @@ class Commands {
   // A store that got as far as the cache. Not for kTooLarge and kNoMemory.
   void CountStore(slab::StoreMode mode, const slab::StoreOutcome& outcome);
 
+  // The client may set and delete the cluster's config.
+  bool MayChangeCluster() const;
+
   bool is_detail_on() const { return shared_.detail_enabled.load(std::memory_order_relaxed); }
 
   Shared& shared_;
@@ -123,6 +130,9 @@ class Commands {
   slab::Lane& lane_;
   WorkerCounters& counters_;
   Output& output_;
+
+ private:
+  int client_fd_ = -1;
 };
 
 }  // namespace larder::server

@@ -10,8 +10,11 @@
 #include <cstdlib>
 #include <cxxopts.hpp>
 #include <exception>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 
+#include "server/cluster_nodes.h"
 #include "server/extended_options.h"
 #include "server/option_number.h"
 
@@ -25,6 +28,9 @@ constexpr std::uint64_t kItemBytesFloor = 1024;
 constexpr std::uint64_t kItemBytesCeiling = std::uint64_t{1} << 30;
 constexpr double kGrowthFactorMax = 1024;
 constexpr int kThreadsAdvised = 64;
+constexpr std::uint32_t kClusterNodesCeiling = 4096;
+constexpr std::uint32_t kClusterFileBytesCeiling = 1 << 20;
+constexpr std::uint32_t kClusterDnsIntervalCeiling_s = 24 * 60 * 60;
 
 Failure<ConfigExit> Shown(std::string text) {
   return Failure{ConfigExit{std::move(text), EXIT_SUCCESS}};
@@ -59,6 +65,27 @@ StepResult SwitchOff(Config& config, std::string_view) {
 template <std::string Config::*kText>
 StepResult ReadText(Config& config, std::string_view value) {
   config.*kText = value;
+  return Done{};
+}
+
+// A file that is opened after the process may have left the folder it was started in.
+template <std::string Config::*kPath>
+StepResult ReadPath(Config& config, std::string_view value) {
+  std::error_code error;
+  config.*kPath = std::filesystem::absolute(value, error).string();
+  if (value.empty() || error) {
+    return ConfigExit::BadValue(fmt::format("\"{}\" is no path of a file", value));
+  }
+  return Done{};
+}
+
+template <std::uint32_t Config::*kNumber, std::uint32_t kMax>
+StepResult ReadUpTo(Config& config, std::string_view value) {
+  const auto number = ParseNumber<std::uint32_t>(value);
+  if (!number || *number == 0 || *number > kMax) {
+    return ConfigExit::BadValue(fmt::format("\"{}\" is no whole number from 1 to {}", value, kMax));
+  }
+  config.*kNumber = *number;
   return Done{};
 }
 
@@ -205,6 +232,17 @@ StepResult ReadPrefixDelimiter(Config& config, std::string_view value) {
   return Done{};
 }
 
+StepResult ReadClusterDns(Config& config, std::string_view value) {
+  const auto name = ParseClusterFile(value, 1);
+  if (!name || value.find('|') != value.npos) {
+    return ConfigExit::BadValue(fmt::format(
+        "--cluster-dns needs a name and the port of the nodes, host:port, not \"{}\"", value));
+  }
+  config.cluster_dns_host = name->nodes.front().host;
+  config.cluster_dns_port = name->nodes.front().port;
+  return Done{};
+}
+
 StepResult CountVerbosity(Config& config, std::string_view) {
   ++config.verbosity;
   return Done{};
@@ -244,7 +282,15 @@ StepResult ShowLicense(Config&, std::string_view) {
       "Its text: http://www.apache.org/licenses/LICENSE-2.0, and LICENSE beside the sources.");
 }
 
-enum class Section : std::uint8_t { kSockets, kMemory, kWork, kProcess, kHelp, kUnsupported };
+enum class Section : std::uint8_t {
+  kSockets,
+  kMemory,
+  kWork,
+  kCluster,
+  kProcess,
+  kHelp,
+  kUnsupported
+};
 
 constexpr std::string_view Heading(Section section) {
   switch (section) {
@@ -254,6 +300,8 @@ constexpr std::string_view Heading(Section section) {
       return "Memory";
     case Section::kWork:
       return "Work";
+    case Section::kCluster:
+      return "Cluster";
     case Section::kProcess:
       return "Process";
     case Section::kHelp:
@@ -266,7 +314,7 @@ constexpr std::string_view Heading(Section section) {
 
 struct Option {
   Section section;
-  char letter;
+  char letter;                  // 0: none.
   std::string_view name;        // The long one; empty: none.
   std::string_view value_name;  // Empty: takes no value.
   std::string_view help;
@@ -343,6 +391,26 @@ constexpr std::array kOptions = {
            "memcached's other names are accepted, and shown by stats settings",
            ReadExtended},
 
+    Option{Section::kCluster, 0, "cluster-file", "PATH",
+           "nodes that clients discover, one host:port or host|address|port\n"
+           "a line; read again when it changes and on SIGHUP",
+           ReadPath<&Config::cluster_file>},
+    Option{Section::kCluster, 0, "cluster-dns", "HOST:PORT", "or all addresses of this name",
+           ReadClusterDns},
+    Option{Section::kCluster, 0, "cluster-dns-interval", "SECONDS",
+           "how often the name is resolved (default 10)",
+           ReadUpTo<&Config::cluster_dns_interval_s, kClusterDnsIntervalCeiling_s>},
+    Option{Section::kCluster, 0, "cluster-state", "PATH",
+           "keeps the last list and its version over restarts", ReadPath<&Config::cluster_state>},
+    Option{Section::kCluster, 0, "cluster-admin", "",
+           "allow config set and config delete, to clients of this machine",
+           SwitchOn<&Config::cluster_admin>},
+    Option{Section::kCluster, 0, "cluster-nodes-max", "NUM", "longest list (default 256)",
+           ReadUpTo<&Config::cluster_nodes_max, kClusterNodesCeiling>},
+    Option{Section::kCluster, 0, "cluster-file-max", "BYTES",
+           "largest --cluster-file (default 65536)",
+           ReadUpTo<&Config::cluster_file_bytes_max, kClusterFileBytesCeiling>},
+
     Option{Section::kProcess, 'd', "daemon", "", "run in the background",
            SwitchOn<&Config::daemonize>},
     Option{Section::kProcess, 'u', "user", "NAME", "the user to become when started as root",
@@ -377,13 +445,19 @@ std::string HelpText() {
       section = option.section;
       text += fmt::format("\n{}:\n", Heading(*section));
     }
-    std::string names = fmt::format("  -{}", option.letter);
-    if (!option.name.empty()) names += fmt::format(", --{}", option.name);
+    std::string names = option.letter != 0 ? fmt::format("  -{}", option.letter) : "    ";
+    if (!option.name.empty()) {
+      names += fmt::format("{}--{}", option.letter != 0 ? ", " : "  ", option.name);
+    }
     if (!option.value_name.empty()) {
       names += fmt::format("{}{}", option.name.empty() ? ' ' : '=', option.value_name);
     }
     text += names;
     std::size_t column = names.size();
+    if (column >= kHelpColumn) {
+      text += '\n';
+      column = 0;
+    }
     std::string_view help = option.help;
     while (!help.empty()) {
       const std::size_t end = std::min(help.find('\n'), help.size());
@@ -424,9 +498,11 @@ std::vector<cxxopts::KeyValue> Tokenize(int argc, const char* const* argv) {
   for (const Option& option : kOptions) {
     auto value = cxxopts::value<std::string>();
     if (option.value_name.empty()) value->implicit_value("");
-    const std::string names = option.name.empty()
-                                  ? std::string(1, option.letter)
-                                  : fmt::format("{},{}", option.letter, option.name);
+    std::string names(option.name);
+    if (option.letter != 0) {
+      names = names.empty() ? std::string(1, option.letter)
+                            : fmt::format("{},{}", option.letter, option.name);
+    }
     options.add_option("", cxxopts::Option(names, "", std::move(value)));
   }
 
@@ -491,6 +567,9 @@ Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
     if (auto checked = CheckItemBytesMax(config); !checked) return Failure{checked.error()};
     if (auto checked = CheckExtendedOptions(config); !checked) return Failure{checked.error()};
     if (auto chosen = ChooseProtocol(config); !chosen) return Failure{chosen.error()};
+    if (!config.cluster_file.empty() && !config.cluster_dns_host.empty()) {
+      return ConfigExit::Refused("--cluster-file and --cluster-dns: only one can name the nodes");
+    }
     if (!config.listen_text.empty()) config.listen = *ParseListenList(config.listen_text);
     return config;
   } catch (const std::exception& error) {

@@ -59,6 +59,16 @@ struct Config {
   bool dump_enabled = true;       // -X clears it.
   bool shutdown_command = false;  // -A
 
+  // The cluster that clients discover; see server/cluster.h. A file or a name, not both.
+  std::string cluster_file;                          // --cluster-file; absolute.
+  std::string cluster_dns_host;                      // --cluster-dns
+  std::uint16_t cluster_dns_port = 0;                // Of every node that the name stands for.
+  std::uint32_t cluster_dns_interval_s = 10;         // --cluster-dns-interval; 1 or more.
+  std::string cluster_state;                         // --cluster-state; absolute.
+  bool cluster_admin = false;                        // --cluster-admin
+  std::uint32_t cluster_nodes_max = 256;             // --cluster-nodes-max; 1 to 4096.
+  std::uint32_t cluster_file_bytes_max = 64 * 1024;  // --cluster-file-max; up to 1 MiB.
+
   // Process.
   bool daemonize = false;  // -d
   bool coredumps = false;  // -r

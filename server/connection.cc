@@ -218,6 +218,8 @@ std::size_t Connection::ReceiveUpload(char* area, std::size_t area_bytes, std::i
 
 void Connection::Serve(std::string_view input) {
   SetState(ConnectionState::kParseCmd);
+  worker_.executor().set_client(fd_);
+  worker_.binary_executor().set_client(fd_);
   requests_left_ = static_cast<std::uint32_t>(worker_.shared().config.requests_per_turn_max);
   bool goes_on = true;
   while (goes_on && !is_closed_ && !closes_after_flush_) {

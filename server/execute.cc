@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "protocol/numbers.h"
@@ -34,6 +35,7 @@ std::string_view ReplyTo(StoreStatus status) {
     case StoreStatus::kStored:
       return protocol::kStored;
     case StoreStatus::kNotStored:
+    case StoreStatus::kForbidden:
       return protocol::kNotStored;
     case StoreStatus::kExists:
       return protocol::kExists;
@@ -111,6 +113,9 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
       break;
     case Verb::kStats:
       shared_.stats.Report(request.arguments, lane_, output_);
+      break;
+    case Verb::kConfig:
+      Config(request);
       break;
     case Verb::kMn:
       output_.Append(protocol::kMn);
@@ -221,14 +226,31 @@ void Executor::Get(const Request& request, std::uint64_t hash) {
       });
   // As memcached: gat counts as a touch, not as a get.
   if (touches) counters_.Add(Stat::kCmdTouch);
-  if (presence != Presence::kHit) {
-    CountMiss(presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
-  }
+  if (presence != Presence::kHit) out = Miss(request, presence, out);
   if (is_detail_on()) [[unlikely]] {
     shared_.prefixes.CountGet(request.key, presence == Presence::kHit);
   }
   if (request.is_last_key) out = Copy(out, protocol::kEnd);
   output_.Commit(out);
+}
+
+char* Executor::Miss(const Request& request, Presence presence, char* out) {
+  const auto cluster = request.key == kClusterKey ? shared_.cluster.Current() : nullptr;
+  if (cluster == nullptr) {
+    const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGats;
+    CountMiss(presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
+    return out;
+  }
+  counters_.Add(Stat::kCmdConfigGet);
+  output_.Commit(out);
+  const std::string& value = cluster->value;
+  out = output_.Room(protocol::kValueHeadBytesMax + value.size() + kTailBytesMax);
+  const auto value_bytes = static_cast<std::uint32_t>(value.size());
+  const bool with_cas = request.verb == Verb::kGets || request.verb == Verb::kGats;
+  out = with_cas
+            ? protocol::WriteValueHeadWithCas(out, request.key, 0, value_bytes, cluster->version)
+            : protocol::WriteValueHead(out, request.key, 0, value_bytes);
+  return Copy(Copy(out, value), protocol::kCrlf);
 }
 
 // --- Storage -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include "protocol/login_parser.h"
 #include "protocol/meta_flags.h"
 #include "protocol/request.h"
+#include "server/cluster.h"
 #include "server/commands.h"
 #include "slab/cache.h"
 
@@ -35,6 +36,8 @@ class Executor : private Commands {
   Executor(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
       : Commands(shared, lane, counters, output) {}
 
+  using Commands::set_client;
+
   // Answers one request. `hash` is that of its key, if it has one.
   Next Execute(const protocol::Request& request, std::uint64_t hash);
 
@@ -52,6 +55,10 @@ class Executor : private Commands {
  private:
   [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
   void Get(const protocol::Request& request, std::uint64_t hash);
+  // What Get() does when the cache has no item: it counts the miss, or, under the one key that the
+  // cache never has, gives the cluster. Returns where the reply goes on.
+  [[gnu::noinline]] char* Miss(const protocol::Request& request, slab::Presence presence,
+                               char* out);
   void Store(const protocol::Request& request, std::uint64_t hash);
   void Delete(const protocol::Request& request, std::uint64_t hash);
   void Touch(const protocol::Request& request, std::uint64_t hash);
@@ -61,11 +68,14 @@ class Executor : private Commands {
   void Verbosity(const protocol::Request& request);
   void CacheMemlimit(const protocol::Request& request);
   Next Shutdown(const protocol::Request& request);
+  void Config(const protocol::Request& request);
+  std::string_view ConfigSet(const protocol::Request& request);
 
   // The meta commands: see execute_meta.cc.
   struct ShownItem;
   void MetaGet(const protocol::Request& request, std::uint64_t hash);
   void MetaGetMissed(const protocol::Request& request, std::uint64_t hash, slab::Presence presence);
+  void AnswerCluster(const protocol::Request& request, const ClusterSnapshot& cluster);
   bool CreateEmpty(const protocol::Request& request, std::uint64_t hash);
   char* WriteHitFlags(char* out, slab::Item& item, const protocol::Request& request) const;
   char* WriteFlags(char* out, std::string_view arguments, protocol::MetaReplies reply,

@@ -37,6 +37,8 @@ BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
       if (mode == StoreMode::kAdd) return BinaryStatus::kKeyExists;
       if (mode == StoreMode::kReplace) return BinaryStatus::kKeyNotFound;
       return BinaryStatus::kItemNotStored;
+    case StoreStatus::kForbidden:
+      return BinaryStatus::kItemNotStored;
     case StoreStatus::kExists:
       return BinaryStatus::kKeyExists;
     case StoreStatus::kNotFound:
@@ -110,6 +112,9 @@ Next BinaryExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kSaslAuth:
     case Verb::kSaslStep:
       return Sasl(request);
+    case Verb::kConfig:
+      Config(request);
+      break;
     case Verb::kError:
       return Refuse(request);
     case Verb::kGet:
@@ -198,6 +203,8 @@ void BinaryExecutor::Get(const Request& request, std::uint64_t hash) {
 }
 
 void BinaryExecutor::Miss(const Request& request, Presence presence) {
+  const auto cluster = request.key == kClusterKey ? shared_.cluster.Current() : nullptr;
+  if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGatK;
   CountMiss(presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
   if (request.noreply) return;
@@ -331,6 +338,7 @@ void BinaryExecutor::Arithmetic(const Request& request, std::uint64_t hash) {
       const slab::StoreOutcome created = Create(request, key);
       // Another has created it meanwhile: now it can be changed.
       if (created.status == StoreStatus::kNotStored) continue;
+      if (created.status == StoreStatus::kForbidden) return AnswerChange(request, outcome);
       if (created.status != StoreStatus::kStored) {
         return AnswerError(packet.echo(), BinaryStatus::kOutOfMemory,
                            protocol::kNoMemoryForNewItem);

@@ -8,6 +8,7 @@
 #include "protocol/binary_packet.h"
 #include "protocol/binary_reply.h"
 #include "protocol/request.h"
+#include "server/cluster.h"
 #include "server/commands.h"
 #include "server/execute.h"
 
@@ -22,6 +23,8 @@ class BinaryExecutor : private Commands {
   BinaryExecutor(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
       : Commands(shared, lane, counters, output) {}
 
+  using Commands::set_client;
+
   // As those of Executor. What is to be thrown away has no CRLF.
   Next Execute(const protocol::Request& request, std::uint64_t hash);
   std::unique_ptr<Upload> BeginUpload(const protocol::Request& request, std::uint64_t hash);
@@ -30,6 +33,7 @@ class BinaryExecutor : private Commands {
  private:
   [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
   void Get(const protocol::Request& request, std::uint64_t hash);
+  // As that of Executor.
   [[gnu::noinline]] void Miss(const protocol::Request& request, slab::Presence presence);
   void Store(const protocol::Request& request, std::uint64_t hash);
   void Delete(const protocol::Request& request, std::uint64_t hash);
@@ -38,6 +42,9 @@ class BinaryExecutor : private Commands {
   slab::StoreOutcome Create(const protocol::Request& request, const slab::HashedKey& key);
   void AnswerChange(const protocol::Request& request, const ChangeOutcome& outcome);
   void FlushAll(const protocol::Request& request);
+  void Config(const protocol::Request& request);
+  void ConfigSet(const protocol::Request& request);
+  void AnswerCluster(const protocol::Request& request, const ClusterSnapshot& cluster);
   Next Sasl(const protocol::Request& request);
   Next Refuse(const protocol::Request& request);
 

@@ -56,6 +56,7 @@ std::string_view CodeOf(StoreStatus status) {
     case StoreStatus::kStored:
       return protocol::kMetaDone;
     case StoreStatus::kNotStored:
+    case StoreStatus::kForbidden:
       return protocol::kMetaNotStored;
     case StoreStatus::kExists:
       return protocol::kMetaExists;
@@ -226,10 +227,33 @@ char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) con
 
 [[gnu::noinline]] void Executor::MetaGetMissed(const Request& request, std::uint64_t hash,
                                                Presence presence) {
+  const auto cluster = request.key == kClusterKey ? shared_.cluster.Current() : nullptr;
+  if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const MetaFlagSet asked = FlagsOf(request);
   if (asked.has('N') && CreateEmpty(request, hash)) return;
   CountMiss(presence, Stat::kGetMisses);
   if (!asked.has('q')) AnswerOther(protocol::kMetaMissing, request);
+}
+
+// As an item that was never fetched, and whose CAS is the version.
+void Executor::AnswerCluster(const Request& request, const ClusterSnapshot& cluster) {
+  counters_.Add(Stat::kCmdConfigGet);
+  const MetaFlagSet asked = FlagsOf(request);
+  const std::string_view value = cluster.value;
+  ShownItem shown{.key = request.key,
+                  .is_key_encoded = asked.has('b'),
+                  .value_bytes = static_cast<std::uint32_t>(value.size()),
+                  .cas = cluster.version};
+  char* out = output_.Room(protocol::kMetaLineBytesMax + value.size() + kTailBytesMax);
+  if (asked.has('v')) {
+    out = protocol::WriteDecimal(Copy(out, protocol::kMetaValue), value.size());
+  } else {
+    out = Copy(out, protocol::kMetaDone);
+  }
+  out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
+  out = Copy(out, protocol::kCrlf);
+  if (asked.has('v')) out = Copy(Copy(out, value), protocol::kCrlf);
+  output_.Commit(out);
 }
 
 // An item without a value, for this client to fill. False if there is no memory.
@@ -489,6 +513,10 @@ bool Executor::CreateNumber(const Request& request, std::uint64_t hash) {
                        .chosen_cas = ChosenCas(request.arguments)};
   const slab::StoreOutcome outcome = StorePlanned(plan, {text.data(), end});
   if (outcome.status == StoreStatus::kNotStored) return false;
+  if (outcome.status == StoreStatus::kForbidden) {
+    AnswerOther(protocol::kMetaNotFound, request);
+    return true;
+  }
   if (outcome.status != StoreStatus::kStored) {
     output_.Append(protocol::kNoMemoryCreating);
     return true;

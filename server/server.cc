@@ -41,6 +41,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.prefault = config.prefault;
   options.track_sizes = config.track_sizes;
   options.hash_seed = RandomSeed();
+  options.forbidden_key = kClusterKey;
   return options;
 }
 
@@ -64,12 +65,14 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
       cache_(std::move(cache)),
       listeners_(std::move(listeners)),
       prefixes_(config.prefix_delimiter),
+      cluster_(config.cluster_state),
       stats_(shared_),
       shared_{.config = config_,
               .cache = *cache_,
               .clock = clock_,
               .prefixes = prefixes_,
               .authenticator = *authenticator_,
+              .cluster = cluster_,
               .connections = connections_,
               .stats = stats_,
               .request_stop = [this] { RequestStop(); },
@@ -77,6 +80,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
               .detail_enabled = config.detail_enabled},
       lane_(cache_->AddLane()),
       counters_(stats_.AddWorker()),
+      cluster_source_(config_, cluster_, counters_),
       base_(event_base_new(), &event_base_free),
       wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       wake_event_(nullptr, &event_free),
@@ -117,6 +121,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
         &listening));
     event_add(listening.on_readable.get(), nullptr);
   }
+  cluster_source_.Start();  // Before anybody is served.
   for (int i = 0; i < config_.threads; ++i) workers_.emplace_back(shared_);
   for (Worker& worker : workers_) worker.Start();
 }
@@ -179,7 +184,8 @@ int Server::port() const { return listeners_.empty() ? 0 : listeners_.front().po
 
 void Server::Tick() {
   const std::uint32_t wanted = wanted_advance_s_.load(std::memory_order_acquire);
-  if (wants_reload_.exchange(false, std::memory_order_acquire)) authenticator_->Reload();
+  const bool reloads = wants_reload_.exchange(false, std::memory_order_acquire);
+  if (reloads) authenticator_->Reload();
   clock_.Tick();
   lane_.now_s = clock_.now_s();
   std::uint32_t due_s = shared_.flush_due_s.load(std::memory_order_relaxed);
@@ -188,6 +194,11 @@ void Server::Tick() {
       shared_.flush_due_s.compare_exchange_strong(due_s, 0, std::memory_order_relaxed)) {
     shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
     cache_->FlushAll();
+  }
+  if (reloads) {
+    cluster_source_.ReadAgain(lane_.now_s);
+  } else {
+    cluster_source_.Tick(lane_.now_s);
   }
   cache_->Maintain(lane_);
   done_advance_s_.store(wanted, std::memory_order_release);

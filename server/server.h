@@ -12,6 +12,8 @@
 
 #include "server/authenticator.h"
 #include "server/clock.h"
+#include "server/cluster.h"
+#include "server/cluster_source.h"
 #include "server/config.h"
 #include "server/connection_table.h"
 #include "server/counters.h"
@@ -78,11 +80,13 @@ class Server {
   const std::vector<ListenSocket> listeners_;
   Clock clock_;
   PrefixStats prefixes_;
+  Cluster cluster_;
   ConnectionTable connections_;
   Stats stats_;
   Shared shared_;
   slab::Lane& lane_;  // Of the main thread.
   WorkerCounters& counters_;
+  ClusterSource cluster_source_;
   const EventBase base_;
   const int wake_fd_;
   std::unique_ptr<event, decltype(&event_free)> wake_event_;

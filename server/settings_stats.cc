@@ -202,6 +202,16 @@ void AppendSettings(const Config& config, const RuntimeSettings& runtime, const 
   rows.Number("num_napi_ids", 0);
   rows.Text("memory_file", "(null)");
   rows.Number("client_flags_size", 4);
+  rows.Text("cluster_file", TextOrNull(config.cluster_file));
+  rows.Text("cluster_dns",
+            config.cluster_dns_host.empty()
+                ? std::string("NULL")
+                : fmt::format("{}:{}", config.cluster_dns_host, config.cluster_dns_port));
+  rows.Number("cluster_dns_interval", config.cluster_dns_interval_s);
+  rows.Text("cluster_state", TextOrNull(config.cluster_state));
+  rows.Text("cluster_admin", YesNo(config.cluster_admin));
+  rows.Number("cluster_nodes_max", config.cluster_nodes_max);
+  rows.Number("cluster_file_max", config.cluster_file_bytes_max);
 }
 
 }  // namespace larder::server

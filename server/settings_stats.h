@@ -20,7 +20,8 @@ struct RuntimeSettings {
 // Takes a row; the views live for the call.
 using StatSink = std::function<void(std::string_view name, std::string_view value)>;
 
-// Gives memcached's rows in memcached's order, without those of TLS and external storage.
+// Gives memcached's rows in memcached's order, without those of TLS and external storage,
+// and behind them those of the cluster.
 //
 // A switch tells what this server does, so `lru_crawler` is no. Numbers of what it does not do are
 // memcached's defaults, for the exporters that read them. An accepted -o option shows as given.

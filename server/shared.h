@@ -13,6 +13,7 @@
 namespace larder::server {
 
 class Authenticator;
+class Cluster;
 class ConnectionTable;
 class Stats;
 
@@ -23,6 +24,7 @@ struct Shared {
   Clock& clock;
   PrefixStats& prefixes;
   Authenticator& authenticator;
+  Cluster& cluster;
   ConnectionTable& connections;
   Stats& stats;
   std::function<void()> request_stop;  // Any thread; returns at once.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string_view>
 
@@ -52,5 +53,30 @@ std::string AddressOf(int fd, GetName get_name) {
 
 std::string LocalAddress(int fd) { return AddressOf(fd, &getsockname); }
 std::string PeerAddress(int fd) { return AddressOf(fd, &getpeername); }
+
+bool IsLocalPeer(int fd) {
+  constexpr std::uint32_t kLoopbackNet = 127;
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return false;
+  switch (storage.ss_family) {
+    case AF_UNIX:
+      return true;
+    case AF_INET: {
+      sockaddr_in address;
+      std::memcpy(&address, &storage, sizeof address);
+      return ntohl(address.sin_addr.s_addr) >> 24 == kLoopbackNet;
+    }
+    case AF_INET6: {
+      sockaddr_in6 address;
+      std::memcpy(&address, &storage, sizeof address);
+      return IN6_IS_ADDR_LOOPBACK(&address.sin6_addr) ||
+             (IN6_IS_ADDR_V4MAPPED(&address.sin6_addr) &&
+              address.sin6_addr.s6_addr[12] == kLoopbackNet);
+    }
+    default:
+      return false;
+  }
+}
 
 }  // namespace larder::server

@@ -9,4 +9,7 @@ namespace larder::server {
 std::string LocalAddress(int fd);
 std::string PeerAddress(int fd);
 
+// The peer is on this machine: over a unix socket, or from a loopback address.
+bool IsLocalPeer(int fd);
+
 }  // namespace larder::server

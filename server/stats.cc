@@ -15,6 +15,7 @@
 #include "protocol/numbers.h"
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
+#include "server/cluster.h"
 #include "server/connection_table.h"
 #include "server/settings_stats.h"
 #include "server/socket_address.h"
@@ -304,6 +305,11 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("crawler_reclaimed", 0);
   stat("crawler_items_checked", 0);
   stat("lrutail_reflocked", 0);
+  // ElastiCache's, and one of our own.
+  stat("cmd_config_get", of(Stat::kCmdConfigGet));
+  stat("cmd_config_set", of(Stat::kCmdConfigSet));
+  stat("config_errors", of(Stat::kConfigErrors));
+  stat("curr_config", shared_.cluster.Current() != nullptr ? 1 : 0);
 }
 
 void Stats::Settings(Writer& stat) {

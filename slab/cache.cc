@@ -101,6 +101,8 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Create(const Options& options
 Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_ptr<Index> index,
              SizeLadder ladder, PageTable page_table)
     : hash_seed_(options.hash_seed),
+      forbidden_key_(options.forbidden_key),
+      forbidden_hash_(HashKey(options.forbidden_key, options.hash_seed)),
       item_bytes_max_(options.item_bytes_max),
       evict_(options.evict),
       track_sizes_(options.track_sizes),
@@ -214,6 +216,8 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
       return {.status = StoreStatus::kStored, .class_id = c.id(), .cas = cas & Item::kNumberMask};
     }
 
+    if (IsForbidden(key)) [[unlikely]]
+      return {.status = StoreStatus::kForbidden};
     ItemRef leftovers = kNoItem;
     ItemRef ref = kNoItem;
     {
@@ -284,6 +288,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
 Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lane,
                                                  std::optional<std::uint64_t> chosen_cas) {
   if (!Fits(spec)) return Failure{StoreStatus::kTooLarge};
+  if (IsForbidden(spec.key)) return Failure{StoreStatus::kForbidden};
   const std::size_t cas_bytes = chosen_cas ? Item::kChosenCasBytes : 0;
   const std::size_t bytes = ItemBytes(spec) + cas_bytes;
   const bool is_chained = bytes > ladder_.chunk_bytes_max();

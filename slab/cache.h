@@ -48,6 +48,7 @@ enum class StoreStatus : std::uint8_t {
   kNotFound,   // cas: absent.
   kTooLarge,   // Over the item limit. set has removed the old item.
   kNoMemory,   // Eviction is off or freed too little. set has removed the old item.
+  kForbidden,  // The one key that is never stored.
 };
 
 struct StoreOutcome {
@@ -212,6 +213,7 @@ class Cache {
     bool prefault = false;  // Take all memory at once: items, and an index for small ones.
     bool track_sizes = false;
     std::uint64_t hash_seed = 0;
+    std::string_view forbidden_key = {};  // A constant: stores of it are kForbidden. Empty: none.
   };
 
   // Fails with the system's reason when the address ranges cannot be reserved.
@@ -262,7 +264,7 @@ class Cache {
                      std::uint64_t cas_unique, Lane& lane);
 
   // Room for a value that comes in pieces; kTooLarge or kNoMemory if there is none (what that means
-  // for the old item is up to the caller: see Delete).
+  // for the old item is up to the caller: see Delete), kForbidden for the forbidden key.
   // With a chosen_cas, the item shows that instead of a number of the cache's own.
   Result<ReservedItem, StoreStatus> Reserve(const ItemSpec& spec, Lane& lane,
                                             std::optional<std::uint64_t> chosen_cas = {});
@@ -409,7 +411,15 @@ class Cache {
   void FillHeader(Item& item, const ItemSpec& spec, std::uint32_t value_bytes_here,
                   const Lane& lane) noexcept;
 
+  // Asked only where an item is made, so a store over an old one does not pay for it. No key is
+  // empty.
+  bool IsForbidden(const HashedKey& key) const {
+    return key.hash == forbidden_hash_ && key.bytes == forbidden_key_;
+  }
+
   const std::uint64_t hash_seed_;
+  const std::string_view forbidden_key_;
+  const std::uint64_t forbidden_hash_;
   const std::uint32_t item_bytes_max_;
   const bool evict_;
   const bool track_sizes_;

@@ -18,7 +18,7 @@
 CATCH_REGISTER_ENUM(larder::slab::StoreStatus, larder::slab::StoreStatus::kStored,
                     larder::slab::StoreStatus::kNotStored, larder::slab::StoreStatus::kExists,
                     larder::slab::StoreStatus::kNotFound, larder::slab::StoreStatus::kTooLarge,
-                    larder::slab::StoreStatus::kNoMemory)
+                    larder::slab::StoreStatus::kNoMemory, larder::slab::StoreStatus::kForbidden)
 CATCH_REGISTER_ENUM(larder::slab::Presence, larder::slab::Presence::kHit,
                     larder::slab::Presence::kMiss, larder::slab::Presence::kExpired,
                     larder::slab::Presence::kFlushed)

@@ -214,6 +214,9 @@ class ModelledCache {
         // A refused set has removed the old item or, in two steps, left it.
         if (args.mode == StoreMode::kSet) Resolve(key);
         break;
+      case StoreStatus::kForbidden:
+        FAIL("no key is forbidden");
+        break;
     }
   }
   void Join(StoreMode mode, const std::string& key) {

@@ -403,6 +403,20 @@ TEST_CASE_METHOD(CacheFixture, "an item over the limit is too large", "[slab][ca
   CHECK(used_chunks() == 0);
 }
 
+TEST_CASE("the forbidden key is never stored", "[slab][cache]") {
+  CacheFixture cache(Cache::Options{.forbidden_key = "forbidden"});
+  const std::string value(GENERATE(std::size_t{1}, std::size_t{300'000}), 'x');
+  for (const StoreMode mode :
+       {StoreMode::kSet, StoreMode::kAdd, StoreMode::kAppend, StoreMode::kPrepend}) {
+    const StoreArgs args{.mode = mode, .key = "forbidden", .value = value};
+    CHECK(cache.Store(args) == StoreStatus::kForbidden);
+    CHECK(cache.ReserveAndPublish(args) == StoreStatus::kForbidden);
+  }
+  CHECK(cache.Set("forbid", value) == StoreStatus::kStored);
+  CHECK(cache.Look("forbidden") == Presence::kMiss);
+  CHECK(cache.items() == 1);
+}
+
 TEST_CASE_METHOD(CacheFixture, "a store tells the class of the item", "[slab][cache]") {
   const auto stored = StoreWithClass({.key = "k", .value = "abc"});
   CHECK(stored.class_id == cache().ladder().ClassFor(Item::OverheadBytes(1, 0) + 3));

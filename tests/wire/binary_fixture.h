@@ -52,6 +52,9 @@ enum Opcode : std::uint8_t {
   kSaslStep = 0x22,
   kGatK = 0x23,
   kGatKQ = 0x24,
+  kConfigGet = 0x60,
+  kConfigSet = 0x64,
+  kConfigDelete = 0x66,
 };
 
 // The errors, as their status and text.

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/temporary_folder.h"
 #include "tests/wire/fixture.h"
 
 namespace larder::wire {
@@ -241,21 +242,8 @@ TEST_CASE("a taken port is an error that names it", "[wire][listen]") {
 
 class UnixSocketTest {
  protected:
-  UnixSocketTest() {
-    char folder[] = "/tmp/larder_wire_XXXXXX";
-    REQUIRE(mkdtemp(folder) != nullptr);
-    folder_ = folder;
-    path = folder_ + "/socket";
-  }
-  ~UnixSocketTest() {
-    unlink(path.c_str());
-    rmdir(folder_.c_str());
-  }
-
-  std::string path;
-
- private:
-  std::string folder_;
+  const TemporaryFolder folder;
+  const std::string path = folder / "socket";
 };
 
 TEST_CASE_METHOD(UnixSocketTest, "a unix socket serves as TCP does", "[wire][listen]") {

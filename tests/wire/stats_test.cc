@@ -64,7 +64,8 @@ TEST_CASE_METHOD(WireTest, "stats has memcached's rows in memcached's order", "[
         "log_watcher_skipped log_watcher_sent log_watchers unexpected_napi_ids "
         "round_robin_fallback bytes curr_items total_items slab_global_page_pool "
         "expired_unfetched evicted_unfetched evictions reclaimed crawler_reclaimed "
-        "crawler_items_checked lrutail_reflocked ");
+        "crawler_items_checked lrutail_reflocked cmd_config_get cmd_config_set config_errors "
+        "curr_config ");
 }
 
 TEST_CASE_METHOD(WireTest, "stats describes the process", "[wire][stats]") {

@@ -1,0 +1,91 @@
+#include "server/cluster.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "server/small_file.h"
+
+namespace larder::server {
+namespace {
+
+// More than any list that was accepted.
+constexpr std::size_t kStateBytesMax = std::size_t{4} << 20;
+
+std::shared_ptr<const ClusterSnapshot> MakeSnapshot(std::uint64_t version, std::string nodes) {
+  std::string value = FormatClusterValue(version, nodes);
+  return std::make_shared<const ClusterSnapshot>(
+      ClusterSnapshot{.version = version, .nodes = std::move(nodes), .value = std::move(value)});
+}
+
+}  // namespace
+
+Cluster::Cluster(std::string state_path) : state_path_(std::move(state_path)) {
+  const MutexLock lock(mutex_);
+  if (!state_path_.empty()) LoadState();
+}
+
+std::shared_ptr<const ClusterSnapshot> Cluster::Current() const {
+  const MutexLock lock(mutex_);
+  return current_;
+}
+
+ClusterChange Cluster::Set(const ClusterList& list, std::uint64_t version_hint) {
+  std::string nodes = FormatNodes(list.nodes);
+  const MutexLock lock(mutex_);
+  const bool is_same_list = current_ != nullptr && current_->nodes == nodes;
+  std::uint64_t version = list.version;
+  if (version == 0) {
+    if (is_same_list) return ClusterChange::kSame;
+    version = std::max(last_version_ + 1, std::min(version_hint, kClusterVersionMax));
+    if (version > kClusterVersionMax) return ClusterChange::kNoVersion;
+  } else if (version <= last_version_) {
+    return is_same_list && version == current_->version ? ClusterChange::kSame
+                                                        : ClusterChange::kOldVersion;
+  }
+  auto next = MakeSnapshot(version, std::move(nodes));
+  SaveState(next->value);
+  current_ = std::move(next);
+  last_version_ = version;
+  return ClusterChange::kChanged;
+}
+
+ClusterChange Cluster::SetValue(std::string_view value, std::size_t nodes_max) {
+  const auto list = ParseClusterValue(value, nodes_max);
+  return list ? Set(*list, 0) : ClusterChange::kBadList;
+}
+
+bool Cluster::Delete() {
+  const MutexLock lock(mutex_);
+  if (current_ == nullptr) return false;
+  SaveState(FormatClusterValue(last_version_, {}));
+  current_ = nullptr;
+  return true;
+}
+
+void Cluster::LoadState() {
+  const auto file = ReadSmallFile(state_path_, kStateBytesMax);
+  if (!file) {
+    if (file.error().error_number == ENOENT) return;  // The first start.
+    return fmt::print(stderr, "cluster: {}: {}\n", state_path_, file.error().text);
+  }
+  const auto list =
+      ParseClusterValue(file->text, std::numeric_limits<std::size_t>::max(), EmptyList::kAllowed);
+  if (!list) return fmt::print(stderr, "cluster: {}: {}\n", state_path_, list.error());
+  last_version_ = list->version;
+  if (!list->nodes.empty()) current_ = MakeSnapshot(list->version, FormatNodes(list->nodes));
+}
+
+void Cluster::SaveState(std::string_view value) {
+  if (state_path_.empty()) return;
+  const std::string error = ReplaceSmallFile(state_path_, value);
+  if (!error.empty()) fmt::print(stderr, "cluster: {}: {}\n", state_path_, error);
+}
+
+}  // namespace larder::server

@@ -1,0 +1,161 @@
+#include "server/cluster_nodes.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include "server/option_number.h"
+
+namespace larder::server {
+namespace {
+
+constexpr std::size_t kHostBytesMax = 253;
+constexpr std::size_t kShownBytes = 60;
+constexpr std::string_view kBlanks = " \t\r";
+
+// A text from a file as an error line may show it.
+std::string Shown(std::string_view text) {
+  std::string shown(text.substr(0, kShownBytes));
+  std::ranges::replace_if(
+      shown, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return shown;
+}
+
+bool IsAddress(std::string_view text) {
+  in6_addr address;  // Large enough for both.
+  const std::string terminated(text);
+  return terminated.size() == text.size() && text.find('\0') == text.npos &&
+         (inet_pton(AF_INET, terminated.c_str(), &address) == 1 ||
+          inet_pton(AF_INET6, terminated.c_str(), &address) == 1);
+}
+
+bool IsHostByte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '-' || c == '_';
+}
+
+bool IsHost(std::string_view text) {
+  return IsAddress(text) ||
+         (!text.empty() && text.size() <= kHostBytesMax && std::ranges::all_of(text, &IsHostByte));
+}
+
+// One node, or nothing.
+std::optional<ClusterNode> ParseNode(std::string_view text) {
+  std::string_view host = text;
+  std::string_view ip;
+  const std::size_t last = text.find_last_of("|:");
+  if (last == text.npos) return std::nullopt;
+  const auto port = ParseNumber<std::uint16_t>(text.substr(last + 1));
+  if (!port || *port == 0) return std::nullopt;
+  host = text.substr(0, last);
+  if (text[last] == '|') {
+    const std::size_t bar = host.find('|');
+    if (bar == host.npos) return std::nullopt;
+    ip = host.substr(bar + 1);
+    host = host.substr(0, bar);
+    if (!ip.empty() && !IsAddress(ip)) return std::nullopt;
+  } else {
+    const bool has_brackets = host.starts_with('[') && host.ends_with(']');
+    if (has_brackets) host = host.substr(1, host.size() - 2);
+    // The port of an IPv6 address without brackets could be a part of it.
+    if (has_brackets != (host.find(':') != host.npos)) return std::nullopt;
+    if (IsAddress(host)) ip = host;
+  }
+  if (!IsHost(host)) return std::nullopt;
+  return ClusterNode{std::string(host), std::string(ip), *port};
+}
+
+// Takes the first word from the front of `text`; empty if there is none.
+std::string_view TakeWord(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  const std::string_view word = text.substr(0, std::min(text.find_first_of(kBlanks), text.size()));
+  text.remove_prefix(word.size());
+  return word;
+}
+
+std::optional<std::uint64_t> ParseVersion(std::string_view text) {
+  const auto version = ParseNumber<std::uint64_t>(text);
+  if (!version || *version == 0 || *version > kClusterVersionMax) return std::nullopt;
+  return version;
+}
+
+// Adds the nodes of a line to `nodes`; says what is wrong, or nothing.
+std::string AddNodes(std::string_view line, std::size_t nodes_max,
+                     std::vector<ClusterNode>& nodes) {
+  for (std::string_view word = TakeWord(line); !word.empty(); word = TakeWord(line)) {
+    std::optional<ClusterNode> node = ParseNode(word);
+    if (!node) return fmt::format("\"{}\" is no host:port and no host|address|port", Shown(word));
+    if (nodes.size() == nodes_max) return fmt::format("more than {} nodes", nodes_max);
+    const bool is_known = std::ranges::any_of(nodes, [&](const ClusterNode& known) {
+      return known.host == node->host && known.port == node->port;
+    });
+    if (is_known) return fmt::format("\"{}\" is given twice", Shown(word));
+    nodes.push_back(std::move(*node));
+  }
+  return {};
+}
+
+std::string_view TakeLine(std::string_view& text) {
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return line;
+}
+
+}  // namespace
+
+Result<ClusterList, std::string> ParseClusterFile(std::string_view text, std::size_t nodes_max) {
+  ClusterList list;
+  for (int number = 1; !text.empty(); ++number) {
+    std::string_view line = TakeLine(text);
+    line = line.substr(0, line.find('#'));
+    std::string_view rest = line;
+    std::string error;
+    if (TakeWord(rest) == "version") {
+      const auto version = ParseVersion(TakeWord(rest));
+      if (!version || !TakeWord(rest).empty()) {
+        error = fmt::format("a version is a number from 1 to {}", kClusterVersionMax);
+      } else if (list.version != 0) {
+        error = "the version is given twice";
+      } else {
+        list.version = *version;
+      }
+    } else {
+      error = AddNodes(line, nodes_max, list.nodes);
+    }
+    if (!error.empty()) return Failure{fmt::format("line {}: {}", number, error)};
+  }
+  if (list.nodes.empty()) return Failure{std::string("names no node")};
+  return list;
+}
+
+Result<ClusterList, std::string> ParseClusterValue(std::string_view text, std::size_t nodes_max,
+                                                   EmptyList empty) {
+  ClusterList list;
+  const auto version = ParseVersion(TakeLine(text));
+  if (!version) return Failure{std::string("the first line is no version")};
+  list.version = *version;
+  std::string error = AddNodes(TakeLine(text), nodes_max, list.nodes);
+  if (error.empty() && !text.empty()) error = "more than two lines";
+  if (error.empty() && list.nodes.empty() && empty == EmptyList::kRefused) error = "no nodes";
+  if (!error.empty()) return Failure{std::move(error)};
+  return list;
+}
+
+std::string FormatNodes(const std::vector<ClusterNode>& nodes) {
+  std::string text;
+  for (const ClusterNode& node : nodes) {
+    if (!text.empty()) text += ' ';
+    text += fmt::format("{}|{}|{}", node.host, node.ip, node.port);
+  }
+  return text;
+}
+
+std::string FormatClusterValue(std::uint64_t version, std::string_view nodes) {
+  return fmt::format("{}\n{}\n", version, nodes);
+}
+
+}  // namespace larder::server

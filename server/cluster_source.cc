@@ -1,0 +1,188 @@
+#include "server/cluster_source.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace larder::server {
+namespace {
+
+constexpr auto kFreshFilePause = std::chrono::milliseconds(10);
+
+std::uint32_t UnixNow() { return static_cast<std::uint32_t>(std::time(nullptr)); }
+
+// A file that was changed in this very second may change again and look the same, and the next
+// list would have to share its version: it is left alone until the second is over. The server's
+// clock may be up to a second behind; a file from further in the future comes from a clock that was
+// wrong, and does not wait for it.
+bool IsFresh(const FileStamp& stamp, std::uint32_t now_s) {
+  constexpr std::int64_t kClockLagMax_s = 2;
+  const std::int64_t age_s = std::int64_t{now_s} - stamp.changed_s();
+  return age_s <= 0 && age_s >= -kClockLagMax_s;
+}
+
+std::string AddressText(const addrinfo& info) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const void* const address =
+      info.ai_family == AF_INET
+          ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(info.ai_addr)->sin_addr)
+          : &reinterpret_cast<const sockaddr_in6*>(info.ai_addr)->sin6_addr;
+  const char* const written = inet_ntop(info.ai_family, address, text.data(), text.size());
+  return written != nullptr ? written : "";
+}
+
+}  // namespace
+
+AddressesResult ResolveAddresses(const std::string& host) {
+  std::string reason;
+  for (const int family : {AF_INET, AF_INET6}) {
+    addrinfo hints{};
+    hints.ai_family = family;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    const int failure = getaddrinfo(host.c_str(), nullptr, &hints, &found);
+    if (failure != 0) {
+      if (reason.empty()) reason = gai_strerror(failure);
+      continue;
+    }
+    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
+    std::vector<std::string> addresses;
+    for (const addrinfo* info = found; info != nullptr; info = info->ai_next) {
+      addresses.push_back(AddressText(*info));
+    }
+    std::ranges::sort(addresses);
+    addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+    if (!addresses.empty()) return addresses;
+  }
+  return Failure{reason.empty() ? std::string("no addresses") : reason};
+}
+
+ClusterSource::ClusterSource(const Config& config, Cluster& cluster, WorkerCounters& counters,
+                             Resolver resolver)
+    : file_path_(config.cluster_file),
+      file_bytes_max_(config.cluster_file_bytes_max),
+      dns_host_(config.cluster_dns_host),
+      dns_port_(config.cluster_dns_port),
+      dns_interval_s_(config.cluster_dns_interval_s),
+      nodes_max_(config.cluster_nodes_max),
+      resolver_(std::move(resolver)),
+      cluster_(cluster),
+      counters_(counters) {}
+
+void ClusterSource::Start() {
+  if (!file_path_.empty()) {
+    for (auto stamp = StampOf(file_path_); stamp && IsFresh(*stamp, UnixNow());) {
+      std::this_thread::sleep_for(kFreshFilePause);
+    }
+  }
+  Tick(UnixNow());
+}
+
+void ClusterSource::Tick(std::uint32_t now_s) {
+  if (!file_path_.empty()) WatchFile(now_s);
+  if (!dns_host_.empty()) WatchName(now_s);
+}
+
+void ClusterSource::ReadAgain(std::uint32_t now_s) {
+  seen_.reset();
+  next_lookup_s_ = 0;
+  last_complaint_.clear();
+  Tick(now_s);
+}
+
+void ClusterSource::WatchFile(std::uint32_t now_s) {
+  const auto stamp = StampOf(file_path_);
+  if (!stamp) return Complain(file_path_, stamp.error().text);
+  if (seen_ == *stamp || IsFresh(*stamp, now_s)) return;
+
+  const auto file = ReadSmallFile(file_path_, file_bytes_max_);
+  if (!file) {
+    if (file.error().error_number != EAGAIN) Complain(file_path_, file.error().text);
+    return;
+  }
+  if (IsFresh(file->stamp, now_s)) return;
+  seen_ = file->stamp;
+  last_complaint_.clear();
+  const auto list = ParseClusterFile(file->text, nodes_max_);
+  if (!list) return Complain(file_path_, list.error());
+  Offer(*list, static_cast<std::uint64_t>(std::max<std::int64_t>(file->stamp.changed_s(), 0)),
+        file_path_);
+}
+
+void ClusterSource::WatchName(std::uint32_t now_s) {
+  if (mailbox_ != nullptr) {
+    std::optional<AddressesResult> answer;
+    {
+      const MutexLock lock(mailbox_->mutex);
+      answer = std::move(mailbox_->answer);
+    }
+    if (!answer) return;
+    mailbox_.reset();
+    TakeAddresses(*answer, now_s);
+  }
+  if (now_s < next_lookup_s_) return;
+  next_lookup_s_ = now_s + dns_interval_s_;
+  BeginLookup();
+}
+
+void ClusterSource::BeginLookup() {
+  mailbox_ = std::make_shared<Mailbox>();
+  try {
+    std::thread([mailbox = mailbox_, resolver = resolver_, host = dns_host_] {
+      AddressesResult answer = resolver(host);
+      const MutexLock lock(mailbox->mutex);
+      mailbox->answer = std::move(answer);
+    }).detach();
+  } catch (const std::system_error& error) {
+    mailbox_.reset();
+    Complain(dns_host_, error.what());
+  }
+}
+
+void ClusterSource::TakeAddresses(const AddressesResult& addresses, std::uint32_t now_s) {
+  if (!addresses) return Complain(dns_host_, addresses.error());
+  if (addresses->size() > nodes_max_) {
+    return Complain(dns_host_, fmt::format("more than {} nodes", nodes_max_));
+  }
+  last_complaint_.clear();
+  ClusterList list;
+  for (const std::string& address : *addresses) {
+    list.nodes.push_back({.host = address, .ip = address, .port = dns_port_});
+  }
+  Offer(list, now_s, dns_host_);
+}
+
+void ClusterSource::Offer(const ClusterList& list, std::uint64_t version_hint,
+                          const std::string& source) {
+  switch (cluster_.Set(list, version_hint)) {
+    case ClusterChange::kChanged:
+    case ClusterChange::kSame:
+      return;
+    case ClusterChange::kOldVersion:
+      return Complain(source, fmt::format("version {} is not above those before", list.version));
+    case ClusterChange::kNoVersion:
+    case ClusterChange::kBadList:
+      return Complain(source, "no version is left");
+  }
+}
+
+void ClusterSource::Complain(const std::string& source, const std::string& text) {
+  if (text == last_complaint_) return;
+  last_complaint_ = text;
+  counters_.Add(Stat::kConfigErrors);
+  fmt::print(stderr, "cluster: {}: {}; the list stays as it is\n", source, text);
+}
+
+}  // namespace larder::server

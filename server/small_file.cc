@@ -1,0 +1,101 @@
+#include "server/small_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+namespace larder::server {
+namespace {
+
+constexpr mode_t kNewFileMode = 0644;
+
+// Closes its descriptor. Threads: one worker.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+FileError SystemError() {
+  const int number = errno;
+  return {number, std::strerror(number)};
+}
+
+std::int64_t Nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+FileStamp StampFrom(const struct stat& status) {
+  return {.device = status.st_dev,
+          .inode = status.st_ino,
+          .bytes = status.st_size,
+          .modified_ns = Nanoseconds(status.st_mtim),
+          .changed_ns = Nanoseconds(status.st_ctim)};
+}
+
+}  // namespace
+
+Result<FileStamp, FileError> StampOf(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return Failure{SystemError()};
+  return StampFrom(status);
+}
+
+Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t bytes_max) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat before {};
+  if (file.get() < 0 || fstat(file.get(), &before) != 0) return Failure{SystemError()};
+  if (!S_ISREG(before.st_mode)) return Failure{FileError{0, "is not a file"}};
+  std::string text(bytes_max + 1, '\0');
+  std::size_t bytes = 0;
+  while (bytes < text.size()) {
+    const ssize_t got = read(file.get(), text.data() + bytes, text.size() - bytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return Failure{SystemError()};
+    if (got == 0) break;
+    bytes += static_cast<std::size_t>(got);
+  }
+  if (bytes > bytes_max) {
+    return Failure{FileError{0, fmt::format("is larger than {} bytes", bytes_max)}};
+  }
+  struct stat after {};
+  if (fstat(file.get(), &after) != 0) return Failure{SystemError()};
+  if (StampFrom(after) != StampFrom(before)) {
+    return Failure{FileError{EAGAIN, "changes while it is read"}};
+  }
+  text.resize(bytes);
+  text.shrink_to_fit();
+  return SmallFile{.stamp = StampFrom(after), .text = std::move(text)};
+}
+
+std::string ReplaceSmallFile(const std::string& path, std::string_view text) {
+  const std::string next = path + ".new";
+  {
+    const Descriptor file(
+        open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, kNewFileMode));
+    if (file.get() < 0) return SystemError().text;
+    while (!text.empty()) {
+      const ssize_t wrote = write(file.get(), text.data(), text.size());
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote < 0) return SystemError().text;
+      text.remove_prefix(static_cast<std::size_t>(wrote));
+    }
+  }
+  if (std::rename(next.c_str(), path.c_str()) != 0) return SystemError().text;
+  return {};
+}
+
+}  // namespace larder::server
