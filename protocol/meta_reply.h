@@ -1,6 +1,7 @@
 // The parts of a meta command's reply line.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -45,7 +46,8 @@ inline char* WriteMetaKey(char* out, std::string_view key, bool is_encoded) noex
 
 // False for a key that no line can hold: it can be printed in base64 only.
 inline bool IsTextKey(std::string_view key) noexcept {
-  return key.find_first_of(" \r\n") == std::string_view::npos;
+  return std::ranges::none_of(
+      key, [](char byte) { return byte == ' ' || byte == '\n' || byte == '\r'; });
 }
 
 }  // namespace larder::protocol

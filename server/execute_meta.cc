@@ -202,8 +202,10 @@ void Executor::MetaGet(const Request& request, std::uint64_t hash) {
 
 // What a hit shows, before it counts as one; then the marks.
 char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) const {
+  const bool is_key_encoded =
+      FlagsOf(request).has('k') && (item.has_binary_key() || !protocol::IsTextKey(item.key()));
   ShownItem shown{.key = item.key(),
-                  .is_key_encoded = item.has_binary_key() || !protocol::IsTextKey(item.key()),
+                  .is_key_encoded = is_key_encoded,
                   .value_bytes = item.value_bytes(),
                   .client_flags = item.client_flags(),
                   .expires_at_s = item.expires_at_s,
@@ -550,7 +552,6 @@ void Executor::MetaDebug(const Request& request, std::uint64_t hash) {
   counters_.Add(Stat::kCmdMeta);
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   const Presence presence = cache_.Visit(key, lane_, [&](const Item& item) {
-    // The key has the place of a key flag, but no flag's letter.
     char* out = output_.Room(protocol::kMetaLineBytesMax);
     out = Copy(out, protocol::kMetaDebug);
     const bool is_encoded = item.has_binary_key() || !protocol::IsTextKey(request.key);

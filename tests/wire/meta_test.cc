@@ -1,5 +1,6 @@
 // The meta commands where the reference's vectors do not reach: clocks, sizes, pieces, differences.
 #include <string>
+#include <vector>
 
 #include "tests/wire/fixture.h"
 
@@ -33,6 +34,28 @@ TEST_CASE_METHOD(WireTest, "one client is told to fill what is about to expire",
   client.Send("mg a R30 v\r\nmg a R30 v\r\nmg a\r\n");
   client.Expect("VA 1 W\r\nx\r\nVA 1 Z\r\nx\r\nHD Z\r\n");
   client.Send("ms a 1 T100\r\ny\r\nmg a R30 v\r\n").Expect("HD\r\nVA 1\r\ny\r\n");
+}
+
+TEST_CASE("of many clients one wins", "[wire][meta][mg][concurrency]") {
+  TestServer server([](Config& config) { config.threads = 4; });
+  std::vector<Client> clients;
+  for (int i = 0; i < 8; ++i) clients.push_back(server.Connect());
+  const auto count_wins = [&](const std::string& request) {
+    int wins = 0;
+    for (Client& client : clients) client.Send(request);
+    for (Client& client : clients) {
+      const std::string reply = client.ReceiveLine();
+      CHECK(reply.find(" Z") != reply.find(" W"));  // One of them.
+      if (reply.ends_with(" W\r\n")) ++wins;
+    }
+    return wins;
+  };
+  for (int round = 0; round < 100; ++round) {
+    const std::string key = "k" + std::to_string(round);
+    REQUIRE(count_wins("mg " + key + " N30\r\n") == 1);
+    clients[0].Send("ms " + key + " 1\r\nx\r\nmd " + key + " I\r\n").Expect("HD\r\nHD\r\n");
+    REQUIRE(count_wins("mg " + key + "\r\n") == 1);
+  }
 }
 
 TEST_CASE_METHOD(WireTest, "an item that mg created expires if nobody fills it",
