@@ -31,8 +31,9 @@ def command(program, port, *options):
 class Larder:
     """`with Larder(program) as port:` runs it on a free port, and ends it by its pid."""
 
-    def __init__(self, program, *options):
+    def __init__(self, program, *options, environment=None):
         self._command = command(program, -1, *options)
+        self._environment = {**os.environ, **(environment or {})}
         self._process = None
 
     def __enter__(self):
@@ -40,7 +41,7 @@ class Larder:
             port_file = pathlib.Path(folder) / "ports"
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL,
-                env={**os.environ, "MEMCACHED_PORT_FILENAME": str(port_file)})
+                env={**self._environment, "MEMCACHED_PORT_FILENAME": str(port_file)})
             deadline = time.monotonic() + START_TIMEOUT_S
             while not port_file.exists():
                 if self._process.poll() is not None or time.monotonic() > deadline:
