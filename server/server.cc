@@ -225,10 +225,11 @@ void Server::Accept(const Listening& listening) {
       return;
     }
     if (shared_.clients.load(std::memory_order_relaxed) >= config_.connections_max) {
+      // Counted first: who is told so may ask at once.
+      counters_.Add(Stat::kRejectedConnections);
       const auto text = protocol::kTooManyConnections;
       (void)send(fd, text.data(), text.size(), MSG_NOSIGNAL);
       close(fd);
-      counters_.Add(Stat::kRejectedConnections);
       continue;
     }
     shared_.clients.fetch_add(1, std::memory_order_relaxed);
