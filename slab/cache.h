@@ -414,7 +414,11 @@ class Cache {
   // Asked only where an item is made, so a store over an old one does not pay for it. No key is
   // empty.
   bool IsForbidden(const HashedKey& key) const {
-    return key.hash == forbidden_hash_ && key.bytes == forbidden_key_;
+    return key.hash == forbidden_hash_ && IsForbiddenText(key.bytes);
+  }
+  // Apart: the compiler would have every store save registers for it.
+  [[gnu::noinline]] bool IsForbiddenText(std::string_view text) const {
+    return text == forbidden_key_;
   }
 
   const std::uint64_t hash_seed_;
