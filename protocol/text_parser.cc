@@ -29,6 +29,9 @@ consteval Word WordOf(const char (&text)[sizeof(Word) + 1]) {
   return std::bit_cast<Word>(std::array{text[0], text[1], text[2], text[3]});
 }
 
+// Leaves the first three bytes of a word. starts_with() became a call, of 40 instructions.
+constexpr Word kFirstThreeBytes = WordOf("\xff\xff\xff\0");
+
 // The longest commands that the fast path knows, the space behind them included. Shorter inputs
 // take the slow path, so that no comparison has to ask where the input ends.
 constexpr std::size_t kFastInputBytesMin = sizeof("replace ") - 1;
@@ -338,7 +341,7 @@ ParseResult ParseText(std::string_view input, KeyList& list, Request& request) n
     } else if (word == WordOf("gets") && input[4] == ' ') {
       at = 5;
       list = KeyList{.verb = Verb::kGets, .is_open = true};
-    } else if (input.starts_with("mg ")) {
+    } else if ((word & kFirstThreeBytes) == (WordOf("mg  ") & kFirstThreeBytes)) {
       return ParseMetaGet(input, list, request);
     } else {
       return ParseCommand(input, list, request);
