@@ -43,6 +43,7 @@ class Output {
   void Commit(const char* end) { size_ = static_cast<std::size_t>(end - area_.get()); }
 
   void Append(std::string_view text) {
+    if (text.empty()) return;  // It may point nowhere.
     char* out = Room(text.size());
     std::memcpy(out, text.data(), text.size());
     Commit(out + text.size());
