@@ -1,6 +1,5 @@
 #include "server/connection.h"
 
-#include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -8,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <span>
 #include <utility>
@@ -23,6 +21,7 @@
 #include "protocol/text_parser.h"
 #include "protocol/verbs.h"
 #include "server/authenticator.h"
+#include "server/log.h"
 #include "server/worker.h"
 
 namespace larder::server {
@@ -71,8 +70,7 @@ struct BinaryWire {
 template <class Wire>
 [[gnu::noinline]] void LogRequest(int fd, const Request& request) {
   const bool is_line = request.key.find_first_of("\r\n") == std::string_view::npos;
-  fmt::print(stderr, "<{} {} {}\n", fd, Wire::NameOf(request),
-             is_line ? request.key : "(not a line)");
+  Log("<{} {} {}\n", fd, Wire::NameOf(request), is_line ? request.key : "(not a line)");
 }
 
 }  // namespace
@@ -378,7 +376,7 @@ bool Connection::ServeStranger(std::string_view& input) {
   --requests_left_;
   // Nothing of the line: it may have a password in the wrong place.
   if (worker_.shared().verbosity.load(std::memory_order_relaxed) > 1) {
-    fmt::print(stderr, "<{} (unauthenticated)\n", fd_);
+    Log("<{} (unauthenticated)\n", fd_);
   }
   const LoginOutcome outcome = worker_.executor().LogIn(request);
   is_stranger_ = outcome != LoginOutcome::kAdmitted;

@@ -1,6 +1,5 @@
 #include "server/server.h"
 
-#include <fmt/format.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -9,11 +8,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <thread>
 #include <utility>
 
 #include "protocol/reply.h"
+#include "server/log.h"
 #include "slab/check.h"
 
 namespace larder::server {
@@ -218,7 +217,7 @@ void Server::Accept(const Listening& listening) {
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE) {
         if (shared_.verbosity.load(std::memory_order_relaxed) > 0) {
-          fmt::print(stderr, "Too many open connections\n");
+          Log("Too many open connections\n");
         }
         PauseAccepting();
       }
