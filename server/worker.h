@@ -69,6 +69,8 @@ class Worker {
   // and ends. RequestStop returns at once, Stop when that is done.
   void RequestStop();
   void Stop();
+  // Tests, instead of Start: one turn on the caller's thread, which waits for nothing.
+  void RunOnce() { RunTurn(EVLOOP_ONCE | EVLOOP_NONBLOCK); }
 
   // For connections, on this worker's thread.
   Shared& shared() { return shared_; }
