@@ -161,7 +161,7 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
 // --- Authentication ----------------------------------------------------------------------------
 
 LoginOutcome Executor::LogIn(const protocol::LoginRequest& request) {
-  std::string_view reply = "";
+  std::string_view reply;
   LoginOutcome outcome = LoginOutcome::kStranger;
   switch (request.login) {
     case Login::kCredentials:

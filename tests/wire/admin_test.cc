@@ -1,3 +1,6 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "tests/wire/fixture.h"
 
 namespace larder::wire {
@@ -26,6 +29,18 @@ TEST_CASE_METHOD(WireTest, "a bad verbosity is a bad line", "[wire][verbosity]")
     CAPTURE(request);
     client.Send(request).Expect(kBadLine).ExpectNothing();
   }
+}
+
+TEST_CASE_METHOD(WireTest, "a standard error that takes nothing stops no server",
+                 "[wire][verbosity]") {
+  const int kept = dup(STDERR_FILENO);
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  REQUIRE(dup2(full, STDERR_FILENO) == STDERR_FILENO);
+  client.Send("verbosity 2\r\n").Expect("OK\r\n");
+  client.Send("mn\r\nverbosity 0\r\n").Expect("MN\r\nOK\r\n").ExpectNothing();
+  dup2(kept, STDERR_FILENO);
+  close(full);
+  close(kept);
 }
 
 TEST_CASE_METHOD(WireTest, "quit closes without a reply", "[wire][quit]") {
