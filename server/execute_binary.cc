@@ -320,6 +320,10 @@ void BinaryExecutor::Touch(const Request& request, std::uint64_t hash) {
         out += sizeof(std::uint32_t);
       });
   output_.Commit(out);
+  // memcached's touch is a get without the value; that of text is not.
+  if (is_detail_on()) [[unlikely]] {
+    shared_.prefixes.CountGet(request.key, presence == Presence::kHit);
+  }
   if (presence == Presence::kHit) return;
   counters_.Add(Stat::kTouchMisses);
   AnswerError(EchoOf(request), BinaryStatus::kKeyNotFound);

@@ -4,12 +4,15 @@
 
 #include <iterator>
 
+#include "protocol/meta_reply.h"
+
 namespace larder::server {
 
 PrefixStats::Counts* PrefixStats::Find(std::string_view key) {
   const std::size_t end = key.find(delimiter_);
   if (end == std::string_view::npos) return nullptr;
   const std::string prefix(key.substr(0, end));
+  if (!protocol::IsTextKey(prefix)) return nullptr;  // Its line could pass for several.
   const auto found = counts_.find(prefix);
   if (found != counts_.end()) return &found->second;
   if (counts_.size() >= kPrefixesMax) return nullptr;

@@ -32,7 +32,8 @@ class PrefixStats {
     std::uint64_t sets = 0;
     std::uint64_t deletes = 0;
   };
-  // Null for a key without a delimiter, and for a new prefix when there are kPrefixesMax.
+  // Null for a key without a delimiter, for a prefix that no line can hold, and for a new one when
+  // there are kPrefixesMax.
   Counts* Find(std::string_view key) LARDER_REQUIRES(mutex_);
 
   const char delimiter_;

@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "protocol/binary_reply.h"
+#include "protocol/meta_reply.h"
 #include "protocol/numbers.h"
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
@@ -445,7 +446,7 @@ void Stats::Cachedump(std::string_view class_text, std::string_view limit_text, 
   slab::Cache& cache = shared_.cache;
   for (const std::string& key : cache.Keys(static_cast<ClassId>(*id), *limit)) {
     (void)cache.Visit({.bytes = key, .hash = cache.Hash(key)}, lane, [&](const slab::Item& item) {
-      if (item.has_binary_key()) return;  // It may hold a line end.
+      if (item.has_binary_key() || !protocol::IsTextKey(key)) return;  // It may hold a line end.
       output.Append(
           fmt::format("ITEM {} [{} b; {} s]\r\n", key, item.value_bytes(), item.expires_at_s));
     });

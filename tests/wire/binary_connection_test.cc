@@ -125,6 +125,27 @@ TEST_CASE_METHOD(BinaryTest, "binary stat detail dumps what it counted", "[wire]
   CHECK(text.Stats("settings").at("detail_enabled") == "no");
 }
 
+TEST_CASE_METHOD(BinaryTest, "binary touch counts as a get of its prefix",
+                 "[wire][binary][stats]") {
+  CHECK(StatsOf(client, "detail on").empty());
+  client.Set("p:a", "1");
+  client.Ask({.opcode = kTouch, .extras = Big(0, 4), .key = "p:a"});
+  client.Ask({.opcode = kTouch, .extras = Big(0, 4), .key = "p:b"});
+  text.Send("touch p:a 0\r\n").Expect("TOUCHED\r\n");
+  text.Send("stats detail dump\r\n").Expect("PREFIX p get 2 hit 1 set 1 del 0\r\nEND\r\n");
+}
+
+TEST_CASE_METHOD(BinaryTest, "lists for text clients leave out what no line can hold",
+                 "[wire][binary][stats]") {
+  text.Send("stats detail on\r\n").Expect("OK\r\n");
+  client.Set("a\r\nEND\r\n:b", "1");
+  client.Set("a b", "1");
+  text.Send("stats detail dump\r\n").Expect("END\r\n");
+  for (int id = 1; id < 10; ++id) {
+    text.Send("stats cachedump " + std::to_string(id) + " 0\r\n").Expect("END\r\n");
+  }
+}
+
 TEST_CASE("with -X binary stat has no detail", "[wire][binary][stats]") {
   TestServer server([](Config& config) { config.dump_enabled = false; });
   BinaryClient client(server.Connect());
