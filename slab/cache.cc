@@ -200,7 +200,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
     const ClassId old_class = slot ? ClassOf(*old) : ClassId{0};
     const auto refusal = mode == StoreMode::kSet ? std::nullopt : Refusal(mode, old, cas_unique);
     if (refusal) [[unlikely]] {
-      if (mode == StoreMode::kAdd) MarkAccess(*old, lane);
+      if (mode == StoreMode::kAdd) MarkUse(*old, lane);
       return {.status = *refusal, .class_id = old_class};
     }
 
@@ -363,7 +363,7 @@ StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, 
     const bool is_late = refusal == StoreStatus::kExists && terms.is_stale_allowed &&
                          IsOlder(terms.cas_unique, *old);
     if (refusal && !is_late) {
-      if (terms.mode == StoreMode::kAdd) MarkAccess(*old, lane);
+      if (terms.mode == StoreMode::kAdd) MarkUse(*old, lane);
       return {.status = *refusal, .class_id = old != nullptr ? ClassOf(*old) : ClassId{0}};
     }
     const ItemRef ref = item.Release();

@@ -236,11 +236,16 @@ class Cache {
 
   // If the key is present and alive, calls fn(Item&) under the bucket's lock. fn may read all of
   // the item, change its expiry and, if MayRewrite(), its value and CAS; it must be quick and must
-  // not call the cache, but for Pin, Value, MarkAccess, NextCas, ChooseCas and ClassOf.
+  // not call the cache, but for Pin, Value, MarkAccess, MarkUse, NextCas, ChooseCas and ClassOf.
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn);
 
   static void MarkAccess(Item& item, const Lane& lane) noexcept;
+  // The same for what reads nothing: it spares the item from eviction, but was_fetched() stays.
+  static void MarkUse(Item& item, const Lane& lane) noexcept {
+    EvictionQueue::MarkHit(item);
+    item.set_last_access(lane.now_s);
+  }
   ClassId ClassOf(const Item& item) const noexcept {
     return page_table_.class_of(arena_->PageOf(arena_->RefOf(&item)));
   }

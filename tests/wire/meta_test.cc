@@ -18,6 +18,20 @@ TEST_CASE_METHOD(WireTest, "mg answers what it is asked for, in that order", "[w
   client.Send("set a 0 0 1\r\nx\r\nmg a h\r\n").Expect("STORED\r\nHD h0\r\n");
 }
 
+TEST_CASE_METHOD(WireTest, "h tells reads only", "[wire][meta][mg]") {
+  client.Send("set a 0 0 1\r\n5\r\n").Expect("STORED\r\n");
+  client.Send("incr a 1\r\nma a\r\nadd a 0 0 1\r\nx\r\nms a 1 ME\r\nx\r\n");
+  client.Expect("6\r\nHD\r\nNOT_STORED\r\nNS\r\n");
+  client.Send("mg a u h\r\n").Expect("HD h0\r\n");
+  client.Send("touch a 0\r\nmg a u h\r\n").Expect("TOUCHED\r\nHD h1\r\n");
+}
+
+TEST_CASE_METHOD(WireTest, "a use that reads nothing is a use", "[wire][meta][mg]") {
+  client.Send("set a 0 0 1\r\n5\r\n").Expect("STORED\r\n");
+  server.AdvanceClock(10);
+  client.Send("ma a\r\nmg a u l\r\n").Expect("HD\r\nHD l0\r\n");
+}
+
 TEST_CASE_METHOD(WireTest, "mg with T is a touch", "[wire][meta][mg]") {
   client.Send("set a 0 10 1\r\nx\r\nmg a t T100 v\r\n").Expect("STORED\r\nVA 1 t10\r\nx\r\n");
   server.AdvanceClock(99);
