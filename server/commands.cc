@@ -131,6 +131,11 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
     slab::ItemSpec spec{.key = key};
     std::uint64_t seen_number = 0;
     const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
+      // As memcached, before the CAS.
+      if (item.value_bytes() == 0) {
+        outcome.status = ChangeStatus::kNotNumeric;
+        return;
+      }
       if (change.cas_unique != 0 && change.cas_unique != item.cas()) {
         outcome.status = ChangeStatus::kExists;
         return;

@@ -380,7 +380,8 @@ void Executor::MetaDelete(const Request& request, std::uint64_t hash) {
     code = Invalidate(request, hash);
   } else {
     const slab::HashedKey key{.bytes = request.key, .hash = hash};
-    const auto cas = asked.has('C') ? NamedCas(request.arguments) : std::nullopt;
+    auto cas = asked.has('C') ? NamedCas(request.arguments) : std::nullopt;
+    if (!shared_.config.use_cas && cas == 0) cas.reset();  // Then it is what every item shows.
     slab::DeleteOutcome outcome;
     if (cas) {
       outcome = cache_.DeleteIfUnchanged(key, *cas, lane_);

@@ -131,6 +131,12 @@ TEST_CASE_METHOD(WireTest, "a CAS that a client chose has 64 bits", "[wire][meta
   client.Expect("HD c281474976710656 W\r\nHD c281474976710656 Z\r\n");
 }
 
+TEST_CASE_METHOD(WireTest, "that an empty value is no number is told before its CAS",
+                 "[wire][meta][ma]") {
+  client.Send("ms a 0\r\n\r\nma a C99\r\n").Expect("HD\r\n").Expect(kNonNumeric);
+  client.Send("ms a 1\r\nx\r\nma a C99\r\n").Expect("HD\r\nEX\r\n");
+}
+
 TEST_CASE_METHOD(WireTest, "the E of a store that fails is forgotten", "[wire][meta][cas]") {
   client.Send("ms a 3 E88\r\nabcXY").Expect(kBadDataChunk);
   client.Send("set a 0 0 1\r\nz\r\n").Expect("STORED\r\n");
@@ -144,6 +150,8 @@ TEST_CASE("without CAS numbers C fits nothing, and E gives none", "[wire][meta][
   client.Send("ms a 1 C5\r\n1\r\nms a 1 MA C5\r\n1\r\n").Expect("EX\r\nEX\r\n");
   client.Send("md a C5\r\nma a C5\r\nms a 1 I C5\r\n1\r\n").Expect("EX\r\nEX\r\nEX\r\n");
   client.Send("mg a v C5\r\nma a E5 c\r\n").Expect("VA 1\r\n1\r\nHD c0\r\n");
+  // It is what every item shows.
+  client.Send("mg a v C0\r\nmd a I C0\r\nmd a C0\r\n").Expect("HD\r\nHD\r\nHD\r\n");
 }
 
 TEST_CASE_METHOD(WireTest, "ms stores values of any size, in any pieces", "[wire][meta][ms]") {
