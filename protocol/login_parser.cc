@@ -22,7 +22,9 @@ std::optional<std::uint64_t> BlockBytes(const Tokens& tokens) noexcept {
   const VerbSpec* const spec = FindVerb(tokens[0]);
   if (spec == nullptr) return std::nullopt;
   const bool is_meta = spec->verb == Verb::kMs;
-  if (!is_meta && spec->shape != Shape::kValue && spec->shape != Shape::kValueAndUnique) {
+  const bool is_config_set = spec->shape == Shape::kConfig && tokens[1] == "set";
+  if (!is_meta && !is_config_set && spec->shape != Shape::kValue &&
+      spec->shape != Shape::kValueAndUnique) {
     return std::nullopt;
   }
   const std::optional<std::int32_t> bytes = ParseStrictInt32(tokens[is_meta ? 2 : 4]);

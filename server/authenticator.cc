@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace larder::server {
 
@@ -13,7 +14,15 @@ Result<std::unique_ptr<Authenticator>, ConfigExit> Authenticator::Create(const C
     if (!loaded) return ConfigExit::BadValue(loaded.error());
     file = std::move(*loaded);
   }
-  return std::unique_ptr<Authenticator>(new Authenticator(std::move(file)));
+  std::unique_ptr<const Sasl> sasl;
+  if (config.sasl) {
+    const char* const password_file = std::getenv("MEMCACHED_SASL_PWDB");
+    auto created = Sasl::Create({.password_file = password_file == nullptr ? "" : password_file,
+                                 .verbosity = config.verbosity});
+    if (!created) return ConfigExit::BadValue(created.error());
+    sasl = std::move(*created);
+  }
+  return std::unique_ptr<Authenticator>(new Authenticator(std::move(file), std::move(sasl)));
 }
 
 bool Authenticator::AdmitText(std::string_view user, std::string_view password) const {

@@ -254,9 +254,6 @@ StepResult ReadExtended(Config& config, std::string_view value) {
   return ApplyExtendedOptions(value, config);
 }
 
-StepResult RefuseSasl(Config&, std::string_view) {
-  return ConfigExit::Refused("This server is not built with SASL support.");
-}
 StepResult RefuseTls(Config&, std::string_view) {
   return ConfigExit::Refused("This server is not built with TLS support.");
 }
@@ -339,6 +336,8 @@ constexpr std::array kOptions = {
            "connections that may wait to be accepted (default 1024)", ReadBacklog},
     Option{Section::kSockets, 'B', "protocol", "NAME",
            "auto, ascii or binary (default auto: by a connection's first byte)", ReadProtocol},
+    Option{Section::kSockets, 'S', "enable-sasl", "",
+           "clients of the binary protocol have to authenticate by SASL", SwitchOn<&Config::sasl>},
     Option{Section::kSockets, 'Y', "auth-file", "PATH",
            "file of user:password lines: clients of the text protocol have to\n"
            "authenticate; read again on SIGHUP",
@@ -426,7 +425,6 @@ constexpr std::array kOptions = {
     Option{Section::kHelp, 'V', "version", "", "print the version and exit", ShowVersion},
     Option{Section::kHelp, 'i', "license", "", "print the licence and exit", ShowLicense},
 
-    Option{Section::kUnsupported, 'S', "enable-sasl", "", "SASL authentication", RefuseSasl},
     Option{Section::kUnsupported, 'Z', "enable-ssl", "", "TLS", RefuseTls},
     Option{Section::kUnsupported, 'e', "memory-file", "PATH", "warm restart", RefuseMemoryFile},
     Option{Section::kUnsupported, 'N', "napi-ids", "NUM", "workers by network queue",
@@ -546,13 +544,19 @@ StepResult CheckItemBytesMax(const Config& config) {
 
 // A protocol in which nobody could authenticate is not served.
 StepResult ChooseProtocol(Config& config) {
-  if (config.auth_file.empty()) return Done{};
-  if (!config.protocol_given) {
-    config.protocol = BindingProtocol::kAscii;
-  } else if (config.protocol != BindingProtocol::kAscii) {
+  const bool has_file = !config.auth_file.empty();
+  if (!config.sasl && !has_file) return Done{};
+  const BindingProtocol safe = !has_file      ? BindingProtocol::kBinary
+                               : !config.sasl ? BindingProtocol::kAscii
+                                              : BindingProtocol::kNegotiate;
+  if (config.protocol_given && config.protocol != safe) {
     return ConfigExit::Refused(
-        "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.");
+        config.sasl && config.protocol != BindingProtocol::kBinary
+            ? "ERROR: You cannot allow the ASCII protocol while using SASL."
+            : "ERROR: You cannot allow the BINARY protocol while using ascii authentication "
+              "tokens.");
   }
+  config.protocol = safe;
   return Done{};
 }
 

@@ -34,6 +34,7 @@ struct Config {
   int idle_timeout_s = 0;      // -o idle_timeout; 0: never.
   BindingProtocol protocol = BindingProtocol::kNegotiate;  // -B; else as authentication needs it.
   bool protocol_given = false;
+  bool sasl = false;      // -S
   std::string auth_file;  // -Y; empty: the text protocol's clients need no password.
 
   // Memory.

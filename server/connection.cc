@@ -330,10 +330,9 @@ bool Connection::ServeBatch(std::string_view& input) {
     const Request& request = batch.requests[i];
     if (is_logged) [[unlikely]]
       LogRequest<Wire>(fd_, request);
-    if (executor.Execute(request, batch.hashes[i]) == Next::kClose) {
-      closes_after_flush_ = true;
-      return false;
-    }
+    const Next then = executor.Execute(request, batch.hashes[i]);
+    if (then != Next::kGoOn) [[unlikely]]
+      return LeaveBatch(i, then, input);
     // All keys of a retrieval line count as one request.
     if (request.is_last_key) --requests_left_;
     if (worker_.output().stream_bytes() > output_max && i + 1 < batch.count) [[unlikely]] {
@@ -365,23 +364,47 @@ bool Connection::ServeBatch(std::string_view& input) {
   return false;
 }
 
-// Few requests are allowed, so what a line asks for is not looked at any further than to tell
-// those.
+bool Connection::LeaveBatch(std::size_t at, Next then, std::string_view& input) {
+  if (then == Next::kLogIn) {
+    // What was parsed behind it may not be served any more.
+    input = worker_.batch().rests[at];
+    return LogIn(worker_.batch().requests[at]);
+  }
+  closes_after_flush_ = true;
+  return false;
+}
+
 bool Connection::ServeStranger(std::string_view& input) {
-  protocol::LoginRequest request;
-  const protocol::ParseResult result = protocol::ParseLogin(input, request);
+  protocol::LoginRequest login;
+  Request request;
+  const protocol::ParseResult result =
+      is_binary_ ? protocol::ParseBinary(input, request) : protocol::ParseLogin(input, login);
   if (result.status == ParseStatus::kNeedMore) return false;
   input.remove_prefix(result.consumed_bytes);
-  swallow_bytes_ = request.swallow_bytes;
-  --requests_left_;
-  // Nothing of the line: it may have a password in the wrong place.
+  // Nothing of the request: it may have a password in the wrong place.
   if (worker_.shared().verbosity.load(std::memory_order_relaxed) > 1) {
     Log("<{} (unauthenticated)\n", fd_);
   }
-  const LoginOutcome outcome = worker_.executor().LogIn(request);
-  is_stranger_ = outcome != LoginOutcome::kAdmitted;
-  closes_after_flush_ = outcome == LoginOutcome::kClose || result.status == ParseStatus::kFatal;
+  if (!is_binary_) {
+    swallow_bytes_ = login.swallow_bytes;
+    EndLogin(worker_.executor().LogIn(login));
+  } else if (result.status != ParseStatus::kFatal) {
+    LogIn(request);
+  }
+  if (result.status == ParseStatus::kFatal) closes_after_flush_ = true;
   return requests_left_ != 0;
+}
+
+bool Connection::LogIn(const Request& request) {
+  swallow_bytes_ = request.swallow_bytes;
+  EndLogin(worker_.binary_executor().LogIn(request, sasl_session_));
+  return requests_left_ != 0;
+}
+
+void Connection::EndLogin(LoginOutcome outcome) {
+  is_stranger_ = outcome != LoginOutcome::kAdmitted;
+  closes_after_flush_ = outcome == LoginOutcome::kClose;
+  --requests_left_;
 }
 
 // --- Flush -------------------------------------------------------------------------------------

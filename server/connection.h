@@ -14,6 +14,7 @@
 #include "server/connection_table.h"
 #include "server/execute.h"
 #include "server/output.h"
+#include "server/sasl.h"
 
 namespace larder::server {
 
@@ -66,7 +67,11 @@ class Connection {
   bool ContinueUpload(std::string_view& input);
   template <class Wire>
   bool ServeBatch(std::string_view& input);
+  // Ends a batch behind one of its requests.
+  [[gnu::cold, gnu::noinline]] bool LeaveBatch(std::size_t at, Next then, std::string_view& input);
   [[gnu::cold, gnu::noinline]] bool ServeStranger(std::string_view& input);
+  bool LogIn(const protocol::Request& request);
+  void EndLogin(LoginOutcome outcome);
 
   // Everything in the worker's Output since this turn began is this connection's.
   void TakeOutput();
@@ -92,6 +97,7 @@ class Connection {
   std::size_t stream_begin_ = 0;  // Output::stream_bytes() before it.
   std::string tail_;              // Input kept for the next turn.
   std::unique_ptr<Upload> upload_;
+  std::unique_ptr<SaslSession> sasl_session_;  // Waits for the client's next step.
   std::unique_ptr<PendingOutput> pending_;
   ConnectionInfo info_;
   event event_;

@@ -10,13 +10,11 @@
 #include "protocol/numbers.h"
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
-#include "server/authenticator.h"
 #include "server/stats.h"
 
 namespace larder::server {
 namespace {
 
-using protocol::Login;
 using protocol::Request;
 using protocol::Verb;
 using slab::ClassId;
@@ -156,45 +154,6 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
       break;
   }
   return Next::kGoOn;
-}
-
-// --- Authentication ----------------------------------------------------------------------------
-
-LoginOutcome Executor::LogIn(const protocol::LoginRequest& request) {
-  std::string_view reply;
-  LoginOutcome outcome = LoginOutcome::kStranger;
-  switch (request.login) {
-    case Login::kCredentials:
-      counters_.Add(Stat::kAuthCmds);
-      if (shared_.authenticator.AdmitText(request.user, request.password)) {
-        outcome = LoginOutcome::kAdmitted;
-        reply = protocol::kStored;
-      } else {
-        counters_.Add(Stat::kAuthErrors);
-        reply = protocol::kAuthFailure;
-      }
-      break;
-    case Login::kVersion:
-      AnswerVersion();
-      break;
-    case Login::kQuit:
-      outcome = LoginOutcome::kClose;
-      break;
-    case Login::kRefused:
-      reply = protocol::kUnauthenticated;
-      break;
-    case Login::kTooLong:
-      reply = protocol::kAuthTooLong;
-      break;
-    case Login::kBadEnd:
-      reply = protocol::kBadAuthEnd;
-      break;
-    case Login::kBadFormat:
-      reply = protocol::kBadAuthFormat;
-      break;
-  }
-  output_.Append(reply);
-  return outcome;
 }
 
 // --- Retrieval ---------------------------------------------------------------------------------

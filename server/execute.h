@@ -19,6 +19,7 @@ namespace larder::server {
 enum class Next : std::uint8_t {
   kGoOn,
   kClose,  // After the replies so far were sent.
+  kLogIn,  // Binary: the request is one for LogIn(), and is not answered yet.
 };
 
 enum class LoginOutcome : std::uint8_t {

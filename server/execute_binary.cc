@@ -6,6 +6,7 @@
 
 #include "protocol/numbers.h"
 #include "protocol/reply.h"
+#include "server/authenticator.h"
 #include "server/stats.h"
 
 namespace larder::server {
@@ -111,7 +112,9 @@ Next BinaryExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kSaslList:
     case Verb::kSaslAuth:
     case Verb::kSaslStep:
-      return Sasl(request);
+      if (shared_.authenticator.sasl() != nullptr) return Next::kLogIn;
+      AnswerError(EchoOf(request), BinaryStatus::kUnknownCommand);
+      break;
     case Verb::kConfig:
       Config(request);
       break;
@@ -156,13 +159,6 @@ Next BinaryExecutor::Refuse(const Request& request) {
       AnswerError(EchoOf(request), BinaryStatus::kInvalidArguments);
       return Next::kClose;
   }
-}
-
-// The place of authentication for clients that are in; Connection::ServeBatch is not to be reached
-// by others. Without authentication memcached knows none of these commands.
-Next BinaryExecutor::Sasl(const Request& request) {
-  AnswerError(EchoOf(request), BinaryStatus::kUnknownCommand);
-  return Next::kGoOn;
 }
 
 // --- Retrieval ---------------------------------------------------------------------------------

@@ -14,6 +14,9 @@
 
 namespace larder::server {
 
+class Sasl;
+class SaslSession;
+
 // BinaryExecutor turns packets into cache operations and replies, as Executor does for text.
 //
 // Threads: one worker.
@@ -30,6 +33,10 @@ class BinaryExecutor : private Commands {
   std::unique_ptr<Upload> BeginUpload(const protocol::Request& request, std::uint64_t hash);
   void FinishUpload(Upload upload);
 
+  // Answers a client that has not authenticated yet, or any client's SASL request. `session` is the
+  // attempt that waits for the client's next step, if there is one.
+  LoginOutcome LogIn(const protocol::Request& request, std::unique_ptr<SaslSession>& session);
+
  private:
   [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
   void Get(const protocol::Request& request, std::uint64_t hash);
@@ -45,7 +52,8 @@ class BinaryExecutor : private Commands {
   void Config(const protocol::Request& request);
   void ConfigSet(const protocol::Request& request);
   void AnswerCluster(const protocol::Request& request, const ClusterSnapshot& cluster);
-  Next Sasl(const protocol::Request& request);
+  LoginOutcome Authenticate(const Sasl& sasl, const protocol::Request& request,
+                            std::unique_ptr<SaslSession>& session);
   Next Refuse(const protocol::Request& request);
 
   StorePlan PlanOf(const protocol::Request& request, std::uint64_t hash) const;

@@ -3,36 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+
+#include "server/small_file.h"
 
 namespace larder::server {
 namespace {
 
-using File = std::unique_ptr<std::FILE, decltype(&std::fclose)>;
-
-// Nothing, with the reason in errno, if the file cannot be read.
-std::optional<std::string> ReadFile(const std::string& path) {
-  const File file(std::fopen(path.c_str(), "re"), &std::fclose);
-  if (file == nullptr) return std::nullopt;
-  std::string text;
-  std::array<char, 4096> piece;
-  while (const std::size_t bytes = std::fread(piece.data(), 1, piece.size(), file.get())) {
-    text.append(piece.data(), bytes);
-  }
-  if (std::ferror(file.get()) != 0) return std::nullopt;
-  return text;
-}
-
 Result<std::shared_ptr<const Passwords>, std::string> ReadPasswords(const std::string& path) {
-  const std::optional<std::string> text = ReadFile(path);
-  if (!text) {
-    const char* const reason = std::strerror(errno);
+  const auto file = ReadSmallFile(path, kPasswordFileBytesMax);
+  if (!file) {
+    const std::string& reason = file.error().text;
     return Failure{fmt::format("Could not open authfile [{}] for reading, error {}: {}", path,
                                reason, reason)};
   }
-  auto passwords = Passwords::Parse(*text, Passwords::BadLines::kRefused);
+  auto passwords = Passwords::Parse(file->text, Passwords::BadLines::kRefused);
   if (!passwords) {
     return Failure{
         fmt::format("Authfile [{}] has a malformed entry. Should be 'user:password'", path)};

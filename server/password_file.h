@@ -19,6 +19,7 @@ namespace larder::server {
 
 // What a line may hold: user, colon and password.
 inline constexpr std::size_t kPasswordLineBytesMax = 255;
+inline constexpr std::size_t kPasswordFileBytesMax = std::size_t{16} << 20;
 
 // Passwords knows who may come in.
 //

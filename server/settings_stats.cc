@@ -168,7 +168,7 @@ void AppendSettings(const Config& config, const RuntimeSettings& runtime, const 
   rows.Text("cas_enabled", YesNo(config.use_cas));
   rows.Number("tcp_backlog", config.backlog);
   rows.Text("binding_protocol", NameOf(config.protocol));
-  rows.Text("auth_enabled_sasl", "no");
+  rows.Text("auth_enabled_sasl", YesNo(config.sasl));
   rows.Text("auth_enabled_ascii", config.auth_file.empty() ? "no" : config.auth_file);
   rows.Number("item_size_max", config.item_bytes_max);
   rows.Text("maxconns_fast", YesNo(config.maxconns_fast));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -59,7 +60,9 @@ Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t 
   struct stat before {};
   if (file.get() < 0 || fstat(file.get(), &before) != 0) return Failure{SystemError()};
   if (!S_ISREG(before.st_mode)) return Failure{FileError{0, "is not a file"}};
-  std::string text(bytes_max + 1, '\0');
+  const auto announced_bytes = static_cast<std::uint64_t>(before.st_size);
+  // One more than wanted, so that what is too large or grows is seen.
+  std::string text(std::min<std::uint64_t>(announced_bytes, bytes_max) + 1, '\0');
   std::size_t bytes = 0;
   while (bytes < text.size()) {
     const ssize_t got = read(file.get(), text.data() + bytes, text.size() - bytes);
@@ -73,7 +76,7 @@ Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t 
   }
   struct stat after {};
   if (fstat(file.get(), &after) != 0) return Failure{SystemError()};
-  if (StampFrom(after) != StampFrom(before)) {
+  if (bytes > announced_bytes || StampFrom(after) != StampFrom(before)) {
     return Failure{FileError{EAGAIN, "changes while it is read"}};
   }
   text.resize(bytes);

@@ -186,6 +186,8 @@ TEST_CASE("the block of another storage command is swallowed", "[protocol][login
     CHECK(parsed.swallow_bytes == 1002);
   }
   CHECK(Parse("ms a 1000 T0\r\n").swallow_bytes == 1002);
+  CHECK(Parse("config set cluster 0 1000\r\n").swallow_bytes == 1002);
+  CHECK(Parse("config get cluster 0 1000\r\n").swallow_bytes == 0);
   CHECK(Parse("ms a b 1000\r\n").swallow_bytes == 0);
 }
 

@@ -262,6 +262,25 @@ TEST_CASE("-Y serves the text protocol only", "[config]") {
         "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.");
 }
 
+TEST_CASE("-S serves the binary protocol only, unless -Y is there too", "[config]") {
+  const Config config = ParseGood({"-S"});
+  CHECK(config.sasl);
+  CHECK(config.protocol == BindingProtocol::kBinary);
+  CHECK(ParseGood({"--enable-sasl", "-B", "binary"}).protocol == BindingProtocol::kBinary);
+  for (const char* protocol : {"auto", "ascii"}) {
+    const ConfigExit exit = ParseBad({"-S", "-B", protocol});
+    CHECK(exit.exit_code == 64);
+    CHECK(exit.message == "ERROR: You cannot allow the ASCII protocol while using SASL.");
+  }
+}
+
+TEST_CASE("-S and -Y serve both protocols", "[config]") {
+  CHECK(ParseGood({"-S", "-Y", "u"}).protocol == BindingProtocol::kNegotiate);
+  CHECK(ParseGood({"-Y", "u", "-S", "-B", "auto"}).protocol == BindingProtocol::kNegotiate);
+  CHECK_THAT(ParseBad({"-S", "-Y", "u", "-B", "ascii"}).message, Contains("allow the ASCII"));
+  CHECK_THAT(ParseBad({"-S", "-Y", "u", "-B", "binary"}).message, Contains("allow the BINARY"));
+}
+
 TEST_CASE("UDP is refused unless it is off", "[config]") {
   const ConfigExit exit = ParseBad({"-U", "11211"});
   CHECK(exit.exit_code == 64);
@@ -269,7 +288,7 @@ TEST_CASE("UDP is refused unless it is off", "[config]") {
 }
 
 TEST_CASE("features that are not there are refused by name", "[config]") {
-  for (const char* option : {"-S", "-Z", "--enable-sasl", "--enable-ssl"}) {
+  for (const char* option : {"-Z", "--enable-ssl"}) {
     const ConfigExit exit = ParseBad({option});
     CHECK(exit.exit_code == 64);
     CHECK_THAT(exit.message, StartsWith("This server is not built with "));
@@ -303,7 +322,7 @@ TEST_CASE("unknown options and missing values end as getopt's", "[config]") {
 TEST_CASE("-h shows every option", "[config]") {
   const ConfigExit exit = ParseBad({"-h"});
   CHECK(exit.exit_code == 0);
-  for (const char letter : std::string("plsacbBYUmMIfnCkLtRDAFXWoduPrvhVi")) {
+  for (const char letter : std::string("plsacbBSYUmMIfnCkLtRDAFXWoduPrvhVi")) {
     CHECK_THAT(exit.message, Contains(std::string("\n  -") + letter));
   }
 }
@@ -334,8 +353,8 @@ TEST_CASE("-i shows the licence", "[config]") {
 }
 
 TEST_CASE("the first bad value from the left decides", "[config]") {
-  CHECK(ParseBad({"-c", "0", "-S"}).exit_code == 1);
-  CHECK(ParseBad({"-S", "-c", "0"}).exit_code == 64);
+  CHECK(ParseBad({"-c", "0", "-Z"}).exit_code == 1);
+  CHECK(ParseBad({"-Z", "-c", "0"}).exit_code == 64);
 }
 
 }  // namespace

@@ -30,20 +30,14 @@ class AuthTest {
   }
 
   TemporaryFolder folder;
-  const std::string path = Written("alice:secret\nbob:a b:c\n");
+  const std::string path = folder / "users";
   TestServer server{[this](Config& config) {
+    WriteFile(path, "alice:secret\nbob:a b:c\n");
     config.auth_file = path;
     config.protocol = server::BindingProtocol::kAscii;
     config.shutdown_command = true;
   }};
   Client client = server.Connect();
-
- private:
-  std::string Written(std::string_view text) {
-    std::string file = folder / "users";
-    WriteFile(file, text);
-    return file;
-  }
 };
 
 TEST_CASE_METHOD(AuthTest, "a client comes in with its password", "[wire][auth]") {

@@ -1,0 +1,182 @@
+#include "server/sasl.h"
+
+#include <fmt/format.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdio>
+#include <mutex>
+#include <utility>
+
+#include "server/password_file.h"
+#include "server/small_file.h"
+#include "slab/check.h"
+
+namespace larder::server {
+namespace {
+
+constexpr char kApplication[] = "memcached";
+constexpr std::string_view kPlain = "PLAIN";
+
+bool IsPlain(const std::string& mechanism) {
+  return strcasecmp(mechanism.c_str(), kPlain.data()) == 0;
+}
+
+// Nobody comes in without a name, and what follows is not encrypted: the protocol has no place for
+// that.
+constexpr sasl_security_properties_t kSecurity{.min_ssf = 0,
+                                               .max_ssf = 0,
+                                               .maxbufsize = 0,
+                                               .security_flags = SASL_SEC_NOANONYMOUS,
+                                               .property_names = nullptr,
+                                               .property_values = nullptr};
+
+// libsasl2 has locks for what connections share, but leaves it to its user to say how to lock.
+void UseMutexes() {
+  sasl_set_mutex([]() -> void* { return new std::mutex; },
+                 [](void* mutex) {
+                   static_cast<std::mutex*>(mutex)->lock();
+                   return SASL_OK;
+                 },
+                 [](void* mutex) {
+                   static_cast<std::mutex*>(mutex)->unlock();
+                   return SASL_OK;
+                 },
+                 [](void* mutex) { delete static_cast<std::mutex*>(mutex); });
+}
+
+std::string HostName() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+// libsasl2 has one type for all of them; gcc takes a function that returns nothing for any.
+auto AnyCallback(sasl_log_t* callback) {
+  return reinterpret_cast<int (*)()>(reinterpret_cast<void (*)()>(callback));
+}
+
+SaslReply ReplyOf(int result, const char* data, unsigned bytes) {
+  if (result == SASL_OK) return {.status = SaslStatus::kAdmitted};
+  if (result != SASL_CONTINUE) return {};
+  return {.status = SaslStatus::kContinue,
+          .data = data == nullptr ? std::string() : std::string(data, bytes)};
+}
+
+}  // namespace
+
+// --- Sasl --------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<Sasl>, std::string> Sasl::Create(Options options) {
+  UseMutexes();
+  if (sasl_server_init(nullptr, kApplication) != SASL_OK) {
+    return Failure{std::string("Error initializing sasl.")};
+  }
+  return std::unique_ptr<Sasl>(new Sasl(std::move(options)));
+}
+
+Sasl::Sasl(Options options)
+    : options_(std::move(options)),
+      host_(HostName()),
+      callbacks_{
+          {{SASL_CB_LOG, AnyCallback(&Sasl::Log), this}, {SASL_CB_LIST_END, nullptr, nullptr}}} {}
+
+Sasl::~Sasl() { sasl_server_done(); }
+
+int Sasl::Log(void* context, int level, const char* message) {
+  // What is above may show passwords.
+  constexpr int kLevelMax = SASL_LOG_NOTE;
+  const int verbosity = static_cast<Sasl*>(context)->options_.verbosity;
+  const bool is_warning = level == SASL_LOG_ERR || level == SASL_LOG_FAIL || level == SASL_LOG_WARN;
+  if (level != SASL_LOG_NONE && level <= kLevelMax && verbosity > (is_warning ? 0 : 1)) {
+    fmt::print(stderr, "SASL: {}\n", message);
+  }
+  return SASL_OK;
+}
+
+Sasl::Connection Sasl::Connect() const {
+  sasl_conn_t* connection = nullptr;
+  // The host is the realm of users who name none, as memcached's.
+  const char* const realm = host_.empty() ? nullptr : host_.c_str();
+  const int result = sasl_server_new(kApplication, nullptr, realm, nullptr, nullptr,
+                                     callbacks_.data(), 0, &connection);
+  Connection owned(connection, [](sasl_conn_t* dead) { sasl_dispose(&dead); });
+  if (result != SASL_OK || sasl_setprop(connection, SASL_SEC_PROPS, &kSecurity) != SASL_OK) {
+    owned.reset();
+  }
+  return owned;
+}
+
+std::unique_ptr<SaslSession> Sasl::NewSession() const {
+  Connection connection = Connect();
+  if (connection == nullptr) return nullptr;
+  return std::unique_ptr<SaslSession>(new SaslSession(*this, std::move(connection)));
+}
+
+std::optional<std::string> Sasl::Mechanisms() const {
+  if (!options_.password_file.empty()) return std::string(kPlain);
+  const Connection connection = Connect();
+  const char* names = nullptr;
+  if (connection == nullptr ||
+      sasl_listmech(connection.get(), nullptr, "", " ", "", &names, nullptr, nullptr) != SASL_OK) {
+    return std::nullopt;
+  }
+  return names;
+}
+
+bool Sasl::Admit(const std::string& user, std::string_view password) const {
+  const auto file = ReadSmallFile(options_.password_file, kPasswordFileBytesMax);
+  if (!file) {
+    if (options_.verbosity > 0) {
+      fmt::print(stderr, "{}: {}\n", options_.password_file, file.error().text);
+    }
+    return false;
+  }
+  const auto passwords = Passwords::Parse(file->text, Passwords::BadLines::kSkipped);
+  if (!passwords) return false;
+  const bool is_user = passwords->Admit(user, password);
+  const bool is_user_here = passwords->Admit(user + '@' + host_, password);
+  return is_user || is_user_here;
+}
+
+// --- SaslSession -------------------------------------------------------------------------------
+
+SaslReply SaslSession::Start(const std::string& mechanism, std::string_view data) {
+  if (!sasl_.options_.password_file.empty() && IsPlain(mechanism)) {
+    if (data.empty()) {
+      awaits_plain_ = true;
+      return {.status = SaslStatus::kContinue};
+    }
+    if (AdmitPlain(data)) return {.status = SaslStatus::kAdmitted};
+  }
+  const char* out = nullptr;
+  unsigned out_bytes = 0;
+  const int result =
+      sasl_server_start(connection_.get(), mechanism.c_str(), data.empty() ? nullptr : data.data(),
+                        static_cast<unsigned>(data.size()), &out, &out_bytes);
+  return ReplyOf(result, out, out_bytes);
+}
+
+SaslReply SaslSession::Step(std::string_view data) {
+  if (std::exchange(awaits_plain_, false)) {
+    return data.empty() ? SaslReply{} : Start(std::string(kPlain), data);
+  }
+  const char* out = nullptr;
+  unsigned out_bytes = 0;
+  const int result = sasl_server_step(connection_.get(), data.empty() ? nullptr : data.data(),
+                                      static_cast<unsigned>(data.size()), &out, &out_bytes);
+  return ReplyOf(result, out, out_bytes);
+}
+
+// `authzid NUL authcid NUL password`, see RFC 4616. Nobody is admitted for somebody else.
+bool SaslSession::AdmitPlain(std::string_view data) const {
+  const std::size_t first = data.find('\0');
+  const std::size_t second = first == data.npos ? data.npos : data.find('\0', first + 1);
+  if (second == data.npos || data.find('\0', second + 1) != data.npos) return false;
+  const std::string_view acts_for = data.substr(0, first);
+  const std::string_view user = data.substr(first + 1, second - first - 1);
+  if (user.empty() || (!acts_for.empty() && acts_for != user)) return false;
+  return sasl_.Admit(std::string(user), data.substr(second + 1));
+}
+
+}  // namespace larder::server
