@@ -10,7 +10,6 @@
 #include "server/execute_binary.h"
 
 namespace larder::server {
-
 namespace {
 
 using protocol::BinaryStatus;

@@ -444,6 +444,40 @@ TEST_CASE("a cluster file is followed", "[wire][config_command]") {
   CHECK(client.Stats("settings").at("cluster_file") == folder / "nodes");
 }
 
+TEST_CASE("SIGHUP brings back a file's list", "[wire][config_command]") {
+  const TemporaryFolder folder;
+  WriteFile(folder / "nodes", "127.0.0.1:11211\n");
+  TestServer server([&](Config& config) {
+    config.cluster_admin = true;
+    config.cluster_file = folder / "nodes";
+  });
+  Client client = server.Connect();
+  CHECK(NodesAt(client) == "127.0.0.1|127.0.0.1|11211");  // From the start.
+  client.Send("config delete cluster\r\n").Expect("DELETED\r\n");
+  server.AdvanceClock(3);
+  CHECK(NodesAt(client) == "none");
+  server.Reload();
+  CHECK(NodesAt(client) == "127.0.0.1|127.0.0.1|11211");
+}
+
+TEST_CASE("with authentication, config asks for it, too", "[wire][auth][config_command]") {
+  const TemporaryFolder folder;
+  WriteFile(folder / "users", "alice:secret\n");
+  TestServer server([&](Config& config) {
+    config.auth_file = folder / "users";
+    config.protocol = server::BindingProtocol::kAscii;
+    config.cluster_admin = true;
+  });
+  Client stranger = server.Connect();
+  stranger.Send("config get cluster\r\n").Expect("CLIENT_ERROR unauthenticated\r\n");
+  stranger.Send("config delete cluster\r\n").Expect("CLIENT_ERROR unauthenticated\r\n");
+  stranger.Send("get AmazonElastiCache:cluster\r\n").Expect("CLIENT_ERROR unauthenticated\r\n");
+  Client client = server.Connect();
+  client.Send(SetRequest("auth", "alice secret")).Expect("STORED\r\n");
+  client.Send(ConfigSet(kValue)).Expect("STORED\r\n");
+  client.Send("config get cluster\r\n").Expect(ConfigReply(kValue)).ExpectNothing();
+}
+
 TEST_CASE("a state file bridges a restart without a list", "[wire][config_command]") {
   const TemporaryFolder folder;
   const auto configure = [&](Config& config) {
