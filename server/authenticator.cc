@@ -1,9 +1,8 @@
 #include "server/authenticator.h"
 
-#include <fmt/format.h>
-
-#include <cstdio>
 #include <cstdlib>
+
+#include "server/log.h"
 
 namespace larder::server {
 
@@ -32,7 +31,7 @@ bool Authenticator::AdmitText(std::string_view user, std::string_view password) 
 void Authenticator::Reload() {
   if (file_ == nullptr) return;
   const auto reloaded = file_->Reload();
-  if (!reloaded) fmt::print(stderr, "{}\n", reloaded.error());
+  if (!reloaded) Log("{}\n", reloaded.error());
 }
 
 }  // namespace larder::server

@@ -1,17 +1,16 @@
 #include "server/sasl.h"
 
-#include <fmt/format.h>
 #include <strings.h>
 #include <unistd.h>
 
+#include <array>
 #include <climits>
-#include <cstdio>
 #include <mutex>
 #include <utility>
 
+#include "server/log.h"
 #include "server/password_file.h"
 #include "server/small_file.h"
-#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -79,17 +78,17 @@ Sasl::Sasl(Options options)
     : options_(std::move(options)),
       host_(HostName()),
       callbacks_{
-          {{SASL_CB_LOG, AnyCallback(&Sasl::Log), this}, {SASL_CB_LIST_END, nullptr, nullptr}}} {}
+          {{SASL_CB_LOG, AnyCallback(&Sasl::OnLog), this}, {SASL_CB_LIST_END, nullptr, nullptr}}} {}
 
 Sasl::~Sasl() { sasl_server_done(); }
 
-int Sasl::Log(void* context, int level, const char* message) {
+int Sasl::OnLog(void* context, int level, const char* message) {
   // What is above may show passwords.
   constexpr int kLevelMax = SASL_LOG_NOTE;
   const int verbosity = static_cast<Sasl*>(context)->options_.verbosity;
   const bool is_warning = level == SASL_LOG_ERR || level == SASL_LOG_FAIL || level == SASL_LOG_WARN;
   if (level != SASL_LOG_NONE && level <= kLevelMax && verbosity > (is_warning ? 0 : 1)) {
-    fmt::print(stderr, "SASL: {}\n", message);
+    Log("SASL: {}\n", message);
   }
   return SASL_OK;
 }
@@ -128,7 +127,7 @@ bool Sasl::Admit(const std::string& user, std::string_view password) const {
   const auto file = ReadSmallFile(options_.password_file, kPasswordFileBytesMax);
   if (!file) {
     if (options_.verbosity > 0) {
-      fmt::print(stderr, "{}: {}\n", options_.password_file, file.error().text);
+      Log("{}: {}\n", options_.password_file, file.error().text);
     }
     return false;
   }

@@ -49,7 +49,7 @@ class Sasl {
   explicit Sasl(Options options);
   using Connection = std::unique_ptr<sasl_conn_t, void (*)(sasl_conn_t*)>;
   Connection Connect() const;
-  static int Log(void* context, int level, const char* message);
+  static int OnLog(void* context, int level, const char* message);
   // Whether the password file has them, the user as given or with this host behind it.
   bool Admit(const std::string& user, std::string_view password) const;
 
