@@ -331,8 +331,10 @@ bool Connection::ServeBatch(std::string_view& input) {
     if (is_logged) [[unlikely]]
       LogRequest<Wire>(fd_, request);
     const Next then = executor.Execute(request, batch.hashes[i]);
-    if (then != Next::kGoOn) [[unlikely]]
-      return LeaveBatch(i, then, input);
+    if (then != Next::kGoOn) [[unlikely]] {
+      input = batch.rests[i];  // What was parsed behind it may not be served any more.
+      return LeaveBatch(then, request);
+    }
     // All keys of a retrieval line count as one request.
     if (request.is_last_key) --requests_left_;
     if (worker_.output().stream_bytes() > output_max && i + 1 < batch.count) [[unlikely]] {
@@ -364,12 +366,8 @@ bool Connection::ServeBatch(std::string_view& input) {
   return false;
 }
 
-bool Connection::LeaveBatch(std::size_t at, Next then, std::string_view& input) {
-  if (then == Next::kLogIn) {
-    // What was parsed behind it may not be served any more.
-    input = worker_.batch().rests[at];
-    return LogIn(worker_.batch().requests[at]);
-  }
+bool Connection::LeaveBatch(Next then, const Request& request) {
+  if (then == Next::kLogIn) return LogIn(request);
   closes_after_flush_ = true;
   return false;
 }

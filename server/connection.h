@@ -68,7 +68,7 @@ class Connection {
   template <class Wire>
   bool ServeBatch(std::string_view& input);
   // Ends a batch behind one of its requests.
-  [[gnu::cold, gnu::noinline]] bool LeaveBatch(std::size_t at, Next then, std::string_view& input);
+  [[gnu::cold, gnu::noinline]] bool LeaveBatch(Next then, const protocol::Request& request);
   [[gnu::cold, gnu::noinline]] bool ServeStranger(std::string_view& input);
   bool LogIn(const protocol::Request& request);
   void EndLogin(LoginOutcome outcome);

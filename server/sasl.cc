@@ -18,8 +18,30 @@ namespace {
 constexpr char kApplication[] = "memcached";
 constexpr std::string_view kPlain = "PLAIN";
 
+// libsasl2 (2.1.28) leaks a user's name that does not fit its buffer of 1024 bytes with the realm.
+constexpr std::size_t kNamesBytesMax = 768;
+
 bool IsPlain(const std::string& mechanism) {
   return strcasecmp(mechanism.c_str(), kPlain.data()) == 0;
+}
+
+// Kerberos's messages are long, but the names in them are not the client's choice.
+bool HasTickets(const std::string& mechanism) {
+  return strncasecmp(mechanism.c_str(), "GS", 2) == 0;
+}
+
+// Where the password of a PLAIN message begins, behind `authzid NUL authcid NUL` (RFC 4616); 0 if
+// there is none.
+std::size_t PasswordAt(std::string_view message) {
+  const std::size_t first = message.find('\0');
+  return first == message.npos ? 0 : message.find('\0', first + 1) + 1;
+}
+
+// Whether no name in the message can be too long for libsasl2.
+bool IsForLibrary(const std::string& mechanism, std::string_view message) {
+  const std::size_t password_at = IsPlain(mechanism) ? PasswordAt(message) : 0;
+  const std::size_t names_bytes = password_at != 0 ? password_at : message.size();
+  return names_bytes <= kNamesBytesMax || HasTickets(mechanism);
 }
 
 // Nobody comes in without a name, and what follows is not encrypted: the protocol has no place for
@@ -141,6 +163,7 @@ bool Sasl::Admit(const std::string& user, std::string_view password) const {
 // --- SaslSession -------------------------------------------------------------------------------
 
 SaslReply SaslSession::Start(const std::string& mechanism, std::string_view data) {
+  mechanism_ = mechanism;
   if (!sasl_.options_.password_file.empty() && IsPlain(mechanism)) {
     if (data.empty()) {
       awaits_plain_ = true;
@@ -148,6 +171,7 @@ SaslReply SaslSession::Start(const std::string& mechanism, std::string_view data
     }
     if (AdmitPlain(data)) return {.status = SaslStatus::kAdmitted};
   }
+  if (!IsForLibrary(mechanism, data)) return {};
   const char* out = nullptr;
   unsigned out_bytes = 0;
   const int result =
@@ -160,6 +184,7 @@ SaslReply SaslSession::Step(std::string_view data) {
   if (std::exchange(awaits_plain_, false)) {
     return data.empty() ? SaslReply{} : Start(std::string(kPlain), data);
   }
+  if (!IsForLibrary(mechanism_, data)) return {};
   const char* out = nullptr;
   unsigned out_bytes = 0;
   const int result = sasl_server_step(connection_.get(), data.empty() ? nullptr : data.data(),
@@ -167,15 +192,15 @@ SaslReply SaslSession::Step(std::string_view data) {
   return ReplyOf(result, out, out_bytes);
 }
 
-// `authzid NUL authcid NUL password`, see RFC 4616. Nobody is admitted for somebody else.
+// Nobody is admitted for somebody else.
 bool SaslSession::AdmitPlain(std::string_view data) const {
-  const std::size_t first = data.find('\0');
-  const std::size_t second = first == data.npos ? data.npos : data.find('\0', first + 1);
-  if (second == data.npos || data.find('\0', second + 1) != data.npos) return false;
-  const std::string_view acts_for = data.substr(0, first);
-  const std::string_view user = data.substr(first + 1, second - first - 1);
+  const std::size_t password_at = PasswordAt(data);
+  if (password_at == 0 || data.find('\0', password_at) != data.npos) return false;
+  const std::string_view names = data.substr(0, password_at - 1);
+  const std::string_view acts_for = names.substr(0, names.find('\0'));
+  const std::string_view user = names.substr(acts_for.size() + 1);
   if (user.empty() || (!acts_for.empty() && acts_for != user)) return false;
-  return sasl_.Admit(std::string(user), data.substr(second + 1));
+  return sasl_.Admit(std::string(user), data.substr(password_at));
 }
 
 }  // namespace larder::server

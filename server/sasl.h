@@ -89,6 +89,7 @@ class SaslSession {
 
   const Sasl& sasl_;
   const Sasl::Connection connection_;
+  std::string mechanism_;
   bool awaits_plain_ = false;  // The next step is what Start() lacked.
 };
 

@@ -1,8 +1,11 @@
 #include "server/password_file.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "tests/temporary_folder.h"
 
@@ -156,6 +159,30 @@ TEST_CASE("a file that has become bad changes nothing", "[password_file]") {
   CHECK_FALSE((*file)->Reload());
   CHECK((*file)->Admit("alice", "secret"));
   CHECK_FALSE((*file)->Admit("bob", "hidden"));
+}
+
+TEST_CASE("a file may be read again while users come in", "[password_file][concurrency]") {
+  constexpr int kReloads = 200;
+  const TemporaryFolder folder;
+  const std::string path = folder / "users";
+  WriteFile(path, "alice:secret\nbob:hidden\n");
+  const auto file = PasswordFile::Load(path);
+  REQUIRE(file);
+  std::atomic<bool> is_done{false};
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (const char* user : {"alice", "carol"}) {
+    threads.emplace_back([&, user] {
+      const bool is_known = user == std::string_view("alice");
+      while (!is_done) wrong += (*file)->Admit(user, "secret") != is_known;
+    });
+  }
+  int reloaded = 0;
+  for (int i = 0; i < kReloads; ++i) reloaded += static_cast<bool>((*file)->Reload());
+  is_done = true;
+  for (std::thread& thread : threads) thread.join();
+  CHECK(reloaded == kReloads);
+  CHECK(wrong == 0);
 }
 
 }  // namespace

@@ -157,6 +157,34 @@ TEST_CASE("PLAIN may begin with nothing, once", "[sasl]") {
   CHECK(silent->Step("").status == SaslStatus::kFailed);
 }
 
+TEST_CASE("no name is so long that libsasl2 loses it", "[sasl]") {  // Address sanitizer tells.
+  const SaslFolder folder("PLAIN CRAM-MD5");
+  const auto sasl = Create();
+  for (const std::size_t bytes :
+       {100U, 700U, 760U, 768U, 769U, 1000U, 1023U, 1024U, 1025U, 16000U}) {
+    CAPTURE(bytes);
+    const std::string name(bytes, 'u');
+    CHECK_FALSE(Admits(*sasl, name, "secret"));
+    CHECK(StatusOf(*sasl, PlainMessage("alice", "secret", name)) == SaslStatus::kFailed);
+    CHECK(StatusOf(*sasl, name) == SaslStatus::kFailed);
+    const auto stepping = sasl->NewSession();
+    REQUIRE(stepping->Start("PLAIN", "").status == SaslStatus::kContinue);
+    CHECK(stepping->Step(PlainMessage(name, "secret")).status == SaslStatus::kFailed);
+    const auto challenged = sasl->NewSession();
+    REQUIRE(challenged->Start("CRAM-MD5", "").status == SaslStatus::kContinue);
+    CHECK(challenged->Step(name + " " + std::string(32, '0')).status == SaslStatus::kFailed);
+  }
+}
+
+TEST_CASE("a password may be long", "[sasl]") {
+  const SaslFolder folder;
+  const auto sasl = Create();
+  const std::string password(4000, 'p');
+  SaslFolder::AddUser("alice", password);
+  CHECK(Admits(*sasl, "alice", password));
+  CHECK_FALSE(Admits(*sasl, "alice", password + "p"));
+}
+
 // --- Threads ------------------------------------------------------------------------------------
 
 TEST_CASE("attempts on many threads do not mix", "[sasl][concurrency]") {

@@ -31,16 +31,21 @@ def command(program, port, *options):
 class Larder:
     """`with Larder(program) as port:` runs it on a free port, and ends it by its pid."""
 
-    def __init__(self, program, *options, environment=None):
+    def __init__(self, program, *options, environment=None, log=None):
+        """`log` is a file for its standard error."""
         self._command = command(program, -1, *options)
         self._environment = {**os.environ, **(environment or {})}
+        self._log = log
         self._process = None
+
+    def send_signal(self, number):
+        self._process.send_signal(number)
 
     def __enter__(self):
         with tempfile.TemporaryDirectory() as folder:
             port_file = pathlib.Path(folder) / "ports"
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL,
+                self._command, stdin=subprocess.DEVNULL, stderr=self._log,
                 env={**self._environment, "MEMCACHED_PORT_FILENAME": str(port_file)})
             deadline = time.monotonic() + START_TIMEOUT_S
             while not port_file.exists():
