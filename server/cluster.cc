@@ -1,15 +1,11 @@
 #include "server/cluster.h"
 
-#include <fmt/format.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <limits>
 #include <utility>
 
+#include "server/log.h"
 #include "server/small_file.h"
 
 namespace larder::server {
@@ -73,11 +69,11 @@ void Cluster::LoadState() {
   const auto file = ReadSmallFile(state_path_, kStateBytesMax);
   if (!file) {
     if (file.error().error_number == ENOENT) return;  // The first start.
-    return fmt::print(stderr, "cluster: {}: {}\n", state_path_, file.error().text);
+    return Log("cluster: {}: {}\n", state_path_, file.error().text);
   }
   const auto list =
       ParseClusterValue(file->text, std::numeric_limits<std::size_t>::max(), EmptyList::kAllowed);
-  if (!list) return fmt::print(stderr, "cluster: {}: {}\n", state_path_, list.error());
+  if (!list) return Log("cluster: {}: {}\n", state_path_, list.error());
   last_version_ = list->version;
   if (!list->nodes.empty()) current_ = MakeSnapshot(list->version, FormatNodes(list->nodes));
 }
@@ -85,7 +81,7 @@ void Cluster::LoadState() {
 void Cluster::SaveState(std::string_view value) {
   if (state_path_.empty()) return;
   const std::string error = ReplaceSmallFile(state_path_, value);
-  if (!error.empty()) fmt::print(stderr, "cluster: {}: {}\n", state_path_, error);
+  if (!error.empty()) Log("cluster: {}: {}\n", state_path_, error);
 }
 
 }  // namespace larder::server

@@ -10,11 +10,12 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <ctime>
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include "server/log.h"
 
 namespace larder::server {
 namespace {
@@ -182,7 +183,7 @@ void ClusterSource::Complain(const std::string& source, const std::string& text)
   if (text == last_complaint_) return;
   last_complaint_ = text;
   counters_.Add(Stat::kConfigErrors);
-  fmt::print(stderr, "cluster: {}: {}; the list stays as it is\n", source, text);
+  Log("cluster: {}: {}; the list stays as it is\n", source, text);
 }
 
 }  // namespace larder::server
