@@ -19,8 +19,6 @@ using slab::StoreMode;
 using slab::StoreStatus;
 
 constexpr std::uint32_t kRelativeExptimeMax = 60 * 60 * 24 * 30;
-// Rounds of an incr that lost the race for its item.
-constexpr int kChangeTriesMax = 64;
 
 }  // namespace
 
@@ -110,12 +108,7 @@ slab::StoreOutcome Commands::StorePlanned(const StorePlan& plan, std::string_vie
   }
   auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
   if (!reserved) return {.status = reserved.error()};
-  for (slab::ValueCursor to = reserved->value(); !value.empty();) {
-    const std::size_t n = std::min(to.piece().size(), value.size());
-    std::memcpy(to.piece().data(), value.data(), n);
-    to.Advance(n);
-    value.remove_prefix(n);
-  }
+  reserved->value().Write(value);
   reserved->SetState(plan.state);
   return cache_.Publish(std::move(*reserved), plan.terms, lane_);
 }
@@ -123,7 +116,7 @@ slab::StoreOutcome Commands::StorePlanned(const StorePlan& plan, std::string_vie
 ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& change) {
   const ClassStat hits = change.is_incr ? ClassStat::kIncrHits : ClassStat::kDecrHits;
   std::array<char, protocol::kDecimalBytesMax> text;
-  for (int tries = 0; tries < kChangeTriesMax; ++tries) {
+  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
     ChangeOutcome outcome;
     bool fits_in_place = true;
     bool needs_room_for_cas = false;
@@ -221,6 +214,10 @@ void Commands::CountStore(StoreMode mode, const slab::StoreOutcome& outcome) {
   if (outcome.status == StoreStatus::kStored) by_class.Add(ClassStat::kCasHits);
   if (outcome.status == StoreStatus::kExists) by_class.Add(ClassStat::kCasBadval);
   if (outcome.status == StoreStatus::kNotFound) counters_.Add(Stat::kCasMisses);
+}
+
+std::shared_ptr<const ClusterSnapshot> Commands::ClusterUnder(std::string_view key) const {
+  return key == kClusterKey ? shared_.cluster.Current() : nullptr;
 }
 
 bool Commands::MayChangeCluster() const {

@@ -10,6 +10,7 @@
 
 #include "protocol/binary_packet.h"
 #include "protocol/request.h"
+#include "server/cluster.h"
 #include "server/counters.h"
 #include "server/output.h"
 #include "server/shared.h"
@@ -17,6 +18,9 @@
 #include "slab/result.h"
 
 namespace larder::server {
+
+// Rounds of a command that lost the race for its item.
+inline constexpr int kRaceTriesMax = 64;
 
 // The most that PinOrCopy() leaves room for behind a value.
 inline constexpr std::size_t kTailBytesMax = 64;
@@ -120,6 +124,8 @@ class Commands {
   // A store that got as far as the cache. Not for kTooLarge and kNoMemory.
   void CountStore(slab::StoreMode mode, const slab::StoreOutcome& outcome);
 
+  // The cluster, if there is one and this is its key; asked when the cache has missed.
+  std::shared_ptr<const ClusterSnapshot> ClusterUnder(std::string_view key) const;
   // The client may set and delete the cluster's config.
   bool MayChangeCluster() const;
 

@@ -260,14 +260,10 @@ bool Connection::Swallow(std::string_view& input) {
 }
 
 bool Connection::ContinueUpload(std::string_view& input) {
-  while (upload_->left_bytes != 0 && !input.empty()) {
-    const auto room = upload_->at.piece();
-    const std::size_t n = std::min(room.size(), input.size());
-    std::memcpy(room.data(), input.data(), n);
-    upload_->at.Advance(n);
-    upload_->left_bytes -= static_cast<std::uint32_t>(n);
-    input.remove_prefix(n);
-  }
+  const std::size_t n = std::min<std::size_t>(upload_->left_bytes, input.size());
+  upload_->at.Write(input.substr(0, n));
+  upload_->left_bytes -= static_cast<std::uint32_t>(n);
+  input.remove_prefix(n);
   if (upload_->left_bytes != 0) return false;
   if (is_binary_) {
     const std::unique_ptr<Upload> upload = std::move(upload_);

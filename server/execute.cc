@@ -17,6 +17,7 @@ namespace {
 
 using protocol::Request;
 using protocol::Verb;
+using protocol::WriteText;
 using slab::ClassId;
 using slab::ClassStat;
 using slab::Item;
@@ -45,12 +46,6 @@ std::string_view ReplyTo(StoreStatus status) {
       return protocol::kNoMemoryStoring;
   }
   return protocol::kError;
-}
-
-// Inlined, a constant text costs a store or two.
-[[gnu::always_inline]] inline char* Copy(char* out, std::string_view text) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
 }
 
 }  // namespace
@@ -181,7 +176,7 @@ void Executor::Get(const Request& request, std::uint64_t hash) {
         } else {
           out = PinOrCopy(item, value_bytes, out);
         }
-        out = Copy(out, protocol::kCrlf);
+        out = WriteText(out, protocol::kCrlf);
       });
   // As memcached: gat counts as a touch, not as a get.
   if (touches) counters_.Add(Stat::kCmdTouch);
@@ -189,12 +184,12 @@ void Executor::Get(const Request& request, std::uint64_t hash) {
   if (is_detail_on()) [[unlikely]] {
     shared_.prefixes.CountGet(request.key, presence == Presence::kHit);
   }
-  if (request.is_last_key) out = Copy(out, protocol::kEnd);
+  if (request.is_last_key) out = WriteText(out, protocol::kEnd);
   output_.Commit(out);
 }
 
 char* Executor::Miss(const Request& request, Presence presence, char* out) {
-  const auto cluster = request.key == kClusterKey ? shared_.cluster.Current() : nullptr;
+  const auto cluster = ClusterUnder(request.key);
   if (cluster == nullptr) {
     const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGats;
     CountMiss(presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
@@ -209,7 +204,7 @@ char* Executor::Miss(const Request& request, Presence presence, char* out) {
   out = with_cas
             ? protocol::WriteValueHeadWithCas(out, request.key, 0, value_bytes, cluster->version)
             : protocol::WriteValueHead(out, request.key, 0, value_bytes);
-  return Copy(Copy(out, value), protocol::kCrlf);
+  return WriteText(WriteText(out, value), protocol::kCrlf);
 }
 
 // --- Storage -----------------------------------------------------------------------------------
@@ -266,7 +261,8 @@ void Executor::CountAndAnswerStore(StoreMode mode, const slab::StoreOutcome& out
   }
   if (outcome.status != StoreStatus::kStored) [[unlikely]]
     return Answer(ReplyTo(outcome.status), noreply);
-  if (!noreply) output_.Commit(Copy(output_.Room(protocol::kStored.size()), protocol::kStored));
+  if (!noreply)
+    output_.Commit(WriteText(output_.Room(protocol::kStored.size()), protocol::kStored));
 }
 
 // --- Single keys -------------------------------------------------------------------------------
@@ -296,7 +292,8 @@ void Executor::Arithmetic(const Request& request, std::uint64_t hash) {
   switch (outcome.status) {
     case ChangeStatus::kChanged: {
       std::array<char, protocol::kDecimalBytesMax + protocol::kCrlf.size()> text;
-      char* const end = Copy(protocol::WriteDecimal(text.data(), outcome.number), protocol::kCrlf);
+      char* const end =
+          WriteText(protocol::WriteDecimal(text.data(), outcome.number), protocol::kCrlf);
       return Answer({text.data(), end}, request.noreply);
     }
     case ChangeStatus::kMiss:

@@ -199,7 +199,7 @@ void BinaryExecutor::Get(const Request& request, std::uint64_t hash) {
 }
 
 void BinaryExecutor::Miss(const Request& request, Presence presence) {
-  const auto cluster = request.key == kClusterKey ? shared_.cluster.Current() : nullptr;
+  const auto cluster = ClusterUnder(request.key);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGatK;
   CountMiss(presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);

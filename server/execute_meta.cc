@@ -14,25 +14,18 @@ namespace {
 using protocol::MetaFlags;
 using protocol::MetaFlagSet;
 using protocol::Request;
+using protocol::WriteText;
 using slab::ClassStat;
 using slab::Item;
 using slab::Presence;
 using slab::StoreMode;
 using slab::StoreStatus;
 
-// Rounds of a command that lost the race for its item.
-constexpr int kMetaTriesMax = 64;
 constexpr std::uint64_t kNoSuchCas = std::numeric_limits<std::uint64_t>::max();
 constexpr MetaFlagSet kHitFlags = protocol::FlagsIn(protocol::kHitReply);
 constexpr std::uint32_t kMarks = Item::kIsStale | Item::kIsWon;
 
 MetaFlagSet FlagsOf(const Request& request) { return MetaFlagSet(request.number); }
-
-// Inlined, a constant text costs a store or two.
-[[gnu::always_inline]] inline char* Copy(char* out, std::string_view text) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
-}
 
 // What a mode token of ms stores as.
 StoreMode SetModeOf(std::string_view arguments) {
@@ -155,10 +148,10 @@ char* Executor::WriteFlags(char* out, std::string_view arguments, protocol::Meta
 
 // A reply without an item: a code, then opaque and key as asked.
 void Executor::AnswerOther(std::string_view code, const Request& request) {
-  char* out = Copy(output_.Room(protocol::kMetaLineBytesMax), code);
+  char* out = WriteText(output_.Room(protocol::kMetaLineBytesMax), code);
   ShownItem shown{.key = request.key, .is_key_encoded = FlagsOf(request).has('b')};
   out = WriteFlags(out, request.arguments, protocol::kOtherReply, shown);
-  output_.Commit(Copy(out, protocol::kCrlf));
+  output_.Commit(WriteText(out, protocol::kCrlf));
 }
 
 // --- mg ----------------------------------------------------------------------------------------
@@ -173,14 +166,14 @@ void Executor::MetaGet(const Request& request, std::uint64_t hash) {
         if (asked.has('C') && NamedCas(request.arguments) == ShownCas(item.cas())) [[unlikely]]
           has_value = false;
         if (has_value) {
-          out = protocol::WriteDecimal(Copy(out, protocol::kMetaValue), value_bytes);
+          out = protocol::WriteDecimal(WriteText(out, protocol::kMetaValue), value_bytes);
         } else {
-          out = Copy(out, protocol::kMetaDone);
+          out = WriteText(out, protocol::kMetaDone);
         }
         if (asked.has_any(kHitFlags) || (item.size_and_state & kMarks) != 0) {
           out = WriteHitFlags(out, item, request);
         }
-        out = Copy(out, protocol::kCrlf);
+        out = WriteText(out, protocol::kCrlf);
         if (!asked.has('u')) [[likely]]
           slab::Cache::MarkAccess(item, lane_);
         lane_.classes[cache_.ClassOf(item)].Add(asked.has('T') ? ClassStat::kTouchHits
@@ -192,7 +185,7 @@ void Executor::MetaGet(const Request& request, std::uint64_t hash) {
         } else {
           out = PinOrCopy(item, value_bytes, out);
         }
-        out = Copy(out, protocol::kCrlf);
+        out = WriteText(out, protocol::kCrlf);
       });
   if (presence != Presence::kHit) return MetaGetMissed(request, hash, presence);
   // As memcached: with T it is a touch.
@@ -229,7 +222,7 @@ char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) con
 
 [[gnu::noinline]] void Executor::MetaGetMissed(const Request& request, std::uint64_t hash,
                                                Presence presence) {
-  const auto cluster = request.key == kClusterKey ? shared_.cluster.Current() : nullptr;
+  const auto cluster = ClusterUnder(request.key);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const MetaFlagSet asked = FlagsOf(request);
   if (asked.has('N') && CreateEmpty(request, hash)) return;
@@ -248,13 +241,13 @@ void Executor::AnswerCluster(const Request& request, const ClusterSnapshot& clus
                   .cas = cluster.version};
   char* out = output_.Room(protocol::kMetaLineBytesMax + value.size() + kTailBytesMax);
   if (asked.has('v')) {
-    out = protocol::WriteDecimal(Copy(out, protocol::kMetaValue), value.size());
+    out = protocol::WriteDecimal(WriteText(out, protocol::kMetaValue), value.size());
   } else {
-    out = Copy(out, protocol::kMetaDone);
+    out = WriteText(out, protocol::kMetaDone);
   }
   out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
-  out = Copy(out, protocol::kCrlf);
-  if (asked.has('v')) out = Copy(Copy(out, value), protocol::kCrlf);
+  out = WriteText(out, protocol::kCrlf);
+  if (asked.has('v')) out = WriteText(WriteText(out, value), protocol::kCrlf);
   output_.Commit(out);
 }
 
@@ -278,12 +271,12 @@ bool Executor::CreateEmpty(const Request& request, std::uint64_t hash) {
   if (outcome.status != StoreStatus::kStored) return false;
   lane_.classes[outcome.class_id].Add(asked.has('T') ? ClassStat::kTouchHits : ClassStat::kGetHits);
   if (asked.has('T')) counters_.Add(Stat::kCmdTouch);
-  out = Copy(out, asked.has('v') ? "VA 0" : protocol::kMetaDone);
+  out = WriteText(out, asked.has('v') ? "VA 0" : protocol::kMetaDone);
   shown = {
       .key = request.key, .is_key_encoded = is_key_encoded, .cas = outcome.cas, .is_new = true};
   out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
-  out = Copy(protocol::WriteMetaText(out, "W"), protocol::kCrlf);
-  if (asked.has('v')) out = Copy(out, protocol::kCrlf);
+  out = WriteText(protocol::WriteMetaText(out, "W"), protocol::kCrlf);
+  if (asked.has('v')) out = WriteText(out, protocol::kCrlf);
   output_.Commit(out);
   return true;
 }
@@ -364,9 +357,9 @@ void Executor::AnswerMetaStore(const StorePlan& plan, const slab::StoreOutcome& 
                   .is_key_encoded = plan.state != 0,
                   .value_bytes = is_joined ? outcome.joined_bytes : plan.spec.value_bytes,
                   .cas = outcome.cas};
-  char* out = Copy(output_.Room(protocol::kMetaLineBytesMax), CodeOf(outcome.status));
+  char* out = WriteText(output_.Room(protocol::kMetaLineBytesMax), CodeOf(outcome.status));
   out = WriteFlags(out, arguments, protocol::kStoreReply, shown);
-  output_.Commit(Copy(out, protocol::kCrlf));
+  output_.Commit(WriteText(out, protocol::kCrlf));
 }
 
 // --- md ----------------------------------------------------------------------------------------
@@ -414,7 +407,7 @@ std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   const auto named_cas = NamedCas(request.arguments);
   const auto chosen_cas = ChosenCas(request.arguments);
-  for (int tries = 0; tries < kMetaTriesMax; ++tries) {
+  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
     std::string_view code = protocol::kMetaNotFound;
     bool needs_room = false;
     (void)cache_.Visit(key, lane_, [&](Item& item) {
@@ -443,7 +436,7 @@ std::string_view Executor::Empty(const Request& request, std::uint64_t hash) {
   StorePlan plan{.spec = SpecOf(request, hash),
                  .terms = {.mode = StoreMode::kUnchanged},
                  .state = makes_stale ? Item::kIsStale : 0};
-  for (int tries = 0; tries < kMetaTriesMax; ++tries) {
+  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
     bool is_other = false;
     const Presence presence = cache_.Visit(plan.spec.key, lane_, [&](Item& item) {
       is_other = named_cas && *named_cas != ShownCas(item.cas());
@@ -473,7 +466,7 @@ void Executor::MetaArithmetic(const Request& request, std::uint64_t hash) {
                       .cas_unique = NamedCas(arguments).value_or(0),
                       .chosen_cas = ChosenCas(arguments)};
   if (asked.has('T')) change.expires_at_s = SignedExpiresAt(request.exptime);
-  for (int tries = 0; tries < kMetaTriesMax; ++tries) {
+  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
     const ChangeOutcome outcome = Change({.bytes = request.key, .hash = hash}, change);
     switch (outcome.status) {
       case ChangeStatus::kChanged: {
@@ -537,13 +530,13 @@ void Executor::AnswerNumber(const Request& request, std::uint64_t number, ShownI
   const std::string_view digits(text.data(), protocol::WriteDecimal(text.data(), number));
   char* out = output_.Room(protocol::kMetaLineBytesMax + digits.size() + protocol::kCrlf.size());
   if (asked.has('v')) {
-    out = protocol::WriteDecimal(Copy(out, protocol::kMetaValue), digits.size());
+    out = protocol::WriteDecimal(WriteText(out, protocol::kMetaValue), digits.size());
   } else {
-    out = Copy(out, protocol::kMetaDone);
+    out = WriteText(out, protocol::kMetaDone);
   }
   out = WriteFlags(out, request.arguments, protocol::kChangeReply, shown);
-  out = Copy(out, protocol::kCrlf);
-  if (asked.has('v')) out = Copy(Copy(out, digits), protocol::kCrlf);
+  out = WriteText(out, protocol::kCrlf);
+  if (asked.has('v')) out = WriteText(WriteText(out, digits), protocol::kCrlf);
   output_.Commit(out);
 }
 
@@ -554,21 +547,21 @@ void Executor::MetaDebug(const Request& request, std::uint64_t hash) {
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   const Presence presence = cache_.Visit(key, lane_, [&](const Item& item) {
     char* out = output_.Room(protocol::kMetaLineBytesMax);
-    out = Copy(out, protocol::kMetaDebug);
+    out = WriteText(out, protocol::kMetaDebug);
     const bool is_encoded = item.has_binary_key() || !protocol::IsTextKey(request.key);
-    out = is_encoded ? protocol::EncodeBase64(out, request.key) : Copy(out, request.key);
-    out = Copy(out, " exp=");
+    out = is_encoded ? protocol::EncodeBase64(out, request.key) : WriteText(out, request.key);
+    out = WriteText(out, " exp=");
     if (item.expires_at_s == 0) {
-      out = Copy(out, "-1");
+      out = WriteText(out, "-1");
     } else {
       out = protocol::WriteDecimal(out, item.expires_at_s - lane_.now_s);
     }
-    out = protocol::WriteDecimal(Copy(out, " la="), item.idle_s(lane_.now_s));
-    out = protocol::WriteDecimal(Copy(out, " cas="), ShownCas(item.cas()));
-    out = Copy(out, item.was_fetched() ? " fetch=yes" : " fetch=no");
-    out = protocol::WriteDecimal(Copy(out, " cls="), cache_.ClassOf(item));
-    out = protocol::WriteDecimal(Copy(out, " size="), slab::Cache::ItemBytes(item));
-    output_.Commit(Copy(out, protocol::kCrlf));
+    out = protocol::WriteDecimal(WriteText(out, " la="), item.idle_s(lane_.now_s));
+    out = protocol::WriteDecimal(WriteText(out, " cas="), ShownCas(item.cas()));
+    out = WriteText(out, item.was_fetched() ? " fetch=yes" : " fetch=no");
+    out = protocol::WriteDecimal(WriteText(out, " cls="), cache_.ClassOf(item));
+    out = protocol::WriteDecimal(WriteText(out, " size="), slab::Cache::ItemBytes(item));
+    output_.Commit(WriteText(out, protocol::kCrlf));
   });
   if (presence == Presence::kHit) return;
   output_.Append(protocol::kMetaMissing);

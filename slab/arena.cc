@@ -16,7 +16,6 @@ constexpr unsigned kUnitShiftMin = 2;
 // What the smallest unit can address. Reserved whole, so that the limit can be raised at run time:
 // untouched addresses cost nothing.
 constexpr std::uint64_t kReservedBytesMin = std::uint64_t{1} << (32 + kUnitShiftMin);
-constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 // A thread that stores as fast as it can fills a huge page in 5 ms or more, which is what the
 // warmer usually takes for one.
 constexpr std::uint64_t kAheadBytes = std::uint64_t{4} << 20;

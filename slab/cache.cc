@@ -39,22 +39,22 @@ void CopyPieces(ValueCursor from, ValueCursor& to, std::size_t bytes) {
   }
 }
 
-void CopyBytes(std::string_view bytes, ValueCursor to) {
-  while (!bytes.empty()) {
-    const auto room = to.piece();
-    const std::size_t n = std::min(room.size(), bytes.size());
-    LARDER_CHECK(n > 0);
-    std::memcpy(room.data(), bytes.data(), n);
-    to.Advance(n);
-    bytes.remove_prefix(n);
-  }
-}
-
 std::size_t SizeStep(std::size_t item_bytes) {
   return (item_bytes + kSizeStepBytes - 1) / kSizeStepBytes;
 }
 
 }  // namespace
+
+void ValueCursor::Write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto room = piece();
+    const std::size_t n = std::min(room.size(), bytes.size());
+    LARDER_CHECK(n > 0);
+    std::memcpy(room.data(), bytes.data(), n);
+    Advance(n);
+    bytes.remove_prefix(n);
+  }
+}
 
 ItemHandle& ItemHandle::operator=(ItemHandle&& other) noexcept {
   if (this != &other) {
@@ -182,7 +182,7 @@ StoreOutcome Cache::Store(StoreMode mode, const ItemSpec& spec, std::string_view
     if (mode == StoreMode::kSet) (void)Delete(spec.key, lane);
     return {.status = reserved.error()};
   }
-  CopyBytes(value, reserved->value());
+  reserved->value().Write(value);
   return Publish(std::move(*reserved), mode, cas_unique, lane);
 }
 

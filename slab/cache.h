@@ -119,6 +119,8 @@ class ValueCursor {
       next_ = chunk.next;
     }
   }
+  // Copies `bytes` to here, piece by piece, and stands behind them. REQUIRES: there is room.
+  void Write(std::string_view bytes);
 
  private:
   const Arena* arena_ = nullptr;

@@ -5,26 +5,15 @@
 #include <algorithm>
 
 #include "slab/memory_warmer.h"
+#include "slab/zeroed_array.h"
 
 namespace larder::slab {
 namespace {
 
 constexpr std::uint64_t kSmallPageBytes = 4096;
-constexpr std::uint64_t kHugePageBytes = std::uint64_t{2} << 20;
 
 constexpr std::uint64_t RoundUp(std::uint64_t bytes, std::uint64_t unit) {
   return (bytes + unit - 1) / unit * unit;
-}
-
-// False when the kernel cannot: before 5.14, or without memory.
-bool Populate(void* memory, std::uint64_t bytes) {
-#ifdef MADV_POPULATE_WRITE
-  return madvise(memory, bytes, MADV_POPULATE_WRITE) == 0;
-#else
-  (void)memory;
-  (void)bytes;
-  return false;
-#endif
 }
 
 }  // namespace
@@ -34,7 +23,8 @@ void GrowingMemory::SetWarmer(MemoryWarmer& warmer) {
     const MutexLock lock(mutex_);
     warmer_ = &warmer;
     if (!Populate(base_, kSmallPageBytes)) return;
-    warm_bytes_ = std::min(bytes_max_, kHugePageBytes);  // As it may have been a huge page.
+    warm_bytes_ =
+        std::min<std::uint64_t>(bytes_max_, kHugePageBytes);  // As it may have been a huge page.
   }
   GiveBackSpare();
 }

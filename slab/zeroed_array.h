@@ -11,14 +11,26 @@
 
 namespace larder::slab {
 
+inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+
+// Has the kernel back `bytes` of memory, whatever is in it, which stays. False when it cannot:
+// before Linux 5.14, or without memory.
+inline bool Populate(void* memory, std::size_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  return madvise(memory, bytes, MADV_POPULATE_WRITE) == 0;
+#else
+  (void)memory;
+  (void)bytes;
+  return false;
+#endif
+}
+
 // Has the kernel back `bytes` of fresh memory now, so that nobody waits for it later: the first
 // touch of a huge page takes 0.3 ms, and was seen to take 10 and more on virtual machines.
 // REQUIRES: the memory was never written to.
 inline void Prefault(void* memory, std::size_t bytes) {
   constexpr std::size_t kPageBytesMin = 4096;
-#ifdef MADV_POPULATE_WRITE
-  if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) return;
-#endif
+  if (Populate(memory, bytes)) return;
   for (std::size_t at = 0; at < bytes; at += kPageBytesMin) {
     static_cast<volatile char*>(memory)[at] = 0;
   }
@@ -66,7 +78,6 @@ class ZeroedArray {
   static constexpr std::size_t kSmallBytes = std::size_t{4} << 20;
 
   static std::size_t RoundUp(std::uint64_t bytes) {
-    constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
     return (bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
   }
 
