@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -100,6 +101,16 @@ class Commands {
   // Commits `out`, and hands over a large value: pinned, to be sent from where it lies, or, if it
   // has too many pins already, as a copy. Returns where to go on, with room for kTailBytesMax.
   [[gnu::noinline]] char* PinOrCopy(slab::Item& item, std::uint32_t value_bytes, char* out);
+  // Writes an item's value at `out`, where there is room for kPinBytesMin and kTailBytesMax; from
+  // kPinBytesMin up as PinOrCopy().
+  char* WriteValue(slab::Item& item, std::uint32_t value_bytes, char* out) {
+    if (value_bytes >= kPinBytesMin) [[unlikely]]
+      return PinOrCopy(item, value_bytes, out);
+    // Knowing the bound, the compiler would write `rep movs` for memcpy: 35 ns more to copy 100 B.
+    asm("" : "+r"(value_bytes));
+    std::memcpy(out, item.value(), value_bytes);
+    return out + value_bytes;
+  }
 
   // How a storage request without a CAS is stored.
   static slab::StoreMode ModeOf(protocol::Verb verb);

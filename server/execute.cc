@@ -170,12 +170,7 @@ void Executor::Get(const Request& request, std::uint64_t hash) {
                                                     value_bytes,
                                                     shared_.config.use_cas ? item.cas() : 0)
                   : protocol::WriteValueHead(out, request.key, item.client_flags(), value_bytes);
-        if (value_bytes < kPinBytesMin) [[likely]] {
-          std::memcpy(out, item.value(), value_bytes);
-          out += value_bytes;
-        } else {
-          out = PinOrCopy(item, value_bytes, out);
-        }
+        out = WriteValue(item, value_bytes, out);
         out = WriteText(out, protocol::kCrlf);
       });
   // As memcached: gat counts as a touch, not as a get.

@@ -183,12 +183,7 @@ void BinaryExecutor::Get(const Request& request, std::uint64_t hash) {
         protocol::StoreBig(out, item.client_flags());
         out += sizeof(std::uint32_t);
         if (with_key) out = protocol::WriteKey(out, request.key);
-        if (value_bytes < kPinBytesMin) [[likely]] {
-          std::memcpy(out, item.value(), value_bytes);
-          out += value_bytes;
-        } else {
-          out = PinOrCopy(item, value_bytes, out);
-        }
+        out = WriteValue(item, value_bytes, out);
       });
   output_.Commit(out);
   if (touches) counters_.Add(Stat::kCmdTouch);

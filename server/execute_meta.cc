@@ -179,12 +179,7 @@ void Executor::MetaGet(const Request& request, std::uint64_t hash) {
         lane_.classes[cache_.ClassOf(item)].Add(asked.has('T') ? ClassStat::kTouchHits
                                                                : ClassStat::kGetHits);
         if (!has_value) return;
-        if (value_bytes < kPinBytesMin) [[likely]] {
-          std::memcpy(out, item.value(), value_bytes);
-          out += value_bytes;
-        } else {
-          out = PinOrCopy(item, value_bytes, out);
-        }
+        out = WriteValue(item, value_bytes, out);
         out = WriteText(out, protocol::kCrlf);
       });
   if (presence != Presence::kHit) return MetaGetMissed(request, hash, presence);
