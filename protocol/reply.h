@@ -84,6 +84,19 @@ inline constexpr std::string_view kNoMemory = "SERVER_ERROR out of memory\r\n";
 inline constexpr std::string_view kNoMemoryCreating =
     "SERVER_ERROR Out of memory allocating new item\r\n";
 
+// lru, lru_crawler.
+inline constexpr std::string_view kLruPercentTooHigh =
+    "ERROR hot and warm pcts must not exceed 80\r\n";
+inline constexpr std::string_view kLruFactorTooLow =
+    "ERROR hot/warm age factors must be greater than 0\r\n";
+inline constexpr std::string_view kNoTempLru = "ERROR there is no temporary LRU\r\n";
+inline constexpr std::string_view kCrawlerNotStarted =
+    "ERROR failed to start lru crawler thread\r\n";
+inline constexpr std::string_view kCrawlerSleepTooLong =
+    "CLIENT_ERROR sleep must be one second or less\r\n";
+inline constexpr std::string_view kBadCrawlerClass = "BADCLASS invalid class id\r\n";
+inline constexpr std::string_view kCrawlerDisabled = "CLIENT_ERROR lru crawler disabled\r\n";
+
 // cache_memlimit.
 inline constexpr std::string_view kMemlimitTooSmall =
     "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";

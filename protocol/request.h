@@ -35,6 +35,8 @@ enum class Verb : std::uint8_t {
   kShutdown,
   kCacheMemlimit,
   kStats,
+  kLru,
+  kLruCrawler,
   kMn,
   kMg,
   kMs,

@@ -53,6 +53,8 @@ inline constexpr std::array kVerbs = {
     VerbSpec{"get", Verb::kGet, Shape::kKeys, 2, false, false},
     VerbSpec{"gets", Verb::kGets, Shape::kKeys, 2, false, false},
     VerbSpec{"incr", Verb::kIncr, Shape::kKeyAndDelta, 3, true, false},
+    VerbSpec{"lru", Verb::kLru, Shape::kArguments, 1, true, true},
+    VerbSpec{"lru_crawler", Verb::kLruCrawler, Shape::kArguments, 1, true, true},
     VerbSpec{"ma", Verb::kMa, Shape::kMeta, 2, false, false},
     VerbSpec{"md", Verb::kMd, Shape::kMeta, 2, false, false},
     VerbSpec{"me", Verb::kMe, Shape::kMeta, 2, false, false},

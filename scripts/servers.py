@@ -219,6 +219,13 @@ class Server:
                     break
         return reply.decode(errors="replace").split("\r\n")[:-1]
 
+    def send_quietly(self, requests):
+        """Sends requests that have no replies, and returns when they were served."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(requests + b"version\r\n")
+            while not connection.recv(4096).endswith(b"\r\n"):
+                pass
+
     def version(self):
         return self.ask("version")[0].removeprefix("VERSION ")
 

@@ -142,7 +142,7 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
         outcome.status = ChangeStatus::kNotNumeric;
         return;
       }
-      slab::Cache::MarkUse(item, lane_);
+      cache_.MarkUse(item, lane_);
       outcome.number = change.is_incr ? *old + change.delta : *old - std::min(*old, change.delta);
       digits = static_cast<std::size_t>(protocol::WriteDecimal(text.data(), outcome.number) -
                                         text.data());

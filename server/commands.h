@@ -101,6 +101,13 @@ class Commands {
   // Commits `out`, and hands over a large value: pinned, to be sent from where it lies, or, if it
   // has too many pins already, as a copy. Returns where to go on, with room for kTailBytesMax.
   [[gnu::noinline]] char* PinOrCopy(slab::Item& item, std::uint32_t value_bytes, char* out);
+  // A hit, as eviction and the statistics of the item's class see it.
+  void CountHit(slab::Item& item, slab::ClassStat stat) {
+    const slab::ClassId id = cache_.ClassOf(item);
+    cache_.MarkAccess(item, id, lane_);
+    lane_.classes[id].Add(stat);
+  }
+
   // Writes an item's value at `out`, where there is room for kPinBytesMin and kTailBytesMax; from
   // kPinBytesMin up as PinOrCopy().
   char* WriteValue(slab::Item& item, std::uint32_t value_bytes, char* out) {

@@ -386,6 +386,7 @@ constexpr std::array kOptions = {
            "further options, name or name=value, by commas; may be repeated:\n"
            "  idle_timeout=SECONDS  close idle connections (default: never)\n"
            "  no_maxconns_fast      over the -c limit, let clients wait\n"
+           "  eviction=segmented    who is evicted: segmented, or lru\n"
            "  track_sizes           count items by size for stats sizes\n"
            "memcached's other names are accepted, and shown by stats settings",
            ReadExtended},

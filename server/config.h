@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/listen_address.h"
+#include "slab/eviction_queue.h"
 #include "slab/result.h"
 
 namespace larder::server {
@@ -38,8 +39,9 @@ struct Config {
   std::string auth_file;  // -Y; empty: the text protocol's clients need no password.
 
   // Memory.
-  std::uint64_t memory_bytes = std::uint64_t{64} << 20;  // -m
-  bool evict = true;                                     // -M clears it.
+  std::uint64_t memory_bytes = std::uint64_t{64} << 20;              // -m
+  bool evict = true;                                                 // -M clears it.
+  slab::EvictionPolicy eviction = slab::EvictionPolicy::kSegmented;  // -o eviction
   std::uint32_t item_bytes_max = 1 << 20;  // -I; 1 KiB to 1 GiB, at most half of memory_bytes.
   double growth_factor = 1.10;             // -f; above 1.
   bool growth_factor_given = false;        // Then chunk sizes are plain steps of it.

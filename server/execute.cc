@@ -10,6 +10,7 @@
 #include "protocol/numbers.h"
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
+#include "server/lru_commands.h"
 #include "server/stats.h"
 
 namespace larder::server {
@@ -110,6 +111,12 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kConfig:
       Config(request);
       break;
+    case Verb::kLru:
+      Answer(RunLru(request.arguments, cache_), request.noreply);
+      break;
+    case Verb::kLruCrawler:
+      Answer(AnswerLruCrawler(request.arguments), request.noreply);
+      break;
     case Verb::kMn:
       output_.Append(protocol::kMn);
       break;
@@ -160,10 +167,8 @@ void Executor::Get(const Request& request, std::uint64_t hash) {
   char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
   const Presence presence =
       cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](Item& item) {
-        slab::Cache::MarkAccess(item, lane_);
+        CountHit(item, touches ? ClassStat::kTouchHits : ClassStat::kGetHits);
         if (touches) item.expires_at_s = SignedExpiresAt(request.exptime);
-        lane_.classes[cache_.ClassOf(item)].Add(touches ? ClassStat::kTouchHits
-                                                        : ClassStat::kGetHits);
         const std::uint32_t value_bytes = item.value_bytes();
         out = with_cas
                   ? protocol::WriteValueHeadWithCas(out, request.key, item.client_flags(),
@@ -272,9 +277,8 @@ void Executor::Touch(const Request& request, std::uint64_t hash) {
   counters_.Add(Stat::kCmdTouch);
   const Presence presence =
       cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](Item& item) {
-        slab::Cache::MarkAccess(item, lane_);
+        CountHit(item, ClassStat::kTouchHits);
         item.expires_at_s = SignedExpiresAt(request.exptime);
-        lane_.classes[cache_.ClassOf(item)].Add(ClassStat::kTouchHits);
       });
   if (presence != Presence::kHit) counters_.Add(Stat::kTouchMisses);
   Answer(presence == Presence::kHit ? protocol::kTouched : protocol::kNotFound, request.noreply);

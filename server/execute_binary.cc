@@ -136,6 +136,8 @@ Next BinaryExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kVerbosity:
     case Verb::kShutdown:
     case Verb::kCacheMemlimit:
+    case Verb::kLru:
+    case Verb::kLruCrawler:
     case Verb::kMn:
     case Verb::kMg:
     case Verb::kMs:
@@ -170,10 +172,8 @@ void BinaryExecutor::Get(const Request& request, std::uint64_t hash) {
   char* out = output_.Room(protocol::kHitHeadBytesMax + kPinBytesMin + kTailBytesMax);
   const Presence presence =
       cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](Item& item) {
-        slab::Cache::MarkAccess(item, lane_);
+        CountHit(item, touches ? ClassStat::kTouchHits : ClassStat::kGetHits);
         if (touches) item.expires_at_s = ExpiresAt(request);
-        lane_.classes[cache_.ClassOf(item)].Add(touches ? ClassStat::kTouchHits
-                                                        : ClassStat::kGetHits);
         const std::uint32_t value_bytes = item.value_bytes();
         out = protocol::WriteReplyHead(out, EchoOf(request),
                                        {.extras_bytes = sizeof(std::uint32_t),
@@ -301,9 +301,8 @@ void BinaryExecutor::Touch(const Request& request, std::uint64_t hash) {
   char* out = output_.Room(protocol::kHitHeadBytesMax);
   const Presence presence =
       cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](Item& item) {
-        slab::Cache::MarkAccess(item, lane_);
+        CountHit(item, ClassStat::kTouchHits);
         item.expires_at_s = ExpiresAt(request);
-        lane_.classes[cache_.ClassOf(item)].Add(ClassStat::kTouchHits);
         out = protocol::WriteReplyHead(
             out, EchoOf(request),
             {.extras_bytes = sizeof(std::uint32_t), .cas = CasShown(item.cas())});

@@ -174,10 +174,12 @@ void Executor::MetaGet(const Request& request, std::uint64_t hash) {
           out = WriteHitFlags(out, item, request);
         }
         out = WriteText(out, protocol::kCrlf);
-        if (!asked.has('u')) [[likely]]
-          slab::Cache::MarkAccess(item, lane_);
-        lane_.classes[cache_.ClassOf(item)].Add(asked.has('T') ? ClassStat::kTouchHits
-                                                               : ClassStat::kGetHits);
+        const ClassStat stat = asked.has('T') ? ClassStat::kTouchHits : ClassStat::kGetHits;
+        if (!asked.has('u')) [[likely]] {
+          CountHit(item, stat);
+        } else {
+          lane_.classes[cache_.ClassOf(item)].Add(stat);
+        }
         if (!has_value) return;
         out = WriteValue(item, value_bytes, out);
         out = WriteText(out, protocol::kCrlf);

@@ -21,6 +21,7 @@ enum class ValueKind : std::uint8_t {
   kOptionalInteger,  // The same, or no value at all.
   kFraction,         // In (low, high].
   kHashAlgorithm,
+  kEviction,
   kChunkSizes,
 };
 
@@ -54,6 +55,12 @@ constexpr std::array kSuboptions = {
               [](Config& config, std::string_view) {
                 config.warnings.emplace_back(
                     "warning: drop_privileges has no effect: there is no system-call filter");
+              }},
+    Suboption{"eviction", kEviction, 0, 0, "Missing eviction argument",
+              "Unknown eviction option (segmented, lru)", kApplied,
+              [](Config& config, std::string_view value) {
+                config.eviction =
+                    value == "lru" ? slab::EvictionPolicy::kLru : slab::EvictionPolicy::kSegmented;
               }},
     Suboption{"hash_algorithm", kHashAlgorithm, 0, 0, "Missing hash_algorithm argument",
               "Unknown hash_algorithm option (jenkins, murmur3, xxh3)"},
@@ -196,6 +203,9 @@ StepResult CheckValue(const Suboption& option, std::string_view value) {
     }
     case kHashAlgorithm:
       if (value == "jenkins" || value == "murmur3" || value == "xxh3") return Done{};
+      return ConfigExit::BadValue(std::string(option.range_text));
+    case kEviction:
+      if (value == "segmented" || value == "lru") return Done{};
       return ConfigExit::BadValue(std::string(option.range_text));
     case kChunkSizes:
       return CheckChunkSizes(value);

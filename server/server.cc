@@ -39,6 +39,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.lock_memory = config.lock_memory;
   options.prefault = config.prefault;
   options.track_sizes = config.track_sizes;
+  options.eviction = config.eviction;
   options.hash_seed = RandomSeed();
   options.forbidden_key = kClusterKey;
   return options;
@@ -80,6 +81,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
       lane_(cache_->AddLane()),
       counters_(stats_.AddWorker()),
       cluster_source_(config_, cluster_, counters_),
+      background_(*cache_, clock_),
       base_(event_base_new(), &event_base_free),
       wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       wake_event_(nullptr, &event_free),
@@ -123,9 +125,11 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
   cluster_source_.Start();  // Before anybody is served.
   for (int i = 0; i < config_.threads; ++i) workers_.emplace_back(shared_);
   for (Worker& worker : workers_) worker.Start();
+  background_.Start();
 }
 
 Server::~Server() {
+  background_.Stop();
   for (Worker& worker : workers_) worker.Stop();
   workers_.clear();
   for (const Listening& listening : listening_) connections_.Remove(listening.socket->fd());
@@ -177,6 +181,7 @@ void Server::AdvanceClock(std::uint32_t seconds) {
       wanted_advance_s_.fetch_add(seconds, std::memory_order_release) + seconds;
   Wake();
   while (done_advance_s_.load(std::memory_order_acquire) < wanted) std::this_thread::yield();
+  background_.FinishTurn();
 }
 
 int Server::port() const { return listeners_.empty() ? 0 : listeners_.front().port(); }
@@ -199,7 +204,6 @@ void Server::Tick() {
   } else {
     cluster_source_.Tick(lane_.now_s);
   }
-  cache_->Maintain(lane_);
   done_advance_s_.store(wanted, std::memory_order_release);
 }
 

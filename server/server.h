@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/authenticator.h"
+#include "server/background.h"
 #include "server/clock.h"
 #include "server/cluster.h"
 #include "server/cluster_source.h"
@@ -87,6 +88,7 @@ class Server {
   slab::Lane& lane_;  // Of the main thread.
   WorkerCounters& counters_;
   ClusterSource cluster_source_;
+  Background background_;
   const EventBase base_;
   const int wake_fd_;
   std::unique_ptr<event, decltype(&event_free)> wake_event_;

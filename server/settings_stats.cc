@@ -53,7 +53,6 @@ constexpr std::array kAcceptedRows = {
     AcceptedRow{"no_modern", "hash_algorithm", Shown::kJenkins},
     AcceptedRow{"no_modern", "lru_crawler", Shown::kNo},
     AcceptedRow{"no_modern", "lru_maintainer_thread", Shown::kNo},
-    AcceptedRow{"no_modern", "lru_segmented", Shown::kNo},
     AcceptedRow{"no_slab_automove", "slab_automove", Shown::kZero},
     AcceptedRow{"no_slab_reassign", "slab_reassign", Shown::kNo},
     AcceptedRow{"read_buf_mem_limit", "read_buf_mem_limit", Shown::kMegabytes},
@@ -186,7 +185,8 @@ void AppendSettings(const Config& config, const RuntimeSettings& runtime, const 
   rows.Text("dump_enabled", YesNo(config.dump_enabled));
   rows.Accepted("hash_algorithm", "xxh3");
   rows.Accepted("lru_maintainer_thread", "no");
-  rows.Accepted("lru_segmented", "no");
+  const bool is_segmented = runtime.eviction == slab::EvictionPolicy::kSegmented;
+  rows.Text("lru_segmented", YesNo(is_segmented));
   rows.Accepted("hot_lru_pct", "20");
   rows.Accepted("warm_lru_pct", "40");
   rows.Accepted("hot_max_factor", "0.20");
@@ -212,6 +212,7 @@ void AppendSettings(const Config& config, const RuntimeSettings& runtime, const 
   rows.Text("cluster_admin", YesNo(config.cluster_admin));
   rows.Number("cluster_nodes_max", config.cluster_nodes_max);
   rows.Number("cluster_file_max", config.cluster_file_bytes_max);
+  rows.Text("eviction", is_segmented ? "segmented" : "lru");
 }
 
 }  // namespace larder::server

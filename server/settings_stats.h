@@ -15,6 +15,7 @@ struct RuntimeSettings {
   int verbosity = 0;               // verbosity
   std::uint64_t oldest_s = 0;      // When the last flush took effect, in seconds since the start.
   bool detail_enabled = false;     // stats detail on, off
+  slab::EvictionPolicy eviction = slab::EvictionPolicy::kSegmented;  // lru mode
 };
 
 // Takes a row; the views live for the call.

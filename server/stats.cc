@@ -218,12 +218,18 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   slab::ClassStats evictions;
+  slab::QueueStats queues;
   for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
     evictions.evicted += snapshot.stats.evicted;
     evictions.evicted_unfetched += snapshot.stats.evicted_unfetched;
     evictions.reclaimed += snapshot.stats.reclaimed;
     evictions.expired_unfetched += snapshot.stats.expired_unfetched;
+    queues.evicted_active += snapshot.queue.evicted_active;
+    queues.put_back += snapshot.queue.put_back;
+    queues.promoted += snapshot.queue.promoted;
+    queues.second_chances += snapshot.queue.second_chances;
   }
+  const bool is_segmented = shared_.cache.eviction_policy() == slab::EvictionPolicy::kSegmented;
   const std::uint64_t connections = shared_.connections.count();
   const slab::Index& index = shared_.cache.index();
 
@@ -301,11 +307,19 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("slab_global_page_pool", shared_.cache.arena().free_pages());
   stat("expired_unfetched", evictions.expired_unfetched);
   stat("evicted_unfetched", evictions.evicted_unfetched);
+  if (is_segmented) stat("evicted_active", queues.evicted_active);
   stat("evictions", evictions.evicted);
   stat("reclaimed", evictions.reclaimed);
   stat("crawler_reclaimed", 0);
   stat("crawler_items_checked", 0);
-  stat("lrutail_reflocked", 0);
+  stat("lrutail_reflocked", queues.put_back);
+  if (is_segmented) {
+    stat("moves_to_cold", queues.promoted);
+    stat("moves_to_warm", 0);
+    stat("moves_within_lru", queues.second_chances);
+    stat("direct_reclaims", evictions.evicted + evictions.reclaimed);
+    stat("lru_bumps_dropped", 0);
+  }
   // ElastiCache's, and one of our own.
   stat("cmd_config_get", of(Stat::kCmdConfigGet));
   stat("cmd_config_set", of(Stat::kCmdConfigSet));
@@ -321,20 +335,30 @@ void Stats::Settings(Writer& stat) {
           shared_.flushed_s.load(std::memory_order_relaxed) == 0
               ? 0
               : shared_.flushed_s.load(std::memory_order_relaxed) - shared_.clock.started_s(),
-      .detail_enabled = shared_.detail_enabled.load(std::memory_order_relaxed)};
+      .detail_enabled = shared_.detail_enabled.load(std::memory_order_relaxed),
+      .eviction = shared_.cache.eviction_policy()};
   AppendSettings(shared_.config, runtime,
                  [&](std::string_view name, std::string_view value) { stat(name, value); });
 }
 
 void Stats::Items(slab::Lane& lane, Writer& stat) {
   const Sums sums = GatherSinceReset();
+  const bool is_segmented = shared_.cache.eviction_policy() == slab::EvictionPolicy::kSegmented;
   for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
-    if (snapshot.items == 0) continue;
+    if (snapshot.items() == 0) continue;
     const auto row = [&](std::string_view name, std::uint64_t value) {
       stat(fmt::format("items:{}:{}", snapshot.id, name), value);
     };
-    row("number", snapshot.items);
-    row("age", snapshot.oldest_age_s);
+    const slab::QueueStats& queue = snapshot.queue;
+    row("number", snapshot.items());
+    if (is_segmented) {
+      row("number_hot", snapshot.probation_items);
+      row("number_warm", 0);
+      row("number_cold", snapshot.main_items);
+      row("age_hot", snapshot.probation_age_s);
+      row("age_warm", 0);
+    }
+    row("age", snapshot.main_items != 0 ? snapshot.main_age_s : snapshot.probation_age_s);
     row("mem_requested", sums.in_class(snapshot.id, ClassStat::kRequestedBytes));
     row("evicted", snapshot.stats.evicted);
     row("evicted_nonzero", snapshot.stats.evicted_nonzero);
@@ -344,9 +368,23 @@ void Stats::Items(slab::Lane& lane, Writer& stat) {
     row("reclaimed", snapshot.stats.reclaimed);
     row("expired_unfetched", snapshot.stats.expired_unfetched);
     row("evicted_unfetched", snapshot.stats.evicted_unfetched);
+    if (is_segmented) row("evicted_active", queue.evicted_active);
     row("crawler_reclaimed", 0);
     row("crawler_items_checked", 0);
-    row("lrutail_reflocked", 0);
+    row("lrutail_reflocked", queue.put_back);
+    if (!is_segmented) continue;
+    row("moves_to_cold", queue.promoted);
+    row("moves_to_warm", 0);
+    row("moves_within_lru", queue.second_chances);
+    row("direct_reclaims", snapshot.stats.evicted + snapshot.stats.reclaimed);
+    // Larder's own rows.
+    row("evicted_hot", queue.evicted_from_probation);
+    row("evicted_cold", queue.evicted_from_main);
+    row("evicted_for_page", snapshot.stats.evicted_for_page);
+    row("ghosts_hot", queue.ghosts_of_probation);
+    row("ghosts_cold", queue.ghosts_of_main);
+    row("ghost_bytes", snapshot.ghost_bytes);
+    row("target_hot", snapshot.probation_target);
   }
 }
 

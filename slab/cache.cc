@@ -1,8 +1,6 @@
 #include "slab/cache.h"
 
 #include <algorithm>
-#include <array>
-#include <bitset>
 #include <cstring>
 
 #include "slab/check.h"
@@ -13,17 +11,10 @@ namespace {
 constexpr std::uint64_t kCasRange = 4096;  // Numbers that a lane takes at a time.
 constexpr std::uint64_t kCasAgeMax = std::uint64_t{1} << (Item::kNumberBits - 2);
 constexpr int kItemsToldAt = 16;  // Changes that a lane gathers before it tells the index.
-// How far an eviction looks: candidates in all, and how many of them it spares for their hits.
-constexpr int kEvictLooksMax = 64;
-constexpr int kEvictSparesMax = 32;
-constexpr int kMakeRoomTriesMax = 8;                // Pages moved for one store before it fails.
-constexpr std::uint32_t kDonorChunksMax = 1 << 16;  // Looked at in pages that are in use.
-constexpr int kMaintainPagesMax = 256;              // 64 MiB given back per call.
-constexpr std::size_t kPrefaultItemBytes = 148;     // A 20 B key with a 100 B value.
-constexpr int kConcatenateTriesMax = 64;            // Lost races before an append gives up.
-constexpr std::size_t kKeysBytesMax = std::size_t{2} << 20;  // As memcached's cachedump.
+constexpr std::size_t kPrefaultItemBytes = 148;  // A 20 B key with a 100 B value.
+constexpr int kConcatenateTriesMax = 64;         // Lost races before an append gives up.
 
-std::span<std::byte> PieceOf(Item& chunk) { return {chunk.value(), chunk.value_bytes_here()}; }
+static_assert(kPageBytes / 2 - sizeof(Item) <= Item::kValueMask);
 
 // Copies `bytes` from one value to another.
 void CopyPieces(ValueCursor from, ValueCursor& to, std::size_t bytes) {
@@ -110,6 +101,7 @@ Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_p
       index_(std::move(index)),
       ladder_(std::move(ladder)),
       page_table_(std::move(page_table)),
+      policy_(options.eviction),
       warmer_(options.prefault ? nullptr
                                : std::make_unique<MemoryWarmer>(std::vector<GrowingMemory*>{
                                      &arena_->growing(), &index_->growing_buckets(),
@@ -119,6 +111,7 @@ Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_p
     const std::uint32_t bytes = ladder_.chunk_bytes(std::max<ClassId>(class_id, 1));
     classes_.push_back(std::make_unique<SlabClass>(class_id, bytes, *arena_, page_table_));
   }
+  SetEvictionPolicy(options.eviction);
 }
 
 Cache::~Cache() = default;
@@ -207,9 +200,9 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
     // The commonest store needs no class lock: the new value takes the old one's place.
     if (old != nullptr && old_class == c.id() && MayRewrite(*old)) {
       CountResized(ItemBytes(*old), ItemBytes(spec), c.id(), lane);
-      const std::uint32_t kept_state = old->size_and_state & (Item::kHitsMax << Item::kHitsShift);
       FillHeader(*old, spec, spec.value_bytes, lane);
-      old->size_and_state |= kept_state;
+      if (eviction_policy() == EvictionPolicy::kLru) [[unlikely]]
+        MoveToFront(*old);
       old->set_number(cas);
       std::memcpy(old->value(), value.data(), value.size());
       lane.total_items.Add();
@@ -228,10 +221,13 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
         Item& item = arena_->At(ref);
         item.key_bytes = static_cast<std::uint8_t>(key.bytes.size());
         std::memcpy(item.payload(), key.bytes.data(), key.bytes.size());
-        c.queue().Insert(ref);
-        if (old_class == c.id()) {
+        if (old == nullptr) {
+          c.queue().Insert(ref, key.hash);
+        } else if (old_class != c.id()) {
+          c.queue().InsertAs(ref, old->standing());
+        } else {
           CountUnlinked(*old, c.id(), lane);
-          c.queue().Remove(old_ref);
+          c.queue().Replace(old_ref, ref);
           if (DropReference(*old)) {
             if (old->is_chained()) {
               old->next = leftovers;
@@ -382,16 +378,33 @@ StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, 
 
 void Cache::Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemRef ref,
                  Lane& lane) {
-  Item& item = arena_->At(ref);
   SlabClass& c = ClassOf(ref);
-  if (old) Unlink(guard, old, lane);
-  {
+  if (!old) {
+    guard.Insert(hash, ref);
+    ++lane.items_untold;
     const MutexLock lock(c.mutex());
-    c.queue().Insert(ref);
+    c.queue().Insert(ref, hash);
+  } else {
+    const ItemRef old_ref = old.ref();
+    Item& gone = arena_->At(old_ref);
+    SlabClass& old_class = ClassOf(old_ref);
+    CountUnlinked(gone, old_class.id(), lane);
+    guard.Replace(old, ref);
+    if (&old_class == &c) {
+      const MutexLock lock(c.mutex());
+      c.queue().Replace(old_ref, ref);
+    } else {
+      const Standing standing = gone.standing();
+      {
+        const MutexLock lock(old_class.mutex());
+        old_class.queue().Remove(old_ref);
+      }
+      const MutexLock lock(c.mutex());
+      c.queue().InsertAs(ref, standing);
+    }
+    if (DropReference(gone)) FreeChunks(old_ref);
   }
-  guard.Insert(hash, ref);
-  ++lane.items_untold;
-  CountLinked(item, c.id(), lane);
+  CountLinked(arena_->At(ref), c.id(), lane);
   lane.total_items.Add();
 }
 
@@ -490,8 +503,8 @@ bool Cache::AddRoomForCas(const HashedKey& key, Lane& lane) {
     if (old.number() != original->number) continue;
     const ItemRef ref = moved->Release();
     Item& item = arena_->At(ref);
-    constexpr std::uint32_t kMoved = Item::kHitsMax << Item::kHitsShift | Item::kWasFetched |
-                                     Item::kHasBinaryKey | Item::kIsStale | Item::kIsWon;
+    constexpr std::uint32_t kMoved =
+        Item::kWasFetched | Item::kHasBinaryKey | Item::kIsStale | Item::kIsWon;
     item.size_and_state |= old.size_and_state & kMoved;
     item.set_number(original->number);
     item.expires_at_s = old.expires_at_s;
@@ -647,318 +660,6 @@ void Cache::Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane) {
     }
   }
   if (is_last) FreeChunks(ref);
-}
-
-// --- Memory ------------------------------------------------------------------------------------
-
-ItemRef Cache::AllocateOrEvict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane& lane,
-                               ItemRef& leftovers) {
-  const ItemRef ref = c.Allocate();
-  if (ref != kNoItem || !evict_) return ref;
-  return Evict(c, held, kept, lane, leftovers);
-}
-
-ItemRef Cache::Evict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane& lane,
-                     ItemRef& leftovers) {
-  EvictionQueue& queue = c.queue();
-  for (int looks = 0; looks < kEvictLooksMax; ++looks) {
-    const ItemRef ref = queue.Candidate();
-    if (ref == kNoItem) return kNoItem;
-    Item& item = arena_->At(ref);
-    const std::uint64_t hash = Hash(item.key());
-    Index::Guard guard = ref == kept ? Index::Guard() : index_->TryLock(hash, held);
-    if (!guard || item.refs.load(std::memory_order_acquire) != 1) {
-      queue.PutBack(ref);
-      continue;
-    }
-    const bool is_dead = IsDead(item, lane);
-    if (!is_dead && looks < kEvictSparesMax && queue.Spare(ref)) continue;
-
-    const Index::Slot slot = guard.Find(hash, ref);
-    LARDER_CHECK(slot);
-    guard.Remove(slot);
-    queue.Remove(ref);
-    CountUnlinked(item, c.id(), lane);
-    --lane.items_untold;
-    ClassStats& stats = c.stats();
-    if (is_dead) {
-      ++stats.reclaimed;
-      if (!item.was_fetched()) ++stats.expired_unfetched;
-    } else {
-      ++stats.evicted;
-      if (item.expires_at_s != 0) ++stats.evicted_nonzero;
-      if (!item.was_fetched()) ++stats.evicted_unfetched;
-      stats.evicted_age_s = item.idle_s(lane.now_s);
-    }
-    for (ItemRef piece = item.first_continuation(); piece != kNoItem;) {
-      const ItemRef next = arena_->At(piece).next;
-      arena_->At(piece).next = leftovers;  // Mostly of other classes, which may not be locked now.
-      leftovers = piece;
-      piece = next;
-    }
-    // The next victim's lines travel while this one's chunk is filled.
-    if (queue.Candidate() != kNoItem) __builtin_prefetch(&arena_->At(queue.Candidate()), 1);
-    return ref;
-  }
-  return kNoItem;
-}
-
-ItemRef Cache::AllocateChunk(SlabClass& c, ItemRef head, Lane& lane) {
-  for (int tries = 0;; ++tries) {
-    ItemRef leftovers = kNoItem;
-    ItemRef ref = kNoItem;
-    {
-      const MutexLock lock(c.mutex());
-      ref = AllocateOrEvict(c, nullptr, kNoItem, lane, leftovers);
-      if (ref != kNoItem && head != kNoItem) {
-        arena_->At(ref).use = ChunkUse::kContinuation;
-        arena_->At(ref).prev = head;
-      }
-    }
-    FreeList(leftovers);
-    if (ref != kNoItem) return ref;
-    if (tries >= kMakeRoomTriesMax || !MakeRoom(c, lane)) {
-      const MutexLock lock(c.mutex());
-      ++c.stats().out_of_memory;
-      return kNoItem;
-    }
-  }
-}
-
-bool Cache::MakeRoom(SlabClass& needy, Lane& lane) {
-  if (!evict_) return false;
-  const MutexLock mover(mover_mutex_);
-  for (int tries = 0; tries < kMakeRoomTriesMax; ++tries) {
-    const auto page = ChooseDonorPage(&needy);
-    if (!page) return false;
-    if (Evacuate(*page, lane)) {
-      pages_moved_.fetch_add(1, std::memory_order_relaxed);
-      return true;
-    }
-  }
-  return false;
-}
-
-// A page of the class that has most of them, in turn; `needy` keeps its own. If all that are looked
-// at are in use, a page of the class that has most of the others.
-std::optional<PageIndex> Cache::ChooseDonorPage(const SlabClass* needy) {
-  std::bitset<kClassesMax + 1> refused;
-  for (;;) {
-    SlabClass* donor = nullptr;
-    std::uint32_t donor_pages = 0;
-    for (std::size_t id = 1; id < classes_.size(); ++id) {
-      SlabClass& c = ClassById(id);
-      if (&c == needy || refused.test(id)) continue;
-      const MutexLock lock(c.mutex());
-      if (c.page_count() > donor_pages) {
-        donor = &c;
-        donor_pages = c.page_count();
-      }
-    }
-    if (donor == nullptr) return std::nullopt;
-    const PageIndex pages = arena_->touched_pages();
-    const MutexLock lock(donor->mutex());
-    std::uint32_t chunks = 0;
-    for (PageIndex looked = 0; looked < pages && chunks < kDonorChunksMax; ++looked) {
-      mover_cursor_ = mover_cursor_ + 1 < pages ? mover_cursor_ + 1 : 0;
-      if (page_table_.class_of(mover_cursor_) != donor->id()) continue;
-      if (MayEmpty(*donor, mover_cursor_)) return mover_cursor_;
-      chunks += page_table_.at(mover_cursor_).carved;
-    }
-    refused.set(donor->id());
-  }
-}
-
-// False if a chunk of the page is reserved or pinned, as far as this class can tell.
-bool Cache::MayEmpty(SlabClass& c, PageIndex page) const {
-  const auto is_in_use = [](const Item& item) {
-    return item.use == ChunkUse::kOwned ||
-           (item.use == ChunkUse::kQueued && item.refs.load(std::memory_order_relaxed) != 1);
-  };
-  const std::uint32_t carved = page_table_.at(page).carved;
-  for (std::uint32_t number = 0; number < carved; ++number) {
-    const std::byte* chunk = arena_->PageAt(page) + std::size_t{number} * c.chunk_bytes();
-    const Item& item = arena_->At(arena_->RefOf(chunk));
-    if (is_in_use(item)) return false;
-    // The head of a piece may be gone already, its page to another class.
-    const bool has_head_here = item.use == ChunkUse::kContinuation && c.id() == ladder_.largest() &&
-                               page_table_.class_of(arena_->PageOf(item.prev)) == c.id();
-    if (has_head_here && is_in_use(arena_->At(item.prev))) return false;
-  }
-  return true;
-}
-
-// Takes all items out of a page and the page out of its class. False if somebody still uses a chunk
-// of it: then the page stays.
-bool Cache::Evacuate(PageIndex page, Lane& lane) {
-  SlabClass& c = ClassById(page_table_.class_of(page));
-  std::uint32_t chunks = 0;
-  {
-    const MutexLock lock(c.mutex());
-    chunks = page_table_.at(page).carved;
-    if (c.Drain(page)) return true;
-  }
-  std::array<char, 255> key;
-  for (std::uint32_t number = 0; number < chunks; ++number) {
-    const ItemRef chunk =
-        arena_->RefOf(arena_->PageAt(page) + std::size_t{number} * c.chunk_bytes());
-    ItemRef ref = chunk;
-    std::size_t key_bytes = 0;
-    const auto copy_key = [&](const Item& item) {
-      key_bytes = item.key_bytes;
-      std::memcpy(key.data(), item.payload(), key_bytes);
-    };
-    bool is_queued = false;
-    {
-      const MutexLock lock(c.mutex());
-      // With the last chunk the page may leave, and go to another class.
-      if (page_table_.class_of(page) != c.id() || !page_table_.at(page).is_draining) return true;
-      const Item& item = arena_->At(chunk);
-      if (item.use == ChunkUse::kContinuation) ref = item.prev;
-      if (item.use == ChunkUse::kQueued) {
-        is_queued = true;
-        copy_key(item);
-      }
-    }
-    if (ref != chunk) {
-      // A piece of a large item: its head may lie in another class, and may be gone by now.
-      SlabClass& head_class = ClassById(ladder_.largest());
-      const MutexLock lock(head_class.mutex());
-      if (ClassOf(ref).id() != head_class.id()) continue;
-      const Item& head = arena_->At(ref);
-      is_queued = head.use == ChunkUse::kQueued;
-      if (is_queued) copy_key(head);
-    }
-    if (!is_queued) continue;
-    const std::uint64_t hash = Hash({key.data(), key_bytes});
-    Index::Guard guard = index_->Lock(hash);
-    const Index::Slot slot = guard.Find(hash, ref);
-    if (!slot) continue;
-    {
-      const MutexLock lock(ClassOf(ref).mutex());
-      ClassStats& stats = ClassOf(ref).stats();
-      const Item& item = arena_->At(ref);
-      ++stats.evicted;
-      if (item.expires_at_s != 0) ++stats.evicted_nonzero;
-      if (!item.was_fetched()) ++stats.evicted_unfetched;
-    }
-    Unlink(guard, slot, lane);
-  }
-  const MutexLock lock(c.mutex());
-  if (page_table_.class_of(page) != c.id() || !page_table_.at(page).is_draining) return true;
-  c.Readmit(page);
-  return false;
-}
-
-void Cache::Maintain(Lane& lane) {
-  const MutexLock mover(mover_mutex_);
-  for (int pages = 0; pages < kMaintainPagesMax; ++pages) {
-    if (arena_->pages_in_use() <= arena_->limit_pages()) break;
-    const auto page = ChooseDonorPage(nullptr);
-    if (!page) break;
-    if (Evacuate(*page, lane)) pages_moved_.fetch_add(1, std::memory_order_relaxed);
-  }
-  TellIndex(lane);  // This lane may never store.
-}
-
-// --- Statistics --------------------------------------------------------------------------------
-
-std::vector<ClassSnapshot> Cache::Classes(Lane& lane) {
-  std::vector<ClassSnapshot> snapshots;
-  for (std::size_t id = 1; id < classes_.size(); ++id) {
-    SlabClass& c = ClassById(id);
-    ClassSnapshot snapshot;
-    snapshot.id = c.id();
-    snapshot.chunk_bytes = c.chunk_bytes();
-    snapshot.chunks_per_page = c.chunks_per_page();
-    std::string oldest;
-    {
-      const MutexLock lock(c.mutex());
-      snapshot.pages = c.page_count();
-      snapshot.used_chunks = c.used_chunks();
-      snapshot.items = c.queue().count();
-      snapshot.stats = c.stats();
-      const ItemRef ref = c.queue().Candidate();
-      if (ref != kNoItem) oldest = arena_->At(ref).key();
-    }
-    if (snapshot.items != 0) {
-      (void)Visit({.bytes = oldest, .hash = Hash(oldest)}, lane,
-                  [&](const Item& item) { snapshot.oldest_age_s = item.idle_s(lane.now_s); });
-    }
-    snapshots.push_back(snapshot);
-  }
-  return snapshots;
-}
-
-void Cache::ForEachLane(const std::function<void(const Lane&)>& fn) const {
-  const MutexLock lock(lanes_mutex_);
-  for (const Lane& lane : lanes_) fn(lane);
-}
-
-void Cache::ResetClassStats() {
-  for (const auto& c : classes_) {
-    const MutexLock lock(c->mutex());
-    c->stats() = ClassStats{};
-  }
-}
-
-std::vector<std::string> Cache::Keys(ClassId id, std::size_t limit) {
-  std::vector<std::string> keys;
-  if (id == 0 || id >= classes_.size()) return keys;
-  SlabClass& c = ClassById(id);
-  std::size_t bytes = 0;
-  const MutexLock lock(c.mutex());
-  for (ItemRef ref = c.queue().newest(); ref != kNoItem; ref = arena_->At(ref).next) {
-    if ((limit != 0 && keys.size() == limit) || bytes > kKeysBytesMax) break;
-    keys.emplace_back(arena_->At(ref).key());
-    bytes += keys.back().size();
-  }
-  return keys;
-}
-
-void Cache::CheckInvariants() {
-  const std::uint64_t indexed =
-      index_->CheckInvariants([this](ItemRef ref) { return Hash(arena_->At(ref).key()); });
-  std::uint64_t queued = 0;
-  std::uint64_t used = 0;
-  std::uint64_t expected_used = 0;
-  std::uint32_t pages = 0;
-  for (std::size_t id = 1; id < classes_.size(); ++id) {
-    SlabClass& c = ClassById(id);
-    const MutexLock lock(c.mutex());
-    pages += c.page_count();
-    used += c.used_chunks();
-    queued += c.queue().count();
-    std::uint64_t walked = 0;
-    ItemRef before = kNoItem;
-    for (ItemRef ref = c.queue().newest(); ref != kNoItem; ref = arena_->At(ref).next) {
-      Item& item = arena_->At(ref);
-      LARDER_CHECK(item.use == ChunkUse::kQueued);
-      LARDER_CHECK(item.refs.load() == 1);
-      LARDER_CHECK(item.prev == before);
-      LARDER_CHECK(ClassOf(item) == c.id());
-      const std::uint64_t hash = Hash(item.key());
-      LARDER_CHECK(index_->Lock(hash).Find(hash, ref));
-      std::size_t bytes = PieceOf(item).size();
-      ++expected_used;
-      for (ItemRef piece = item.first_continuation(); piece != kNoItem;) {
-        Item& chunk = arena_->At(piece);
-        LARDER_CHECK(chunk.use == ChunkUse::kContinuation);
-        LARDER_CHECK(chunk.prev == ref);
-        bytes += PieceOf(chunk).size();
-        ++expected_used;
-        piece = chunk.next;
-      }
-      LARDER_CHECK(bytes == item.value_bytes());
-      before = ref;
-      ++walked;
-    }
-    LARDER_CHECK(walked == c.queue().count());
-    LARDER_CHECK(before == c.queue().Candidate());
-  }
-  LARDER_CHECK(indexed == queued);
-  LARDER_CHECK(used == expected_used);
-  LARDER_CHECK(pages == arena_->pages_in_use());
 }
 
 }  // namespace larder::slab

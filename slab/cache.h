@@ -187,9 +187,17 @@ struct ClassSnapshot {
   std::uint32_t chunks_per_page = 0;
   std::uint32_t pages = 0;
   std::uint64_t used_chunks = 0;
-  std::uint64_t items = 0;
-  std::uint64_t oldest_age_s = 0;  // Seconds since the next item to evict was used.
+  std::uint64_t probation_items = 0;
+  std::uint64_t main_items = 0;
+  std::uint64_t probation_target = 0;  // Above it, probation is where room is made.
+  std::uint64_t ghost_bytes = 0;
+  // Seconds since the oldest item of the segment was used.
+  std::uint64_t probation_age_s = 0;
+  std::uint64_t main_age_s = 0;
   ClassStats stats;
+  QueueStats queue;
+
+  std::uint64_t items() const { return probation_items + main_items; }
 };
 
 // Cache maps keys to items, evicts when memory is full, and never holds more than its limit.
@@ -211,6 +219,7 @@ class Cache {
     std::optional<double> growth_factor =
         std::nullopt;  // Chunk sizes in memcached's plain geometric steps.
     bool evict = true;
+    EvictionPolicy eviction = EvictionPolicy::kSegmented;
     bool lock_memory = false;
     bool prefault = false;  // Take all memory at once: items, and an index for small ones.
     bool track_sizes = false;
@@ -242,14 +251,15 @@ class Cache {
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn);
 
-  static void MarkAccess(Item& item, const Lane& lane) noexcept;
+  // `id` is the item's class, ClassOf(item).
+  void MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept;
   // The same for what reads nothing: it spares the item from eviction, but was_fetched() stays.
-  static void MarkUse(Item& item, const Lane& lane) noexcept {
-    EvictionQueue::MarkHit(item);
+  void MarkUse(Item& item, const Lane& lane) noexcept {
+    NoteUse(item, ClassOf(item));
     item.set_last_access(lane.now_s);
   }
   ClassId ClassOf(const Item& item) const noexcept {
-    return page_table_.class_of(arena_->PageOf(arena_->RefOf(&item)));
+    return page_table_.class_of(arena_->PageOf(&item));
   }
   // Header, key, flags and value, as the item limit and `bytes` count them.
   static std::size_t ItemBytes(const Item& item) noexcept {
@@ -316,6 +326,12 @@ class Cache {
   // call.
   void Maintain(Lane& lane);
 
+  EvictionPolicy eviction_policy() const { return policy_.load(std::memory_order_relaxed); }
+  // Holds for what happens from now on; no item moves.
+  void SetEvictionPolicy(EvictionPolicy policy);
+  // Of the items of every class, those that may be on probation; adapts itself from there.
+  void SetProbationShare(double share);
+
   // --- Statistics ----------------------------------------------------------------------------
 
   std::vector<ClassSnapshot> Classes(Lane& lane);
@@ -343,7 +359,14 @@ class Cache {
   Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_ptr<Index> index,
         SizeLadder ladder, PageTable page_table);
 
+  // Pages moved for one store before it fails.
+  static constexpr int kMakeRoomTriesMax = 8;
+
   void PrefetchItem(ItemRef ref) const noexcept;
+  // A use that may count. Apart: inlined, it costs every get registers.
+  [[gnu::noinline]] void NoteUse(Item& item, ClassId id) noexcept;
+  // The order of last use: the item, whose bucket is locked, was used.
+  [[gnu::noinline]] void MoveToFront(Item& item) noexcept;
   static std::size_t ItemBytes(const ItemSpec& spec) noexcept {
     return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags) + spec.value_bytes;
   }
@@ -411,6 +434,7 @@ class Cache {
   static bool DropReference(Item& item) noexcept;
   void Unpin(ItemRef ref) noexcept;
   void FreeChunks(ItemRef item);
+  std::uint64_t CheckSegment(SlabClass& c, Segment segment) LARDER_REQUIRES(c.mutex());
   // Frees chunks linked by Item::next, of any class.
   void FreeList(ItemRef first);
   void TellIndex(Lane& lane) noexcept;
@@ -444,6 +468,8 @@ class Cache {
   std::atomic<std::uint64_t> cas_unused_{1};  // Lanes take ranges from here.
   std::atomic<std::uint64_t> flush_cas_{0};   // Items with a smaller CAS were flushed.
 
+  std::atomic<EvictionPolicy> policy_;  // As the classes have it; changed under mover_mutex_.
+
   std::atomic<std::uint64_t> pages_moved_{0};  // Written under mover_mutex_, read by anyone.
 
   Mutex mover_mutex_;  // Held by the one who moves a page; before every other lock.
@@ -462,11 +488,17 @@ class Cache {
                     [&](ItemRef ref) { return KeysEqual(arena_->At(ref).key(), key.bytes); });
 }
 
-inline void Cache::MarkAccess(Item& item, const Lane& lane) noexcept {
-  constexpr std::uint32_t kSaturated = Item::kHitsMax << Item::kHitsShift | Item::kWasFetched;
-  if ((item.size_and_state & kSaturated) != kSaturated) {
-    EvictionQueue::MarkHit(item);
+inline void Cache::MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept {
+  // A hit changes nothing more in an item that has all its hits.
+  constexpr std::uint32_t kHits = Item::kStandingMask | Item::kWasFetched;
+  constexpr auto saturated = [](Standing standing) {
+    return standing.code() << Item::kStandingShift | Item::kWasFetched;
+  };
+  const std::uint32_t hits = item.size_and_state & kHits;
+  if (hits != saturated(Standing::Main(Standing::kHitsMax)) &&
+      hits != saturated(Standing::HitOnProbation())) {
     item.set_fetched();
+    NoteUse(item, id);
   }
   // Once a second: a line that is only read stays shared between cores. Comparing all 24 bits costs
   // 23 instructions of a get; with 16, an access 18 hours after another, to the second, goes
@@ -495,7 +527,7 @@ inline void Cache::PrefetchItem(ItemRef ref) const noexcept {
   const auto* item = reinterpret_cast<const char*>(&arena_->At(ref));
   // The whole of a small item: a value is copied as soon as it is found. An item of 148 bytes
   // begins anywhere in a line, so it may end in a fourth one.
-  const std::uint32_t bytes = ladder_.chunk_bytes(page_table_.class_of(arena_->PageOf(ref)));
+  const std::uint32_t bytes = ladder_.chunk_bytes(page_table_.class_of(arena_->PageOf(item)));
   __builtin_prefetch(item, 1);
   __builtin_prefetch(item + 64);
   __builtin_prefetch(item + std::min<std::uint32_t>(bytes, 256) - 1);

@@ -4,83 +4,130 @@
 #include <cstdint>
 
 #include "slab/arena.h"
+#include "slab/ghosts.h"
 #include "slab/item.h"
+#include "slab/standing.h"
 
 namespace larder::slab {
 
-// EvictionQueue keeps the linked items of one class in order of eviction: a least-recently-used
-// order by second chance. A hit moves nothing and takes no lock but the bucket's: it raises a 2-bit
-// counter in the item. An item that comes up for eviction with a counter above 0 goes back to the
-// head, its counter cleared.
+enum class EvictionPolicy : std::uint8_t {
+  kSegmented,  // Two segments, second chances, and ghosts; a hit moves nothing.
+  kLru,        // The strict order of last use; a hit moves its item.
+};
+
+// What the queue of a class did so far.
+struct QueueStats {
+  std::uint64_t promoted = 0;        // Went from probation to main.
+  std::uint64_t second_chances = 0;  // Went from main's tail to its head.
+  std::uint64_t evicted_from_probation = 0;
+  std::uint64_t evicted_from_main = 0;
+  std::uint64_t evicted_active = 0;       // Of these, with hits that counted.
+  std::uint64_t put_back = 0;             // Came up when they could not go.
+  std::uint64_t ghosts_of_probation = 0;  // Keys that came back after their eviction.
+  std::uint64_t ghosts_of_main = 0;
+};
+
+// EvictionQueue keeps the linked items of one class in two queues.
 //
-//   head |newest| <-> | | <-> ... <-> |oldest| tail       linked by Item::prev / Item::next
+//   probation   head |newest| <-> ... <-> |oldest| tail     linked by Item::prev / Item::next
+//   main        head |      | <-> ... <-> |      | tail
 //
-// Threads:    caller locks the class; MarkHit: caller locks the item's bucket.
-// Owns:       nothing; items lie in the arena.
-// Invariants: an item is in the queue exactly while its use is ChunkUse::kQueued.
+// A new item enters probation; there, and in main, a hit raises the counter of its Standing and no
+// more. Room is made at the tail of probation while that holds its share of the items, else at
+// main's. Who comes up on probation with a hit that counts goes to main, its counter cleared; who
+// comes up in main with a counter above 0 goes back to the head with one less; all others go and
+// leave a ghost. A key that comes back while its ghost is news enters main, and moves the share: up
+// if it was evicted from probation, which had been too short for it, down if from main.
+//
+// Under kLru all new items enter main, MoveToFront() follows each hit, and what probation still
+// holds from before goes first.
+//
+// Threads:    caller locks the class; what looks at or changes a standing needs the lock of that
+//             item's bucket too, or the item alone: all but Insert and PutBack.
+// Owns:       the ghosts; items lie in the arena.
+// Invariants: an item is in a queue exactly while its use is ChunkUse::kQueued; in which one, its
+//             standing says.
+// Source:     the segments of 2Q, Johnson and Shasha, VLDB 1994; the share that ghosts move is
+//             that of ARC, Megiddo and Modha, FAST 2003.
 class EvictionQueue {
  public:
-  explicit EvictionQueue(const Arena& arena) : arena_(arena) {}
+  // Of all items; the bounds of probation's share and where it begins.
+  static constexpr double kShareMin = 0.02;
+  static constexpr double kShareStart = 0.20;
+  static constexpr double kShareMax = 0.90;
 
-  static void MarkHit(Item& item) {
-    if (item.hits() < Item::kHitsMax) item.set_hits(item.hits() + 1);
-  }
+  // An item at a tail.
+  struct Candidate {
+    ItemRef ref = kNoItem;
+    Segment segment = Segment::kProbation;
+  };
 
-  void Insert(ItemRef ref) {
-    Item& item = arena_.At(ref);
-    item.use = ChunkUse::kQueued;
-    item.prev = kNoItem;
-    item.next = head_;
-    if (head_ != kNoItem) {
-      arena_.At(head_).prev = ref;
-    } else {
-      tail_ = ref;
-    }
-    head_ = ref;
-    ++count_;
-  }
+  EvictionQueue(const Arena& arena, ProbationClock& clock) : arena_(arena), clock_(clock) {}
 
+  // Of a key that was not here before.
+  void Insert(ItemRef ref, std::uint64_t hash);
+  // In place of an item of this class with the same key, whose standing it gets. The old one's use
+  // becomes kOwned.
+  void Replace(ItemRef old, ItemRef fresh);
+  // The same for an item of another class, which stays where it is.
+  void InsertAs(ItemRef ref, Standing standing);
   // The item's use becomes kOwned.
-  void Remove(ItemRef ref) {
-    Item& item = arena_.At(ref);
-    Unlink(item);
-    item.use = ChunkUse::kOwned;
-    --count_;
-  }
+  void Remove(ItemRef ref);
 
-  // The next to consider, or kNoItem.
-  ItemRef Candidate() const { return tail_; }
-
-  // True if the candidate earned a second chance, which it has used up then. REQUIRES: the caller
-  // locks the candidate's bucket too.
-  bool Spare(ItemRef ref) {
-    Item& item = arena_.At(ref);
-    if (item.hits() == 0) return false;
-    item.set_hits(0);
-    PutBack(ref);
-    return true;
-  }
-
+  // The next to consider, or none.
+  Candidate Next() const;
+  // At the tail of the other segment, if there is one.
+  Candidate Alternative(const Candidate& candidate) const;
+  // True if the candidate earned to stay: it was moved, and has used up what it earned.
+  bool Spare(const Candidate& candidate);
   // The candidate cannot go now (it is pinned, or its bucket is busy): considers others first.
-  void PutBack(ItemRef ref) {
-    Unlink(arena_.At(ref));
-    --count_;
-    Insert(ref);
-  }
+  void PutBack(const Candidate& candidate);
+  // Removes the candidate, and remembers its key.
+  void Evict(const Candidate& candidate, std::uint64_t hash);
 
-  std::uint64_t count() const { return count_; }
-  ItemRef newest() const { return head_; }
+  // kLru: the item was used.
+  void MoveToFront(ItemRef ref);
+
+  EvictionPolicy policy() const { return policy_; }
+  void set_policy(EvictionPolicy policy);
+  // Probation's share of the items, from where ghosts move it on.
+  void SetProbationShare(double share);
+  // To be called when the class has lost memory.
+  void Trim() { ghosts_.Fit(count()); }
+
+  std::uint64_t count() const { return probation_.count + main_.count; }
+  std::uint64_t count(Segment segment) const { return At(segment).count; }
+  ItemRef newest(Segment segment) const { return At(segment).head; }
+  ItemRef oldest(Segment segment) const { return At(segment).tail; }
+  // How many items probation may hold before it is the one to lose some.
+  std::uint64_t probation_target() const;
+  std::uint64_t ghost_bytes() const { return ghosts_.bytes(); }
+  QueueStats& stats() { return stats_; }
 
  private:
-  void Unlink(Item& item) {
-    (item.prev != kNoItem ? arena_.At(item.prev).next : head_) = item.next;
-    (item.next != kNoItem ? arena_.At(item.next).prev : tail_) = item.prev;
-  }
+  struct List {
+    ItemRef head = kNoItem;
+    ItemRef tail = kNoItem;
+    std::uint64_t count = 0;
+  };
+
+  List& At(Segment segment) { return segment == Segment::kMain ? main_ : probation_; }
+  const List& At(Segment segment) const { return segment == Segment::kMain ? main_ : probation_; }
+  void Push(List& list, ItemRef ref);
+  void Take(List& list, ItemRef ref);
+  // At the head of the segment that the standing says.
+  void Enter(ItemRef ref, Standing standing);
+  void EnterProbation(ItemRef ref);
+  void MoveShare(double items);
 
   const Arena& arena_;
-  ItemRef head_ = kNoItem;
-  ItemRef tail_ = kNoItem;
-  std::uint64_t count_ = 0;
+  ProbationClock& clock_;
+  List probation_;
+  List main_;
+  double share_ = kShareStart;
+  EvictionPolicy policy_ = EvictionPolicy::kSegmented;
+  QueueStats stats_;
+  Ghosts ghosts_;
 };
 
 }  // namespace larder::slab

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "slab/standing.h"
+
 namespace larder::slab {
 
 // Names a chunk: its offset in the arena in alignment units, plus one. 0 names none. Stays valid
@@ -86,18 +88,18 @@ struct Item {
     last_access_high = static_cast<std::uint8_t>(now_s >> 16);
   }
 
-  static constexpr std::uint32_t kValueBits =
-      18;  // Of size_and_state: bytes of value in this chunk.
+  // size_and_state: |standing 8|state 7|bytes of value in this chunk 17|
+  static constexpr std::uint32_t kValueBits = 17;
   static constexpr std::uint32_t kValueMask = (1U << kValueBits) - 1;
-  static constexpr std::uint32_t kHitsShift = kValueBits;  // 2-bit hit counter.
-  static constexpr std::uint32_t kHitsMax = 3;
-  static constexpr std::uint32_t kHasFlags = 1U << 20;
-  static constexpr std::uint32_t kIsChained = 1U << 21;
-  static constexpr std::uint32_t kWasFetched = 1U << 22;
-  static constexpr std::uint32_t kHasChosenCas = 1U << 23;
-  static constexpr std::uint32_t kHasBinaryKey = 1U << 24;  // Stored under a base64 key.
-  static constexpr std::uint32_t kIsStale = 1U << 25;       // Marked as out of date.
-  static constexpr std::uint32_t kIsWon = 1U << 26;         // Some client was told to fill it anew.
+  static constexpr std::uint32_t kHasFlags = 1U << 17;
+  static constexpr std::uint32_t kIsChained = 1U << 18;
+  static constexpr std::uint32_t kWasFetched = 1U << 19;
+  static constexpr std::uint32_t kHasChosenCas = 1U << 20;
+  static constexpr std::uint32_t kHasBinaryKey = 1U << 21;  // Stored under a base64 key.
+  static constexpr std::uint32_t kIsStale = 1U << 22;       // Marked as out of date.
+  static constexpr std::uint32_t kIsWon = 1U << 23;         // Some client was told to fill it anew.
+  static constexpr std::uint32_t kStandingShift = 24;
+  static constexpr std::uint32_t kStandingMask = 0xffU << kStandingShift;
 
   std::byte* payload() { return reinterpret_cast<std::byte*>(this + 1); }
   const std::byte* payload() const { return reinterpret_cast<const std::byte*>(this + 1); }
@@ -111,7 +113,7 @@ struct Item {
   bool has_binary_key() const { return (size_and_state & kHasBinaryKey) != 0; }
   bool is_stale() const { return (size_and_state & kIsStale) != 0; }
   bool is_won() const { return (size_and_state & kIsWon) != 0; }
-  std::uint32_t hits() const { return (size_and_state >> kHitsShift) & kHitsMax; }
+  Standing standing() const { return Standing::FromCode(size_and_state >> kStandingShift); }
   std::uint32_t value_bytes_here() const { return size_and_state & kValueMask; }
 
   std::uint32_t client_flags() const {
@@ -128,14 +130,16 @@ struct Item {
   std::byte* value() { return payload() + value_offset(); }
   const std::byte* value() const { return payload() + value_offset(); }
 
-  void set_hits(std::uint32_t hits) {
-    size_and_state = (size_and_state & ~(kHitsMax << kHitsShift)) | (hits << kHitsShift);
+  void set_standing(Standing standing) {
+    size_and_state = (size_and_state & ~kStandingMask) | standing.code() << kStandingShift;
   }
   void set_fetched() { size_and_state |= kWasFetched; }
 
-  // Lays out flags, chain and the size of the value's first piece behind the key. Clears the state.
+  // Lays out flags, chain and the size of the value's first piece behind the key. Clears the state
+  // but for the standing.
   void SetShape(std::uint32_t client_flags, std::uint32_t value_bytes_in_chunk) {
-    size_and_state = value_bytes_in_chunk | (client_flags != 0 ? kHasFlags : 0);
+    size_and_state = (size_and_state & kStandingMask) | value_bytes_in_chunk |
+                     (client_flags != 0 ? kHasFlags : 0);
     if (client_flags != 0) Store(flags_offset(), client_flags);
   }
   void SetChain(ItemRef first, std::uint32_t value_bytes_total) {

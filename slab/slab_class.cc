@@ -89,6 +89,7 @@ void SlabClass::Leave(PageIndex number) {
   pages_.at(number) = Page{};
   pages_.set_class(number, 0);
   --page_count_;
+  queue_.Trim();
 }
 
 void SlabClass::List(PageIndex number) {

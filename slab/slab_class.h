@@ -19,8 +19,9 @@ struct ClassStats {
   std::uint64_t evicted = 0;
   std::uint64_t evicted_nonzero = 0;  // Of those, with an expiry set.
   std::uint64_t evicted_unfetched = 0;
-  std::uint64_t evicted_age_s = 0;  // Seconds since the last evicted item was used.
-  std::uint64_t reclaimed = 0;      // Dead items whose room was used again.
+  std::uint64_t evicted_for_page = 0;  // Of those, because their page was to leave the class.
+  std::uint64_t evicted_age_s = 0;     // Seconds since the last evicted item was used.
+  std::uint64_t reclaimed = 0;         // Dead items whose room was used again.
   std::uint64_t expired_unfetched = 0;
   std::uint64_t out_of_memory = 0;
 };
@@ -32,7 +33,7 @@ struct ClassStats {
 //
 // Free chunks are kept by page, so a page can be taken away without a search.
 //
-// Threads:    caller locks mutex(), but for what is constant.
+// Threads:    caller locks mutex(), but for what is constant, and clock(), which is atomic.
 // Owns:       the free lists and the queue. Pages belong to the Arena, which must outlive it.
 // Invariants: a chunk is free, or owned, or in queue(), or a continuation: Item::use says which.
 class SlabClass {
@@ -43,12 +44,15 @@ class SlabClass {
         chunks_per_page_(static_cast<std::uint32_t>(kPageBytes / chunk_bytes)),
         arena_(arena),
         pages_(pages),
-        queue_(arena) {}
+        queue_(arena, clock_) {}
 
   Mutex& mutex() LARDER_RETURN_CAPABILITY(mutex_) { return mutex_; }
   ClassId id() const { return id_; }
   std::uint32_t chunk_bytes() const { return chunk_bytes_; }
   std::uint32_t chunks_per_page() const { return chunks_per_page_; }
+
+  // For hits, which do not lock the class.
+  const ProbationClock& clock() const { return clock_; }
 
   // A chunk with use kOwned and one reference, or kNoItem when neither a free chunk nor a new page
   // is to be had.
@@ -79,6 +83,7 @@ class SlabClass {
   const std::uint32_t chunks_per_page_;
   Arena& arena_;  // Internally locked; its lock comes after mutex_.
   const PageTable& pages_;
+  ProbationClock clock_;  // Atomic for readers, written under mutex_.
 
   Mutex mutex_;  // Guards all below.
   EvictionQueue queue_ LARDER_GUARDED_BY(mutex_);

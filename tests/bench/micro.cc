@@ -178,7 +178,7 @@ void FindAndCopy(benchmark::State& state) {
     std::byte* out = output.data();
     for (const slab::HashedKey& key : batch) {
       const slab::Presence presence = cache.Visit(key, lane, [&](slab::Item& item) {
-        Cache::MarkAccess(item, lane);
+        cache.MarkAccess(item, cache.ClassOf(item), lane);
         const auto value = cache.Value(item).piece();
         std::copy(value.begin(), value.end(), out);
         out += value.size();

@@ -172,6 +172,15 @@ TEST_CASE("temporary_ttl needs the maintainer", "[extended_options]") {
   CHECK(exit.message == "temporary_ttl requires lru_maintainer to be enabled");
 }
 
+TEST_CASE("eviction names a policy", "[extended_options]") {
+  CHECK(ParseGood({}).eviction == slab::EvictionPolicy::kSegmented);
+  CHECK(ParseGood({"-o", "eviction=lru"}).eviction == slab::EvictionPolicy::kLru);
+  CHECK(ParseGood({"-o", "eviction=lru,eviction=segmented"}).eviction ==
+        slab::EvictionPolicy::kSegmented);
+  CHECK(ParseBad({"-o", "eviction"}).message == "Missing eviction argument");
+  CHECK(ParseBad({"-o", "eviction=fifo"}).message == "Unknown eviction option (segmented, lru)");
+}
+
 TEST_CASE("what would be believed to protect is warned about", "[extended_options]") {
   CHECK(ParseGood({"-o", "drop_privileges"}).warnings.size() == 1);
   CHECK(ParseGood({"-o", "no_drop_privileges"}).warnings.empty());

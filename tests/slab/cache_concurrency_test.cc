@@ -175,7 +175,7 @@ class StormWorker {
     scratch_.clear();
     const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
       Copy(cache_.Value(item));
-      Cache::MarkAccess(item, lane_);
+      cache_.MarkAccess(item, cache_.ClassOf(item), lane_);
     });
     if (presence != Presence::kHit) return;
     ++tally_.hits;
@@ -293,7 +293,7 @@ void Disturb(Cache& cache, std::chrono::steady_clock::time_point deadline) {
     std::uint64_t items = 0;
     cache.ForEachLane([&](const Lane& each) { items += each.items.value(); });
     for (const ClassSnapshot& snapshot : cache.Classes(lane)) {
-      if (snapshot.items > 0) (void)cache.Keys(snapshot.id, 100);
+      if (snapshot.items() > 0) (void)cache.Keys(snapshot.id, 100);
     }
     for (int i = 0; i < 50; ++i) std::this_thread::yield();
   }

@@ -172,7 +172,9 @@ class CacheFixture {
   }
   // As a client's get: the item counts as used.
   bool Hit(std::string_view key) {
-    return Visit(key, [&](Item& item) { Cache::MarkAccess(item, *lane_); }) == Presence::kHit;
+    return Visit(key, [&](Item& item) {
+             cache_->MarkAccess(item, cache_->ClassOf(item), *lane_);
+           }) == Presence::kHit;
   }
   bool Delete(std::string_view key) { return cache_->Delete(Key(key), *lane_).has_value(); }
 

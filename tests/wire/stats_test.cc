@@ -49,7 +49,7 @@ class CountingTest : protected WireTest {
 // --- General -------------------------------------------------------------------------------------
 
 TEST_CASE_METHOD(WireTest, "stats has memcached's rows in memcached's order", "[wire][stats]") {
-  // Left out are the rows that memcached gives only with its page mover and LRU threads.
+  // Left out are the rows that memcached gives only with its page mover and crawler.
   CHECK(NamesOf(client, "") ==
         "pid uptime time version libevent pointer_size rusage_user rusage_system max_connections "
         "curr_connections total_connections rejected_connections connection_structures "
@@ -63,8 +63,9 @@ TEST_CASE_METHOD(WireTest, "stats has memcached's rows in memcached's order", "[
         "hash_is_expanding slabs_moved malloc_fails log_worker_dropped log_worker_written "
         "log_watcher_skipped log_watcher_sent log_watchers unexpected_napi_ids "
         "round_robin_fallback bytes curr_items total_items slab_global_page_pool "
-        "expired_unfetched evicted_unfetched evictions reclaimed crawler_reclaimed "
-        "crawler_items_checked lrutail_reflocked cmd_config_get cmd_config_set config_errors "
+        "expired_unfetched evicted_unfetched evicted_active evictions reclaimed crawler_reclaimed "
+        "crawler_items_checked lrutail_reflocked moves_to_cold moves_to_warm moves_within_lru "
+        "direct_reclaims lru_bumps_dropped cmd_config_get cmd_config_set config_errors "
         "curr_config ");
 }
 
@@ -303,14 +304,41 @@ TEST_CASE_METHOD(WireTest, "stats items lists classes that hold items", "[wire][
       .Expect("DELETED\r\nDELETED\r\nDELETED\r\nEND\r\n");
 }
 
-TEST_CASE_METHOD(WireTest, "stats items has memcached's rows in memcached's order",
+TEST_CASE_METHOD(WireTest, "stats items has memcached's rows in memcached's order, then its own",
                  "[wire][stats]") {
   client.Send(SetRequest("a", "x")).Expect("STORED\r\n");
   std::string expected;
-  for (const char* name :
-       {"number", "age", "mem_requested", "evicted", "evicted_nonzero", "evicted_time",
-        "outofmemory", "tailrepairs", "reclaimed", "expired_unfetched", "evicted_unfetched",
-        "crawler_reclaimed", "crawler_items_checked", "lrutail_reflocked"}) {
+  for (const char* name : {"number",
+                           "number_hot",
+                           "number_warm",
+                           "number_cold",
+                           "age_hot",
+                           "age_warm",
+                           "age",
+                           "mem_requested",
+                           "evicted",
+                           "evicted_nonzero",
+                           "evicted_time",
+                           "outofmemory",
+                           "tailrepairs",
+                           "reclaimed",
+                           "expired_unfetched",
+                           "evicted_unfetched",
+                           "evicted_active",
+                           "crawler_reclaimed",
+                           "crawler_items_checked",
+                           "lrutail_reflocked",
+                           "moves_to_cold",
+                           "moves_to_warm",
+                           "moves_within_lru",
+                           "direct_reclaims",
+                           "evicted_hot",
+                           "evicted_cold",
+                           "evicted_for_page",
+                           "ghosts_hot",
+                           "ghosts_cold",
+                           "ghost_bytes",
+                           "target_hot"}) {
     expected += std::string("items:1:") + name + " ";
   }
   CHECK(NamesOf(client, "items") == expected);

@@ -1,0 +1,50 @@
+// The thread for work that nobody waits for.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+
+#include "server/clock.h"
+#include "slab/cache.h"
+
+namespace larder::server {
+
+// Background looks after the cache in short turns, with a pause behind each.
+//
+// Threads: Start and Stop: one thread; FinishTurn: any thread.
+// Owns:    its thread. The cache and the clock must outlive it.
+class Background {
+ public:
+  Background(slab::Cache& cache, const Clock& clock);
+  ~Background() { Stop(); }
+  Background(const Background&) = delete;
+  Background& operator=(const Background&) = delete;
+
+  void Start();
+  // Ends the turn that is under way, and the thread.
+  void Stop();
+
+  // Tests: has a turn begin now, and returns behind it. REQUIRES: Start was called.
+  void FinishTurn();
+
+ private:
+  void Run();
+  void Turn();
+
+  slab::Cache& cache_;
+  const Clock& clock_;
+  slab::Lane& lane_;
+  std::thread thread_;
+
+  std::mutex mutex_;  // Guards all below.
+  std::condition_variable changed_;
+  bool is_stopping_ = false;
+  bool is_wanted_ = false;  // A turn, without a pause before it.
+  std::uint64_t turns_begun_ = 0;
+  std::uint64_t turns_ended_ = 0;
+};
+
+}  // namespace larder::server

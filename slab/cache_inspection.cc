@@ -1,0 +1,139 @@
+// What the cache tells about itself.
+#include "slab/cache.h"
+#include "slab/check.h"
+
+namespace larder::slab {
+namespace {
+
+constexpr std::size_t kKeysBytesMax = std::size_t{2} << 20;  // As memcached's cachedump.
+
+std::span<std::byte> PieceOf(Item& chunk) { return {chunk.value(), chunk.value_bytes_here()}; }
+
+}  // namespace
+
+std::vector<ClassSnapshot> Cache::Classes(Lane& lane) {
+  std::vector<ClassSnapshot> snapshots;
+  for (std::size_t id = 1; id < classes_.size(); ++id) {
+    SlabClass& c = ClassById(id);
+    ClassSnapshot snapshot;
+    snapshot.id = c.id();
+    snapshot.chunk_bytes = c.chunk_bytes();
+    snapshot.chunks_per_page = c.chunks_per_page();
+    std::string oldest_on_probation;
+    std::string oldest_in_main;
+    {
+      const MutexLock lock(c.mutex());
+      EvictionQueue& queue = c.queue();
+      snapshot.pages = c.page_count();
+      snapshot.used_chunks = c.used_chunks();
+      snapshot.probation_items = queue.count(Segment::kProbation);
+      snapshot.main_items = queue.count(Segment::kMain);
+      snapshot.probation_target = queue.probation_target();
+      snapshot.ghost_bytes = queue.ghost_bytes();
+      snapshot.stats = c.stats();
+      snapshot.queue = queue.stats();
+      const auto key_of = [&](ItemRef ref) {
+        return ref != kNoItem ? std::string(arena_->At(ref).key()) : std::string();
+      };
+      oldest_on_probation = key_of(queue.oldest(Segment::kProbation));
+      oldest_in_main = key_of(queue.oldest(Segment::kMain));
+    }
+    const auto age_of = [&](const std::string& key) {
+      std::uint64_t age_s = 0;
+      if (key.empty()) return age_s;
+      (void)Visit({.bytes = key, .hash = Hash(key)}, lane,
+                  [&](const Item& item) { age_s = item.idle_s(lane.now_s); });
+      return age_s;
+    };
+    snapshot.probation_age_s = age_of(oldest_on_probation);
+    snapshot.main_age_s = age_of(oldest_in_main);
+    snapshots.push_back(snapshot);
+  }
+  return snapshots;
+}
+
+void Cache::ForEachLane(const std::function<void(const Lane&)>& fn) const {
+  const MutexLock lock(lanes_mutex_);
+  for (const Lane& lane : lanes_) fn(lane);
+}
+
+void Cache::ResetClassStats() {
+  for (const auto& c : classes_) {
+    const MutexLock lock(c->mutex());
+    c->stats() = ClassStats{};
+    c->queue().stats() = QueueStats{};
+  }
+}
+
+std::vector<std::string> Cache::Keys(ClassId id, std::size_t limit) {
+  std::vector<std::string> keys;
+  if (id == 0 || id >= classes_.size()) return keys;
+  SlabClass& c = ClassById(id);
+  std::size_t bytes = 0;
+  const MutexLock lock(c.mutex());
+  for (const Segment segment : {Segment::kProbation, Segment::kMain}) {
+    for (ItemRef ref = c.queue().newest(segment); ref != kNoItem; ref = arena_->At(ref).next) {
+      if ((limit != 0 && keys.size() == limit) || bytes > kKeysBytesMax) return keys;
+      keys.emplace_back(arena_->At(ref).key());
+      bytes += keys.back().size();
+    }
+  }
+  return keys;
+}
+
+// The number of chunks that the segment's items take.
+std::uint64_t Cache::CheckSegment(SlabClass& c, Segment segment) {
+  std::uint64_t used = 0;
+  std::uint64_t walked = 0;
+  ItemRef before = kNoItem;
+  for (ItemRef ref = c.queue().newest(segment); ref != kNoItem; ref = arena_->At(ref).next) {
+    Item& item = arena_->At(ref);
+    LARDER_CHECK(item.use == ChunkUse::kQueued);
+    LARDER_CHECK(item.standing().segment() == segment);
+    LARDER_CHECK(item.refs.load() == 1);
+    LARDER_CHECK(item.prev == before);
+    LARDER_CHECK(ClassOf(item) == c.id());
+    const std::uint64_t hash = Hash(item.key());
+    LARDER_CHECK(index_->Lock(hash).Find(hash, ref));
+    std::size_t bytes = PieceOf(item).size();
+    ++used;
+    for (ItemRef piece = item.first_continuation(); piece != kNoItem;) {
+      Item& chunk = arena_->At(piece);
+      LARDER_CHECK(chunk.use == ChunkUse::kContinuation);
+      LARDER_CHECK(chunk.prev == ref);
+      bytes += PieceOf(chunk).size();
+      ++used;
+      piece = chunk.next;
+    }
+    LARDER_CHECK(bytes == item.value_bytes());
+    before = ref;
+    ++walked;
+  }
+  LARDER_CHECK(walked == c.queue().count(segment));
+  LARDER_CHECK(before == c.queue().oldest(segment));
+  return used;
+}
+
+void Cache::CheckInvariants() {
+  const std::uint64_t indexed =
+      index_->CheckInvariants([this](ItemRef ref) { return Hash(arena_->At(ref).key()); });
+  std::uint64_t queued = 0;
+  std::uint64_t used = 0;
+  std::uint64_t expected_used = 0;
+  std::uint32_t pages = 0;
+  for (std::size_t id = 1; id < classes_.size(); ++id) {
+    SlabClass& c = ClassById(id);
+    const MutexLock lock(c.mutex());
+    pages += c.page_count();
+    used += c.used_chunks();
+    queued += c.queue().count();
+    for (const Segment segment : {Segment::kProbation, Segment::kMain}) {
+      expected_used += CheckSegment(c, segment);
+    }
+  }
+  LARDER_CHECK(indexed == queued);
+  LARDER_CHECK(used == expected_used);
+  LARDER_CHECK(pages == arena_->pages_in_use());
+}
+
+}  // namespace larder::slab

@@ -1,0 +1,148 @@
+#include "slab/eviction_queue.h"
+
+#include <algorithm>
+
+#include "slab/check.h"
+
+namespace larder::slab {
+
+void EvictionQueue::Insert(ItemRef ref, std::uint64_t hash) {
+  if (policy_ == EvictionPolicy::kLru) return Enter(ref, Standing::Main(0));
+  const auto ghost = ghosts_.Take(hash, count());
+  if (!ghost) return EnterProbation(ref);
+  if (*ghost == Segment::kProbation) {
+    ++stats_.ghosts_of_probation;
+    MoveShare(1);
+  } else {
+    ++stats_.ghosts_of_main;
+    MoveShare(-1);
+  }
+  Enter(ref, Standing::Main(0));
+}
+
+void EvictionQueue::InsertAs(ItemRef ref, Standing standing) {
+  if (policy_ == EvictionPolicy::kLru) return Enter(ref, Standing::Main(0));
+  if (standing.segment() == Segment::kProbation && standing.hits() == 0) return EnterProbation(ref);
+  Enter(ref, standing);
+}
+
+void EvictionQueue::Replace(ItemRef old, ItemRef fresh) {
+  Item& gone = arena_.At(old);
+  Item& item = arena_.At(fresh);
+  LARDER_CHECK(gone.use == ChunkUse::kQueued);
+  List& list = At(gone.standing().segment());
+  item.set_standing(gone.standing());
+  item.prev = gone.prev;
+  item.next = gone.next;
+  (item.prev != kNoItem ? arena_.At(item.prev).next : list.head) = fresh;
+  (item.next != kNoItem ? arena_.At(item.next).prev : list.tail) = fresh;
+  item.use = ChunkUse::kQueued;
+  gone.use = ChunkUse::kOwned;
+  if (policy_ == EvictionPolicy::kLru) MoveToFront(fresh);
+}
+
+void EvictionQueue::Remove(ItemRef ref) {
+  Item& item = arena_.At(ref);
+  Take(At(item.standing().segment()), ref);
+  item.use = ChunkUse::kOwned;
+}
+
+EvictionQueue::Candidate EvictionQueue::Next() const {
+  const bool from_probation =
+      probation_.count != 0 && (main_.count == 0 || policy_ == EvictionPolicy::kLru ||
+                                probation_.count >= probation_target());
+  if (from_probation) return {.ref = probation_.tail, .segment = Segment::kProbation};
+  return {.ref = main_.tail, .segment = Segment::kMain};
+}
+
+EvictionQueue::Candidate EvictionQueue::Alternative(const Candidate& candidate) const {
+  const Segment other = candidate.segment == Segment::kMain ? Segment::kProbation : Segment::kMain;
+  const List& list = At(other);
+  if (list.count == 0) return candidate;
+  return {.ref = list.tail, .segment = other};
+}
+
+bool EvictionQueue::Spare(const Candidate& candidate) {
+  Item& item = arena_.At(candidate.ref);
+  const Standing standing = item.standing();
+  const std::uint32_t hits = standing.hits();
+  if (hits == 0) return false;
+  Take(At(candidate.segment), candidate.ref);
+  const bool is_lru = policy_ == EvictionPolicy::kLru;
+  if (candidate.segment == Segment::kProbation) {
+    ++stats_.promoted;
+    Enter(candidate.ref, Standing::Main(0));
+  } else {
+    // The order of use knows no counters: these are of the time before it was in force.
+    ++stats_.second_chances;
+    Enter(candidate.ref, Standing::Main(is_lru ? 0 : hits - 1));
+  }
+  return true;
+}
+
+void EvictionQueue::PutBack(const Candidate& candidate) {
+  ++stats_.put_back;
+  List& list = At(candidate.segment);
+  Take(list, candidate.ref);
+  Push(list, candidate.ref);
+}
+
+void EvictionQueue::Evict(const Candidate& candidate, std::uint64_t hash) {
+  if (policy_ == EvictionPolicy::kSegmented) ghosts_.Add(hash, candidate.segment, count());
+  ++(candidate.segment == Segment::kMain ? stats_.evicted_from_main
+                                         : stats_.evicted_from_probation);
+  if (arena_.At(candidate.ref).standing().hits() != 0) ++stats_.evicted_active;
+  Remove(candidate.ref);
+}
+
+void EvictionQueue::MoveToFront(ItemRef ref) {
+  Take(At(arena_.At(ref).standing().segment()), ref);
+  Enter(ref, Standing::Main(0));
+}
+
+void EvictionQueue::set_policy(EvictionPolicy policy) {
+  policy_ = policy;
+  if (policy_ == EvictionPolicy::kLru) ghosts_.Clear();
+}
+
+void EvictionQueue::SetProbationShare(double share) {
+  share_ = std::clamp(share, kShareMin, kShareMax);
+}
+
+std::uint64_t EvictionQueue::probation_target() const {
+  const double target = share_ * static_cast<double>(count());
+  return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(target + 0.5));
+}
+
+void EvictionQueue::MoveShare(double items) {
+  SetProbationShare(share_ + items / static_cast<double>(std::max<std::uint64_t>(1, count())));
+}
+
+void EvictionQueue::Push(List& list, ItemRef ref) {
+  Item& item = arena_.At(ref);
+  item.use = ChunkUse::kQueued;
+  item.prev = kNoItem;
+  item.next = list.head;
+  (list.head != kNoItem ? arena_.At(list.head).prev : list.tail) = ref;
+  list.head = ref;
+  ++list.count;
+}
+
+void EvictionQueue::Take(List& list, ItemRef ref) {
+  const Item& item = arena_.At(ref);
+  (item.prev != kNoItem ? arena_.At(item.prev).next : list.head) = item.next;
+  (item.next != kNoItem ? arena_.At(item.next).prev : list.tail) = item.prev;
+  --list.count;
+}
+
+void EvictionQueue::Enter(ItemRef ref, Standing standing) {
+  arena_.At(ref).set_standing(standing);
+  Push(At(standing.segment()), ref);
+}
+
+void EvictionQueue::EnterProbation(ItemRef ref) {
+  clock_.CountArrival(probation_.count + 1);
+  Enter(ref, Standing::Born(clock_.tick()));
+}
+
+}  // namespace larder::slab

@@ -1,0 +1,69 @@
+#include "slab/ghosts.h"
+
+#include <algorithm>
+
+namespace larder::slab {
+namespace {
+
+constexpr std::uint64_t kStepsMax = 1
+                                    << 13;  // Of a class's items; a stamp wraps after 4 times that.
+
+}  // namespace
+
+void Ghosts::Add(std::uint64_t hash, Segment segment, std::uint64_t items) {
+  if (!sets_ || !Fits(items)) Rebuild(items);
+  if (!sets_) return;
+  const bool is_main = segment == Segment::kMain;
+  const std::uint64_t count = ++evicted_[is_main];
+  Set& set = SetOf(hash);
+  // The oldest makes room.
+  std::uint32_t* oldest = set.entries;
+  std::uint32_t oldest_age = 0;
+  for (std::uint32_t& entry : set.entries) {
+    const std::uint32_t age = entry == 0 ? 2 * kStampMask + 1 : AgeOf(entry);
+    if (age > oldest_age) {
+      oldest = &entry;
+      oldest_age = age;
+    }
+  }
+  *oldest = Fingerprint(hash) << kFingerprintShift | std::uint32_t{is_main} << kStampBits |
+            (static_cast<std::uint32_t>(count >> stamp_shift_) & kStampMask);
+}
+
+std::optional<Segment> Ghosts::Take(std::uint64_t hash, std::uint64_t items) {
+  if (!sets_) return std::nullopt;
+  const std::uint32_t fingerprint = Fingerprint(hash);
+  for (std::uint32_t& entry : SetOf(hash).entries) {
+    if (entry >> kFingerprintShift != fingerprint) continue;
+    if (AgeOf(entry) > items >> stamp_shift_) continue;
+    const Segment segment = SegmentOf(entry);
+    entry = 0;
+    return segment;
+  }
+  return std::nullopt;
+}
+
+void Ghosts::Fit(std::uint64_t items) {
+  if (sets_ && items * 100 < items_planned_ * kShrinkPercent) Clear();
+}
+
+void Ghosts::Clear() {
+  sets_.reset();
+  set_count_ = 0;
+  items_planned_ = 0;
+}
+
+void Ghosts::Rebuild(std::uint64_t items) {
+  Clear();
+  // As many entries as can be news at a time.
+  const std::uint64_t entries = items + items / 2;
+  const std::uint64_t count = std::max<std::uint64_t>(1, (entries + kWays - 1) / kWays);
+  sets_.emplace(count, HugePages::kNo);
+  if (!sets_->ok()) return Clear();
+  set_count_ = count;
+  items_planned_ = items;
+  stamp_shift_ = 0;
+  while (items >> stamp_shift_ > kStepsMax) ++stamp_shift_;
+}
+
+}  // namespace larder::slab
