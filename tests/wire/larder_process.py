@@ -38,6 +38,13 @@ class Larder:
         self._log = log
         self._process = None
 
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def has_ended(self):
+        return self._process.poll() is not None
+
     def send_signal(self, number):
         self._process.send_signal(number)
 
