@@ -11,11 +11,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "protocol/text_parser.h"
@@ -212,32 +214,51 @@ void Store(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBatch));
 }
 
-// Stores keys that are new, with free memory for all of them or by evicting one for each.
-void StoreNew(benchmark::State& state, std::uint64_t memory_bytes, std::uint64_t keys_before) {
+// Where new keys find room.
+struct Room {
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t keys_before = 0;
+};
+const Room kFreeMemory{.memory_bytes = MemoryFor(1'000'000), .keys_before = 400'000};
+// 64 MB hold fewer than 500,000 such items, so that each store evicts one.
+const Room kFullMemory{.memory_bytes = 64 * kMegabyte, .keys_before = 500'000};
+
+// Stores keys that are new; all of one size, so that every thread stores into one class.
+void StoreNew(benchmark::State& state, const Room& room, std::size_t threads) {
   constexpr std::uint64_t kStores = 500'000;
   const std::string value(kValueBytes, 'v');
   for (auto _ : state) {
-    const std::unique_ptr<Cache> cache = NewCache(memory_bytes);
+    const std::unique_ptr<Cache> cache = NewCache(room.memory_bytes);
     Lane& lane = NewLane(*cache);
-    for (std::uint64_t number = 0; number < keys_before; ++number) {
+    for (std::uint64_t number = 0; number < room.keys_before; ++number) {
       Set(*cache, lane, KeyText(number), value);
     }
     std::string keys;
-    for (std::uint64_t i = 0; i < kStores; ++i) keys += KeyText(keys_before + i);
-    const std::int64_t started_ns = NowNs();
-    for (std::uint64_t i = 0; i < kStores; ++i) {
-      const auto status = Set(*cache, lane, {&keys[i * kKeyBytes], kKeyBytes}, value);
-      if (status != slab::StoreStatus::kStored) return state.SkipWithError("a store failed");
-    }
-    state.SetIterationTime(static_cast<double>(NowNs() - started_ns) / kSecondNs);
+    for (std::uint64_t i = 0; i < kStores; ++i) keys += KeyText(room.keys_before + i);
+
+    std::atomic<std::size_t> ready{0};
+    std::atomic<std::size_t> failures{0};
+    std::atomic<std::int64_t> first_ns{0};
+    const auto store_part = [&](std::size_t part) {
+      Lane& own_lane = NewLane(*cache);
+      ++ready;
+      while (ready < threads) continue;
+      std::int64_t unset = 0;
+      first_ns.compare_exchange_strong(unset, NowNs());
+      for (std::uint64_t i = part; i < kStores; i += threads) {
+        const auto status = Set(*cache, own_lane, {&keys[i * kKeyBytes], kKeyBytes}, value);
+        if (status != slab::StoreStatus::kStored) ++failures;
+      }
+    };
+    std::vector<std::thread> others;
+    for (std::size_t part = 1; part < threads; ++part) others.emplace_back(store_part, part);
+    store_part(0);
+    for (std::thread& other : others) other.join();
+    state.SetIterationTime(static_cast<double>(NowNs() - first_ns) / kSecondNs);
+    if (failures != 0) return state.SkipWithError("a store failed");
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kStores));
 }
-
-void StoreIntoFree(benchmark::State& state) { StoreNew(state, MemoryFor(1'000'000), 400'000); }
-
-// 64 MB hold fewer than 500,000 such items, so all is full when the measured stores begin.
-void StoreEvicting(benchmark::State& state) { StoreNew(state, 64 * kMegabyte, 500'000); }
 
 // What the kernel knows of this thread.
 struct ThreadUse {
@@ -327,10 +348,18 @@ void RegisterAll() {
       benchmark::RegisterBenchmark("store", Store)->Arg(items)->Threads(threads)->UseRealTime();
     }
   }
-  benchmark::RegisterBenchmark("store_into_free_memory", StoreIntoFree)
-      ->UseManualTime()
-      ->Iterations(2);
-  benchmark::RegisterBenchmark("store_evicting", StoreEvicting)->UseManualTime()->Iterations(2);
+  for (const std::size_t threads : {1U, 2U}) {
+    const auto add = [threads](const char* name, const Room& room) {
+      const auto run = [&room, threads](benchmark::State& state) {
+        StoreNew(state, room, threads);
+      };
+      benchmark::RegisterBenchmark(fmt::format("{}/threads:{}", name, threads).c_str(), run)
+          ->UseManualTime()
+          ->Iterations(5);
+    };
+    add("store_into_free_memory", kFreeMemory);
+    add("store_evicting", kFullMemory);
+  }
   for (const Memory memory : {Memory::kAsNeeded, Memory::kAtStart}) {
     const bool is_early = memory == Memory::kAtStart;
     benchmark::RegisterBenchmark(
