@@ -341,7 +341,7 @@ constexpr std::array kOptions = {
     Option{Section::kSockets, 'Y', "auth-file", "PATH",
            "file of user:password lines: clients of the text protocol have to\n"
            "authenticate; read again on SIGHUP",
-           ReadText<&Config::auth_file>},
+           ReadPath<&Config::auth_file>},
     Option{Section::kSockets, 'U', "udp-port", "NUM", "0 only: UDP is not served", ReadUdpPort},
 
     Option{Section::kMemory, 'm', "memory-limit", "MB", "item memory in megabytes (default 64)",

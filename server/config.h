@@ -36,7 +36,7 @@ struct Config {
   BindingProtocol protocol = BindingProtocol::kNegotiate;  // -B; else as authentication needs it.
   bool protocol_given = false;
   bool sasl = false;      // -S
-  std::string auth_file;  // -Y; empty: the text protocol's clients need no password.
+  std::string auth_file;  // -Y, absolute; empty: the text protocol's clients need no password.
 
   // Memory.
   std::uint64_t memory_bytes = std::uint64_t{64} << 20;              // -m

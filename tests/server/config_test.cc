@@ -1,6 +1,7 @@
 #include "server/config.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <string>
 
 #include "tests/server/command_line.h"
@@ -249,6 +250,11 @@ TEST_CASE("many threads start with a warning, absurdly many do not", "[config]")
   CHECK_THAT(config.warnings.front(), StartsWith("WARNING: Setting a high number of worker"));
   CHECK(ParseGood({"-t", "64"}).warnings.empty());
   CHECK(ParseBad({"-t", "11211"}).exit_code == 1);
+}
+
+TEST_CASE("-Y is found after -d has left the folder", "[config]") {
+  const Config config = ParseGood({"-d", "-Y", "users"});
+  CHECK(config.auth_file == (std::filesystem::current_path() / "users").string());
 }
 
 TEST_CASE("-Y serves the text protocol only", "[config]") {
