@@ -1,6 +1,7 @@
 #include "slab/expiry_sweep.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace larder::slab {
 
@@ -49,6 +50,7 @@ void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
   if (signs != signs_at_begin_) barren_passes_ = 0;
   signs_at_begin_ = signs;
   walk_ = {};
+  walked_ = 0;
   answers_request_ = is_wanted_.load(std::memory_order_relaxed);
   has_found_some_ = false;
   begun_at_s_ = lane.now_s;
@@ -60,16 +62,18 @@ void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
 void ExpirySweep::EndPass() {
   barren_passes_ = has_found_some_ ? 0 : barren_passes_ + 1;
   barren_passes_ = std::min(barren_passes_, kBarrenPassesEnough);
+  walked_last_pass_ = std::exchange(walked_, 0);
   is_running_.store(false, std::memory_order_relaxed);
   if (answers_request_) is_wanted_.store(false, std::memory_order_relaxed);
 }
 
 std::uint64_t ExpirySweep::ChunksPerSecond() const {
-  // Free chunks are walked over too, but they are quickly passed.
   std::uint64_t items = 0;
   cache_.ForEachLane([&](const Lane& lane) { items += lane.items.value(); });
+  // Free chunks are to be walked over too, and items get fewer as the pass frees them.
+  const std::uint64_t chunks = std::max({items, walked_, walked_last_pass_});
   constexpr std::uint64_t kMin = std::uint64_t{kSliceChunks} * 1'000'000 / kPauseMax.count();
-  return std::clamp(items / kPassTime.count(), kMin, kChunksPerSecondMax);
+  return std::clamp(chunks / kPassTime.count(), kMin, kChunksPerSecondMax);
 }
 
 std::uint32_t ExpirySweep::ChunksDue(Clock::time_point now) const {
@@ -89,6 +93,7 @@ void ExpirySweep::Walk(std::uint32_t chunks, Lane& lane) {
     const SweepTally tally = cache_.Sweep(walk_, lane);
     if (tally.expiring + tally.passed_over != 0) has_found_some_ = true;
     walked += tally.chunks;
+    walked_ += tally.chunks;
   }
 }
 

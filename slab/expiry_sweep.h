@@ -91,6 +91,8 @@ class ExpirySweep {
 
   // Of the pass, or the last one.
   PageWalk walk_;
+  std::uint64_t walked_ = 0;  // Chunks.
+  std::uint64_t walked_last_pass_ = 0;
   bool answers_request_ = false;
   bool has_found_some_ = false;  // That may die later.
   std::uint32_t begun_at_s_ = 0;

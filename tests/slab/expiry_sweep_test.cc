@@ -1,5 +1,6 @@
 #include "slab/expiry_sweep.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <string>
@@ -180,6 +181,28 @@ TEST_CASE_METHOD(SweepFixture, "small caches are swept with long pauses, and nev
   sweep.set_pause_min_us(0);
   CHECK(Slice() == ExpirySweep::kPauseMax);
   CHECK(sweep.is_running());
+}
+
+TEST_CASE("a pass gets no slower for what it frees", "[slab][sweep]") {
+  CacheFixture cache({.memory_bytes = std::uint64_t{256} << 20});
+  ExpirySweep sweep(cache.cache());
+  constexpr std::uint32_t kItems = 800'000;
+  for (std::uint32_t i = 0; i < kItems; ++i) {
+    (void)cache.Store(
+        {.key = std::to_string(i), .value = "v", .expires_at_s = CacheFixture::kStartS});
+  }
+  ExpirySweep::Clock::time_point now{};
+  const auto first = sweep.Slice(now, cache.lane());
+  auto slowest = first;
+  std::uint32_t slices = 1;
+  for (; sweep.is_running(); ++slices) {
+    now += slowest;
+    slowest = std::max(slowest, sweep.Slice(now, cache.lane()));
+  }
+  CHECK(cache.items() == 0);
+  CHECK(slices <= kItems / ExpirySweep::kSliceChunks + 2);
+  CHECK(first < ExpirySweep::kPauseMax);
+  CHECK(slowest * slices < 2 * ExpirySweep::kPassTime + std::chrono::seconds(1));
 }
 
 TEST_CASE("the more items, the shorter the pause, down to a bound", "[slab][sweep]") {
