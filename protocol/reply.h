@@ -96,6 +96,12 @@ inline constexpr std::string_view kCrawlerSleepTooLong =
     "CLIENT_ERROR sleep must be one second or less\r\n";
 inline constexpr std::string_view kBadCrawlerClass = "BADCLASS invalid class id\r\n";
 inline constexpr std::string_view kCrawlerDisabled = "CLIENT_ERROR lru crawler disabled\r\n";
+inline constexpr std::string_view kCrawlerBusy = "BUSY currently processing crawler request\r\n";
+inline constexpr std::string_view kMetadumpNotAllowed = "ERROR metadump not allowed\r\n";
+inline constexpr std::string_view kMgdumpNotAllowed = "ERROR key dump not allowed\r\n";
+// The first line of a dump is kOk, the last one of metadump kEnd. Its lines end as memcached's.
+inline constexpr std::string_view kMetadumpLineEnd = " \n";
+inline constexpr std::string_view kMgdumpEnd = "EN\r\n";
 
 // cache_memlimit.
 inline constexpr std::string_view kMemlimitTooSmall =

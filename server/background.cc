@@ -1,5 +1,7 @@
 #include "server/background.h"
 
+#include <algorithm>
+
 namespace larder::server {
 namespace {
 
@@ -7,8 +9,8 @@ constexpr std::chrono::milliseconds kPause{50};
 
 }  // namespace
 
-Background::Background(slab::Cache& cache, const Clock& clock)
-    : cache_(cache), clock_(clock), lane_(cache.AddLane()) {}
+Background::Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep)
+    : cache_(cache), clock_(clock), sweep_(sweep), lane_(cache.AddLane()) {}
 
 void Background::Start() {
   thread_ = std::thread([this] { Run(); });
@@ -33,23 +35,30 @@ void Background::FinishTurn() {
 }
 
 void Background::Run() {
+  using std::chrono::steady_clock;
+  auto next_turn = steady_clock::now() + kPause;
+  std::chrono::microseconds pause = kPause;
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait_for(lock, kPause, [this] { return is_stopping_ || is_wanted_; });
+    changed_.wait_for(lock, pause, [this] { return is_stopping_ || is_wanted_; });
     if (is_stopping_) return;
+    const auto now = steady_clock::now();
+    const bool is_turn = is_wanted_ || now >= next_turn;
     is_wanted_ = false;
-    ++turns_begun_;
+    if (is_turn) ++turns_begun_;
     lock.unlock();
-    Turn();
+    lane_.now_s = clock_.now_s();
+    if (is_turn) Turn();
+    pause = sweep_.Slice(steady_clock::now(), lane_);
+    if (is_turn) next_turn = now + kPause;
+    pause = std::min(pause, std::chrono::duration_cast<std::chrono::microseconds>(kPause));
     lock.lock();
+    if (!is_turn) continue;
     ++turns_ended_;
     changed_.notify_all();
   }
 }
 
-void Background::Turn() {
-  lane_.now_s = clock_.now_s();
-  cache_.Maintain(lane_);
-}
+void Background::Turn() { cache_.Maintain(lane_); }
 
 }  // namespace larder::server

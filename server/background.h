@@ -9,16 +9,18 @@
 
 #include "server/clock.h"
 #include "slab/cache.h"
+#include "slab/expiry_sweep.h"
 
 namespace larder::server {
 
-// Background looks after the cache in short turns, with a pause behind each.
+// Background looks after the cache in short turns, with a pause behind each; slices of the sweep
+// come in between.
 //
 // Threads: Start and Stop: one thread; FinishTurn: any thread.
-// Owns:    its thread. The cache and the clock must outlive it.
+// Owns:    its thread. The cache, the clock and the sweep must outlive it.
 class Background {
  public:
-  Background(slab::Cache& cache, const Clock& clock);
+  Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep);
   ~Background() { Stop(); }
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
@@ -27,7 +29,8 @@ class Background {
   // Ends the turn that is under way, and the thread.
   void Stop();
 
-  // Tests: has a turn begin now, and returns behind it. REQUIRES: Start was called.
+  // Tests: has a turn begin now, and returns behind it and a slice of the sweep. REQUIRES: Start
+  // was called.
   void FinishTurn();
 
  private:
@@ -36,6 +39,7 @@ class Background {
 
   slab::Cache& cache_;
   const Clock& clock_;
+  slab::ExpirySweep& sweep_;
   slab::Lane& lane_;
   std::thread thread_;
 

@@ -24,7 +24,13 @@ constexpr std::uint32_t kRelativeExptimeMax = 60 * 60 * 24 * 30;
 
 std::uint32_t Commands::ExpiresAt(std::uint32_t exptime) const {
   if (exptime == 0) return 0;
+  lane_.expiries.Add();
   return exptime <= kRelativeExptimeMax ? lane_.now_s + exptime : exptime;
+}
+
+std::uint32_t Commands::LongPast() const {
+  lane_.expiries.Add();
+  return 1;
 }
 
 char* Commands::PinOrCopy(Item& item, std::uint32_t value_bytes, char* out) {

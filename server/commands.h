@@ -97,6 +97,8 @@ class Commands {
 
   // An exptime as Unix time; 0: never. Up to 30 days are from now.
   std::uint32_t ExpiresAt(std::uint32_t exptime) const;
+  // A time at which an item has expired, whatever the time is.
+  [[gnu::noinline, gnu::cold]] std::uint32_t LongPast() const;
 
   // Commits `out`, and hands over a large value: pinned, to be sent from where it lies, or, if it
   // has too many pins already, as a copy. Returns where to go on, with room for kTailBytesMax.

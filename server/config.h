@@ -50,6 +50,9 @@ struct Config {
   bool prefault = false;                   // -L
   bool use_cas = true;                     // -C clears it.
   bool track_sizes = false;                // -o track_sizes
+  bool sweeps = true;                      // -o [no_]lru_crawler
+  std::uint32_t sweep_pause_us = 100;      // -o lru_crawler_sleep; see slab/expiry_sweep.h.
+  std::uint32_t sweep_slice_max = 0;       // -o lru_crawler_tocrawl; 0: no bound.
 
   // Work.
   int threads = 4;  // -t; 1 to kThreadsMax.

@@ -109,6 +109,7 @@ void Connection::Listen(short events) {
 bool Connection::is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const {
   // In the middle of a value or a reply the time since its last request says nothing.
   return kind_ == Kind::kTcp && upload_ == nullptr && swallow_bytes_ == 0 && pending_ == nullptr &&
+         dump_ == nullptr &&
          now_s > info_.last_command_s.load(std::memory_order_relaxed) + timeout_s;
 }
 
@@ -121,6 +122,10 @@ void Connection::Process() {
              .pins_end = worker_.output().pins().size()};
   stream_begin_ = worker_.output().stream_bytes();
   if (pending_ != nullptr) return;  // Woken to write: Flush does.
+  if (dump_ != nullptr) [[unlikely]] {
+    if (ContinueDump() && !tail_.empty()) worker_.MakeReady(*this);
+    return TakeOutput();
+  }
   std::string_view input;
   if (!Receive(input)) return;
   Serve(input);
@@ -242,12 +247,14 @@ void Connection::Serve(std::string_view input) {
     worker_.counters().Add(Stat::kConnYields);
     worker_.MakeReady(*this);
   }
-  if (has_peer_finished_ && !is_ready && pending_ == nullptr) closes_after_flush_ = true;
+  if (has_peer_finished_ && !is_ready && pending_ == nullptr && dump_ == nullptr) {
+    closes_after_flush_ = true;
+  }
   SetState(resting_state());
 }
 
 ConnectionState Connection::resting_state() const {
-  if (pending_ != nullptr) return ConnectionState::kMwrite;
+  if (pending_ != nullptr || dump_ != nullptr) return ConnectionState::kMwrite;
   if (swallow_bytes_ != 0) return ConnectionState::kSwallow;
   return upload_ != nullptr ? ConnectionState::kNread : ConnectionState::kWaiting;
 }
@@ -328,7 +335,10 @@ bool Connection::ServeBatch(std::string_view& input) {
       LogRequest<Wire>(fd_, request);
     const Next then = executor.Execute(request, batch.hashes[i]);
     if (then != Next::kGoOn) [[unlikely]] {
-      input = batch.rests[i];  // What was parsed behind it may not be served any more.
+      // What was parsed behind it may not be served any more, or not now.
+      input = batch.rests[i];
+      key_list_ = batch.key_lists[i];
+      swallow_bytes_ = 0;
       return LeaveBatch(then, request);
     }
     // All keys of a retrieval line count as one request.
@@ -364,6 +374,7 @@ bool Connection::ServeBatch(std::string_view& input) {
 
 bool Connection::LeaveBatch(Next then, const Request& request) {
   if (then == Next::kLogIn) return LogIn(request);
+  if (then == Next::kDump) return BeginDump(request);
   closes_after_flush_ = true;
   return false;
 }
@@ -393,6 +404,19 @@ bool Connection::LogIn(const Request& request) {
   swallow_bytes_ = request.swallow_bytes;
   EndLogin(worker_.binary_executor().LogIn(request, sasl_session_));
   return requests_left_ != 0;
+}
+
+bool Connection::BeginDump(const Request& request) {
+  --requests_left_;
+  dump_ = worker_.executor().BeginDump(request);
+  return (dump_ == nullptr || ContinueDump()) && requests_left_ != 0;
+}
+
+bool Connection::ContinueDump() {
+  if (dump_->Continue(worker_.lane(), worker_.output())) return false;
+  dump_.reset();
+  SetState(resting_state());
+  return true;
 }
 
 void Connection::EndLogin(LoginOutcome outcome) {
@@ -427,6 +451,10 @@ void Connection::Flush() {
   output_ = {};
   worker_.counters().Add(Stat::kBytesWritten, sent_bytes);
   if (status == SendStatus::kClosed) is_closed_ = true;
+  if (dump_ != nullptr && pending_ == nullptr && !is_closed_) {
+    worker_.counters().Add(Stat::kConnYields);  // Before the next slice the others are served.
+    worker_.MakeReady(*this);
+  }
 }
 
 }  // namespace larder::server

@@ -12,6 +12,7 @@
 
 #include "protocol/request.h"
 #include "server/connection_table.h"
+#include "server/dump.h"
 #include "server/execute.h"
 #include "server/output.h"
 #include "server/sasl.h"
@@ -71,6 +72,9 @@ class Connection {
   [[gnu::cold, gnu::noinline]] bool LeaveBatch(Next then, const protocol::Request& request);
   [[gnu::cold, gnu::noinline]] bool ServeStranger(std::string_view& input);
   bool LogIn(const protocol::Request& request);
+  bool BeginDump(const protocol::Request& request);
+  // A slice; false if more are to come.
+  bool ContinueDump();
   void EndLogin(LoginOutcome outcome);
 
   // Everything in the worker's Output since this turn began is this connection's.
@@ -98,6 +102,7 @@ class Connection {
   std::string tail_;              // Input kept for the next turn.
   std::unique_ptr<Upload> upload_;
   std::unique_ptr<SaslSession> sasl_session_;  // Waits for the client's next step.
+  std::unique_ptr<Dump> dump_;                 // Requests wait until it ends.
   std::unique_ptr<PendingOutput> pending_;
   ConnectionInfo info_;
   event event_;

@@ -115,7 +115,8 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
       Answer(RunLru(request.arguments, cache_), request.noreply);
       break;
     case Verb::kLruCrawler:
-      Answer(AnswerLruCrawler(request.arguments), request.noreply);
+      if (AskForDump(request.arguments)) return Next::kDump;
+      Answer(RunLruCrawler(request.arguments, shared_.sweep), request.noreply);
       break;
     case Verb::kMn:
       output_.Append(protocol::kMn);
@@ -339,6 +340,12 @@ void Executor::CacheMemlimit(const Request& request) {
     reply = protocol::kMemlimitOutOfBounds;
   }
   Answer(reply, request.noreply);
+}
+
+std::unique_ptr<Dump> Executor::BeginDump(const Request& request) {
+  const auto order = ReadDumpOrder(request.arguments, shared_);
+  output_.Append(order ? protocol::kOk : order.error());
+  return order ? std::make_unique<Dump>(cache_, *order) : nullptr;
 }
 
 Next Executor::Shutdown(const Request& request) {

@@ -11,6 +11,7 @@
 #include "protocol/request.h"
 #include "server/cluster.h"
 #include "server/commands.h"
+#include "server/dump.h"
 #include "slab/cache.h"
 
 namespace larder::server {
@@ -20,6 +21,7 @@ enum class Next : std::uint8_t {
   kGoOn,
   kClose,  // After the replies so far were sent.
   kLogIn,  // Binary: the request is one for LogIn(), and is not answered yet.
+  kDump,   // Text: the same for BeginDump().
 };
 
 enum class LoginOutcome : std::uint8_t {
@@ -52,6 +54,10 @@ class Executor : private Commands {
   void FinishUpload(Upload upload);
   // They were followed by something else.
   void RejectUpload(const Upload& upload);
+
+  // Answers the first line of a dump, whose slices are to follow. Nothing, with the reply given, if
+  // there is none to be had.
+  std::unique_ptr<Dump> BeginDump(const protocol::Request& request);
 
  private:
   [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
@@ -104,7 +110,7 @@ class Executor : private Commands {
   slab::ItemSpec SpecOf(const protocol::Request& request, std::uint64_t hash) const;
   // A negative exptime is long past.
   std::uint32_t SignedExpiresAt(std::int32_t exptime) const {
-    return exptime < 0 ? 1 : ExpiresAt(static_cast<std::uint32_t>(exptime));
+    return exptime < 0 ? LongPast() : ExpiresAt(static_cast<std::uint32_t>(exptime));
   }
   void CountAndAnswerStore(slab::StoreMode mode, const slab::StoreOutcome& outcome, bool noreply);
   void Answer(std::string_view reply, bool noreply) {

@@ -77,11 +77,18 @@ constexpr std::array kSuboptions = {
                 config.idle_timeout_s = *ParseNumber<int>(value);
               }},
     Suboption{"inline_ascii_resp"},
-    Suboption{"lru_crawler"},
+    Suboption{"lru_crawler", kNone, 0, 0, "", "", kApplied,
+              [](Config& config, std::string_view) { config.sweeps = true; }},
     Suboption{"lru_crawler_sleep", kInteger, 0, 1'000'000, "Missing lru_crawler_sleep value",
-              "LRU crawler sleep must be between 0 and 1 second"},
+              "LRU crawler sleep must be between 0 and 1 second", kApplied,
+              [](Config& config, std::string_view value) {
+                config.sweep_pause_us = *ParseNumber<std::uint32_t>(value);
+              }},
     Suboption{"lru_crawler_tocrawl", kInteger, 0, kUint32Max, "Missing lru_crawler_tocrawl value",
-              "lru_crawler_tocrawl takes a numeric 32bit value"},
+              "lru_crawler_tocrawl takes a numeric 32bit value", kApplied,
+              [](Config& config, std::string_view value) {
+                config.sweep_slice_max = *ParseNumber<std::uint32_t>(value);
+              }},
     Suboption{"lru_maintainer"},
     Suboption{"maxconns_fast", kNone, 0, 0, "", "", kApplied,
               [](Config& config, std::string_view) { config.maxconns_fast = true; }},
@@ -90,12 +97,16 @@ constexpr std::array kSuboptions = {
     Suboption{"no_drop_privileges"},
     Suboption{"no_hashexpand"},
     Suboption{"no_inline_ascii_resp"},
-    Suboption{"no_lru_crawler"},
+    Suboption{"no_lru_crawler", kNone, 0, 0, "", "", kApplied,
+              [](Config& config, std::string_view) { config.sweeps = false; }},
     Suboption{"no_lru_maintainer"},
     Suboption{"no_maxconns_fast", kNone, 0, 0, "", "", kApplied,
               [](Config& config, std::string_view) { config.maxconns_fast = false; }},
     Suboption{"no_modern", kNone, 0, 0, "", "", kAccepted,
-              [](Config& config, std::string_view) { config.maxconns_fast = false; }},
+              [](Config& config, std::string_view) {
+                config.maxconns_fast = false;
+                config.sweeps = false;
+              }},
     Suboption{"no_slab_automove"},
     Suboption{"no_slab_reassign"},
     Suboption{"read_buf_mem_limit", kInteger, 0, kUint32Max, "Missing read_buf_mem_limit argument",

@@ -3,7 +3,11 @@
 
 #include <string_view>
 
+#include "server/dump.h"
+#include "server/shared.h"
 #include "slab/cache.h"
+#include "slab/expiry_sweep.h"
+#include "slab/result.h"
 
 namespace larder::server {
 
@@ -15,8 +19,18 @@ namespace larder::server {
 //   temp_ttl <n>                           OK if it is off (negative); there is no such segment
 std::string_view RunLru(std::string_view arguments, slab::Cache& cache);
 
-// What `lru_crawler <arguments>` answers. As memcached with its crawler off: settings are checked,
-// but nothing crawls.
-std::string_view AnswerLruCrawler(std::string_view arguments);
+// What `lru_crawler <arguments>` answers, having done it:
+//
+//   enable, disable   the sweep for dead items; without it there are no crawls and no dumps
+//   sleep <us>        the least pause between two slices of the sweep
+//   tocrawl <n>       the most chunks of a slice; 0: its own bound
+//   crawl <classes>   a pass of the sweep, now; over all classes, whichever are named
+std::string_view RunLruCrawler(std::string_view arguments, slab::ExpirySweep& sweep);
+
+// `arguments` ask for a dump, if perhaps a wrong one.
+bool AskForDump(std::string_view arguments);
+
+// What to dump, or what to answer instead. REQUIRES: AskForDump(arguments).
+Result<DumpOrder, std::string_view> ReadDumpOrder(std::string_view arguments, const Shared& shared);
 
 }  // namespace larder::server

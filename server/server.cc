@@ -67,6 +67,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
       prefixes_(config.prefix_delimiter),
       cluster_(config.cluster_state),
       stats_(shared_),
+      sweep_(*cache_),
       shared_{.config = config_,
               .cache = *cache_,
               .clock = clock_,
@@ -75,19 +76,23 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
               .cluster = cluster_,
               .connections = connections_,
               .stats = stats_,
+              .sweep = sweep_,
               .request_stop = [this] { RequestStop(); },
               .verbosity = config.verbosity,
               .detail_enabled = config.detail_enabled},
       lane_(cache_->AddLane()),
       counters_(stats_.AddWorker()),
       cluster_source_(config_, cluster_, counters_),
-      background_(*cache_, clock_),
+      background_(*cache_, clock_, sweep_),
       base_(event_base_new(), &event_base_free),
       wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       wake_event_(nullptr, &event_free),
       second_event_(nullptr, &event_free),
       resume_event_(nullptr, &event_free) {
   LARDER_CHECK(base_ != nullptr && wake_fd_ >= 0);
+  if (!config_.sweeps) sweep_.Disable();
+  sweep_.set_pause_min_us(config_.sweep_pause_us);
+  sweep_.set_slice_max(config_.sweep_slice_max);
   wake_event_.reset(event_new(
       base_.get(), wake_fd_, EV_READ | EV_PERSIST,
       [](int fd, short, void* self) noexcept {

@@ -24,6 +24,7 @@
 #include "server/stats.h"
 #include "server/worker.h"
 #include "slab/cache.h"
+#include "slab/expiry_sweep.h"
 #include "slab/result.h"
 
 namespace larder::server {
@@ -84,6 +85,7 @@ class Server {
   Cluster cluster_;
   ConnectionTable connections_;
   Stats stats_;
+  slab::ExpirySweep sweep_;
   Shared shared_;
   slab::Lane& lane_;  // Of the main thread.
   WorkerCounters& counters_;

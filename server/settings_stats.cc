@@ -40,18 +40,13 @@ constexpr std::array kAcceptedRows = {
     AcceptedRow{"hashpower", "hashpower_init", Shown::kAsGiven},
     AcceptedRow{"hot_lru_pct", "hot_lru_pct", Shown::kAsGiven},
     AcceptedRow{"hot_max_factor", "hot_max_factor", Shown::kTwoDecimals},
-    AcceptedRow{"lru_crawler", "lru_crawler", Shown::kYes},
-    AcceptedRow{"lru_crawler_sleep", "lru_crawler_sleep", Shown::kAsGiven},
-    AcceptedRow{"lru_crawler_tocrawl", "lru_crawler_tocrawl", Shown::kAsGiven},
     AcceptedRow{"lru_maintainer", "lru_maintainer_thread", Shown::kYes},
     AcceptedRow{"no_chunked_items", "slab_chunk_max", Shown::kPageBytes},
-    AcceptedRow{"no_lru_crawler", "lru_crawler", Shown::kNo},
     AcceptedRow{"no_lru_maintainer", "lru_maintainer_thread", Shown::kNo},
     AcceptedRow{"no_modern", "slab_chunk_max", Shown::kPageBytes},
     AcceptedRow{"no_modern", "slab_reassign", Shown::kNo},
     AcceptedRow{"no_modern", "slab_automove", Shown::kZero},
     AcceptedRow{"no_modern", "hash_algorithm", Shown::kJenkins},
-    AcceptedRow{"no_modern", "lru_crawler", Shown::kNo},
     AcceptedRow{"no_modern", "lru_maintainer_thread", Shown::kNo},
     AcceptedRow{"no_slab_automove", "slab_automove", Shown::kZero},
     AcceptedRow{"no_slab_reassign", "slab_reassign", Shown::kNo},
@@ -177,9 +172,9 @@ void AppendSettings(const Config& config, const RuntimeSettings& runtime, const 
   rows.Accepted("slab_automove_ratio", "0.80");
   rows.Accepted("slab_automove_window", "10");
   rows.Accepted("slab_chunk_max", std::to_string(slab::kPageBytes / 2));
-  rows.Accepted("lru_crawler", "no");
-  rows.Accepted("lru_crawler_sleep", "100");
-  rows.Accepted("lru_crawler_tocrawl", "0");
+  rows.Text("lru_crawler", YesNo(runtime.sweeps));
+  rows.Number("lru_crawler_sleep", runtime.sweep_pause_us);
+  rows.Number("lru_crawler_tocrawl", runtime.sweep_slice_max);
   rows.Accepted("tail_repair_time", "0");
   rows.Text("flush_enabled", YesNo(config.flush_enabled));
   rows.Text("dump_enabled", YesNo(config.dump_enabled));

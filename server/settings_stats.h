@@ -16,6 +16,9 @@ struct RuntimeSettings {
   std::uint64_t oldest_s = 0;      // When the last flush took effect, in seconds since the start.
   bool detail_enabled = false;     // stats detail on, off
   slab::EvictionPolicy eviction = slab::EvictionPolicy::kSegmented;  // lru mode
+  bool sweeps = true;                                                // lru_crawler enable, disable
+  std::uint32_t sweep_pause_us = 100;                                // lru_crawler sleep
+  std::uint32_t sweep_slice_max = 0;                                 // lru_crawler tocrawl
 };
 
 // Takes a row; the views live for the call.
@@ -24,8 +27,8 @@ using StatSink = std::function<void(std::string_view name, std::string_view valu
 // Gives memcached's rows in memcached's order, without those of TLS and external storage,
 // and behind them those of the cluster.
 //
-// A switch tells what this server does, so `lru_crawler` is no. Numbers of what it does not do are
-// memcached's defaults, for the exporters that read them. An accepted -o option shows as given.
+// A switch tells what this server does. Numbers of what it does not do are memcached's defaults,
+// for the exporters that read them. An accepted -o option shows as given.
 void AppendSettings(const Config& config, const RuntimeSettings& runtime, const StatSink& sink);
 
 }  // namespace larder::server

@@ -9,6 +9,7 @@
 #include "server/config.h"
 #include "server/prefix_stats.h"
 #include "slab/cache.h"
+#include "slab/expiry_sweep.h"
 
 namespace larder::server {
 
@@ -27,6 +28,7 @@ struct Shared {
   Cluster& cluster;
   ConnectionTable& connections;
   Stats& stats;
+  slab::ExpirySweep& sweep;
   std::function<void()> request_stop;  // Any thread; returns at once.
 
   // Relaxed: settings that any client may change, read once per command.

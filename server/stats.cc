@@ -115,6 +115,7 @@ std::uint64_t Stats::Sums::over_classes(ClassStat stat) const {
 Stats::Sums Stats::Gather() const {
   Sums sums;
   sums.classes.resize(slab::kClassesMax + 1);
+  sums.sweep_passes = shared_.sweep.passes_begun();
   for (const WorkerCounters& worker : workers_) worker.AddTo(sums.commands);
   shared_.cache.ForEachLane([&](const slab::Lane& lane) {
     sums.total_items += lane.total_items.value();
@@ -135,6 +136,7 @@ Stats::Sums Stats::GatherSinceReset() const {
     sums.commands[i] -= at_reset_.commands[i];
   }
   sums.total_items -= at_reset_.total_items;
+  sums.sweep_passes -= at_reset_.sweep_passes;
   for (std::size_t id = 0; id < sums.classes.size(); ++id) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(ClassStat::kRequestedBytes); ++i) {
       sums.classes[id][i] -= at_reset_.classes[id][i];
@@ -224,6 +226,8 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
     evictions.evicted_unfetched += snapshot.stats.evicted_unfetched;
     evictions.reclaimed += snapshot.stats.reclaimed;
     evictions.expired_unfetched += snapshot.stats.expired_unfetched;
+    evictions.crawler_reclaimed += snapshot.stats.crawler_reclaimed;
+    evictions.crawler_items_checked += snapshot.stats.crawler_items_checked;
     queues.evicted_active += snapshot.queue.evicted_active;
     queues.put_back += snapshot.queue.put_back;
     queues.promoted += snapshot.queue.promoted;
@@ -293,6 +297,10 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("hash_bytes", index.used_bytes());
   stat("hash_is_expanding", 0);
   stat("slabs_moved", shared_.cache.pages_moved());
+  if (shared_.sweep.is_enabled()) {
+    stat("lru_crawler_running", shared_.sweep.is_running() ? 1 : 0);
+    stat("lru_crawler_starts", sums.sweep_passes);
+  }
   stat("malloc_fails", 0);
   stat("log_worker_dropped", 0);
   stat("log_worker_written", 0);
@@ -310,8 +318,8 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   if (is_segmented) stat("evicted_active", queues.evicted_active);
   stat("evictions", evictions.evicted);
   stat("reclaimed", evictions.reclaimed);
-  stat("crawler_reclaimed", 0);
-  stat("crawler_items_checked", 0);
+  stat("crawler_reclaimed", evictions.crawler_reclaimed);
+  stat("crawler_items_checked", evictions.crawler_items_checked);
   stat("lrutail_reflocked", queues.put_back);
   if (is_segmented) {
     stat("moves_to_cold", queues.promoted);
@@ -336,7 +344,10 @@ void Stats::Settings(Writer& stat) {
               ? 0
               : shared_.flushed_s.load(std::memory_order_relaxed) - shared_.clock.started_s(),
       .detail_enabled = shared_.detail_enabled.load(std::memory_order_relaxed),
-      .eviction = shared_.cache.eviction_policy()};
+      .eviction = shared_.cache.eviction_policy(),
+      .sweeps = shared_.sweep.is_enabled(),
+      .sweep_pause_us = shared_.sweep.pause_min_us(),
+      .sweep_slice_max = shared_.sweep.slice_max()};
   AppendSettings(shared_.config, runtime,
                  [&](std::string_view name, std::string_view value) { stat(name, value); });
 }
@@ -369,8 +380,8 @@ void Stats::Items(slab::Lane& lane, Writer& stat) {
     row("expired_unfetched", snapshot.stats.expired_unfetched);
     row("evicted_unfetched", snapshot.stats.evicted_unfetched);
     if (is_segmented) row("evicted_active", queue.evicted_active);
-    row("crawler_reclaimed", 0);
-    row("crawler_items_checked", 0);
+    row("crawler_reclaimed", snapshot.stats.crawler_reclaimed);
+    row("crawler_items_checked", snapshot.stats.crawler_items_checked);
     row("lrutail_reflocked", queue.put_back);
     if (!is_segmented) continue;
     row("moves_to_cold", queue.promoted);

@@ -40,6 +40,7 @@ class Stats {
     WorkerCounters::Values commands{};
     std::vector<ClassSums> classes;  // By ClassId; [0]: stores that reached no class.
     std::uint64_t total_items = 0;
+    std::uint64_t sweep_passes = 0;
     // Gauges: a reset leaves them.
     std::uint64_t items = 0;
     std::uint64_t bytes = 0;

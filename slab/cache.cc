@@ -406,6 +406,8 @@ void Cache::Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemR
   }
   CountLinked(arena_->At(ref), c.id(), lane);
   lane.total_items.Add();
+  // Its value may have taken long to come: the one who chose the expiry counted it before.
+  if (arena_->At(ref).expires_at_s != 0) lane.expiries.Add();
 }
 
 std::optional<Cache::Original> Cache::PinOriginal(const HashedKey& key, Lane& lane) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -20,10 +21,12 @@
 #include "slab/hash.h"
 #include "slab/index.h"
 #include "slab/item.h"
+#include "slab/item_snapshot.h"
 #include "slab/lane.h"
 #include "slab/memory_warmer.h"
 #include "slab/mutex.h"
 #include "slab/page_table.h"
+#include "slab/page_walk.h"
 #include "slab/result.h"
 #include "slab/short_bytes.h"
 #include "slab/size_ladder.h"
@@ -200,6 +203,15 @@ struct ClassSnapshot {
   std::uint64_t items() const { return probation_items + main_items; }
 };
 
+// What a step of the sweep met.
+struct SweepTally {
+  std::uint32_t chunks = 1;       // Looked at; a page without any counts as one.
+  std::uint32_t checked = 0;      // Items.
+  std::uint32_t expiring = 0;     // Of these, alive but with an expiry.
+  std::uint32_t reclaimed = 0;    // Of these, dead and freed.
+  std::uint32_t passed_over = 0;  // Items that were busy or pinned.
+};
+
 // Cache maps keys to items, evicts when memory is full, and never holds more than its limit.
 //
 // Threads:    internally locked: every thread comes with its own Lane. Lock order: bucket, then
@@ -332,6 +344,18 @@ class Cache {
   // Of the items of every class, those that may be on probation; adapts itself from there.
   void SetProbationShare(double share);
 
+  // --- Walks ---------------------------------------------------------------------------------
+
+  bool IsAtEnd(const PageWalk& walk) const { return walk.page >= arena_->touched_pages(); }
+  // The next step, of up to kWalkChunksMax chunks: frees what is dead, of any class, and nobody
+  // uses. REQUIRES: not at the end.
+  SweepTally Sweep(PageWalk& walk, Lane& lane);
+  // The same to copy what is alive and of these classes. Returns how many of `snapshots` it filled.
+  std::size_t Snapshot(PageWalk& walk, const ClassSet& classes, const Lane& lane,
+                       std::span<ItemSnapshot, kWalkChunksMax> snapshots);
+  // Changes with FlushAll.
+  std::uint64_t flush_mark() const { return flush_cas_.load(std::memory_order_acquire); }
+
   // --- Statistics ----------------------------------------------------------------------------
 
   std::vector<ClassSnapshot> Classes(Lane& lane);
@@ -424,6 +448,26 @@ class Cache {
   std::optional<PageIndex> ChooseDonorPage(const SlabClass* needy) LARDER_REQUIRES(mover_mutex_);
   bool MayEmpty(SlabClass& c, PageIndex page) const LARDER_REQUIRES(c.mutex());
   bool Evacuate(PageIndex page, Lane& lane) LARDER_REQUIRES(mover_mutex_);
+
+  // A linked item that a walk met.
+  struct WalkedItem {
+    ItemRef ref = kNoItem;
+    std::uint64_t hash = 0;
+  };
+  struct WalkedItems {
+    std::array<WalkedItem, kWalkChunksMax> list;
+    std::size_t count = 0;
+    std::uint32_t chunks = 0;  // Looked at.
+
+    std::span<const WalkedItem> found() const { return std::span(list).first(count); }
+  };
+  // The class to lock for the next step; nullptr, and the page is left, if there is nothing for it.
+  SlabClass* EnterPage(PageWalk& walk, const ClassSet* wanted);
+  // Steps on. The buckets of the items are on their way.
+  void ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) const
+      LARDER_REQUIRES(c.mutex());
+  void TakeOut(SlabClass& c, Index::Guard& guard, const WalkedItem& found, Lane& lane,
+               ItemRef& leftovers) LARDER_REQUIRES(c.mutex());
 
   // Takes the item out of index and queue, and frees it if nobody pins it.
   void Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane);

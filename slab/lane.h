@@ -47,6 +47,7 @@ struct Lane {
   Counter items;        // Gauge.
   Counter bytes;        // Gauge: as ClassStat::kRequestedBytes, all classes.
   Counter total_items;  // Items stored.
+  Counter expiries;     // Expiries given; see slab/expiry_sweep.h.
   std::array<Counters<ClassStat>, kClassesMax + 1> classes;
   std::vector<Counter> sizes;  // Gauges by kSizeStepBytes, rounded up; empty: not tracked.
 };

@@ -24,6 +24,8 @@ struct ClassStats {
   std::uint64_t reclaimed = 0;         // Dead items whose room was used again.
   std::uint64_t expired_unfetched = 0;
   std::uint64_t out_of_memory = 0;
+  std::uint64_t crawler_reclaimed = 0;  // Dead items that the sweep freed.
+  std::uint64_t crawler_items_checked = 0;
 };
 
 // SlabClass hands out chunks of one size from the pages it has, and keeps the queue of its items.

@@ -25,8 +25,18 @@ TEST_CASE("several -o add up, in order", "[extended_options]") {
 }
 
 TEST_CASE("an accepted name is kept once, where it was given last", "[extended_options]") {
-  CHECK(ParseGood({"-o", "lru_crawler,no_lru_crawler,lru_crawler"}).accepted_options ==
-        Accepted{{"no_lru_crawler", ""}, {"lru_crawler", ""}});
+  CHECK(ParseGood({"-o", "lru_maintainer,no_lru_maintainer,lru_maintainer"}).accepted_options ==
+        Accepted{{"no_lru_maintainer", ""}, {"lru_maintainer", ""}});
+}
+
+TEST_CASE("the crawler's options are applied, the last one counts", "[extended_options]") {
+  CHECK(ParseGood({}).sweeps);
+  CHECK_FALSE(ParseGood({"-o", "no_lru_crawler"}).sweeps);
+  CHECK(ParseGood({"-o", "no_lru_crawler,lru_crawler"}).sweeps);
+  CHECK_FALSE(ParseGood({"-o", "no_modern"}).sweeps);
+  CHECK(ParseGood({"-o", "no_modern,lru_crawler"}).sweeps);
+  CHECK(ParseGood({"-o", "lru_crawler_sleep=1000000"}).sweep_pause_us == 1'000'000);
+  CHECK(ParseGood({"-o", "lru_crawler_tocrawl=7"}).sweep_slice_max == 7);
 }
 
 TEST_CASE("a value given to a flag is ignored", "[extended_options]") {
@@ -73,10 +83,6 @@ TEST_CASE("every other name of memcached is accepted", "[extended_options]") {
                            "tail_repair_time=10",
                            "hash_algorithm=murmur3",
                            "hash_algorithm=xxh3",
-                           "lru_crawler",
-                           "no_lru_crawler",
-                           "lru_crawler_sleep=1000000",
-                           "lru_crawler_tocrawl=0",
                            "lru_maintainer",
                            "no_lru_maintainer",
                            "hot_lru_pct=1",

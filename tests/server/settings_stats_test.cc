@@ -88,12 +88,20 @@ TEST_CASE("options show as they were given", "[settings_stats]") {
 }
 
 TEST_CASE("what commands change shows as it is now", "[settings_stats]") {
-  auto rows = Settings(
-      Config{}, {.memory_bytes = 8 << 20, .verbosity = 2, .oldest_s = 17, .detail_enabled = true});
+  auto rows = Settings(Config{}, {.memory_bytes = 8 << 20,
+                                  .verbosity = 2,
+                                  .oldest_s = 17,
+                                  .detail_enabled = true,
+                                  .sweeps = false,
+                                  .sweep_pause_us = 7,
+                                  .sweep_slice_max = 8});
   CHECK(rows["maxbytes"] == "8388608");
   CHECK(rows["verbosity"] == "2");
   CHECK(rows["oldest"] == "17");
   CHECK(rows["detail_enabled"] == "yes");
+  CHECK(rows["lru_crawler"] == "no");
+  CHECK(rows["lru_crawler_sleep"] == "7");
+  CHECK(rows["lru_crawler_tocrawl"] == "8");
 }
 
 TEST_CASE("a UNIX socket leaves the TCP rows as they are", "[settings_stats]") {
@@ -107,7 +115,7 @@ TEST_CASE("accepted options show in their rows, in the units of the rows", "[set
   auto rows = Settings(ParseGood(
       {"-o",
        "hashpower=20,no_slab_reassign,slab_automove=2,slab_automove_ratio=0.5,slab_chunk_max=256,"
-       "hash_algorithm=jenkins,lru_crawler,lru_crawler_sleep=7,hot_lru_pct=30,hot_max_factor=0.3,"
+       "hash_algorithm=jenkins,hot_lru_pct=30,hot_max_factor=0.3,"
        "temporary_ttl=90,watcher_logbuf_size=1,read_buf_mem_limit=2"}));
   CHECK(rows["hashpower_init"] == "20");
   CHECK(rows["slab_reassign"] == "no");
@@ -115,8 +123,6 @@ TEST_CASE("accepted options show in their rows, in the units of the rows", "[set
   CHECK(rows["slab_automove_ratio"] == "0.50");
   CHECK(rows["slab_chunk_max"] == "262144");
   CHECK(rows["hash_algorithm"] == "jenkins");
-  CHECK(rows["lru_crawler"] == "yes");
-  CHECK(rows["lru_crawler_sleep"] == "7");
   CHECK(rows["hot_lru_pct"] == "30");
   CHECK(rows["hot_max_factor"] == "0.30");
   CHECK(rows["temp_lru"] == "yes");

@@ -2,6 +2,7 @@
 // record; Catch2 asserts when they have ended.
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -283,6 +284,45 @@ class StormWorker {
   Tally tally_;
 };
 
+// Walks over all chunks, in turn to free what is dead and to copy what is alive.
+class Walker {
+ public:
+  explicit Walker(Cache& cache) : cache_(cache), lane_(cache.AddLane()) { lane_.now_s = 1000; }
+
+  void Run(std::chrono::steady_clock::time_point deadline) {
+    while (std::chrono::steady_clock::now() < deadline) {
+      for (PageWalk walk; !cache_.IsAtEnd(walk);) reclaimed_ += cache_.Sweep(walk, lane_).reclaimed;
+      for (PageWalk walk; !cache_.IsAtEnd(walk);) Look(walk);
+      ++lane_.now_s;
+    }
+  }
+  std::size_t reclaimed() const { return reclaimed_; }
+  std::size_t copied() const { return copied_; }
+  // Snapshots of no item that was ever stored.
+  std::size_t faults() const { return faults_; }
+
+ private:
+  void Look(PageWalk& walk) {
+    const std::size_t count = cache_.Snapshot(walk, ClassSet().set(), lane_, items_);
+    for (std::size_t i = 0; i < count; ++i) {
+      const ItemSnapshot& item = items_[i];
+      const std::string_view key = item.key();
+      const bool is_key = key.starts_with("key") || key.starts_with("own");
+      const bool is_whole = item.item_bytes > sizeof(Item) + key.size() && item.client_flags <= 1 &&
+                            item.class_id != 0 && item.cas != 0;
+      if (!is_key || key.size() > 6 || !is_whole) ++faults_;
+    }
+    copied_ += count;
+  }
+
+  Cache& cache_;
+  Lane& lane_;
+  std::array<ItemSnapshot, kWalkChunksMax> items_;
+  std::size_t reclaimed_ = 0;
+  std::size_t copied_ = 0;
+  std::size_t faults_ = 0;
+};
+
 // Raises and lowers the limit, moves pages, and reads all statistics meanwhile.
 void Disturb(Cache& cache, std::chrono::steady_clock::time_point deadline) {
   Lane& lane = cache.AddLane();
@@ -306,7 +346,9 @@ TEST_CASE("readers see whole values of the right key, whatever happens",
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(1200);
   std::vector<StormWorker> workers;
   workers.reserve(kWorkers);
-  std::vector<std::function<void()>> all{[&] { Disturb(cache.cache(), deadline); }};
+  Walker walker(cache.cache());
+  std::vector<std::function<void()>> all{[&] { Disturb(cache.cache(), deadline); },
+                                         [&] { walker.Run(deadline); }};
   for (std::size_t number = 0; number < kWorkers; ++number) {
     StormWorker& worker = workers.emplace_back(cache.cache(), blocks, number);
     all.emplace_back([&worker, deadline] { worker.Run(deadline); });
@@ -323,6 +365,9 @@ TEST_CASE("readers see whole values of the right key, whatever happens",
     CHECK(tally.rewrites > 0);
     CHECK(tally.pins > 0);
   }
+  CHECK(walker.reclaimed() > 0);
+  CHECK(walker.copied() > 0);
+  CHECK(walker.faults() == 0);
   CHECK(cache.evicted() > 0);
   CHECK(cache.cache().pages_moved() > 0);
   cache.cache().CheckInvariants();

@@ -54,16 +54,89 @@ TEST_CASE_METHOD(WireTest, "there is no temporary LRU to switch on", "[wire][lru
   client.Send("lru temp_ttl\r\nlru temp_ttl x\r\n").Expect("ERROR\r\nERROR\r\n").ExpectNothing();
 }
 
-TEST_CASE_METHOD(WireTest, "lru_crawler is off", "[wire][lru_crawler]") {
-  CHECK(client.Stats("settings").at("lru_crawler") == "no");
+TEST_CASE_METHOD(WireTest, "lru_crawler disable stops crawls and dumps, enable allows them",
+                 "[wire][lru_crawler]") {
+  CHECK(client.Stats("settings").at("lru_crawler") == "yes");
+  CHECK(client.Stats().contains("lru_crawler_starts"));
   client.Send("lru_crawler enable\r\n").Expect("ERROR failed to start lru crawler thread\r\n");
-  client.Send("lru_crawler disable\r\n").Expect("OK\r\n");
-  for (const char* request : {"crawl all", "crawl 1", "crawl 1,2,63", "metadump all",
-                              "metadump hash", "mgdump hash", "mgdump 5"}) {
+  client.Send("lru_crawler disable\r\nlru_crawler disable\r\n").Expect("OK\r\nOK\r\n");
+  CHECK(client.Stats("settings").at("lru_crawler") == "no");
+  CHECK_FALSE(client.Stats().contains("lru_crawler_starts"));
+  for (const char* request : {"crawl all", "crawl 1", "metadump all", "metadump x", "mgdump 5"}) {
     CAPTURE(request);
     client.Send("lru_crawler " + std::string(request) + "\r\n")
         .Expect("CLIENT_ERROR lru crawler disabled\r\n");
   }
+  client.Send("lru_crawler enable\r\n").Expect("OK\r\n");
+  client.Send("lru_crawler mgdump all\r\n").Expect("OK\r\nEN\r\n");
+}
+
+TEST_CASE("without lru_crawler what expired stays until somebody asks for it",
+          "[wire][lru_crawler]") {
+  TestServer server([](Config& config) { config.sweeps = false; });
+  Client client = server.Connect();
+  CHECK(client.Stats("settings").at("lru_crawler") == "no");
+  client.Send("set a 0 1 1\r\nx\r\n").Expect("STORED\r\n");
+  server.AdvanceClock(10);
+  server.AdvanceClock(10);
+  CHECK(client.Stat("curr_items") == 1);
+  client.Send("get a\r\n").Expect("END\r\n");
+  CHECK(client.Stat("curr_items") == 0);
+  CHECK(client.Stat("crawler_items_checked") == 0);
+}
+
+TEST_CASE_METHOD(WireTest, "what expires is removed though nobody asks for it",
+                 "[wire][lru_crawler]") {
+  client.Send("set a 0 5 1\r\nx\r\nset b 0 5 1\r\nx\r\nset c 0 0 1\r\nx\r\nget b\r\n")
+      .Expect("STORED\r\nSTORED\r\nSTORED\r\nVALUE b 0 1\r\nx\r\nEND\r\n");
+  server.AdvanceClock(4);
+  CHECK(client.Stat("curr_items") == 3);
+  server.AdvanceClock(2);
+  CHECK(client.Stat("curr_items") == 1);
+  CHECK(client.Stat("crawler_reclaimed") == 2);
+  CHECK(client.Stat("crawler_items_checked") >= 4);
+  CHECK(client.Stat("expired_unfetched") == 1);
+  CHECK(client.Stat("reclaimed") == 0);
+  CHECK(client.Stat("lru_crawler_starts") >= 2);
+  CHECK(client.Stats("items").at("items:1:crawler_reclaimed") == "2");
+  CHECK(std::stoi(client.Stats("items").at("items:1:crawler_items_checked")) >= 4);
+  client.Send("get c\r\n").Expect("VALUE c 0 1\r\nx\r\nEND\r\n");
+  client.Send("stats reset\r\n").Expect("RESET\r\n");
+  CHECK(client.Stat("crawler_reclaimed") == 0);
+}
+
+TEST_CASE_METHOD(WireTest, "what a touch gave an expiry is removed too", "[wire][lru_crawler]") {
+  client.Send("set a 0 0 1\r\nx\r\n").Expect("STORED\r\n");
+  for (int i = 0; i < 5; ++i) server.AdvanceClock(1);  // The sweep has seen that there is nothing.
+  const std::string touch =
+      GENERATE(as<std::string>{}, "touch a 3", "gat 3 a", "touch a -1", "mg a T3", "md a I T3");
+  CAPTURE(touch);
+  client.Send(touch + "\r\nmn\r\n").ReceiveUntil("MN\r\n");
+  server.AdvanceClock(4);
+  CHECK(client.Stat("curr_items") == 0);
+}
+
+TEST_CASE_METHOD(WireTest, "what flush_all hit is removed", "[wire][lru_crawler]") {
+  for (int i = 0; i < 100; ++i) {
+    client.Send(SetRequest("k" + std::to_string(i), "x")).Expect("STORED\r\n");
+  }
+  for (int i = 0; i < 5; ++i) server.AdvanceClock(1);
+  client.Send("flush_all\r\n").Expect("OK\r\n");
+  server.AdvanceClock(1);
+  CHECK(client.Stat("curr_items") == 0);
+  CHECK(client.Stat("crawler_reclaimed") == 100);
+}
+
+TEST_CASE_METHOD(WireTest, "lru_crawler crawl has a pass begin", "[wire][lru_crawler]") {
+  client.Send(SetRequest("a", "x")).Expect("STORED\r\n");
+  for (int i = 0; i < 5; ++i) server.AdvanceClock(1);
+  const std::uint64_t starts = client.Stat("lru_crawler_starts");
+  server.AdvanceClock(1);
+  REQUIRE(client.Stat("lru_crawler_starts") == starts);
+  client.Send("lru_crawler crawl 1,2,90\r\n").Expect("OK\r\n");
+  server.AdvanceClock(0);
+  CHECK(client.Stat("lru_crawler_starts") == starts + 1);
+  client.Send("lru_crawler crawl all\r\n").Expect("OK\r\n");
 }
 
 TEST_CASE_METHOD(WireTest, "lru_crawler checks its arguments", "[wire][lru_crawler]") {
@@ -73,13 +146,15 @@ TEST_CASE_METHOD(WireTest, "lru_crawler checks its arguments", "[wire][lru_crawl
     CAPTURE(request);
     client.Send(request).Expect("ERROR\r\n").ExpectNothing();
   }
-  for (const char* list : {"0", "x", "64", "1,999", "1,", ",1", "1,,2", "-1", "hash"}) {
+  for (const char* list : {"0", "x", "128", "1,999", "1,", ",1", "1,,2", "-1", "hash"}) {
     CAPTURE(list);
     client.Send("lru_crawler crawl " + std::string(list) + "\r\n")
         .Expect("BADCLASS invalid class id\r\n");
   }
   client.Send("lru_crawler metadump x\r\n").Expect("BADCLASS invalid class id\r\n");
-  client.Send("lru_crawler tocrawl 0\r\nlru_crawler sleep 1000000\r\n").Expect("OK\r\nOK\r\n");
+  client.Send("lru_crawler tocrawl 9\r\nlru_crawler sleep 1000000\r\n").Expect("OK\r\nOK\r\n");
+  CHECK(client.Stats("settings").at("lru_crawler_tocrawl") == "9");
+  CHECK(client.Stats("settings").at("lru_crawler_sleep") == "1000000");
   client.Send("lru_crawler sleep 1000001\r\n")
       .Expect("CLIENT_ERROR sleep must be one second or less\r\n");
   for (const char* request : {"lru_crawler sleep x\r\n", "lru_crawler tocrawl x\r\n"}) {

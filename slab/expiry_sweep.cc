@@ -1,0 +1,100 @@
+#include "slab/expiry_sweep.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace larder::slab {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
+microseconds ExpirySweep::Slice(Clock::time_point now, Lane& lane) {
+  if (!is_enabled()) {
+    is_running_.store(false, std::memory_order_relaxed);
+    is_wanted_.store(false, std::memory_order_relaxed);
+    return kPauseMax;
+  }
+  const microseconds pause_min{pause_min_us()};
+  if (pause_min > kPauseMax && now - last_slice_ < pause_min) return kPauseMax;
+  if (!is_running()) {
+    if (!IsPassDue(lane)) return kPauseMax;
+    BeginPass(now, lane);
+  }
+  const std::uint32_t chunks = ChunksDue(now);
+  last_slice_ = now;
+  const auto begin = Clock::now();
+  Walk(chunks, lane);
+  is_loaded_ = Clock::now() - begin > kSliceTimeMax;
+  if (cache_.IsAtEnd(walk_)) EndPass();
+
+  const auto pause = microseconds(std::uint64_t{kSliceChunks} * 1'000'000 / ChunksPerSecond());
+  return std::min(std::max(is_loaded_ ? 2 * pause : pause, pause_min), kPauseMax);
+}
+
+ExpirySweep::Signs ExpirySweep::ReadSigns() const {
+  Signs signs{.flush_mark = cache_.flush_mark()};
+  cache_.ForEachLane([&](const Lane& lane) { signs.expiries += lane.expiries.value(); });
+  return signs;
+}
+
+bool ExpirySweep::IsPassDue(const Lane& lane) const {
+  if (is_wanted_.load(std::memory_order_relaxed)) return true;
+  if (passes_begun() == 0) return true;
+  if (lane.now_s == begun_at_s_) return false;
+  return barren_passes_ < kBarrenPassesEnough || lane.now_s - begun_at_s_ >= kSettledPassS ||
+         ReadSigns() != signs_at_begin_;
+}
+
+void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
+  const Signs signs = ReadSigns();
+  if (signs != signs_at_begin_) barren_passes_ = 0;
+  signs_at_begin_ = signs;
+  walk_ = {};
+  walked_ = 0;
+  answers_request_ = is_wanted_.load(std::memory_order_relaxed);
+  has_found_some_ = false;
+  begun_at_s_ = lane.now_s;
+  last_slice_ = now;
+  passes_begun_.store(passes_begun() + 1, std::memory_order_relaxed);
+  is_running_.store(true, std::memory_order_relaxed);
+}
+
+void ExpirySweep::EndPass() {
+  barren_passes_ = has_found_some_ ? 0 : barren_passes_ + 1;
+  barren_passes_ = std::min(barren_passes_, kBarrenPassesEnough);
+  walked_last_pass_ = std::exchange(walked_, 0);
+  is_running_.store(false, std::memory_order_relaxed);
+  if (answers_request_) is_wanted_.store(false, std::memory_order_relaxed);
+}
+
+std::uint64_t ExpirySweep::ChunksPerSecond() const {
+  std::uint64_t items = 0;
+  cache_.ForEachLane([&](const Lane& lane) { items += lane.items.value(); });
+  // Free chunks are to be walked over too, and items get fewer as the pass frees them.
+  const std::uint64_t chunks = std::max({items, walked_, walked_last_pass_});
+  constexpr std::uint64_t kMin = std::uint64_t{kSliceChunks} * 1'000'000 / kPauseMax.count();
+  return std::clamp(chunks / kPassTime.count(), kMin, kChunksPerSecondMax);
+}
+
+std::uint32_t ExpirySweep::ChunksDue(Clock::time_point now) const {
+  std::uint64_t due = kSliceChunks;
+  if (!is_loaded_) {
+    const auto elapsed = duration_cast<microseconds>(now - last_slice_).count();
+    const auto elapsed_us = static_cast<std::uint64_t>(std::max<std::int64_t>(elapsed, 0));
+    due = std::clamp<std::uint64_t>(ChunksPerSecond() * elapsed_us / 1'000'000, kSliceChunks,
+                                    kSliceChunksMax);
+  }
+  const std::uint32_t bound = slice_max();
+  return static_cast<std::uint32_t>(bound != 0 ? std::min<std::uint64_t>(due, bound) : due);
+}
+
+void ExpirySweep::Walk(std::uint32_t chunks, Lane& lane) {
+  for (std::uint32_t walked = 0; walked < chunks && !cache_.IsAtEnd(walk_);) {
+    const SweepTally tally = cache_.Sweep(walk_, lane);
+    if (tally.expiring + tally.passed_over != 0) has_found_some_ = true;
+    walked += tally.chunks;
+    walked_ += tally.chunks;
+  }
+}
+
+}  // namespace larder::slab
