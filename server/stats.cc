@@ -320,6 +320,14 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
     stat("direct_reclaims", evictions.evicted + evictions.reclaimed);
     stat("lru_bumps_dropped", 0);
   }
+  // Larder's own.
+  stat("get_misses_evicted", of(Stat::kGetMissesEvicted));
+  stat("get_misses_expired", of(Stat::kGetMissesExpired));
+  stat("get_misses_deleted", of(Stat::kGetMissesDeleted));
+  stat("get_misses_flushed", of(Stat::kGetMissesFlushed));
+  stat("get_misses_too_large", of(Stat::kGetMissesTooLarge));
+  stat("get_misses_no_memory", of(Stat::kGetMissesNoMemory));
+  stat("get_misses_not_seen", of(Stat::kGetMissesNotSeen));
   // ElastiCache's, and one of our own.
   stat("cmd_config_get", of(Stat::kCmdConfigGet));
   stat("cmd_config_set", of(Stat::kCmdConfigSet));
