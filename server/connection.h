@@ -12,6 +12,7 @@
 
 #include "protocol/request.h"
 #include "server/connection_table.h"
+#include "server/counters.h"
 #include "server/execute.h"
 #include "server/output.h"
 #include "server/sasl.h"
@@ -77,6 +78,12 @@ class Connection {
   void TakeOutput();
   bool has_much_output() const;
   void Listen(short events);
+  // Input for the next turn.
+  void KeepTail(std::string_view input);
+  void DropTail();
+  void KeepPending();
+  void DropPending();
+  BufferGauges& buffers() const;
   // What it waits for between two turns.
   ConnectionState resting_state() const;
   void SetState(ConnectionState state) { info_.state.store(state, std::memory_order_relaxed); }

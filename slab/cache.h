@@ -22,6 +22,7 @@
 #include "slab/index.h"
 #include "slab/item.h"
 #include "slab/lane.h"
+#include "slab/memory_use.h"
 #include "slab/memory_warmer.h"
 #include "slab/mutex.h"
 #include "slab/page_table.h"
@@ -342,6 +343,8 @@ class Cache {
   // --- Statistics ----------------------------------------------------------------------------
 
   std::vector<ClassSnapshot> Classes(Lane& lane);
+  // Takes milliseconds for every 10 GiB, see ResidentBytes.
+  MemoryUse Memory();
   // Calls fn for every lane, under a lock.
   void ForEachLane(const std::function<void(const Lane&)>& fn) const LARDER_EXCLUDES(lanes_mutex_);
   void ResetClassStats();
