@@ -78,11 +78,11 @@ class Connection {
   void TakeOutput();
   bool has_much_output() const;
   void Listen(short events);
-  // Input for the next turn.
-  void KeepTail(std::string_view input);
-  void DropTail();
-  void KeepPending();
-  void DropPending();
+  // Input and output for the next turn. Apart: few turns leave any.
+  [[gnu::noinline]] void KeepTail(std::string_view input);
+  [[gnu::noinline]] void DropTail();
+  [[gnu::noinline]] void KeepPending();
+  [[gnu::noinline]] void DropPending();
   BufferGauges& buffers() const;
   // What it waits for between two turns.
   ConnectionState resting_state() const;

@@ -133,7 +133,7 @@ Lane& Cache::AddLane() {
 Index::Slot Cache::FindAlive(Index::Guard& guard, const HashedKey& key, Lane& lane) {
   const Index::Slot slot = FindKey(guard, key);
   if (slot && IsDead(arena_->At(slot.ref()), lane)) [[unlikely]] {
-    Retire(guard, slot, key.hash, CauseOfDeath(arena_->At(slot.ref()), lane), lane);
+    (void)RetireDead(guard, slot, lane);
     return {};
   }
   return slot;
@@ -714,6 +714,13 @@ void Cache::Retire(Index::Guard& guard, Index::Slot slot, std::uint64_t hash, De
                    Lane& lane) {
   NoteDeparture(hash, why, arena_->At(slot.ref()), lane);
   Unlink(guard, slot, lane);
+}
+
+Presence Cache::RetireDead(Index::Guard& guard, Index::Slot slot, Lane& lane) {
+  const Item& item = arena_->At(slot.ref());
+  const DepartureReason why = CauseOfDeath(item, lane);
+  Retire(guard, slot, Hash(item.key()), why, lane);
+  return why == DepartureReason::kExpired ? Presence::kExpired : Presence::kFlushed;
 }
 
 void Cache::Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane) {
