@@ -155,7 +155,7 @@ std::optional<std::int32_t> MetaExptimeOf(std::string_view arguments, char lette
 inline bool HasEncodedKey(const Request& request) noexcept {
   const bool is_meta = request.verb == Verb::kMg || request.verb == Verb::kMs ||
                        request.verb == Verb::kMd || request.verb == Verb::kMa ||
-                       request.verb == Verb::kMe;
+                       request.verb == Verb::kMe || request.verb == Verb::kExplain;
   return is_meta && MetaFlagSet(request.number).has('b');
 }
 

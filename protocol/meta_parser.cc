@@ -124,7 +124,8 @@ RequestError FindError(const ScannedFlags& flags, const Request& request) noexce
   return flags.is_opaque_too_long ? RequestError::kOpaqueTooLong : RequestError::kNone;
 }
 
-// me knows a key and b; what else stands there only has to begin with a letter or a digit.
+// me and explain know a key and b; what else stands there only has to begin with a letter or a
+// digit.
 ParseResult ParseDebug(std::size_t next, Request& request) noexcept {
   const ScannedFlags flags = ScanFlags(request);
   const bool is_encoded = MetaTokenOf(request.arguments, 'b') == "";
@@ -134,7 +135,7 @@ ParseResult ParseDebug(std::size_t next, Request& request) noexcept {
   }
   MetaFlagSet set;
   if (is_encoded) set.Add('b');
-  request = Request{.key = request.key, .number = set.bits(), .verb = Verb::kMe};
+  request = Request{.key = request.key, .number = set.bits(), .verb = request.verb};
   return {is_encoded ? ParseStatus::kEncodedKey : ParseStatus::kComplete, next};
 }
 
@@ -161,7 +162,7 @@ ParseResult ParseMeta(std::string_view input, std::size_t at, std::size_t line_e
     value_bytes = static_cast<std::uint32_t>(*bytes);
   }
   request = Request{.key = key, .arguments = {word, end}, .value_bytes = value_bytes, .verb = verb};
-  if (verb == Verb::kMe) return ParseDebug(next, request);
+  if (verb == Verb::kMe || verb == Verb::kExplain) return ParseDebug(next, request);
 
   const ScannedFlags flags = ScanFlags(request);
   if (flags.has_odd_letter) return Refuse(RequestError::kBadLine, next, request);

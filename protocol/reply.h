@@ -115,6 +115,11 @@ inline constexpr std::string_view kMemlimitOutOfBounds =
 inline constexpr std::string_view kShutdownNotEnabled = "SERVER_ERROR: shutdown not enabled\r\n";
 inline constexpr std::string_view kBadShutdownMode = "CLIENT_ERROR invalid shutdown mode\r\n";
 
+// explain: key, kExplainPresent or what became of it, and fields.
+inline constexpr std::string_view kExplainHead = "EXPLAIN ";
+inline constexpr std::string_view kExplainPresent = " present";
+inline constexpr std::string_view kExplainNotSeen = " not_seen";
+
 // config get: the length of the cluster's value, kCrlf, the value, kCrlf and kEnd follow.
 inline constexpr std::string_view kConfigHead = "CONFIG cluster 0 ";
 inline constexpr std::string_view kConfigNotAllowed =

@@ -43,6 +43,7 @@ enum class Verb : std::uint8_t {
   kMd,
   kMa,
   kMe,
+  kExplain,
   kConfig,
   kError,  // Nothing to run: the line was bad, `error` is the answer.
   // Of the binary protocol only.

@@ -47,6 +47,7 @@ inline constexpr std::array kVerbs = {
     VerbSpec{"config", Verb::kConfig, Shape::kConfig, 3, true, false},
     VerbSpec{"decr", Verb::kDecr, Shape::kKeyAndDelta, 3, true, false},
     VerbSpec{"delete", Verb::kDelete, Shape::kKey, 2, true, false},
+    VerbSpec{"explain", Verb::kExplain, Shape::kMeta, 2, false, false},
     VerbSpec{"flush_all", Verb::kFlushAll, Shape::kOptionalExptime, 1, true, false},
     VerbSpec{"gat", Verb::kGat, Shape::kExptimeAndKeys, 3, false, false},
     VerbSpec{"gats", Verb::kGats, Shape::kExptimeAndKeys, 3, false, false},

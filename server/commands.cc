@@ -20,6 +20,26 @@ using slab::StoreStatus;
 
 constexpr std::uint32_t kRelativeExptimeMax = 60 * 60 * 24 * 30;
 
+// Misses by how the key had left.
+Stat MissesAfter(slab::DepartureReason reason) {
+  switch (reason) {
+    case slab::DepartureReason::kEvicted:
+    case slab::DepartureReason::kMoved:
+      return Stat::kGetMissesEvicted;
+    case slab::DepartureReason::kExpired:
+      return Stat::kGetMissesExpired;
+    case slab::DepartureReason::kDeleted:
+      return Stat::kGetMissesDeleted;
+    case slab::DepartureReason::kFlushed:
+      return Stat::kGetMissesFlushed;
+    case slab::DepartureReason::kTooLarge:
+      return Stat::kGetMissesTooLarge;
+    case slab::DepartureReason::kNoMemory:
+      return Stat::kGetMissesNoMemory;
+  }
+  return Stat::kGetMissesNotSeen;
+}
+
 }  // namespace
 
 std::uint32_t Commands::ExpiresAt(std::uint32_t exptime) const {
@@ -79,7 +99,7 @@ Result<std::unique_ptr<Upload>, StoreStatus> Commands::Reserve(const slab::ItemS
                                            .cas_unique = cas_unique,
                                            .mode = mode});
   }
-  if (mode == StoreMode::kSet) (void)cache_.Delete(spec.key, lane_);
+  if (mode == StoreMode::kSet) cache_.DropRefused(spec.key, reserved.error(), lane_);
   if (is_detail_on()) [[unlikely]]
     shared_.prefixes.CountSet(spec.key.bytes);
   return Failure{reserved.error()};
@@ -207,8 +227,12 @@ void Commands::FlushAt(std::uint32_t due_s) {
   cache_.FlushAll();
 }
 
-void Commands::CountMiss(Presence presence, Stat misses) {
+void Commands::CountMiss(std::string_view key, Presence presence, Stat misses) {
   counters_.Add(misses);
+  if (misses == Stat::kGetMisses) {
+    const auto departure = cache_.DepartureOf(cache_.Hash(key), lane_);
+    counters_.Add(departure ? MissesAfter(departure->reason) : Stat::kGetMissesNotSeen);
+  }
   if (presence == Presence::kExpired) counters_.Add(Stat::kGetExpired);
   if (presence == Presence::kFlushed) counters_.Add(Stat::kGetFlushed);
 }

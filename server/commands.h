@@ -140,7 +140,8 @@ class Commands {
   // Replaces a flush that is pending. A time that is not to come is now.
   void FlushAt(std::uint32_t due_s);
 
-  [[gnu::noinline]] void CountMiss(slab::Presence presence, Stat misses);
+  // A get or a touch missed the key, whose hash is not at hand any more: hits would pay for that.
+  [[gnu::noinline]] void CountMiss(std::string_view key, slab::Presence presence, Stat misses);
   // A store that got as far as the cache. Not for kTooLarge and kNoMemory.
   void CountStore(slab::StoreMode mode, const slab::StoreOutcome& outcome);
 

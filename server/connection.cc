@@ -81,12 +81,16 @@ Connection::Connection(Worker& worker, int fd, Kind kind)
       kind_(kind),
       is_stranger_(worker.shared().authenticator.is_required()) {
   info_.last_command_s.store(worker_.lane().now_s, std::memory_order_relaxed);
+  buffers().Add(Buffer::kConnections, sizeof *this);
   worker_.shared().connections.Add(fd_, info_);
   event_assign(&event_, worker_.base(), fd_, EV_READ | EV_PERSIST, &OnEvent, this);
   event_add(&event_, nullptr);
 }
 
 Connection::~Connection() {
+  buffers().Subtract(Buffer::kConnections, sizeof *this);
+  DropTail();
+  DropPending();
   event_del(&event_);
   worker_.shared().connections.Remove(fd_);
   // In this order: a client that sees the end may come back at once.
@@ -97,6 +101,34 @@ Connection::~Connection() {
 void Connection::OnEvent(int, short, void* self) noexcept {
   auto& connection = *static_cast<Connection*>(self);
   connection.worker_.MakeReady(connection);
+}
+
+// --- Memory kept between turns -----------------------------------------------------------------
+
+BufferGauges& Connection::buffers() const { return worker_.counters().buffers; }
+
+void Connection::KeepTail(std::string_view input) {
+  DropTail();
+  tail_.assign(input);
+  buffers().Add(Buffer::kTails, tail_.capacity());
+}
+
+void Connection::DropTail() {
+  if (tail_.empty()) return;
+  buffers().Subtract(Buffer::kTails, tail_.capacity());
+  std::string().swap(tail_);
+}
+
+void Connection::KeepPending() {
+  Output& output = worker_.output();
+  pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), output_);
+  buffers().Add(Buffer::kPending, pending_->held_bytes());
+}
+
+void Connection::DropPending() {
+  if (pending_ == nullptr) return;
+  buffers().Subtract(Buffer::kPending, pending_->held_bytes());
+  pending_.reset();
 }
 
 void Connection::Listen(short events) {
@@ -129,7 +161,7 @@ void Connection::Process() {
   std::string_view input;
   if (!Receive(input)) return;
   Serve(input);
-  if (closes_after_flush_) tail_.clear();
+  if (closes_after_flush_) DropTail();
   TakeOutput();
 }
 
@@ -147,7 +179,7 @@ bool Connection::Receive(std::string_view& input) {
   std::size_t have = tail_.size();
   if (have != 0) {
     std::memcpy(area, tail_.data(), have);
-    std::string().swap(tail_);
+    DropTail();
   }
   std::int64_t received = 0;
   std::size_t in_area = 0;
@@ -241,7 +273,7 @@ void Connection::Serve(std::string_view input) {
     stream_begin_ = 0;
     if (pending_ != nullptr) goes_on = false;
   }
-  if (!input.empty()) tail_.assign(input);
+  if (!input.empty()) KeepTail(input);
   // Only an event brings it back otherwise, and for input that is here already none will come.
   if (!tail_.empty() && requests_left_ == 0 && pending_ == nullptr) {
     worker_.counters().Add(Stat::kConnYields);
@@ -434,7 +466,7 @@ void Connection::Flush() {
   if (pending_ != nullptr) {
     status = pending_->Send(fd_, sent_bytes);
     if (status == SendStatus::kDone) {
-      pending_.reset();
+      DropPending();
       SetState(resting_state());
       Listen(EV_READ);
       if (!tail_.empty()) worker_.MakeReady(*this);
@@ -443,7 +475,7 @@ void Connection::Flush() {
     Output& output = worker_.output();
     status = Send(fd_, output.data(), output.pins(), output_, sent_bytes);
     if (status == SendStatus::kBlocked) {
-      pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), output_);
+      KeepPending();
       SetState(resting_state());
       Listen(EV_WRITE);
     }

@@ -12,6 +12,7 @@
 
 #include "protocol/request.h"
 #include "server/connection_table.h"
+#include "server/counters.h"
 #include "server/dump.h"
 #include "server/execute.h"
 #include "server/output.h"
@@ -81,6 +82,12 @@ class Connection {
   void TakeOutput();
   bool has_much_output() const;
   void Listen(short events);
+  // Input and output for the next turn. Apart: few turns leave any.
+  [[gnu::noinline]] void KeepTail(std::string_view input);
+  [[gnu::noinline]] void DropTail();
+  [[gnu::noinline]] void KeepPending();
+  [[gnu::noinline]] void DropPending();
+  BufferGauges& buffers() const;
   // What it waits for between two turns.
   ConnectionState resting_state() const;
   void SetState(ConnectionState state) { info_.state.store(state, std::memory_order_relaxed); }

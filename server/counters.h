@@ -1,4 +1,4 @@
-// What each worker counts of commands and connections.
+// What each worker counts of commands, connections and buffers.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,14 @@ enum class Stat : std::uint8_t {
   kCmdTouch,
   kCmdMeta,
   kGetMisses,
+  // By what became of the key; together they are kGetMisses.
+  kGetMissesEvicted,
+  kGetMissesExpired,
+  kGetMissesDeleted,
+  kGetMissesFlushed,
+  kGetMissesTooLarge,
+  kGetMissesNoMemory,
+  kGetMissesNotSeen,
   kGetExpired,
   kGetFlushed,
   kDeleteMisses,
@@ -38,7 +46,20 @@ enum class Stat : std::uint8_t {
   kCount,
 };
 
+// Memory that a worker holds for its connections, in bytes, as `stats memory` shows it.
+enum class Buffer : std::uint8_t {
+  kInput,        // The area and the batch that all its connections share.
+  kOutput,       // What was ever used of the area for replies.
+  kConnections,  // The connections themselves.
+  kTails,        // Input kept for the next turn.
+  kPending,      // Replies that sockets would not take; not the values that are pinned.
+  kCount,
+};
+using BufferGauges = slab::Counters<Buffer>;
+
 // Threads: as slab::Counter.
-using WorkerCounters = slab::Counters<Stat>;
+struct WorkerCounters : slab::Counters<Stat> {
+  BufferGauges buffers;  // No reset changes them.
+};
 
 }  // namespace larder::server

@@ -133,6 +133,9 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kMe:
       MetaDebug(request, hash);
       break;
+    case Verb::kExplain:
+      Explain(request, hash);
+      break;
     case Verb::kGet:
     case Verb::kGets:
     case Verb::kGat:
@@ -193,7 +196,7 @@ char* Executor::Miss(const Request& request, Presence presence, char* out) {
   const auto cluster = ClusterUnder(request.key);
   if (cluster == nullptr) {
     const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGats;
-    CountMiss(presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
+    CountMiss(request.key, presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
     return out;
   }
   counters_.Add(Stat::kCmdConfigGet);

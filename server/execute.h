@@ -78,6 +78,8 @@ class Executor : private Commands {
   void Config(const protocol::Request& request);
   std::string_view ConfigSet(const protocol::Request& request);
 
+  void Explain(const protocol::Request& request, std::uint64_t hash);
+
   // The meta commands: see execute_meta.cc.
   struct ShownItem;
   void MetaGet(const protocol::Request& request, std::uint64_t hash);

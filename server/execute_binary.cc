@@ -144,6 +144,7 @@ Next BinaryExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kMd:
     case Verb::kMa:
     case Verb::kMe:
+    case Verb::kExplain:
       break;  // Of the text protocol.
   }
   return Next::kGoOn;
@@ -197,7 +198,7 @@ void BinaryExecutor::Miss(const Request& request, Presence presence) {
   const auto cluster = ClusterUnder(request.key);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGatK;
-  CountMiss(presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
+  CountMiss(request.key, presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
   if (request.noreply) return;
   const bool with_key = request.verb == Verb::kGetK || request.verb == Verb::kGatK;
   if (!with_key) return AnswerError(EchoOf(request), BinaryStatus::kKeyNotFound);
@@ -258,7 +259,7 @@ void BinaryExecutor::FinishUpload(Upload upload) {
 void BinaryExecutor::DropOld(const Request& request, const StorePlan& plan, StoreStatus status) {
   if (!NeedsRoom(status)) return;
   if (request.verb == Verb::kSet && plan.terms.mode == StoreMode::kCas) {
-    (void)cache_.Delete(plan.spec.key, lane_);
+    cache_.DropRefused(plan.spec.key, status, lane_);
   }
 }
 

@@ -223,7 +223,7 @@ char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) con
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const MetaFlagSet asked = FlagsOf(request);
   if (asked.has('N') && CreateEmpty(request, hash)) return;
-  CountMiss(presence, Stat::kGetMisses);
+  CountMiss(request.key, presence, Stat::kGetMisses);
   if (!asked.has('q')) AnswerOther(protocol::kMetaMissing, request);
 }
 
@@ -340,7 +340,7 @@ void Executor::AnswerMetaStore(const StorePlan& plan, const slab::StoreOutcome& 
                                std::string_view arguments) {
   if (outcome.status == StoreStatus::kTooLarge || outcome.status == StoreStatus::kNoMemory) {
     // The old value would be stale now.
-    (void)cache_.Delete(plan.spec.key, lane_);
+    cache_.DropRefused(plan.spec.key, outcome.status, lane_);
     const bool is_too_large = outcome.status == StoreStatus::kTooLarge;
     counters_.Add(is_too_large ? Stat::kStoreTooLarge : Stat::kStoreNoMemory);
     return output_.Append(is_too_large ? protocol::kTooLarge : protocol::kNoMemoryStoring);

@@ -67,13 +67,21 @@ void Consume(std::vector<PinnedValue>& pins, OutputSlice& slice, std::size_t byt
 }  // namespace
 
 void Output::Clear() {
+  if (size_ > touched_bytes_) [[unlikely]]
+    SetTouched(size_);
   size_ = 0;
   pinned_bytes_ = 0;
   pins_.clear();
   if (capacity_ > kAreaBytes) {
     area_ = std::make_unique_for_overwrite<char[]>(kAreaBytes);
     capacity_ = kAreaBytes;
+    SetTouched(0);
   }
+}
+
+void Output::SetTouched(std::size_t bytes) {
+  if (touched_counter_ != nullptr) touched_counter_->Add(bytes - touched_bytes_);
+  touched_bytes_ = bytes;
 }
 
 void Output::Grow(std::size_t bytes) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "slab/cache.h"
+#include "slab/counter.h"
 
 namespace larder::server {
 
@@ -61,14 +62,19 @@ class Output {
 
   // Everything was sent or taken. Gives an area that one large reply needed back.
   void Clear();
+  // What was ever used of the area is counted here from now on.
+  void CountIn(slab::Counter& touched_bytes) { touched_counter_ = &touched_bytes; }
 
  private:
   void Grow(std::size_t bytes);
+  [[gnu::cold]] void SetTouched(std::size_t bytes);
 
   std::unique_ptr<char[]> area_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
   std::size_t pinned_bytes_ = 0;
+  std::size_t touched_bytes_ = 0;  // Of the area, which is taken whole and never cleared.
+  slab::Counter* touched_counter_ = nullptr;
   std::vector<PinnedValue> pins_;
 };
 
@@ -96,6 +102,9 @@ class PendingOutput {
   PendingOutput(const char* data, std::vector<PinnedValue>& pins, const OutputSlice& slice);
   SendStatus Send(int fd, std::uint64_t& sent_bytes) {
     return server::Send(fd, bytes_.data(), pins_, slice_, sent_bytes);
+  }
+  std::size_t held_bytes() const {
+    return sizeof *this + bytes_.capacity() + pins_.capacity() * sizeof(PinnedValue);
   }
 
  private:

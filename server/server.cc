@@ -127,7 +127,9 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
         &listening));
     event_add(listening.on_readable.get(), nullptr);
   }
-  cluster_source_.Start();  // Before anybody is served.
+  // Before anybody is served.
+  cache_->Tick(clock_.now_s());
+  cluster_source_.Start();
   for (int i = 0; i < config_.threads; ++i) workers_.emplace_back(shared_);
   for (Worker& worker : workers_) worker.Start();
   background_.Start();
@@ -197,6 +199,7 @@ void Server::Tick() {
   if (reloads) authenticator_->Reload();
   clock_.Tick();
   lane_.now_s = clock_.now_s();
+  cache_->Tick(lane_.now_s);
   std::uint32_t due_s = shared_.flush_due_s.load(std::memory_order_relaxed);
   // A flush_all that comes in between replaces the one that was due.
   if (due_s != 0 && due_s <= lane_.now_s &&

@@ -18,6 +18,7 @@
 #include "protocol/tokens.h"
 #include "server/cluster.h"
 #include "server/connection_table.h"
+#include "server/memory_stats.h"
 #include "server/settings_stats.h"
 #include "server/socket_address.h"
 #include "server/worker.h"
@@ -180,6 +181,8 @@ void Stats::Report(std::string_view arguments, slab::Lane& lane, Output& output)
     Slabs(lane, writer);
   } else if (what == "sizes") {
     Sizes(writer);
+  } else if (what == "memory") {
+    Memory(writer);
   } else {
     return output.Append(protocol::kError);
   }
@@ -205,6 +208,8 @@ bool Stats::ReportBinary(std::string_view key, const protocol::Echo& echo, slab:
     Slabs(lane, writer);
   } else if (key == "sizes") {
     Sizes(writer);
+  } else if (key == "memory") {
+    Memory(writer);
   } else {
     return false;
   }
@@ -328,6 +333,14 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
     stat("direct_reclaims", evictions.evicted + evictions.reclaimed);
     stat("lru_bumps_dropped", 0);
   }
+  // Larder's own.
+  stat("get_misses_evicted", of(Stat::kGetMissesEvicted));
+  stat("get_misses_expired", of(Stat::kGetMissesExpired));
+  stat("get_misses_deleted", of(Stat::kGetMissesDeleted));
+  stat("get_misses_flushed", of(Stat::kGetMissesFlushed));
+  stat("get_misses_too_large", of(Stat::kGetMissesTooLarge));
+  stat("get_misses_no_memory", of(Stat::kGetMissesNoMemory));
+  stat("get_misses_not_seen", of(Stat::kGetMissesNotSeen));
   // ElastiCache's, and one of our own.
   stat("cmd_config_get", of(Stat::kCmdConfigGet));
   stat("cmd_config_set", of(Stat::kCmdConfigSet));
@@ -444,6 +457,16 @@ void Stats::Sizes(Writer& stat) {
   for (std::size_t i = 0; i < counts.size(); ++i) {
     if (counts[i] != 0) stat(fmt::format("{}", i * slab::kSizeStepBytes), counts[i]);
   }
+}
+
+void Stats::Memory(Writer& stat) {
+  BufferGauges::Values buffers{};
+  {
+    const MutexLock lock(mutex_);
+    for (const WorkerCounters& worker : workers_) worker.buffers.AddTo(buffers);
+  }
+  AppendMemory(shared_.cache.Memory(), buffers, ResidentSetBytes(),
+               [&](std::string_view name, std::int64_t bytes) { stat(name, bytes); });
 }
 
 void Stats::Connections(slab::Lane& lane, Writer& stat) {

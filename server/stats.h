@@ -63,6 +63,7 @@ class Stats {
   void Items(slab::Lane& lane, Writer& writer);
   void Slabs(slab::Lane& lane, Writer& writer);
   void Sizes(Writer& writer);
+  void Memory(Writer& writer) LARDER_EXCLUDES(mutex_);
   void Connections(slab::Lane& lane, Writer& writer);
   void Detail(std::string_view what, Output& output);
   bool DetailBinary(std::string_view what, Writer& writer);

@@ -42,6 +42,8 @@ Worker::Worker(Shared& shared)
       executor_(shared, lane_, counters_, output_),
       binary_executor_(shared, lane_, counters_, output_) {
   LARDER_CHECK(wake_fd_ >= 0);
+  counters_.buffers.Add(Buffer::kInput, kInputBytes + protocol::kInputSlackBytes + sizeof(Batch));
+  output_.CountIn(counters_.buffers.at(Buffer::kOutput));
   lane_.now_s = shared_.clock.now_s();
   wake_event_.reset(event_new(
       base_.get(), wake_fd_, EV_READ | EV_PERSIST,

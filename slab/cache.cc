@@ -85,8 +85,12 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Create(const Options& options
   if (options.prefault) (*index)->PrefaultFor(options.memory_bytes / kPrefaultItemBytes);
   PageTable page_table((*arena)->capacity_pages());
   if (!page_table.ok()) return Failure{std::string("cannot reserve memory for the page table")};
-  return std::unique_ptr<Cache>(new Cache(options, std::move(*arena), std::move(*index),
-                                          std::move(ladder), std::move(page_table)));
+  auto cache = std::unique_ptr<Cache>(new Cache(options, std::move(*arena), std::move(*index),
+                                                std::move(ladder), std::move(page_table)));
+  if (!cache->departures_.ok()) {
+    return Failure{std::string("cannot reserve memory for departures")};
+  }
+  return cache;
 }
 
 Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_ptr<Index> index,
@@ -101,6 +105,9 @@ Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_p
       index_(std::move(index)),
       ladder_(std::move(ladder)),
       page_table_(std::move(page_table)),
+      departures_(
+          options.memory_bytes / 100 * kDeparturesPercent,
+          (std::uint64_t{arena_->capacity_pages()} << kPageShift) / 100 * kDeparturesPercent),
       policy_(options.eviction),
       warmer_(options.prefault ? nullptr
                                : std::make_unique<MemoryWarmer>(std::vector<GrowingMemory*>{
@@ -126,7 +133,7 @@ Lane& Cache::AddLane() {
 Index::Slot Cache::FindAlive(Index::Guard& guard, const HashedKey& key, Lane& lane) {
   const Index::Slot slot = FindKey(guard, key);
   if (slot && IsDead(arena_->At(slot.ref()), lane)) [[unlikely]] {
-    Unlink(guard, slot, lane);
+    (void)RetireDead(guard, slot, lane);
     return {};
   }
   return slot;
@@ -172,7 +179,7 @@ StoreOutcome Cache::Store(StoreMode mode, const ItemSpec& spec, std::string_view
   }
   auto reserved = Reserve(spec, lane);
   if (!reserved) {
-    if (mode == StoreMode::kSet) (void)Delete(spec.key, lane);
+    if (mode == StoreMode::kSet) DropRefused(spec.key, reserved.error(), lane);
     return {.status = reserved.error()};
   }
   reserved->value().Write(value);
@@ -247,7 +254,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
         const MutexLock lock(c.mutex());
         ++c.stats().out_of_memory;
       }
-      if (mode == StoreMode::kSet) (void)Delete(key, lane);
+      if (mode == StoreMode::kSet) DropRefused(key, StoreStatus::kNoMemory, lane);
       return {.status = StoreStatus::kNoMemory, .class_id = c.id()};
     }
 
@@ -525,10 +532,28 @@ std::optional<ClassId> Cache::Delete(const HashedKey& key, Lane& lane) {
   const Index::Slot slot = FindAlive(guard, key, lane);
   if (!slot) return std::nullopt;
   const ClassId id = ClassOf(arena_->At(slot.ref()));
-  Unlink(guard, slot, lane);
+  Retire(guard, slot, key.hash, DepartureReason::kDeleted, lane);
   guard.Unlock();
   TellIndex(lane);
   return id;
+}
+
+void Cache::DropRefused(const HashedKey& key, StoreStatus why, Lane& lane) {
+  if (why != StoreStatus::kTooLarge && why != StoreStatus::kNoMemory) return;
+  const DepartureReason reason =
+      why == StoreStatus::kTooLarge ? DepartureReason::kTooLarge : DepartureReason::kNoMemory;
+  Index::Guard guard = index_->Lock(key.hash);
+  const Index::Slot slot = FindAlive(guard, key, lane);
+  if (!slot) {
+    // Who misses the key now wants to know that it was set in vain; but what is known of an item
+    // that left for the same reason stays.
+    const auto known = departures_.Find(key.hash, lane.now_s);
+    if (known && known->reason == reason) return;
+    return departures_.Add(key.hash, {.reason = reason}, lane.now_s);
+  }
+  Retire(guard, slot, key.hash, reason, lane);
+  guard.Unlock();
+  TellIndex(lane);
 }
 
 DeleteOutcome Cache::DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_unique, Lane& lane) {
@@ -538,7 +563,7 @@ DeleteOutcome Cache::DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_u
   const Item& item = arena_->At(slot.ref());
   if (item.cas() != cas_unique) return {.status = DeleteStatus::kExists};
   const ClassId id = ClassOf(item);
-  Unlink(guard, slot, lane);
+  Retire(guard, slot, key.hash, DepartureReason::kDeleted, lane);
   guard.Unlock();
   TellIndex(lane);
   return {.status = DeleteStatus::kDeleted, .class_id = id};
@@ -547,10 +572,24 @@ DeleteOutcome Cache::DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_u
 void Cache::FlushAll() noexcept {
   // Every lane's range begins below the cutoff, so each takes a new one at its next write.
   const std::uint64_t cutoff = cas_unused_.fetch_add(1, std::memory_order_relaxed) + 1;
-  std::uint64_t seen = flush_cas_.load(std::memory_order_relaxed);
-  while (seen < cutoff && !flush_cas_.compare_exchange_weak(seen, cutoff, std::memory_order_release,
-                                                            std::memory_order_relaxed)) {
+  // In this order: who sees that something was flushed draws no number that is flushed too.
+  RaiseTo(range_floor_, cutoff);
+  RaiseTo(flush_cas_, cutoff);
+}
+
+void Cache::RaiseTo(std::atomic<std::uint64_t>& bound, std::uint64_t number) noexcept {
+  std::uint64_t seen = bound.load(std::memory_order_relaxed);
+  while (seen < number && !bound.compare_exchange_weak(seen, number, std::memory_order_release,
+                                                       std::memory_order_relaxed)) {
   }
+}
+
+void Cache::Tick(std::uint32_t now_s) noexcept {
+  // Every lane takes a new range at its next write.
+  const std::uint64_t unused = cas_unused_.load(std::memory_order_relaxed);
+  RaiseTo(range_floor_, unused);
+  write_times_.Note(now_s, unused);
+  departures_.ForgetOld(now_s);
 }
 
 void Cache::RefillCas(Lane& lane) noexcept {
@@ -558,10 +597,9 @@ void Cache::RefillCas(Lane& lane) noexcept {
   lane.cas_end = lane.cas_next + kCasRange;
   // Items keep 48 bits. One that was not written for 7e13 writes counts as flushed, so that what is
   // alive is never more than half of the numbers apart.
-  std::uint64_t seen = flush_cas_.load(std::memory_order_relaxed);
-  while (lane.cas_next - seen > kCasAgeMax &&
-         !flush_cas_.compare_exchange_weak(seen, lane.cas_next - kCasAgeMax,
-                                           std::memory_order_release, std::memory_order_relaxed)) {
+  if (lane.cas_next > kCasAgeMax) {
+    RaiseTo(range_floor_, lane.cas_next - kCasAgeMax);
+    RaiseTo(flush_cas_, lane.cas_next - kCasAgeMax);
   }
 }
 
@@ -641,6 +679,50 @@ void Cache::CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId i
     lane.sizes[SizeStep(old_bytes)].Subtract(1);
     lane.sizes[SizeStep(new_bytes)].Add();
   }
+}
+
+std::uint32_t Cache::AgeOf(const Item& item, const Lane& lane) const noexcept {
+  return std::max(SecondsSince(item.number(), lane), item.idle_s(lane.now_s));
+}
+
+std::uint32_t Cache::SecondsSince(std::uint64_t number, const Lane& lane) const noexcept {
+  // Items keep 48 bits of it.
+  const std::uint64_t unused = cas_unused_.load(std::memory_order_relaxed);
+  const std::uint32_t second =
+      write_times_.SecondOf(unused - ((unused - number) & Item::kNumberMask));
+  return second == 0 ? 0 : lane.now_s - std::min(second, lane.now_s);
+}
+
+void Cache::NoteDeparture(std::uint64_t hash, DepartureReason why, const Item& item,
+                          const Lane& lane) noexcept {
+  Departure departure{.reason = why,
+                      .class_id = ClassOf(item),
+                      .idle_s = item.idle_s(lane.now_s),
+                      .age_s = AgeOf(item, lane)};
+  // The dead lie about for a while. An expiry that was long over when it was set counts from then.
+  if (why == DepartureReason::kExpired) {
+    departure.ago_s = std::min(lane.now_s - item.expires_at_s, departure.idle_s);
+  } else if (why == DepartureReason::kFlushed) {
+    // The number before the cutoff was drawn by the flush.
+    const std::uint64_t flush = flush_cas_.load(std::memory_order_relaxed) - 1;
+    departure.ago_s = std::min(SecondsSince(flush, lane), departure.idle_s);
+  }
+  departure.idle_s -= departure.ago_s;
+  departure.age_s -= departure.ago_s;
+  departures_.Add(hash, departure, lane.now_s);
+}
+
+void Cache::Retire(Index::Guard& guard, Index::Slot slot, std::uint64_t hash, DepartureReason why,
+                   Lane& lane) {
+  NoteDeparture(hash, why, arena_->At(slot.ref()), lane);
+  Unlink(guard, slot, lane);
+}
+
+Presence Cache::RetireDead(Index::Guard& guard, Index::Slot slot, Lane& lane) {
+  const Item& item = arena_->At(slot.ref());
+  const DepartureReason why = CauseOfDeath(item, lane);
+  Retire(guard, slot, Hash(item.key()), why, lane);
+  return why == DepartureReason::kExpired ? Presence::kExpired : Presence::kFlushed;
 }
 
 void Cache::Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane) {

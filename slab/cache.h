@@ -18,11 +18,13 @@
 #include <vector>
 
 #include "slab/arena.h"
+#include "slab/departures.h"
 #include "slab/hash.h"
 #include "slab/index.h"
 #include "slab/item.h"
 #include "slab/item_snapshot.h"
 #include "slab/lane.h"
+#include "slab/memory_use.h"
 #include "slab/memory_warmer.h"
 #include "slab/mutex.h"
 #include "slab/page_table.h"
@@ -31,6 +33,7 @@
 #include "slab/short_bytes.h"
 #include "slab/size_ladder.h"
 #include "slab/slab_class.h"
+#include "slab/write_times.h"
 
 namespace larder::slab {
 
@@ -311,14 +314,16 @@ class Cache {
 
   // The class of the item that was removed, or nothing if there was none alive.
   std::optional<ClassId> Delete(const HashedKey& key, Lane& lane);
+  // A set was refused, as `why` says: the old item, which is out of date, goes.
+  void DropRefused(const HashedKey& key, StoreStatus why, Lane& lane);
   // The same unless the item's CAS is another: then it stays.
   DeleteOutcome DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_unique, Lane& lane);
 
   // The next number: unique, and greater than that of every write that was over when the last
   // FlushAll began.
   std::uint64_t NextCas(Lane& lane) noexcept {
-    if (lane.cas_next >= lane.cas_end || lane.cas_next < flush_cas_.load(std::memory_order_acquire))
-        [[unlikely]] {
+    if (lane.cas_next >= lane.cas_end ||
+        lane.cas_next < range_floor_.load(std::memory_order_acquire)) [[unlikely]] {
       RefillCas(lane);
     }
     return lane.cas_next++;
@@ -332,11 +337,14 @@ class Cache {
   // --- Memory --------------------------------------------------------------------------------
 
   // False when out of bounds. A lowered limit is enforced by Maintain.
-  [[nodiscard]] bool SetMemoryLimit(std::uint64_t bytes) { return arena_->SetLimit(bytes); }
+  [[nodiscard]] bool SetMemoryLimit(std::uint64_t bytes) LARDER_EXCLUDES(limit_mutex_);
   std::uint64_t memory_limit_bytes() const { return arena_->limit_bytes(); }
   // Work for once a second: gives pages above the limit back to the system, a bounded number a
   // call.
   void Maintain(Lane& lane);
+
+  // Once a second, by one thread: what was written before is older than what will be.
+  void Tick(std::uint32_t now_s) noexcept;
 
   EvictionPolicy eviction_policy() const { return policy_.load(std::memory_order_relaxed); }
   // Holds for what happens from now on; no item moves.
@@ -359,9 +367,18 @@ class Cache {
   // --- Statistics ----------------------------------------------------------------------------
 
   std::vector<ClassSnapshot> Classes(Lane& lane);
+  // Takes milliseconds for every 10 GiB, see ResidentBytes.
+  MemoryUse Memory();
   // Calls fn for every lane, under a lock.
   void ForEachLane(const std::function<void(const Lane&)>& fn) const LARDER_EXCLUDES(lanes_mutex_);
   void ResetClassStats();
+  // How the key left last, if that is remembered. Of use when it is not present.
+  std::optional<Departure> DepartureOf(std::uint64_t hash, const Lane& lane) const noexcept {
+    return departures_.Find(hash, lane.now_s);
+  }
+  const Departures& departures() const { return departures_; }
+  // Seconds since the item was written; as exact as WriteTimes is. Inside Visit.
+  std::uint32_t AgeOf(const Item& item, const Lane& lane) const noexcept;
   // Keys of a class, the most recently linked first, at most `limit` (0: no limit
   // but 2 MiB of keys).
   std::vector<std::string> Keys(ClassId id, std::size_t limit);
@@ -383,6 +400,8 @@ class Cache {
   Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_ptr<Index> index,
         SizeLadder ladder, PageTable page_table);
 
+  // Of the memory limit, for what is remembered of keys that left.
+  static constexpr std::uint64_t kDeparturesPercent = 1;
   // Pages moved for one store before it fails.
   static constexpr int kMakeRoomTriesMax = 8;
 
@@ -469,6 +488,21 @@ class Cache {
   void TakeOut(SlabClass& c, Index::Guard& guard, const WalkedItem& found, Lane& lane,
                ItemRef& leftovers) LARDER_REQUIRES(c.mutex());
 
+  // The item, whose bucket is locked and which has `hash`, leaves the cache. A line of Departures
+  // is touched, no lock taken.
+  void NoteDeparture(std::uint64_t hash, DepartureReason why, const Item& item,
+                     const Lane& lane) noexcept;
+  // Of an item that IsDead().
+  static DepartureReason CauseOfDeath(const Item& item, const Lane& lane) noexcept {
+    return IsExpired(item, lane) ? DepartureReason::kExpired : DepartureReason::kFlushed;
+  }
+  // NoteDeparture, then Unlink.
+  void Retire(Index::Guard& guard, Index::Slot slot, std::uint64_t hash, DepartureReason why,
+              Lane& lane);
+  // The same for an item that IsDead(). Apart, and without the hash: every get and set would save
+  // registers for it.
+  [[gnu::noinline, gnu::cold]] Presence RetireDead(Index::Guard& guard, Index::Slot slot,
+                                                   Lane& lane);
   // Takes the item out of index and queue, and frees it if nobody pins it.
   void Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane);
   void CountLinked(const Item& item, ClassId id, Lane& lane) noexcept;
@@ -483,6 +517,9 @@ class Cache {
   void FreeList(ItemRef first);
   void TellIndex(Lane& lane) noexcept;
   void RefillCas(Lane& lane) noexcept;
+  static void RaiseTo(std::atomic<std::uint64_t>& bound, std::uint64_t number) noexcept;
+  // Since the number was drawn; 0 if that is not known.
+  std::uint32_t SecondsSince(std::uint64_t number, const Lane& lane) const noexcept;
   void FillHeader(Item& item, const ItemSpec& spec, std::uint32_t value_bytes_here,
                   const Lane& lane) noexcept;
 
@@ -511,11 +548,17 @@ class Cache {
 
   std::atomic<std::uint64_t> cas_unused_{1};  // Lanes take ranges from here.
   std::atomic<std::uint64_t> flush_cas_{0};   // Items with a smaller CAS were flushed.
+  // Smaller numbers are not given to writes any more: they are from before the last flush, or from
+  // before the current second. Never less than flush_cas_.
+  std::atomic<std::uint64_t> range_floor_{0};
+  WriteTimes write_times_;
+  Departures departures_;
 
   std::atomic<EvictionPolicy> policy_;  // As the classes have it; changed under mover_mutex_.
 
   std::atomic<std::uint64_t> pages_moved_{0};  // Written under mover_mutex_, read by anyone.
 
+  Mutex limit_mutex_;  // Held by the one who changes the memory limit; before the arena's.
   Mutex mover_mutex_;  // Held by the one who moves a page; before every other lock.
   PageIndex mover_cursor_ LARDER_GUARDED_BY(mover_mutex_) = 0;
 
@@ -559,9 +602,7 @@ Presence Cache::Visit(const HashedKey& key, Lane& lane, Fn&& fn) {
   if (!slot) return Presence::kMiss;
   Item& item = arena_->At(slot.ref());
   if (IsDead(item, lane)) [[unlikely]] {
-    const Presence why = IsExpired(item, lane) ? Presence::kExpired : Presence::kFlushed;
-    Unlink(guard, slot, lane);
-    return why;
+    return RetireDead(guard, slot, lane);
   }
   fn(item);
   return Presence::kHit;

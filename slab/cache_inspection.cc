@@ -1,6 +1,9 @@
 // What the cache tells about itself.
+#include <algorithm>
+
 #include "slab/cache.h"
 #include "slab/check.h"
+#include "slab/resident.h"
 
 namespace larder::slab {
 namespace {
@@ -50,6 +53,36 @@ std::vector<ClassSnapshot> Cache::Classes(Lane& lane) {
     snapshots.push_back(snapshot);
   }
   return snapshots;
+}
+
+MemoryUse Cache::Memory() {
+  MemoryUse use;
+  ForEachLane([&](const Lane& lane) { use.items += lane.bytes.value(); });
+  std::uint64_t used_chunks = 0;
+  for (std::size_t id = 1; id < classes_.size(); ++id) {
+    SlabClass& c = ClassById(id);
+    const MutexLock lock(c.mutex());
+    const std::uint64_t chunks = std::uint64_t{c.page_count()} * c.chunks_per_page();
+    used_chunks += c.used_chunks() * c.chunk_bytes();
+    use.free_chunks += (chunks - c.used_chunks()) * c.chunk_bytes();
+    use.page_tails += c.page_count() * kPageBytes - chunks * c.chunk_bytes();
+    use.ghosts += c.queue().resident_ghost_bytes();
+  }
+  use.slack = used_chunks - std::min(used_chunks, use.items);
+  use.free_pages = std::uint64_t{arena_->free_pages()} * kPageBytes;
+
+  const std::uint64_t touched = std::uint64_t{arena_->touched_pages()} * kPageBytes;
+  const std::uint64_t limit = std::max(arena_->limit_bytes(), touched);
+  use.ahead = ResidentBytes(arena_->PageAt(0) + touched, limit - touched);
+  const std::uint64_t resident = ResidentBytes(arena_->PageAt(0), touched);
+  const std::uint64_t known = use.arena() - use.ahead;
+  use.untouched = known - std::min(known, resident);
+
+  use.index_used = index_->used_bytes();
+  use.index = index_->resident_bytes();
+  use.departures = departures_.resident_bytes();
+  use.page_table = page_table_.BytesFor(arena_->touched_pages());
+  return use;
 }
 
 void Cache::ForEachLane(const std::function<void(const Lane&)>& fn) const {

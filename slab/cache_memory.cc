@@ -47,6 +47,7 @@ ItemRef Cache::Evict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane&
     const bool is_dead = IsDead(item, lane);
     if (!is_dead && looks < kEvictSparesMax && queue.Spare(candidate)) continue;
 
+    departures_.Prefetch(hash);
     const Index::Slot slot = guard.Find(hash, ref);
     LARDER_CHECK(slot);
     guard.Remove(slot);
@@ -57,6 +58,7 @@ ItemRef Cache::Evict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane&
     }
     CountUnlinked(item, c.id(), lane);
     --lane.items_untold;
+    NoteDeparture(hash, is_dead ? CauseOfDeath(item, lane) : DepartureReason::kEvicted, item, lane);
     ClassStats& stats = c.stats();
     if (is_dead) {
       ++stats.reclaimed;
@@ -221,12 +223,21 @@ bool Cache::Evacuate(PageIndex page, Lane& lane) {
       if (item.expires_at_s != 0) ++stats.evicted_nonzero;
       if (!item.was_fetched()) ++stats.evicted_unfetched;
     }
-    Unlink(guard, slot, lane);
+    const Item& item = arena_->At(ref);
+    Retire(guard, slot, hash,
+           IsDead(item, lane) ? CauseOfDeath(item, lane) : DepartureReason::kMoved, lane);
   }
   const MutexLock lock(c.mutex());
   if (page_table_.class_of(page) != c.id() || !page_table_.at(page).is_draining) return true;
   c.Readmit(page);
   return false;
+}
+
+bool Cache::SetMemoryLimit(std::uint64_t bytes) {
+  const MutexLock lock(limit_mutex_);
+  if (!arena_->SetLimit(bytes)) return false;
+  departures_.Resize(bytes / 100 * kDeparturesPercent);
+  return true;
 }
 
 void Cache::Maintain(Lane& lane) {

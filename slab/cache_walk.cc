@@ -79,13 +79,14 @@ SweepTally Cache::Sweep(PageWalk& walk, Lane& lane) {
   return tally;
 }
 
-// Frees a linked item that nobody pins.
+// Frees a linked item that is dead and that nobody pins.
 void Cache::TakeOut(SlabClass& c, Index::Guard& guard, const WalkedItem& found, Lane& lane,
                     ItemRef& leftovers) {
   Item& item = arena_->At(found.ref);
   const Index::Slot slot = guard.Find(found.hash, found.ref);
   LARDER_CHECK(slot);
   guard.Remove(slot);
+  NoteDeparture(found.hash, CauseOfDeath(item, lane), item, lane);
   CountUnlinked(item, c.id(), lane);
   --lane.items_untold;
   c.queue().Remove(found.ref);

@@ -32,6 +32,7 @@ class Counters {
 
   void Add(Name name, std::uint64_t n = 1) { counters_[static_cast<std::size_t>(name)].Add(n); }
   void Subtract(Name name, std::uint64_t n) { Add(name, 0 - n); }
+  Counter& at(Name name) { return counters_[static_cast<std::size_t>(name)]; }
   std::uint64_t value(Name name) const { return counters_[static_cast<std::size_t>(name)].value(); }
   void AddTo(Values& sums) const {
     for (std::size_t i = 0; i < kSize; ++i) sums[i] += counters_[i].value();

@@ -102,6 +102,7 @@ class EvictionQueue {
   // How many items probation may hold before it is the one to lose some.
   std::uint64_t probation_target() const;
   std::uint64_t ghost_bytes() const { return ghosts_.bytes(); }
+  std::uint64_t resident_ghost_bytes() const { return ghosts_.resident_bytes(); }
   QueueStats& stats() { return stats_; }
 
  private:

@@ -16,6 +16,7 @@ void Ghosts::Add(std::uint64_t hash, Segment segment, std::uint64_t items) {
   const bool is_main = segment == Segment::kMain;
   const std::uint64_t count = ++evicted_[is_main];
   Set& set = SetOf(hash);
+  NoteTouched(set);
   // The oldest makes room.
   std::uint32_t* oldest = set.entries;
   std::uint32_t oldest_age = 0;
@@ -49,6 +50,8 @@ void Ghosts::Fit(std::uint64_t items) {
 
 void Ghosts::Clear() {
   sets_.reset();
+  is_touched_.clear();
+  touched_blocks_ = 0;
   set_count_ = 0;
   items_planned_ = 0;
 }
@@ -60,10 +63,18 @@ void Ghosts::Rebuild(std::uint64_t items) {
   const std::uint64_t count = std::max<std::uint64_t>(1, (entries + kWays - 1) / kWays);
   sets_.emplace(count, HugePages::kNo);
   if (!sets_->ok()) return Clear();
+  is_touched_.assign(count * sizeof(Set) / kBlockBytes + 1, false);
   set_count_ = count;
   items_planned_ = items;
   stamp_shift_ = 0;
   while (items >> stamp_shift_ > kStepsMax) ++stamp_shift_;
+}
+
+void Ghosts::NoteTouched(const Set& set) {
+  const auto block = static_cast<std::size_t>(&set - sets_->data()) / (kBlockBytes / sizeof(Set));
+  if (is_touched_[block]) return;
+  is_touched_[block] = true;
+  ++touched_blocks_;
 }
 
 }  // namespace larder::slab

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "slab/standing.h"
 #include "slab/zeroed_array.h"
@@ -39,11 +40,14 @@ class Ghosts {
   void Clear();
 
   std::size_t bytes() const { return sets_ ? set_count_ * sizeof(Set) : 0; }
+  // What the system has given of it.
+  std::size_t resident_bytes() const { return touched_blocks_ * kBlockBytes; }
 
  private:
   static constexpr std::uint64_t kGrowthPercent = 150;
   static constexpr std::uint64_t kShrinkPercent = 25;
   static constexpr std::size_t kWays = 8;
+  static constexpr std::size_t kBlockBytes = 4096;  // The kernel's unit.
   static constexpr unsigned kStampBits = 15;
   static constexpr std::uint32_t kStampMask = (1U << kStampBits) - 1;
   static constexpr unsigned kFingerprintShift = 16;
@@ -57,6 +61,7 @@ class Ghosts {
            items * 100 >= items_planned_ * kShrinkPercent;
   }
   void Rebuild(std::uint64_t items);
+  void NoteTouched(const Set& set);
   Set& SetOf(std::uint64_t hash) const { return (*sets_)[(hash >> 32) * set_count_ >> 32]; }
   static std::uint32_t Fingerprint(std::uint64_t hash) {
     const auto bits = static_cast<std::uint16_t>(hash);
@@ -78,6 +83,8 @@ class Ghosts {
   std::uint64_t set_count_ = 0;
   std::uint64_t items_planned_ = 0;
   unsigned stamp_shift_ = 0;
+  std::vector<bool> is_touched_;  // By block.
+  std::size_t touched_blocks_ = 0;
   std::uint64_t evicted_[2] = {0, 0};  // From probation, from main.
 };
 

@@ -15,6 +15,7 @@
 #include "slab/growing_memory.h"
 #include "slab/item.h"
 #include "slab/mutex.h"
+#include "slab/resident.h"
 #include "slab/result.h"
 #include "slab/zeroed_array.h"
 
@@ -89,6 +90,12 @@ class Index {
 
   // Bytes of buckets in use, overflow included.
   std::uint64_t used_bytes() const noexcept;
+
+  // Bytes that the system has given, those ahead of need included.
+  std::uint64_t resident_bytes() const noexcept {
+    return ResidentBytes(buckets_.data(), buckets_.bytes()) +
+           ResidentBytes(overflow_.data(), overflow_.bytes());
+  }
 
   // Calls fn(ref) for every reference, bucket by bucket, each under its lock; not atomic as a
   // whole. Misses none that stays, but meets one twice when its bucket is split meanwhile.

@@ -40,6 +40,10 @@ class PageTable {
   void set_class(PageIndex page, ClassId id) const {
     classes_[page].store(id, std::memory_order_relaxed);
   }
+  // What entries for the first pages take.
+  static std::uint64_t BytesFor(PageIndex pages) {
+    return std::uint64_t{pages} * (sizeof(Page) + sizeof(ClassId));
+  }
 
  private:
   ZeroedArray<Page> pages_;

@@ -258,7 +258,7 @@ std::optional<std::size_t> ToNumber(std::string_view word) {
 }
 
 bool IsLine(std::string_view line) {
-  constexpr std::array<std::string_view, 28> kFirstWords = {"END",
+  constexpr std::array<std::string_view, 29> kFirstWords = {"END",
                                                             "STORED",
                                                             "NOT_STORED",
                                                             "EXISTS",
@@ -281,6 +281,7 @@ bool IsLine(std::string_view line) {
                                                             "EX",
                                                             "MN",
                                                             "ME",
+                                                            "EXPLAIN",
                                                             "MEMLIMIT_TOO_SMALL",
                                                             "SERVER_ERROR:",
                                                             "MEMLIMIT_ADJUST_FAILED",

@@ -99,6 +99,7 @@ struct Tally {
   std::size_t appends = 0;
   std::size_t rewrites = 0;
   std::size_t pins = 0;
+  std::size_t departures = 0;
   std::size_t faults = 0;
   const char* first_fault = "";
 
@@ -177,8 +178,12 @@ class StormWorker {
     const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
       Copy(cache_.Value(item));
       cache_.MarkAccess(item, cache_.ClassOf(item), lane_);
+      (void)cache_.AgeOf(item, lane_);
     });
-    if (presence != Presence::kHit) return;
+    if (presence != Presence::kHit) {
+      if (cache_.DepartureOf(key.hash, lane_)) ++tally_.departures;
+      return;
+    }
     ++tally_.hits;
     tally_.Note(blocks_.Fault(number, scratch_));
   }
@@ -330,6 +335,8 @@ void Disturb(Cache& cache, std::chrono::steady_clock::time_point deadline) {
   for (std::uint64_t turn = 0; std::chrono::steady_clock::now() < deadline; ++turn) {
     (void)cache.SetMemoryLimit((2 + turn % 5) * kMiB);
     cache.Maintain(lane);
+    cache.Tick(static_cast<std::uint32_t>(lane.now_s + turn));
+    (void)cache.Memory();
     std::uint64_t items = 0;
     cache.ForEachLane([&](const Lane& each) { items += each.items.value(); });
     for (const ClassSnapshot& snapshot : cache.Classes(lane)) {
@@ -364,6 +371,7 @@ TEST_CASE("readers see whole values of the right key, whatever happens",
     CHECK(tally.appends > 0);
     CHECK(tally.rewrites > 0);
     CHECK(tally.pins > 0);
+    CHECK(tally.departures > 0);
   }
   CHECK(walker.reclaimed() > 0);
   CHECK(walker.copied() > 0);

@@ -56,12 +56,14 @@ Stream RandomStream(std::mt19937_64& random, int count) {
       stream.Add(fmt::format("touch {} 1000\r\n", key), Kind::kLine);
     } else if (choice < 97) {
       stream.Add("incr n 1\r\n", Kind::kLine);
+      stream.Add(fmt::format("explain {}\r\n", key), Kind::kLine);
     } else if (choice == 97) {
       stream.Add("flush_all\r\nset n 0 0 1 noreply\r\n0\r\n", Kind::kLine);
     } else {
-      const char* const lists[] = {"stats\r\n", "stats items\r\n", "stats slabs\r\n",
-                                   "stats conns\r\n", "stats cachedump 3 10\r\n"};
-      stream.Add(lists[below(5)], Kind::kList);
+      const char* const lists[] = {
+          "stats\r\n",       "stats items\r\n",          "stats slabs\r\n",
+          "stats conns\r\n", "stats cachedump 3 10\r\n", "stats memory\r\n"};
+      stream.Add(lists[below(6)], Kind::kList);
     }
   }
   return stream;

@@ -66,8 +66,9 @@ TEST_CASE_METHOD(WireTest, "stats has memcached's rows in memcached's order", "[
         "round_robin_fallback bytes curr_items total_items slab_global_page_pool "
         "expired_unfetched evicted_unfetched evicted_active evictions reclaimed crawler_reclaimed "
         "crawler_items_checked lrutail_reflocked moves_to_cold moves_to_warm moves_within_lru "
-        "direct_reclaims lru_bumps_dropped cmd_config_get cmd_config_set config_errors "
-        "curr_config ");
+        "direct_reclaims lru_bumps_dropped get_misses_evicted get_misses_expired "
+        "get_misses_deleted get_misses_flushed get_misses_too_large get_misses_no_memory "
+        "get_misses_not_seen cmd_config_get cmd_config_set config_errors curr_config ");
 }
 
 TEST_CASE_METHOD(WireTest, "stats describes the process", "[wire][stats]") {
@@ -98,7 +99,7 @@ TEST_CASE_METHOD(WireTest, "uptime and time go with the clock", "[wire][stats]")
 TEST_CASE_METHOD(CountingTest, "get counts every key as hit or miss", "[wire][stats]") {
   client.Send(SetRequest("a", "x")).Expect("STORED\r\n");
   CHECK(ChangedBy("get a b a\r\ngets a\r\n") ==
-        Counts{{"cmd_get", 4}, {"get_hits", 3}, {"get_misses", 1}});
+        Counts{{"cmd_get", 4}, {"get_hits", 3}, {"get_misses", 1}, {"get_misses_not_seen", 1}});
 }
 
 TEST_CASE_METHOD(CountingTest, "gat counts as get and touch", "[wire][stats]") {

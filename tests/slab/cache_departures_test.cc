@@ -1,0 +1,275 @@
+// Why a key is not there any more, and how old the items are that are.
+#include <catch2/catch.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "tests/slab/cache_fixture.h"
+
+namespace larder::slab {
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+class DeparturesFixture : public CacheFixture {
+ public:
+  DeparturesFixture() : CacheFixture({.memory_bytes = 4 * kMiB}) { Pass(0); }
+  explicit DeparturesFixture(const Cache::Options& options) : CacheFixture(options) { Pass(0); }
+
+  // Seconds, one after the other.
+  void Pass(std::uint32_t seconds) {
+    for (std::uint32_t i = 0; i < seconds; ++i) cache().Tick(++lane().now_s);
+    if (seconds == 0) cache().Tick(lane().now_s);
+  }
+  std::optional<Departure> Left(std::string_view key) {
+    return cache().DepartureOf(Key(key).hash, lane());
+  }
+  // Stores others of its size until the key leaves.
+  void PushOut(std::string_view key) {
+    for (int i = 0; i < 100'000 && !Left(key); ++i) {
+      std::string other = std::to_string(i);
+      other.resize(8, '.');
+      REQUIRE(Set(other, std::string(kPushedBytes - other.size(), 'v')) == StoreStatus::kStored);
+    }
+    REQUIRE(Left(key));
+  }
+  static constexpr std::size_t kPushedBytes = 100;  // Key and value.
+
+  std::uint32_t Age(std::string_view key) {
+    std::uint32_t age_s = 0;
+    REQUIRE(Visit(key, [&](Item& item) { age_s = cache().AgeOf(item, lane()); }) == Presence::kHit);
+    return age_s;
+  }
+};
+
+TEST_CASE_METHOD(DeparturesFixture, "a key that was never there has not left",
+                 "[slab][cache][departures]") {
+  CHECK_FALSE(Left("k"));
+  REQUIRE(Set("k", "v") == StoreStatus::kStored);
+  REQUIRE(Set("k", "a longer value that takes another chunk") == StoreStatus::kStored);
+  CHECK_FALSE(Left("k"));
+  CHECK_FALSE(Delete("other"));
+  CHECK_FALSE(Left("other"));
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "an evicted key is told with class, age and idle time",
+                 "[slab][cache][departures]") {
+  const ClassId id = StoreWithClass({.key = "k", .value = Noise(kPushedBytes - 1, 1)}).class_id;
+  Pass(2);
+  // A use that does not count, or it would stay.
+  REQUIRE(Visit("k", [&](Item& item) { item.set_last_access(lane().now_s); }) == Presence::kHit);
+  Pass(3);
+  PushOut("k");
+  REQUIRE(Look("k") == Presence::kMiss);
+  Pass(4);
+  CHECK(Left("k") == Departure{.reason = DepartureReason::kEvicted,
+                               .class_id = id,
+                               .idle_s = 3,
+                               .age_s = 5,
+                               .ago_s = 4});
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "a key whose page left is told so",
+                 "[slab][cache][departures]") {
+  constexpr int kItems = 6000;
+  const std::string value = Noise(500, 1);
+  for (int i = 0; i < kItems; ++i) {
+    REQUIRE(Set("fill" + std::to_string(i), value) == StoreStatus::kStored);
+  }
+  REQUIRE(evicted() == 0);
+  REQUIRE(cache().SetMemoryLimit(2 * kMiB));
+  for (int i = 0; i < 20; ++i) cache().Maintain(lane());
+  std::uint64_t moved = 0;
+  std::uint64_t present = 0;
+  for (int i = 0; i < kItems; ++i) {
+    const std::string key = "fill" + std::to_string(i);
+    const auto left = Left(key);
+    if (Look(key) == Presence::kHit) ++present;
+    if (left && left->reason == DepartureReason::kMoved) ++moved;
+    if (left && left->reason != DepartureReason::kMoved) FAIL(key);
+  }
+  CHECK(moved > 100);
+  CHECK(present > 100);
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "an expired key is told since when",
+                 "[slab][cache][departures]") {
+  REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = kStartS + 4}) == StoreStatus::kStored);
+  Pass(3);
+  CHECK_FALSE(Left("k"));
+  Pass(3);
+  REQUIRE(Look("k") == Presence::kExpired);
+  const auto left = Left("k");
+  REQUIRE(left);
+  CHECK(left->reason == DepartureReason::kExpired);
+  CHECK(left->idle_s == 4);
+  CHECK(left->age_s == 4);
+  CHECK(left->ago_s == 2);
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "a key stored with an expiry long past expired when stored",
+                 "[slab][cache][departures]") {
+  REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = 1}) == StoreStatus::kStored);
+  Pass(3);
+  REQUIRE(Look("k") == Presence::kExpired);
+  CHECK(Left("k")->ago_s == 3);
+  CHECK(Left("k")->age_s == 0);
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "a store that finds an expired key leaves a note too",
+                 "[slab][cache][departures]") {
+  REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = kStartS + 1}) == StoreStatus::kStored);
+  Pass(2);
+  CHECK(Replace("k", "w") == StoreStatus::kNotStored);
+  CHECK(Left("k")->reason == DepartureReason::kExpired);
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "an eviction that meets an expired item calls it expired",
+                 "[slab][cache][departures]") {
+  REQUIRE(Store({.key = "k", .value = Noise(kPushedBytes - 1, 1), .expires_at_s = kStartS + 1}) ==
+          StoreStatus::kStored);
+  Pass(2);
+  PushOut("k");
+  CHECK(Left("k")->reason == DepartureReason::kExpired);
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "a deleted key is told, until it leaves otherwise",
+                 "[slab][cache][departures]") {
+  REQUIRE(Set("k", "v") == StoreStatus::kStored);
+  REQUIRE(Delete("k"));
+  CHECK(Left("k")->reason == DepartureReason::kDeleted);
+  REQUIRE(Set("k", "v") == StoreStatus::kStored);
+  const std::uint64_t cas = See("k")->cas;
+  CHECK(DeleteIfUnchanged("k", cas + 1).status == DeleteStatus::kExists);
+  CHECK(DeleteIfUnchanged("k", cas).status == DeleteStatus::kDeleted);
+  CHECK(Left("k")->reason == DepartureReason::kDeleted);
+  REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = kStartS + 1}) == StoreStatus::kStored);
+  Pass(1);
+  CHECK(Look("k") == Presence::kExpired);
+  CHECK(Left("k")->reason == DepartureReason::kExpired);
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "a flushed key is told since when",
+                 "[slab][cache][departures]") {
+  REQUIRE(Set("k", "v") == StoreStatus::kStored);
+  Pass(3);
+  cache().FlushAll();
+  Pass(2);
+  REQUIRE(Look("k") == Presence::kFlushed);
+  const auto left = Left("k");
+  REQUIRE(left);
+  CHECK(left->reason == DepartureReason::kFlushed);
+  CHECK(left->age_s == 3);
+  CHECK(left->ago_s == 2);
+}
+
+TEST_CASE("a key whose set was refused is told why", "[slab][cache][departures]") {
+  DeparturesFixture cache({.memory_bytes = 4 * kMiB, .item_bytes_max = 2000});
+  const std::string value(3000, 'v');
+  REQUIRE(cache.Set("old", "v") == StoreStatus::kStored);
+  cache.Pass(2);
+  REQUIRE(cache.Set("old", value) == StoreStatus::kTooLarge);
+  REQUIRE(cache.Set("new", value) == StoreStatus::kTooLarge);
+  const auto old_left = cache.Left("old");
+  REQUIRE(old_left);
+  CHECK(old_left->reason == DepartureReason::kTooLarge);
+  CHECK(old_left->class_id != 0);
+  CHECK(old_left->age_s == 2);
+  CHECK(cache.Left("new") == Departure{.reason = DepartureReason::kTooLarge});
+  // Another store that is refused takes nothing away.
+  REQUIRE(cache.Set("k", "v") == StoreStatus::kStored);
+  CHECK(cache.Add("k", value) == StoreStatus::kTooLarge);
+  CHECK_FALSE(cache.Left("k"));
+  // What is known of the item stays.
+  REQUIRE(cache.Set("old", value) == StoreStatus::kTooLarge);
+  CHECK(cache.Left("old") == old_left);
+}
+
+TEST_CASE("a key for which there was no memory is told so", "[slab][cache][departures]") {
+  DeparturesFixture cache({.memory_bytes = kMiB, .evict = false});
+  (void)cache.Fill(500);
+  REQUIRE(cache.Set("k", std::string(500, 'v')) == StoreStatus::kNoMemory);
+  CHECK(cache.Left("k") == Departure{.reason = DepartureReason::kNoMemory});
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "the forbidden key leaves no note",
+                 "[slab][cache][departures]") {
+  DeparturesFixture cache({.memory_bytes = 4 * kMiB, .forbidden_key = "nobody's"});
+  CHECK(cache.Set("nobody's", "v") == StoreStatus::kForbidden);
+  CHECK_FALSE(cache.Left("nobody's"));
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "an item's age counts from its last write",
+                 "[slab][cache][write_times]") {
+  REQUIRE(Set("old", "v") == StoreStatus::kStored);
+  Pass(5);
+  REQUIRE(Set("k", "v") == StoreStatus::kStored);
+  CHECK(Age("k") == 0);
+  CHECK(Age("old") == 5);
+  Pass(7);
+  REQUIRE(Hit("k"));
+  CHECK(Age("k") == 7);
+  CHECK(Age("old") == 12);
+  REQUIRE(Set("old", "w") == StoreStatus::kStored);
+  CHECK(Age("old") == 0);
+  CHECK(Age("k") == 7);
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "ages are right whatever lane wrote, and however rarely",
+                 "[slab][cache][write_times]") {
+  Lane& first = lane();
+  Lane& second = NewLane();
+  REQUIRE(Set("a", "v") == StoreStatus::kStored);
+  Use(second);
+  second.now_s = first.now_s;
+  REQUIRE(Set("b", "v") == StoreStatus::kStored);
+  // The lane has numbers of its range left, which are not drawn any more in another second.
+  Pass(10);
+  REQUIRE(Set("c", "v") == StoreStatus::kStored);
+  Pass(1);
+  CHECK(Age("a") == 11);
+  CHECK(Age("b") == 11);
+  CHECK(Age("c") == 1);
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "seconds change nothing about a flush",
+                 "[slab][cache][flush]") {
+  REQUIRE(Set("a", "v") == StoreStatus::kStored);
+  cache().FlushAll();
+  REQUIRE(Set("b", "v") == StoreStatus::kStored);
+  Pass(3);
+  REQUIRE(Set("c", "v") == StoreStatus::kStored);
+  CHECK(Look("a") == Presence::kFlushed);
+  CHECK(Look("b") == Presence::kHit);
+  CHECK(Look("c") == Presence::kHit);
+  cache().FlushAll();
+  REQUIRE(Set("d", "v") == StoreStatus::kStored);
+  CHECK(Look("b") == Presence::kFlushed);
+  CHECK(Look("c") == Presence::kFlushed);
+  CHECK(Look("d") == Presence::kHit);
+}
+
+TEST_CASE_METHOD(DeparturesFixture, "a client's cas stays right over seconds",
+                 "[slab][cache][cas]") {
+  REQUIRE(Set("k", "1") == StoreStatus::kStored);
+  const std::uint64_t cas = See("k")->cas;
+  Pass(2);
+  CHECK(Cas("k", "2", cas) == StoreStatus::kStored);
+  CHECK(See("k")->cas > cas);
+  CHECK(Cas("k", "3", cas) == StoreStatus::kExists);
+}
+
+TEST_CASE("what is remembered of departures keeps to its share of the memory limit",
+          "[slab][cache][departures]") {
+  DeparturesFixture cache({.memory_bytes = 64 * kMiB});
+  CHECK(cache.cache().departures().bytes() <= 64 * kMiB / 100);
+  CHECK(cache.cache().departures().bytes() > 63 * kMiB / 100);
+  REQUIRE(cache.cache().SetMemoryLimit(8 * kMiB));
+  CHECK(cache.cache().departures().bytes() <= 8 * kMiB / 100);
+  REQUIRE(cache.cache().SetMemoryLimit(256 * kMiB));
+  CHECK(cache.cache().departures().bytes() <= 256 * kMiB / 100);
+  CHECK(cache.cache().departures().bytes() > 255 * kMiB / 100);
+}
+
+}  // namespace
+}  // namespace larder::slab
