@@ -127,7 +127,8 @@ TEST_CASE_METHOD(MemoryFileTest, "its space is taken at once, and a part can be 
 TEST_CASE_METHOD(MemoryFileTest, "without space nothing changes", "[memory_file]") {
   Save("items", "state");
   const auto bytes = std::filesystem::file_size(path);
-  CHECK_THAT(Open()->Prepare(std::uint64_t{1} << 61, kStateBytesMax), Contains("cannot have"));
+  CHECK_THAT(Open()->Prepare((std::uint64_t{1} << 63) - kArenaBytes, kStateBytesMax),
+             Contains("cannot have"));
   CHECK(std::filesystem::file_size(path) == bytes);
   CHECK(Load() == "state");
 }
