@@ -16,6 +16,7 @@
 
 #include "server/cluster_nodes.h"
 #include "server/extended_options.h"
+#include "server/memory_share.h"
 #include "server/option_number.h"
 
 namespace larder::server {
@@ -157,11 +158,30 @@ StepResult ReadProtocol(Config& config, std::string_view value) {
   return Done{};
 }
 
+StepResult ReadMemoryShare(Config& config, std::string_view value) {
+  const auto percent = ParseNumber<std::uint64_t>(value.substr(0, value.size() - 1));
+  if (!percent || *percent == 0 || *percent > 100) {
+    return ConfigExit::BadValue(fmt::format(
+        "-m (--memory-limit) needs a share from 1% to 100% of the memory, not \"{}\"", value));
+  }
+  const auto limit = MemoryLimitBytes(ReadKernelFile);
+  if (!limit) {
+    return ConfigExit::BadValue(
+        "-m (--memory-limit): neither control groups nor /proc/meminfo tell how much memory there "
+        "is; give megabytes");
+  }
+  const std::uint64_t megabytes = *limit / 100 * *percent / kMegabyte;
+  config.memory_bytes = std::clamp<std::uint64_t>(megabytes, 1, kMegabytesMax) * kMegabyte;
+  return Done{};
+}
+
 StepResult ReadMemory(Config& config, std::string_view value) {
+  if (value.ends_with('%')) return ReadMemoryShare(config, value);
   const auto megabytes = ParseNumber<std::uint64_t>(value);
   if (!megabytes || *megabytes > kMegabytesMax) {
     return ConfigExit::BadValue(fmt::format(
-        "-m (--memory-limit) needs megabytes, at most {}, not \"{}\"", kMegabytesMax, value));
+        "-m (--memory-limit) needs megabytes, at most {}, or a share such as 75%, not \"{}\"",
+        kMegabytesMax, value));
   }
   config.memory_bytes = *megabytes * kMegabyte;
   return Done{};
@@ -257,9 +277,6 @@ StepResult ReadExtended(Config& config, std::string_view value) {
 StepResult RefuseTls(Config&, std::string_view) {
   return ConfigExit::Refused("This server is not built with TLS support.");
 }
-StepResult RefuseMemoryFile(Config&, std::string_view) {
-  return ConfigExit::Refused("This server is not built with support for -e (--memory-file).");
-}
 StepResult RefuseNapiIds(Config&, std::string_view) {
   return ConfigExit::Refused("This server is not built with support for -N (--napi-ids).");
 }
@@ -344,8 +361,13 @@ constexpr std::array kOptions = {
            ReadPath<&Config::auth_file>},
     Option{Section::kSockets, 'U', "udp-port", "NUM", "0 only: UDP is not served", ReadUdpPort},
 
-    Option{Section::kMemory, 'm', "memory-limit", "MB", "item memory in megabytes (default 64)",
+    Option{Section::kMemory, 'm', "memory-limit", "MB",
+           "item memory in megabytes, or, as in 75%, a share of the memory that\n"
+           "the control group or the machine has (default 64)",
            ReadMemory},
+    Option{Section::kMemory, 'e', "memory-file", "PATH",
+           "keep the items in this file, of -m megabytes, over restarts",
+           ReadPath<&Config::memory_file>},
     Option{Section::kMemory, 'M', "disable-evictions", "",
            "answer with an error when memory is full, instead of evicting",
            SwitchOff<&Config::evict>},
@@ -427,7 +449,6 @@ constexpr std::array kOptions = {
     Option{Section::kHelp, 'i', "license", "", "print the licence and exit", ShowLicense},
 
     Option{Section::kUnsupported, 'Z', "enable-ssl", "", "TLS", RefuseTls},
-    Option{Section::kUnsupported, 'e', "memory-file", "PATH", "warm restart", RefuseMemoryFile},
     Option{Section::kUnsupported, 'N', "napi-ids", "NUM", "workers by network queue",
            RefuseNapiIds},
 };

@@ -39,7 +39,8 @@ struct Config {
   std::string auth_file;  // -Y, absolute; empty: the text protocol's clients need no password.
 
   // Memory.
-  std::uint64_t memory_bytes = std::uint64_t{64} << 20;              // -m
+  // -m; whole megabytes, a share of the memory at hand too.
+  std::uint64_t memory_bytes = std::uint64_t{64} << 20;
   bool evict = true;                                                 // -M clears it.
   slab::EvictionPolicy eviction = slab::EvictionPolicy::kSegmented;  // -o eviction
   std::uint32_t item_bytes_max = 1 << 20;  // -I; 1 KiB to 1 GiB, at most half of memory_bytes.
@@ -53,6 +54,7 @@ struct Config {
   bool sweeps = true;                      // -o [no_]lru_crawler
   std::uint32_t sweep_pause_us = 100;      // -o lru_crawler_sleep; see slab/expiry_sweep.h.
   std::uint32_t sweep_slice_max = 0;       // -o lru_crawler_tocrawl; 0: no bound.
+  std::string memory_file;                 // -e; absolute. Empty: none.
 
   // Work.
   int threads = 4;  // -t; 1 to kThreadsMax.

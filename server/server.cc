@@ -42,7 +42,20 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.eviction = config.eviction;
   options.hash_seed = RandomSeed();
   options.forbidden_key = kClusterKey;
+  options.memory_file = config.memory_file;
+  options.now_s = Clock().now_s();
+  options.tell = [](const std::string& text) { Log("{}\n", text); };
   return options;
+}
+
+void SaveCache(slab::Cache& cache, const std::string& path, const slab::SavedMoment& moment) {
+  if (!cache.has_memory_file()) return;
+  const auto saved = cache.Save(moment);
+  if (saved) {
+    Log("memory file {}: saved {} items\n", path, *saved);
+  } else {
+    Log("memory file {}: not saved, the next start is empty: {}\n", path, saved.error());
+  }
 }
 
 }  // namespace
@@ -53,7 +66,11 @@ Result<std::unique_ptr<Server>, ConfigExit> Server::Create(const Config& config)
   auto cache = slab::Cache::Create(CacheOptions(config));
   if (!cache) return Failure{ConfigExit{cache.error() + "\n", kExitSystem}};
   auto listeners = OpenListeners(config);
-  if (!listeners) return Failure{listeners.error()};
+  if (!listeners) {
+    SaveCache(**cache, config.memory_file,
+              {.now_s = Clock().now_s(), .flush_due_s = (*cache)->restored_flush_due_s()});
+    return Failure{listeners.error()};
+  }
   return std::unique_ptr<Server>(
       new Server(config, std::move(*authenticator), std::move(*cache), std::move(*listeners)));
 }
@@ -128,7 +145,10 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
     event_add(listening.on_readable.get(), nullptr);
   }
   // Before anybody is served.
-  cache_->Tick(clock_.now_s());
+  lane_.now_s = clock_.now_s();
+  cache_->Tick(lane_.now_s);
+  shared_.flush_due_s.store(cache_->restored_flush_due_s(), std::memory_order_relaxed);
+  FlushIfDue();
   cluster_source_.Start();
   for (int i = 0; i < config_.threads; ++i) workers_.emplace_back(shared_);
   for (Worker& worker : workers_) worker.Start();
@@ -165,6 +185,10 @@ void Server::Run() {
   for (Listening& listening : listening_) event_del(listening.on_readable.get());
   for (Worker& worker : workers_) worker.RequestStop();
   for (Worker& worker : workers_) worker.Stop();
+  background_.Stop();
+  SaveCache(*cache_, config_.memory_file,
+            {.now_s = clock_.now_s(),
+             .flush_due_s = shared_.flush_due_s.load(std::memory_order_relaxed)});
 }
 
 void Server::RequestStop() {
@@ -200,6 +224,16 @@ void Server::Tick() {
   clock_.Tick();
   lane_.now_s = clock_.now_s();
   cache_->Tick(lane_.now_s);
+  FlushIfDue();
+  if (reloads) {
+    cluster_source_.ReadAgain(lane_.now_s);
+  } else {
+    cluster_source_.Tick(lane_.now_s);
+  }
+  done_advance_s_.store(wanted, std::memory_order_release);
+}
+
+void Server::FlushIfDue() {
   std::uint32_t due_s = shared_.flush_due_s.load(std::memory_order_relaxed);
   // A flush_all that comes in between replaces the one that was due.
   if (due_s != 0 && due_s <= lane_.now_s &&
@@ -207,12 +241,6 @@ void Server::Tick() {
     shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
     cache_->FlushAll();
   }
-  if (reloads) {
-    cluster_source_.ReadAgain(lane_.now_s);
-  } else {
-    cluster_source_.Tick(lane_.now_s);
-  }
-  done_advance_s_.store(wanted, std::memory_order_release);
 }
 
 // --- Accepting ---------------------------------------------------------------------------------

@@ -46,7 +46,8 @@ class Server {
   // SIGTERM, SIGINT and SIGUSR1 stop the server in order, SIGHUP has files read again.
   void HandleSignals();
 
-  // Serves until RequestStop or a signal; then finishes what is in flight.
+  // Serves until RequestStop or a signal; then finishes what is in flight, and saves what a memory
+  // file keeps. Runs once.
   void Run();
   void RequestStop();
   // Has files read again, as SIGHUP does: within a turn of Run's loop.
@@ -75,6 +76,7 @@ class Server {
   void ResumeAccepting();
   void Wake();
   void Tick();
+  void FlushIfDue();
 
   const Config config_;
   const std::unique_ptr<Authenticator> authenticator_;

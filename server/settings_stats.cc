@@ -195,7 +195,7 @@ void AppendSettings(const Config& config, const RuntimeSettings& runtime, const 
   rows.Text("track_sizes", YesNo(config.track_sizes));
   rows.Text("inline_ascii_response", "no");
   rows.Number("num_napi_ids", 0);
-  rows.Text("memory_file", "(null)");
+  rows.Text("memory_file", config.memory_file.empty() ? "(null)" : config.memory_file);
   rows.Number("client_flags_size", 4);
   rows.Text("cluster_file", TextOrNull(config.cluster_file));
   rows.Text("cluster_dns",

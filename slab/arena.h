@@ -15,6 +15,8 @@
 
 namespace larder::slab {
 
+class MemoryFile;
+
 using PageIndex = std::uint32_t;
 inline constexpr std::size_t kPageShift = 18;
 inline constexpr std::size_t kPageBytes = std::size_t{1} << kPageShift;  // 256 KiB
@@ -35,6 +37,9 @@ class Arena {
     std::uint64_t limit_bytes = 0;  // At least one page.
     bool lock_memory = false;       // Keep what is in use out of swap: fault pages in when taken.
     bool prefault = false;          // Take all memory from the system at once.
+    // The memory is this file's instead of the system's, and can never be more. Prepared for
+    // limit_bytes in whole pages; must outlive the arena.
+    MemoryFile* file = nullptr;
   };
 
   // Fails with the system's reason when the range cannot be reserved.
@@ -68,7 +73,8 @@ class Arena {
 
   // A page of undefined contents, or nothing when the limit is reached.
   std::optional<PageIndex> Take() LARDER_EXCLUDES(mutex_);
-  // Gives the page's memory back to the kernel if more pages are in use than the limit allows.
+  // Gives the page's memory back, to the kernel or the file system, if more pages are in use than
+  // the limit allows.
   void Return(PageIndex page) LARDER_EXCLUDES(mutex_);
 
   // False when `bytes` is less than a page or more than the reserved range.
@@ -81,12 +87,16 @@ class Arena {
   // Pages from this number on were never handed out.
   PageIndex touched_pages() const LARDER_EXCLUDES(mutex_);
 
-  // For a MemoryWarmer. REQUIRES: not created with `prefault`.
+  // For a restart: the pages below `touched` are as they were, in use but for those in `free`.
+  // REQUIRES: no page was taken yet; touched <= capacity_pages(), and above all in `free`.
+  void Restore(PageIndex touched, std::vector<PageIndex> free) LARDER_EXCLUDES(mutex_);
+
+  // For a MemoryWarmer. REQUIRES: created without `prefault` and without a file.
   GrowingMemory& growing() { return growing_; }
 
  private:
   Arena(std::byte* base, std::uint64_t reserved_bytes, unsigned unit_shift, const Options& options);
-  // Gives the memory of a page that is not in use back to the kernel.
+  // Gives the memory of a page that is not in use back.
   void GiveBack(PageIndex page) LARDER_REQUIRES(mutex_);
 
   std::byte* const base_;
@@ -95,6 +105,7 @@ class Arena {
   const unsigned unit_shift_;
   const PageIndex capacity_pages_;
   const bool lock_memory_;
+  MemoryFile* const file_;  // None: the memory is the system's.
   GrowingMemory growing_;
 
   mutable Mutex mutex_;
@@ -102,6 +113,7 @@ class Arena {
   PageIndex pages_in_use_ LARDER_GUARDED_BY(mutex_) = 0;
   PageIndex pages_touched_ LARDER_GUARDED_BY(mutex_) = 0;  // Pages below were handed out once.
   std::vector<PageIndex> returned_ LARDER_GUARDED_BY(mutex_);
+  bool may_have_holes_ LARDER_GUARDED_BY(mutex_) = false;  // Pages of the file without space.
 };
 
 }  // namespace larder::slab

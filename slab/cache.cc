@@ -70,9 +70,15 @@ void ReservedItem::SetState(std::uint32_t bits) { cache_->arena_->At(ref_).size_
 HashedKey ReservedItem::key() const { return {cache_->arena_->At(ref_).key(), hash_}; }
 
 Result<std::unique_ptr<Cache>, std::string> Cache::Create(const Options& options) {
+  return options.memory_file.empty() ? Build(options, nullptr) : CreateOnFile(options);
+}
+
+Result<std::unique_ptr<Cache>, std::string> Cache::Build(const Options& options,
+                                                         std::unique_ptr<MemoryFile> memory_file) {
   auto arena = Arena::Create({.limit_bytes = options.memory_bytes,
                               .lock_memory = options.lock_memory,
-                              .prefault = options.prefault});
+                              .prefault = options.prefault,
+                              .file = memory_file.get()});
   if (!arena) return Failure{arena.error()};
   SizeLadder ladder({.chunk_bytes_min = sizeof(Item) + options.chunk_room_min,
                      .growth_factor = options.growth_factor.value_or(kGrowthFactorDefault),
@@ -85,22 +91,25 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Create(const Options& options
   if (options.prefault) (*index)->PrefaultFor(options.memory_bytes / kPrefaultItemBytes);
   PageTable page_table((*arena)->capacity_pages());
   if (!page_table.ok()) return Failure{std::string("cannot reserve memory for the page table")};
-  auto cache = std::unique_ptr<Cache>(new Cache(options, std::move(*arena), std::move(*index),
-                                                std::move(ladder), std::move(page_table)));
+  auto cache = std::unique_ptr<Cache>(new Cache(options, std::move(memory_file), std::move(*arena),
+                                                std::move(*index), std::move(ladder),
+                                                std::move(page_table)));
   if (!cache->departures_.ok()) {
     return Failure{std::string("cannot reserve memory for departures")};
   }
   return cache;
 }
 
-Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_ptr<Index> index,
-             SizeLadder ladder, PageTable page_table)
+Cache::Cache(const Options& options, std::unique_ptr<MemoryFile> memory_file,
+             std::unique_ptr<Arena> arena, std::unique_ptr<Index> index, SizeLadder ladder,
+             PageTable page_table)
     : hash_seed_(options.hash_seed),
       forbidden_key_(options.forbidden_key),
       forbidden_hash_(HashKey(options.forbidden_key, options.hash_seed)),
       item_bytes_max_(options.item_bytes_max),
       evict_(options.evict),
       track_sizes_(options.track_sizes),
+      memory_file_(std::move(memory_file)),
       arena_(std::move(arena)),
       index_(std::move(index)),
       ladder_(std::move(ladder)),
@@ -109,10 +118,7 @@ Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_p
           options.memory_bytes / 100 * kDeparturesPercent,
           (std::uint64_t{arena_->capacity_pages()} << kPageShift) / 100 * kDeparturesPercent),
       policy_(options.eviction),
-      warmer_(options.prefault ? nullptr
-                               : std::make_unique<MemoryWarmer>(std::vector<GrowingMemory*>{
-                                     &arena_->growing(), &index_->growing_buckets(),
-                                     &index_->growing_overflow()})) {
+      warmer_(options.prefault ? nullptr : std::make_unique<MemoryWarmer>(Growing())) {
   for (std::size_t id = 0; id <= ladder_.class_count(); ++id) {
     const auto class_id = static_cast<ClassId>(id);
     const std::uint32_t bytes = ladder_.chunk_bytes(std::max<ClassId>(class_id, 1));
@@ -122,6 +128,13 @@ Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_p
 }
 
 Cache::~Cache() = default;
+
+std::vector<GrowingMemory*> Cache::Growing() {
+  std::vector<GrowingMemory*> growing = {&index_->growing_buckets(), &index_->growing_overflow()};
+  // That of a file is there from the start, or was given back to stay so.
+  if (memory_file_ == nullptr) growing.push_back(&arena_->growing());
+  return growing;
+}
 
 Lane& Cache::AddLane() {
   const MutexLock lock(lanes_mutex_);

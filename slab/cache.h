@@ -24,6 +24,7 @@
 #include "slab/item.h"
 #include "slab/item_snapshot.h"
 #include "slab/lane.h"
+#include "slab/memory_file.h"
 #include "slab/memory_use.h"
 #include "slab/memory_warmer.h"
 #include "slab/mutex.h"
@@ -215,6 +216,12 @@ struct SweepTally {
   std::uint32_t passed_over = 0;  // Items that were busy or pinned.
 };
 
+// What a server has to know of its past besides its items.
+struct SavedMoment {
+  std::uint32_t now_s = 0;        // Unix time.
+  std::uint32_t flush_due_s = 0;  // A flush that is still to come; 0: none.
+};
+
 // Cache maps keys to items, evicts when memory is full, and never holds more than its limit.
 //
 // Threads:    internally locked: every thread comes with its own Lane. Lock order: bucket, then
@@ -240,9 +247,15 @@ class Cache {
     bool track_sizes = false;
     std::uint64_t hash_seed = 0;
     std::string_view forbidden_key = {};  // A constant: stores of it are kForbidden. Empty: none.
+    // A file that is the memory and keeps the items over a restart; empty: none. Its space is taken
+    // at once, and memory_bytes cannot be raised later.
+    std::string memory_file = {};
+    std::uint32_t now_s = 0;                            // Unix time of a restart.
+    std::function<void(const std::string&)> tell = {};  // Of a restart: a line; how far it is.
   };
 
-  // Fails with the system's reason when the address ranges cannot be reserved.
+  // Fails with the system's reason when the address ranges cannot be reserved, or the memory file
+  // cannot be used. What is wrong with the items of a memory file is told, and the cache is empty.
   static Result<std::unique_ptr<Cache>, std::string> Create(const Options& options);
   ~Cache();
   Cache(const Cache&) = delete;
@@ -389,6 +402,15 @@ class Cache {
   const SizeLadder& ladder() const { return ladder_; }
   std::uint32_t item_bytes_max() const { return item_bytes_max_; }
 
+  // Leaves all in the memory file for the next one that is created on it; returns the number of
+  // items. Fails with the reason, and the next one starts empty. This one may only be destroyed.
+  // REQUIRES: has_memory_file(), no other thread is active, and no handle or reserved item is
+  // alive.
+  Result<std::uint64_t, std::string> Save(const SavedMoment& moment);
+  bool has_memory_file() const { return memory_file_ != nullptr; }
+  // SavedMoment::flush_due_s of the time before a restart, or 0.
+  std::uint32_t restored_flush_due_s() const { return restored_flush_due_s_; }
+
   // Tests: aborts when an invariant of the whole is broken. REQUIRES: no other thread is active,
   // and no handle or reserved item is alive.
   void CheckInvariants();
@@ -396,9 +418,18 @@ class Cache {
  private:
   friend class ItemHandle;
   friend class ReservedItem;
+  friend class CacheSnapshot;
 
-  Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_ptr<Index> index,
-        SizeLadder ladder, PageTable page_table);
+  Cache(const Options& options, std::unique_ptr<MemoryFile> memory_file,
+        std::unique_ptr<Arena> arena, std::unique_ptr<Index> index, SizeLadder ladder,
+        PageTable page_table);
+  static Result<std::unique_ptr<Cache>, std::string> CreateOnFile(const Options& options);
+  // An empty one. The file, if there is one, is prepared.
+  static Result<std::unique_ptr<Cache>, std::string> Build(const Options& options,
+                                                           std::unique_ptr<MemoryFile> memory_file);
+
+  // What the warmer looks after.
+  std::vector<GrowingMemory*> Growing();
 
   // Of the memory limit, for what is remembered of keys that left.
   static constexpr std::uint64_t kDeparturesPercent = 1;
@@ -539,6 +570,8 @@ class Cache {
   const std::uint32_t item_bytes_max_;
   const bool evict_;
   const bool track_sizes_;
+  std::unique_ptr<MemoryFile> memory_file_;  // Constant but for a restart that fails.
+  std::uint32_t restored_flush_due_s_ = 0;   // Constant once created.
   const std::unique_ptr<Arena> arena_;
   const std::unique_ptr<Index> index_;
   const SizeLadder ladder_;

@@ -114,6 +114,19 @@ std::uint64_t EvictionQueue::probation_target() const {
   return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(target + 0.5));
 }
 
+EvictionQueue::State EvictionQueue::state() const {
+  return {
+      .probation = probation_, .main = main_, .probation_share = share_, .clock = clock_.state()};
+}
+
+void EvictionQueue::Restore(const State& state) {
+  LARDER_CHECK(count() == 0);
+  probation_ = state.probation;
+  main_ = state.main;
+  SetProbationShare(state.probation_share);
+  clock_.Restore(state.clock);
+}
+
 void EvictionQueue::MoveShare(double items) {
   SetProbationShare(share_ + items / static_cast<double>(std::max<std::uint64_t>(1, count())));
 }

@@ -101,16 +101,28 @@ class EvictionQueue {
   ItemRef oldest(Segment segment) const { return At(segment).tail; }
   // How many items probation may hold before it is the one to lose some.
   std::uint64_t probation_target() const;
+  // All but the ghosts, to be the same queue after a restart; links and standings are in the items.
+  struct State {
+    struct List {
+      ItemRef head = kNoItem;
+      ItemRef tail = kNoItem;
+      std::uint64_t count = 0;
+    };
+    List probation;
+    List main;
+    double probation_share = kShareStart;
+    ProbationClock::State clock;
+  };
+  State state() const;
+  // REQUIRES: nothing was inserted yet, the lists hold together, and the clock is possible.
+  void Restore(const State& state);
+
   std::uint64_t ghost_bytes() const { return ghosts_.bytes(); }
   std::uint64_t resident_ghost_bytes() const { return ghosts_.resident_bytes(); }
   QueueStats& stats() { return stats_; }
 
  private:
-  struct List {
-    ItemRef head = kNoItem;
-    ItemRef tail = kNoItem;
-    std::uint64_t count = 0;
-  };
+  using List = State::List;
 
   List& At(Segment segment) { return segment == Segment::kMain ? main_ : probation_; }
   const List& At(Segment segment) const { return segment == Segment::kMain ? main_ : probation_; }

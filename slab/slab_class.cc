@@ -85,6 +85,17 @@ void SlabClass::Adopt(PageIndex number) {
   List(number);
 }
 
+void SlabClass::TakeIn(PageIndex number, std::uint32_t carved, std::uint32_t used,
+                       ItemRef free_head) {
+  Adopt(number);
+  Page& page = pages_.at(number);
+  page.carved = carved;
+  page.used = used;
+  page.free_head = free_head;
+  used_chunks_ += used;
+  if (used == chunks_per_page_) Unlist(number);
+}
+
 void SlabClass::Leave(PageIndex number) {
   pages_.at(number) = Page{};
   pages_.set_class(number, 0);

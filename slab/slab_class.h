@@ -69,6 +69,11 @@ class SlabClass {
   // Takes Drain back: chunks of the page are handed out again. REQUIRES: the page is draining.
   void Readmit(PageIndex page) LARDER_REQUIRES(mutex_);
 
+  // For a restart: the page is this class's again, with so many chunks used, and free ones listed.
+  // REQUIRES: it is in no class.
+  void TakeIn(PageIndex page, std::uint32_t carved, std::uint32_t used, ItemRef free_head)
+      LARDER_REQUIRES(mutex_);
+
   EvictionQueue& queue() LARDER_REQUIRES(mutex_) { return queue_; }
   ClassStats& stats() LARDER_REQUIRES(mutex_) { return stats_; }
   std::uint32_t page_count() const LARDER_REQUIRES(mutex_) { return page_count_; }

@@ -75,6 +75,25 @@ class ProbationClock {
   std::uint32_t tick() const { return reading_.load(std::memory_order_relaxed).tick; }
   std::uint32_t young_ticks() const { return reading_.load(std::memory_order_relaxed).young_ticks; }
 
+  // All of it, to be the same clock after a restart. Both: REQUIRES: the class's lock.
+  struct State {
+    std::uint32_t tick = 0;
+    std::uint32_t young_ticks = 0;
+    std::uint64_t arrivals_to_tick = 1;
+
+    bool IsPossible() const {
+      return tick < Standing::kTicks && young_ticks < Standing::kTicks && arrivals_to_tick != 0;
+    }
+  };
+  State state() const { return {tick(), young_ticks(), arrivals_to_tick_}; }
+  // REQUIRES: state.IsPossible().
+  void Restore(const State& state) {
+    arrivals_to_tick_ = state.arrivals_to_tick;
+    reading_.store({.tick = static_cast<std::uint8_t>(state.tick),
+                    .young_ticks = static_cast<std::uint8_t>(state.young_ticks)},
+                   std::memory_order_relaxed);
+  }
+
   // Notes that an item comes to probation, where `count` are then. REQUIRES: the class's lock.
   void CountArrival(std::uint64_t count) {
     if (--arrivals_to_tick_ != 0) return;

@@ -299,10 +299,33 @@ TEST_CASE("features that are not there are refused by name", "[config]") {
     CHECK(exit.exit_code == 64);
     CHECK_THAT(exit.message, StartsWith("This server is not built with "));
   }
-  for (const char* option : {"-e", "-N"}) {
-    const ConfigExit exit = ParseBad({option, "1"});
-    CHECK(exit.exit_code == 64);
-    CHECK_THAT(exit.message, Contains(option));
+  const ConfigExit exit = ParseBad({"-N", "1"});
+  CHECK(exit.exit_code == 64);
+  CHECK_THAT(exit.message, Contains("-N"));
+}
+
+TEST_CASE("the memory file is found after the folder was left", "[config]") {
+  CHECK(ParseGood({}).memory_file.empty());
+  CHECK(ParseGood({"-e", "/dev/shm/items"}).memory_file == "/dev/shm/items");
+  CHECK(ParseGood({"--memory-file=items"}).memory_file ==
+        (std::filesystem::current_path() / "items").string());
+  CHECK(ParseBad({"-e", ""}).exit_code == 1);
+}
+
+TEST_CASE("the memory limit may be a share of the memory", "[config]") {
+  const std::uint64_t whole = ParseGood({"-m", "100%"}).memory_bytes;
+  const std::uint64_t half = ParseGood({"-m", "50%"}).memory_bytes;
+  constexpr std::uint64_t kMebibyte = 1 << 20;
+  CHECK(whole % kMebibyte == 0);
+  CHECK(half % kMebibyte == 0);
+  CHECK(half <= whole / 2);
+  CHECK(half + 2 * kMebibyte > whole / 2);
+  for (const char* share :
+       {"0%", "101%", "%", "-1%", "1e1%", "50%%", "x%", "999999999999999999%"}) {
+    CAPTURE(share);
+    const ConfigExit exit = ParseBad({"-m", share});
+    CHECK(exit.exit_code == 1);
+    CHECK_THAT(exit.message, Contains("1% to 100%"));
   }
 }
 

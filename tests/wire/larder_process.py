@@ -37,6 +37,7 @@ class Larder:
         self._environment = {**os.environ, **(environment or {})}
         self._log = log
         self._process = None
+        self._is_killed = False
 
     @property
     def pid(self):
@@ -47,6 +48,15 @@ class Larder:
 
     def send_signal(self, number):
         self._process.send_signal(number)
+
+    def kill(self):
+        """Ends it at once: no orderly stop, and no complaint that it ended."""
+        self._process.kill()
+        self._process.wait()
+        self._is_killed = True
+
+    def wait(self):
+        self._process.wait(STOP_TIMEOUT_S)
 
     def __enter__(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -71,5 +81,5 @@ class Larder:
                 self._process.kill()
                 self._process.wait()
                 sys.exit("larder ignores SIGTERM")
-        if self._process.returncode != 0:
+        if self._process.returncode != 0 and not self._is_killed:
             sys.exit(f"larder ended with status {self._process.returncode}")

@@ -1,0 +1,115 @@
+#include "server/memory_share.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <string_view>
+
+#include "server/option_number.h"
+
+namespace larder::server {
+namespace {
+
+// Where a version of control groups has its tree, and a group its limit.
+struct Hierarchy {
+  std::string_view controllers;  // As /proc/self/cgroup names it.
+  std::string_view root;
+  std::string_view limit_file;
+};
+constexpr std::array kHierarchies = {
+    // controllers, root, limit_file
+    Hierarchy{"", "/sys/fs/cgroup", "memory.max"},
+    Hierarchy{"", "/sys/fs/cgroup/unified", "memory.max"},
+    Hierarchy{"memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
+};
+
+class Least {
+ public:
+  void Offer(std::optional<std::uint64_t> bytes) {
+    if (bytes) least_ = std::min(least_.value_or(*bytes), *bytes);
+  }
+  std::optional<std::uint64_t> value() const { return least_; }
+
+ private:
+  std::optional<std::uint64_t> least_;
+};
+
+std::string_view TakeUpTo(char end, std::string_view& text) {
+  const std::size_t at = std::min(text.find(end), text.size());
+  const std::string_view taken = text.substr(0, at);
+  text.remove_prefix(std::min(at + 1, text.size()));
+  return taken;
+}
+
+bool HasController(std::string_view controllers, std::string_view wanted) {
+  if (wanted.empty() || controllers.empty()) return wanted == controllers;
+  while (!controllers.empty()) {
+    if (TakeUpTo(',', controllers) == wanted) return true;
+  }
+  return false;
+}
+
+// "max" is no number, and no limit.
+std::optional<std::uint64_t> ReadLimit(const FileReader& read, const std::string& path) {
+  const auto text = read(path);
+  if (!text) return std::nullopt;
+  std::string_view rest = *text;
+  return ParseNumber<std::uint64_t>(TakeUpTo('\n', rest));
+}
+
+// From the group up to the root of the tree.
+void OfferGroups(const FileReader& read, const Hierarchy& hierarchy, std::string group,
+                 Least& least) {
+  for (;;) {
+    while (group.ends_with('/')) group.pop_back();
+    least.Offer(ReadLimit(
+        read, std::string(hierarchy.root) + group + '/' + std::string(hierarchy.limit_file)));
+    if (group.empty()) return;
+    group.resize(std::min(group.rfind('/'), group.size()));
+    if (group.find('/') == group.npos) group.clear();
+  }
+}
+
+std::optional<std::uint64_t> MachineBytes(const FileReader& read) {
+  constexpr std::string_view kName = "MemTotal:";
+  const auto text = read("/proc/meminfo");
+  std::string_view rest = text ? *text : std::string_view();
+  while (!rest.empty()) {
+    std::string_view line = TakeUpTo('\n', rest);
+    if (!line.starts_with(kName)) continue;
+    line.remove_prefix(std::min(line.find_first_of("0123456789"), line.size()));
+    const auto kilobytes = ParseNumber<std::uint64_t>(TakeUpTo(' ', line));
+    if (kilobytes) return *kilobytes << 10;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> MemoryLimitBytes(const FileReader& read) {
+  Least least;
+  least.Offer(MachineBytes(read));
+  const auto groups = read("/proc/self/cgroup");
+  std::string_view rest = groups ? *groups : std::string_view();
+  while (!rest.empty()) {
+    std::string_view line = TakeUpTo('\n', rest);  // number:controllers:path
+    (void)TakeUpTo(':', line);
+    const std::string_view controllers = TakeUpTo(':', line);
+    for (const Hierarchy& hierarchy : kHierarchies) {
+      if (!HasController(controllers, hierarchy.controllers)) continue;
+      // Above the root of a container's own tree there is nothing to be seen.
+      const bool is_outside = line.find("/..") != line.npos;
+      OfferGroups(read, hierarchy, is_outside ? std::string() : std::string(line), least);
+    }
+  }
+  return least.value();
+}
+
+std::optional<std::string> ReadKernelFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+}  // namespace larder::server

@@ -1,0 +1,206 @@
+#include "slab/memory_file.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "slab/check.h"
+#include "slab/hash.h"
+#include "slab/zeroed_array.h"
+
+namespace larder::slab {
+namespace {
+
+constexpr std::uint64_t kMagic = 0x31454c4946524c00;  // On machines of another byte order: another.
+constexpr std::uint32_t kFormatVersion = 1;  // Of all that is in the file, item headers included.
+constexpr std::uint32_t kCleanMark = 0x4e41454c;
+constexpr std::uint64_t kChecksumSeed = 1;  // Of all checksums: any constant.
+
+static_assert(MemoryFile::kArenaOffset % kHugePageBytes == 0);
+
+std::string Reason(std::string_view what, int error = errno) {
+  return std::string(what) + ": " + std::strerror(error);
+}
+
+std::uint64_t Checksum(const void* bytes, std::size_t count) {
+  return HashKey({static_cast<const char*>(bytes), count}, kChecksumSeed);
+}
+
+bool ReadAt(int fd, void* to, std::size_t bytes, std::uint64_t offset) {
+  auto* at = static_cast<char*>(to);
+  while (bytes > 0) {
+    const ssize_t got = pread(fd, at, bytes, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    at += got;
+    bytes -= static_cast<std::size_t>(got);
+    offset += static_cast<std::uint64_t>(got);
+  }
+  return true;
+}
+
+bool WriteAt(int fd, const void* from, std::size_t bytes, std::uint64_t offset) {
+  const auto* at = static_cast<const char*>(from);
+  while (bytes > 0) {
+    const ssize_t put = pwrite(fd, at, bytes, static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return false;
+    at += put;
+    bytes -= static_cast<std::size_t>(put);
+    offset += static_cast<std::uint64_t>(put);
+  }
+  return true;
+}
+
+// 0, or the error.
+int Allocate(int fd, std::uint64_t offset, std::uint64_t bytes) {
+  for (;;) {
+    const int error = posix_fallocate(fd, static_cast<off_t>(offset), static_cast<off_t>(bytes));
+    if (error != EINTR) return error;
+  }
+}
+
+}  // namespace
+
+struct MemoryFile::Header {
+  std::uint64_t magic = kMagic;
+  std::uint32_t version = kFormatVersion;
+  std::uint32_t mark = 0;  // kCleanMark, or no orderly stop.
+  std::uint64_t state_offset = 0;
+  std::uint64_t state_bytes = 0;
+  std::uint64_t state_checksum = 0;
+  std::uint64_t checksum = 0;  // Of all above.
+
+  std::uint64_t Sum() const { return Checksum(this, offsetof(Header, checksum)); }
+};
+
+Result<std::unique_ptr<MemoryFile>, std::string> MemoryFile::Open(const std::string& path) {
+  const int fd =
+      open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, S_IRUSR | S_IWUSR);
+  if (fd < 0) return Failure{Reason("cannot open memory file " + path)};
+  std::unique_ptr<MemoryFile> file(new MemoryFile(path, fd));
+  struct stat facts = {};
+  if (fstat(fd, &facts) != 0) return Failure{Reason("cannot look at memory file " + path)};
+  if (!S_ISREG(facts.st_mode)) return Failure{"memory file " + path + " is not a regular file"};
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) {
+      return Failure{"memory file " + path + " is in use by another process"};
+    }
+    return Failure{Reason("cannot lock memory file " + path)};
+  }
+  return file;
+}
+
+MemoryFile::~MemoryFile() { close(fd_); }
+
+Result<std::vector<std::byte>, std::string> MemoryFile::ReadState() const {
+  struct stat facts = {};
+  if (fstat(fd_, &facts) != 0) return Failure{Reason("cannot look at it")};
+  if (facts.st_size == 0) return Failure{std::string("it is new")};
+  Header header;
+  const auto file_bytes = static_cast<std::uint64_t>(facts.st_size);
+  if (file_bytes < sizeof header || !ReadAt(fd_, &header, sizeof header, 0)) {
+    return Failure{std::string("it is too short")};
+  }
+  if (header.magic != kMagic) return Failure{std::string("it was not written by larder")};
+  if (header.version != kFormatVersion) {
+    return Failure{"its format is " + std::to_string(header.version) + ", not " +
+                   std::to_string(kFormatVersion)};
+  }
+  if (header.checksum != header.Sum()) return Failure{std::string("its header is damaged")};
+  if (header.mark != kCleanMark) {
+    return Failure{std::string("the server that used it did not stop in order")};
+  }
+  if (header.state_offset > file_bytes || header.state_bytes > file_bytes - header.state_offset) {
+    return Failure{std::string("it was cut short")};
+  }
+  std::vector<std::byte> state(header.state_bytes);
+  if (!ReadAt(fd_, state.data(), state.size(), header.state_offset)) {
+    return Failure{Reason("cannot read it")};
+  }
+  if (Checksum(state.data(), state.size()) != header.state_checksum) {
+    return Failure{std::string("its state is damaged")};
+  }
+  return state;
+}
+
+std::string MemoryFile::Prepare(std::uint64_t arena_bytes, std::uint64_t state_bytes_max) {
+  const std::uint64_t body_bytes = arena_bytes + state_bytes_max;
+  struct stat before = {};
+  if (fstat(fd_, &before) != 0) return Reason("cannot look at memory file " + path_);
+  // This changes no byte of what is there.
+  if (const int error = Allocate(fd_, kArenaOffset, body_bytes); error != 0) {
+    (void)ftruncate(fd_, before.st_size);
+    return Reason("cannot have " + std::to_string(body_bytes >> 20) + " MiB for memory file " +
+                      path_ + " (-e)",
+                  error);
+  }
+  if (std::string wrong = WriteHeader({}); !wrong.empty()) return wrong;
+  if (ftruncate(fd_, static_cast<off_t>(kArenaOffset + body_bytes)) != 0) {
+    return Reason("cannot give memory file " + path_ + " its size");
+  }
+  arena_bytes_ = arena_bytes;
+  state_bytes_max_ = state_bytes_max;
+  return {};
+}
+
+std::string MemoryFile::MapAt(std::byte* base, std::uint64_t bytes) const {
+  LARDER_CHECK(bytes <= arena_bytes_);
+  void* mapped = mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_,
+                      static_cast<off_t>(kArenaOffset));
+  if (mapped == MAP_FAILED) return Reason("cannot map memory file " + path_);
+  // Elsewhere than in memory a huge page is of no use, and a write to it fills the holes it has.
+  struct statfs system = {};
+  if (fstatfs(fd_, &system) == 0 && system.f_type == TMPFS_MAGIC) {
+    (void)madvise(mapped, bytes, MADV_HUGEPAGE);
+  }
+  return {};
+}
+
+void MemoryFile::PunchHole(std::uint64_t offset, std::uint64_t bytes) const {
+  // Where the file system cannot, the space stays taken.
+  if (bytes == 0) return;
+  (void)fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  static_cast<off_t>(kArenaOffset + offset), static_cast<off_t>(bytes));
+}
+
+bool MemoryFile::Back(std::uint64_t offset, std::uint64_t bytes) const {
+  return Allocate(fd_, kArenaOffset + offset, bytes) == 0;
+}
+
+std::string MemoryFile::WriteState(std::span<const std::byte> state, std::byte* base) {
+  LARDER_CHECK(state.size() <= state_bytes_max_);
+  const Header header = [&] {
+    Header filled;
+    filled.mark = kCleanMark;
+    filled.state_offset = kArenaOffset + arena_bytes_;
+    filled.state_bytes = state.size();
+    filled.state_checksum = Checksum(state.data(), state.size());
+    return filled;
+  }();
+  if (msync(base, arena_bytes_, MS_SYNC) != 0) return Reason("cannot save the items");
+  if (!WriteAt(fd_, state.data(), state.size(), header.state_offset) || fdatasync(fd_) != 0) {
+    return Reason("cannot save its state");
+  }
+  return WriteHeader(header);
+}
+
+std::string MemoryFile::WriteHeader(const Header& header) const {
+  Header whole = header;
+  whole.checksum = whole.Sum();
+  if (!WriteAt(fd_, &whole, sizeof whole, 0) || fdatasync(fd_) != 0) {
+    return Reason("cannot write the header of memory file " + path_);
+  }
+  return {};
+}
+
+}  // namespace larder::slab

@@ -1,0 +1,519 @@
+#include "slab/cache_snapshot.h"
+
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "slab/memory_file.h"
+#include "tests/slab/cache_fixture.h"
+#include "tests/temporary_folder.h"
+
+namespace larder::slab {
+namespace {
+
+using Catch::Contains;
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+// A cache on a file, and its life over restarts.
+class RestartTest {
+ protected:
+  RestartTest() {
+    options_.memory_bytes = 8 * kMiB;
+    options_.memory_file = folder_ / "items";
+    options_.now_s = CacheFixture::kStartS;
+    options_.tell = [this](const std::string& line) { told_ += line + "\n"; };
+    Start();
+  }
+
+  CacheFixture& cache() { return *cache_; }
+  Cache::Options& options() { return options_; }
+  const std::string& path() const { return options_.memory_file; }
+
+  void Start() {
+    told_.clear();
+    ++options_.hash_seed;  // As every process draws its own.
+    cache_.emplace(options_);
+    cache_->lane().now_s = options_.now_s;
+    cache_->cache().CheckInvariants();
+  }
+  std::uint64_t Stop() {
+    const auto saved = cache_->cache().Save({.now_s = cache_->lane().now_s});
+    REQUIRE(saved);
+    cache_.reset();
+    return *saved;
+  }
+  void Restart() {
+    Stop();
+    Start();
+  }
+  void Kill() { cache_.reset(); }
+
+  // Why the last start was empty.
+  std::string Complaint() const {
+    const std::string mark = "starts empty: ";
+    const std::size_t at = told_.find(mark);
+    if (at == told_.npos) return "";
+    const std::size_t from = at + mark.size();
+    return told_.substr(from, told_.find('\n', from) - from);
+  }
+  bool IsEmpty() const { return cache_->items() == 0 && !Complaint().empty(); }
+  const std::string& told() const { return told_; }
+
+ private:
+  TemporaryFolder folder_;
+  Cache::Options options_;
+  std::string told_;
+  std::optional<CacheFixture> cache_;
+};
+
+TEST_CASE_METHOD(RestartTest, "a new file begins empty and says so", "[restart]") {
+  CHECK(Complaint() == "it is new");
+  CHECK(IsEmpty());
+}
+
+TEST_CASE_METHOD(RestartTest, "all that a reader sees survives a restart", "[restart]") {
+  std::map<std::string, SeenItem> before;
+  const std::vector<std::size_t> sizes = {0, 1, 100, 5000, 131'000, 300'000, 1'000'000};
+  for (const std::size_t size : sizes) {
+    for (const std::uint32_t flags : {0U, 77U}) {
+      const std::string key = "key" + std::to_string(size) + "." + std::to_string(flags);
+      const auto expires_at_s = flags == 0 ? 0 : CacheFixture::kStartS + 100;
+      REQUIRE(cache().Store({.key = key,
+                             .value = Noise(size, size + flags),
+                             .flags = flags,
+                             .expires_at_s = expires_at_s}) == StoreStatus::kStored);
+      before[key] = cache().See(key).value();
+    }
+  }
+  const std::uint64_t bytes = cache().bytes();
+  const std::uint64_t used = cache().used_chunks();
+
+  for (int round = 0; round < 2; ++round) {
+    CHECK(Stop() == before.size());
+    Start();
+    CHECK(Complaint().empty());
+    CHECK_THAT(told(), Contains("restored " + std::to_string(before.size()) + " items in "));
+    for (const auto& [key, seen] : before) CHECK(cache().See(key) == seen);
+    CHECK(cache().items() == before.size());
+    CHECK(cache().bytes() == bytes);
+    CHECK(cache().used_chunks() == used);
+  }
+}
+
+TEST_CASE_METHOD(RestartTest, "time passes while the cache is down", "[restart]") {
+  REQUIRE(cache().Store({.key = "short", .expires_at_s = CacheFixture::kStartS + 10}) ==
+          StoreStatus::kStored);
+  REQUIRE(cache().Store({.key = "long", .expires_at_s = CacheFixture::kStartS + 11}) ==
+          StoreStatus::kStored);
+  options().now_s += 10;
+  Restart();
+  CHECK(cache().Look("short") == Presence::kExpired);
+  CHECK(cache().Look("long") == Presence::kHit);
+}
+
+TEST_CASE_METHOD(RestartTest, "a clock that went back far begins empty", "[restart]") {
+  REQUIRE(cache().Set("key", "value") == StoreStatus::kStored);
+  options().now_s -= 60;
+  Restart();
+  CHECK(cache().Look("key") == Presence::kHit);
+  cache().lane().now_s += 61;
+  Restart();
+  CHECK_THAT(Complaint(), Contains("clock went back"));
+  CHECK(IsEmpty());
+}
+
+TEST_CASE_METHOD(RestartTest, "CAS numbers go on behind those that were given", "[restart]") {
+  REQUIRE(cache().Set("old", "value") == StoreStatus::kStored);
+  const std::uint64_t old_cas = cache().See("old")->cas;
+  Restart();
+  REQUIRE(cache().Set("new", "value") == StoreStatus::kStored);
+  CHECK(cache().See("new")->cas > old_cas);
+  CHECK(cache().Cas("old", "changed", old_cas + 1) == StoreStatus::kExists);
+  CHECK(cache().Cas("old", "changed", old_cas) == StoreStatus::kStored);
+}
+
+TEST_CASE_METHOD(RestartTest, "a chosen CAS, and the marks of an item, survive", "[restart]") {
+  constexpr std::uint64_t kChosen = 0x123456789abcdef0;
+  REQUIRE(cache().PublishChosen("key", Noise(1000, 1), {}, kChosen).status == StoreStatus::kStored);
+  REQUIRE(cache().Visit("key", [](Item& item) {
+    item.size_and_state |= Item::kIsStale | Item::kIsWon | Item::kHasBinaryKey;
+  }) == Presence::kHit);
+  Restart();
+  CHECK(cache().See("key")->cas == kChosen);
+  cache().Visit("key", [](Item& item) {
+    CHECK(item.is_stale());
+    CHECK(item.is_won());
+    CHECK(item.has_binary_key());
+  });
+}
+
+TEST_CASE_METHOD(RestartTest, "what was flushed stays flushed", "[restart]") {
+  REQUIRE(cache().Set("old", "value") == StoreStatus::kStored);
+  cache().cache().FlushAll();
+  REQUIRE(cache().Set("new", "value") == StoreStatus::kStored);
+  Restart();
+  CHECK(cache().Look("old") == Presence::kFlushed);
+  CHECK(cache().Look("new") == Presence::kHit);
+}
+
+TEST_CASE_METHOD(RestartTest, "a flush that is still to come is handed on", "[restart]") {
+  CHECK(cache().cache().restored_flush_due_s() == 0);
+  REQUIRE(cache().cache().Save({.now_s = CacheFixture::kStartS, .flush_due_s = 1'234'567}));
+  Kill();
+  Start();
+  CHECK(cache().cache().restored_flush_due_s() == 1'234'567);
+}
+
+TEST_CASE_METHOD(RestartTest, "segments, their order and their sizes survive", "[restart]") {
+  const int count = cache().Fill(1000, 1);
+  for (int i = 0; i < count; i += 3) (void)cache().Hit("fill" + std::to_string(i));
+  (void)cache().Fill(1000, 2);
+  const auto shape = [&] {
+    std::vector<std::string> seen;
+    for (const ClassSnapshot& c : cache().cache().Classes(cache().lane())) {
+      seen.push_back(std::to_string(c.probation_items) + " " + std::to_string(c.main_items) + " " +
+                     std::to_string(c.probation_target) + " " + std::to_string(c.pages));
+      for (const std::string& key : cache().cache().Keys(c.id, 0)) seen.push_back(key);
+    }
+    return seen;
+  };
+  const auto before = shape();
+  Restart();
+  CHECK(Complaint().empty());
+  CHECK(shape() == before);
+}
+
+TEST_CASE_METHOD(RestartTest, "a full cache evicts, and moves pages, after a restart",
+                 "[restart]") {
+  const auto policy = GENERATE(EvictionPolicy::kSegmented, EvictionPolicy::kLru);
+  cache().cache().SetEvictionPolicy(policy);
+  (void)cache().Fill(100);
+  options().eviction = policy;
+  Restart();
+  REQUIRE(Complaint().empty());
+  const std::uint64_t items = cache().items();
+  CHECK(cache().evicted() == 0);
+  for (int i = 0; i < 1000; ++i) {
+    REQUIRE(cache().Set("new" + std::to_string(i), Noise(100, 7)) == StoreStatus::kStored);
+  }
+  CHECK(cache().evicted() >= 900);
+  CHECK(cache().items() <= items + 100);
+  REQUIRE(cache().Set("large", Noise(900'000, 3)) == StoreStatus::kStored);
+  CHECK(cache().Get("large") == Noise(900'000, 3));
+  cache().cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(RestartTest, "free chunks and free pages are used again", "[restart]") {
+  const int count = cache().Fill(100, 1);
+  for (int i = 0; i < count; ++i) {
+    if (i % 10 != 0 || i > count / 2) (void)cache().Delete("fill" + std::to_string(i));
+  }
+  const PageIndex free_pages = cache().cache().arena().free_pages();
+  REQUIRE(free_pages > 0);
+  const std::uint64_t items = cache().items();
+  Restart();
+  REQUIRE(Complaint().empty());
+  CHECK(cache().cache().arena().free_pages() == free_pages);
+  for (int i = 0; i < count / 2; ++i) {
+    REQUIRE(cache().Set("new" + std::to_string(i), Noise(100, 7)) == StoreStatus::kStored);
+  }
+  CHECK(cache().evicted() == 0);
+  CHECK(cache().items() == items + static_cast<std::uint64_t>(count / 2));
+  cache().cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(RestartTest, "without an orderly stop the next start is empty", "[restart]") {
+  REQUIRE(cache().Set("key", "value") == StoreStatus::kStored);
+  Restart();
+  CHECK(cache().Look("key") == Presence::kHit);
+  Kill();
+  Start();
+  CHECK(Complaint() == "the server that used it did not stop in order");
+  CHECK(IsEmpty());
+  CHECK(cache().Look("key") == Presence::kMiss);
+}
+
+TEST_CASE_METHOD(RestartTest, "nothing is saved while an item is in use", "[restart]") {
+  REQUIRE(cache().Set("key", Noise(20'000, 1)) == StoreStatus::kStored);
+  {
+    const auto pinned = cache().Pin("key");
+    CHECK(cache().cache().Save({}).error() == "an item is still in use");
+    REQUIRE(cache().Delete("key"));
+    CHECK(cache().cache().Save({}).error() == "an item is still in use");
+  }
+  {
+    const auto reserved = cache().cache().Reserve(cache().Spec("other", 10), cache().lane());
+    CHECK(cache().cache().Save({}).error() == "an item is still in use");
+  }
+  Kill();
+  Start();
+  CHECK(Complaint() == "the server that used it did not stop in order");
+}
+
+TEST_CASE_METHOD(RestartTest, "options that change what fits begin empty", "[restart]") {
+  REQUIRE(cache().Set("key", "value") == StoreStatus::kStored);
+  Stop();
+  SECTION("-n") {
+    options().chunk_room_min = 64;
+    Start();
+    CHECK(Complaint() == "-f or -n is not what it was");
+  }
+  SECTION("-f") {
+    options().growth_factor = 1.5;
+    Start();
+    CHECK(Complaint() == "-f or -n is not what it was");
+  }
+  SECTION("-I below what it was") {
+    options().item_bytes_max = 1000;
+    Start();
+    CHECK(Complaint() == "-I is smaller than it was");
+  }
+  CHECK(IsEmpty());
+  CHECK(cache().Set("key", "value") == StoreStatus::kStored);
+}
+
+TEST_CASE_METHOD(RestartTest, "options that change nothing stored keep it", "[restart]") {
+  REQUIRE(cache().Set("key", "value") == StoreStatus::kStored);
+  options().item_bytes_max *= 2;
+  options().evict = false;
+  options().track_sizes = true;
+  options().prefault = true;
+  options().eviction = EvictionPolicy::kLru;
+  Restart();
+  CHECK(cache().Get("key") == "value");
+}
+
+TEST_CASE_METHOD(RestartTest, "the cache may be larger after a restart", "[restart]") {
+  const int count = cache().Fill(1000);
+  const std::string kept = "fill" + std::to_string(count - 1);
+  const std::uint64_t items = cache().items();
+  options().memory_bytes *= 2;
+  Restart();
+  CHECK(cache().Get(kept) == Noise(1000, 1));
+  CHECK(cache().items() == items);
+  for (int i = 0; i < static_cast<int>(items) / 2; ++i) {
+    REQUIRE(cache().Set("new" + std::to_string(i), Noise(1000, 7)) == StoreStatus::kStored);
+  }
+  CHECK(cache().evicted() == 0);
+  Restart();
+  CHECK(cache().Get(kept) == Noise(1000, 1));
+  cache().cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(RestartTest, "the cache may be smaller if all was in its first part",
+                 "[restart]") {
+  REQUIRE(cache().Set("key", "value") == StoreStatus::kStored);
+  options().memory_bytes = 4 * kMiB;
+  Restart();
+  CHECK(cache().Get("key") == "value");
+  (void)cache().Fill(1000);
+  options().memory_bytes = 2 * kMiB;
+  Restart();
+  CHECK(Complaint() == "-m is too small for it");
+  CHECK(IsEmpty());
+}
+
+TEST_CASE_METHOD(RestartTest, "a lowered limit gives the file's space back, a raised one takes it",
+                 "[restart]") {
+  const auto taken = [&] {
+    struct stat facts = {};
+    REQUIRE(stat(path().c_str(), &facts) == 0);
+    return static_cast<std::uint64_t>(facts.st_blocks) * 512;
+  };
+  (void)cache().Fill(1000);
+  CHECK(taken() >= 8 * kMiB);
+  CHECK_FALSE(cache().cache().SetMemoryLimit(8 * kMiB + kPageBytes));
+  REQUIRE(cache().cache().SetMemoryLimit(2 * kMiB));
+  cache().cache().Maintain(cache().lane());
+  CHECK(taken() <= 3 * kMiB);
+  REQUIRE(cache().cache().SetMemoryLimit(8 * kMiB));
+  (void)cache().Fill(1000);
+  CHECK(cache().cache().arena().pages_in_use() == 8 * kMiB / kPageBytes);
+  CHECK(taken() >= 8 * kMiB);
+  REQUIRE(cache().cache().SetMemoryLimit(2 * kMiB));
+  cache().cache().Maintain(cache().lane());
+  const std::uint64_t items = cache().items();
+  Restart();
+  CHECK(cache().items() == items);
+  CHECK(cache().cache().memory_limit_bytes() == 8 * kMiB);
+  CHECK(taken() >= 8 * kMiB);
+  (void)cache().Fill(1000);
+  cache().cache().CheckInvariants();
+}
+
+TEST_CASE("a lowered limit gives back what was never used", "[restart]") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "items";
+  CacheFixture cache(Cache::Options{.memory_bytes = 8 * kMiB, .memory_file = path});
+  REQUIRE(cache.Set("key", "value") == StoreStatus::kStored);
+  REQUIRE(cache.cache().SetMemoryLimit(kMiB));
+  struct stat facts = {};
+  REQUIRE(stat(path.c_str(), &facts) == 0);
+  CHECK(static_cast<std::uint64_t>(facts.st_blocks) * 512 < 2 * kMiB);
+}
+
+// --- Damage --------------------------------------------------------------------------------------
+
+class DamageTest : public RestartTest {
+ protected:
+  static std::size_t SizeOf(int number) {
+    return number % 50 == 0 ? 200'000 : static_cast<std::size_t>(number % 8) * 250;
+  }
+  // Items of every kind, and some free chunks. Keys are "a<size>.<number>".
+  void FillMixed() {
+    for (int round = 0; round < 3; ++round) {
+      for (int i = 0; i < 300; ++i) {
+        const std::size_t size = SizeOf(i);
+        const std::string key = "a" + std::to_string(size) + "." + std::to_string(i);
+        (void)cache().Store({.key = key,
+                             .value = std::string(size, 'v'),
+                             .flags = static_cast<std::uint32_t>(i % 2)});
+        if (i % 5 == 0) (void)cache().Hit(key);
+        if (i % 7 == 0 && round == 2) (void)cache().Delete(key);
+      }
+    }
+  }
+  // A value may have been hit, but is as long as its key says.
+  void CheckSizes() {
+    for (int i = 0; i < 300; ++i) {
+      const auto value = cache().Get("a" + std::to_string(SizeOf(i)) + "." + std::to_string(i));
+      if (value) CHECK(value->size() == SizeOf(i));
+    }
+  }
+  // That whatever is there behaves.
+  void UseAll() {
+    cache().cache().CheckInvariants();
+    for (int i = 0; i < 300; ++i) {
+      (void)cache().Get("a" + std::to_string(SizeOf(i)) + "." + std::to_string(i));
+    }
+    FillMixed();
+    (void)cache().Fill(500);
+    cache().cache().CheckInvariants();
+  }
+};
+
+TEST_CASE_METHOD(DamageTest, "a file with flipped bytes never breaks the cache", "[restart]") {
+  FillMixed();
+  Stop();
+  const std::string good = Contents(path());
+  const auto seed = GENERATE(range(1U, 41U));
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  std::string bad = good;
+  // Few, so that some starts succeed: most bytes are of values.
+  for (std::uint32_t flips = 1 + seed % 4; flips > 0; --flips) {
+    const std::size_t at = random() % 4 == 0 ? MemoryFile::kArenaOffset + 8 * kMiB + random() % 4096
+                                             : random() % bad.size();
+    bad[at] = static_cast<char>(bad[at] ^ (1 << random() % 8));
+  }
+  WriteFile(path(), bad);
+  Start();
+  CheckSizes();
+  UseAll();
+  Restart();
+  CHECK(Complaint().empty());
+}
+
+TEST_CASE_METHOD(DamageTest, "a flipped byte of what is not a value begins empty", "[restart]") {
+  REQUIRE(cache().Store({.key = "key", .value = "value", .flags = 5}) == StoreStatus::kStored);
+  Stop();
+  const std::string good = Contents(path());
+  // The only item is in the first chunk: header, key, flags, value.
+  constexpr std::size_t kValueAt = sizeof(Item) + 3 + 4;
+  for (std::size_t at = 0; at < kValueAt + 5; ++at) {
+    CAPTURE(at);
+    std::string bad = good;
+    bad[MemoryFile::kArenaOffset + at] ^= '\x10';
+    WriteFile(path(), bad);
+    Start();
+    if (at < kValueAt) {
+      CHECK(IsEmpty());
+    } else {
+      CHECK(cache().Get("key")->size() == 5);
+    }
+    Kill();
+  }
+}
+
+TEST_CASE_METHOD(DamageTest, "items that were broken before they were saved begin empty",
+                 "[restart]") {
+  // So that the digest is of broken items, and the checks of each have to find it.
+  FillMixed();
+  const Arena& arena = cache().cache().arena();
+  const auto seed = GENERATE(range(1U, 61U));
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  ItemRef ref = kNoItem;
+  bool is_large = false;
+  REQUIRE(cache().Visit("a1000.4", [&](Item& item) { ref = arena.RefOf(&item); }) ==
+          Presence::kHit);
+  if (seed % 2 == 0) {
+    is_large = true;
+    REQUIRE(cache().Visit("a200000.50", [&](Item& item) { ref = arena.RefOf(&item); }) ==
+            Presence::kHit);
+    if (seed % 4 == 0) ref = arena.At(ref).first_continuation();
+  }
+  // Of next, prev, sizes and state, key length, use; of a large item, where its pieces are.
+  const std::size_t places[] = {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 22, 23, 27};
+  const std::size_t at = is_large && seed % 8 == 2 ? sizeof(Item) + 10 + random() % 8
+                                                   : places[random() % std::size(places)];
+  CAPTURE(at);
+  auto* bytes = reinterpret_cast<unsigned char*>(&arena.At(ref));
+  bytes[at] = static_cast<unsigned char>(bytes[at] ^ (1U << random() % 8));
+  (void)cache().cache().Save({.now_s = CacheFixture::kStartS});
+  Kill();
+  Start();
+  UseAll();
+}
+
+TEST_CASE_METHOD(DamageTest, "a queue that does not hold together begins empty", "[restart]") {
+  FillMixed();
+  const Arena& arena = cache().cache().arena();
+  ItemRef ref = kNoItem;
+  REQUIRE(cache().Visit("a1000.4", [&](Item& item) { ref = arena.RefOf(&item); }) ==
+          Presence::kHit);
+  const auto damage = GENERATE(0, 1, 2);
+  Item& item = arena.At(ref);
+  if (damage == 0) item.next = ref;
+  if (damage == 1) item.prev = item.prev == kNoItem ? ref : kNoItem;
+  if (damage == 2) item.set_standing(Standing::Main(3));
+  REQUIRE(cache().cache().Save({.now_s = CacheFixture::kStartS}));
+  Kill();
+  Start();
+  CHECK_THAT(Complaint(), Contains("a queue does not hold together"));
+  CHECK(IsEmpty());
+  UseAll();
+}
+
+TEST_CASE_METHOD(DamageTest, "a state of random bytes begins empty", "[restart]") {
+  FillMixed();
+  Stop();
+  Start();
+  const auto seed = GENERATE(range(1U, 21U));
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  const auto told = [](const std::string&) {};
+  const auto state = CacheSnapshot::Take(cache().cache(), {.now_s = CacheFixture::kStartS});
+  REQUIRE(state);
+  std::vector<std::byte> bad = *state;
+  for (std::uint32_t flips = 1 + seed % 3; flips > 0; --flips) {
+    bad[random() % std::min<std::size_t>(bad.size(), seed % 2 == 0 ? 64 : 100'000)] ^=
+        static_cast<std::byte>(1U << random() % 8);
+  }
+  if (seed % 5 == 0) bad.resize(random() % bad.size());
+  // On other memory there are no such items.
+  CacheFixture other(Cache::Options{.memory_bytes = 8 * kMiB});
+  CHECK_FALSE(CacheSnapshot::Restore(other.cache(), bad, CacheFixture::kStartS, told));
+}
+
+}  // namespace
+}  // namespace larder::slab

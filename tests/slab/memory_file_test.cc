@@ -1,0 +1,188 @@
+#include "slab/memory_file.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tests/temporary_folder.h"
+
+namespace larder::slab {
+namespace {
+
+using Catch::Contains;
+
+constexpr std::uint64_t kArenaBytes = 1 << 20;
+constexpr std::uint64_t kStateBytesMax = 4096;
+
+// A place to map an arena at.
+class Addresses {
+ public:
+  Addresses() : base_(mmap(nullptr, kArenaBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    REQUIRE(base_ != MAP_FAILED);
+  }
+  ~Addresses() { munmap(base_, kArenaBytes); }
+  Addresses(const Addresses&) = delete;
+  Addresses& operator=(const Addresses&) = delete;
+
+  std::byte* base() const { return static_cast<std::byte*>(base_); }
+  char* text() const { return static_cast<char*>(base_); }
+
+ private:
+  void* base_;
+};
+
+class MemoryFileTest {
+ protected:
+  std::unique_ptr<MemoryFile> Open() {
+    auto opened = MemoryFile::Open(path);
+    REQUIRE(opened);
+    return std::move(*opened);
+  }
+  // A file that holds this, as an orderly stop leaves it.
+  void Save(std::string_view arena, std::string_view state) {
+    const Addresses addresses;
+    const auto file = Open();
+    REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+    REQUIRE(file->MapAt(addresses.base(), kArenaBytes) == "");
+    std::memcpy(addresses.base(), arena.data(), arena.size());
+    REQUIRE(file->WriteState(std::as_bytes(std::span(state)), addresses.base()) == "");
+  }
+  // What is saved, or the reason why nothing is.
+  std::string Load() {
+    const auto file = Open();
+    const auto state = file->ReadState();
+    if (!state) return state.error();
+    return {reinterpret_cast<const char*>(state->data()), state->size()};
+  }
+
+  TemporaryFolder folder;
+  const std::string path = folder / "items";
+};
+
+TEST_CASE_METHOD(MemoryFileTest, "what was saved is there again", "[memory_file]") {
+  Save("items", "state");
+  CHECK(Load() == "state");
+  const auto file = Open();
+  const Addresses addresses;
+  REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+  REQUIRE(file->MapAt(addresses.base(), kArenaBytes) == "");
+  CHECK(std::string_view(addresses.text(), 5) == "items");
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file that is in use holds nothing for the next one",
+                 "[memory_file]") {
+  CHECK(Load() == "it is new");
+  Save("items", "state");
+  REQUIRE(Open()->Prepare(kArenaBytes, kStateBytesMax) == "");
+  CHECK(Load() == "the server that used it did not stop in order");
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file has one process at a time", "[memory_file]") {
+  const auto file = Open();
+  const auto second = MemoryFile::Open(path);
+  REQUIRE_FALSE(second);
+  CHECK(second.error() == "memory file " + path + " is in use by another process");
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "what is no regular file is refused", "[memory_file]") {
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  CHECK_THAT(MemoryFile::Open(path).error(), Contains("is not a regular file"));
+  CHECK_THAT(MemoryFile::Open("/dev/null").error(), Contains("is not a regular file"));
+  CHECK_THAT(MemoryFile::Open(folder.path()).error(), Contains("Is a directory"));
+  CHECK_THAT(MemoryFile::Open(folder / "no/items").error(), Contains("No such file"));
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "only its owner can read it", "[memory_file]") {
+  (void)Open();
+  struct stat facts = {};
+  REQUIRE(stat(path.c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 0777) == 0600);
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "its space is taken at once, and a part can be given back",
+                 "[memory_file]") {
+  const auto taken = [&] {
+    struct stat facts = {};
+    REQUIRE(stat(path.c_str(), &facts) == 0);
+    return static_cast<std::uint64_t>(facts.st_blocks) * 512;
+  };
+  const auto file = Open();
+  REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+  CHECK(taken() >= kArenaBytes + kStateBytesMax);
+  file->PunchHole(kArenaBytes / 2, kArenaBytes / 4);
+  CHECK(taken() < kArenaBytes);
+  CHECK(file->Back(kArenaBytes / 2, kArenaBytes / 4));
+  CHECK(taken() >= kArenaBytes + kStateBytesMax);
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "without space nothing changes", "[memory_file]") {
+  Save("items", "state");
+  const auto bytes = std::filesystem::file_size(path);
+  CHECK_THAT(Open()->Prepare((std::uint64_t{1} << 63) - kArenaBytes, kStateBytesMax),
+             Contains("cannot have"));
+  CHECK(std::filesystem::file_size(path) == bytes);
+  CHECK(Load() == "state");
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "the file grows and shrinks with its arena", "[memory_file]") {
+  Save("items", "state");
+  const auto file = Open();
+  const Addresses addresses;
+  for (const std::uint64_t factor : {3, 1}) {
+    REQUIRE(file->Prepare(factor * kArenaBytes, kStateBytesMax) == "");
+    CHECK(std::filesystem::file_size(path) ==
+          MemoryFile::kArenaOffset + factor * kArenaBytes + kStateBytesMax);
+    REQUIRE(file->MapAt(addresses.base(), kArenaBytes) == "");
+    CHECK(std::string_view(addresses.text(), 5) == "items");
+  }
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a changed byte of header or state is found", "[memory_file]") {
+  Save("items", "state");
+  const std::string good = Contents(path);
+  constexpr std::size_t kHeaderBytes = 48;
+  const std::size_t state_at = MemoryFile::kArenaOffset + kArenaBytes;
+  std::vector<std::size_t> places;
+  for (std::size_t at = 0; at < kHeaderBytes; ++at) places.push_back(at);
+  for (std::size_t at = state_at; at < state_at + 5; ++at) places.push_back(at);
+  for (const std::size_t at : places) {
+    for (const char flip : {'\x01', '\x80', '\xff'}) {
+      CAPTURE(at);
+      std::string bad = good;
+      bad[at] = static_cast<char>(bad[at] ^ flip);
+      WriteFile(path, bad);
+      const auto file = Open();
+      CHECK_FALSE(file->ReadState());
+    }
+  }
+  WriteFile(path, good);
+  CHECK(Load() == "state");
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file that was cut is found", "[memory_file]") {
+  Save("items", "state");
+  for (const std::uint64_t bytes : {std::uint64_t{1}, std::uint64_t{47}, std::uint64_t{48},
+                                    MemoryFile::kArenaOffset + kArenaBytes + 4}) {
+    CAPTURE(bytes);
+    Save("items", "state");
+    std::filesystem::resize_file(path, bytes);
+    CHECK_FALSE(Open()->ReadState());
+  }
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "other people's files hold nothing", "[memory_file]") {
+  WriteFile(path, std::string(100'000, 'x'));
+  CHECK(Load() == "it was not written by larder");
+}
+
+}  // namespace
+}  // namespace larder::slab

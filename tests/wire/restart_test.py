@@ -1,0 +1,353 @@
+#!/usr/bin/env -S python3 -B
+"""Restarts as only a process shows them: restart_test.py LARDER
+
+Which ways to end keep the items, and that no moment of being killed brings back anything wrong.
+"""
+
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zlib
+
+from larder_process import Larder, command
+
+PATIENCE_S = 20
+MEMORY = ("-m", "16", "-t", "2")
+KILLS_UNDER_LOAD = 6
+KILLS_WHILE_STOPPING = 10
+KEYS = 3000
+
+
+def check_equal(got, expected):
+    if got != expected:
+        raise AssertionError(f"expected {expected!r}, got {got!r}")
+
+
+class Client:
+    """A connection that speaks the text protocol."""
+
+    def __init__(self, port):
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+        self._lines = self._socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._lines.close()
+        self._socket.close()
+
+    def send(self, request):
+        self._socket.sendall(request)
+
+    def ask(self, request):
+        self.send(request)
+        return self._lines.readline()
+
+    def set(self, key, value, flags=0, exptime=0):
+        head = f"set {key} {flags} {exptime} {len(value)}\r\n".encode()
+        check_equal(self.ask(head + value + b"\r\n"), b"STORED\r\n")
+
+    def get(self, key):
+        """The value, or None."""
+        head = self.ask(f"get {key}\r\n".encode())
+        if head == b"END\r\n":
+            return None
+        value = self._lines.read(int(head.split()[3]))
+        check_equal(self._lines.read(7), b"\r\nEND\r\n")
+        return value
+
+    def meta(self, key, flags):
+        return self.ask(f"mg {key} {flags}\r\n".encode())
+
+    def stat(self, name, group=""):
+        self.send(f"stats {group}".strip().encode() + b"\r\n")
+        found = None
+        for line in iter(self._lines.readline, b"END\r\n"):
+            words = line.decode().split(" ", 2)
+            if words[1] == name:
+                found = words[2].strip()
+        return found
+
+
+def value_of(key, salt, size):
+    """Bytes that tell their key, and whether all of them are as they were."""
+    body = (f"{key} {salt} ".encode() * (size // 8 + 1))[:size]
+    return body + b" %08x" % zlib.crc32(f"{key} ".encode() + body)
+
+
+def check_value(key, value):
+    body, crc = value[:-9], value[-8:]
+    if crc != b"%08x" % zlib.crc32(f"{key} ".encode() + body):
+        raise AssertionError(f"{key} has a wrong value of {len(value)} bytes")
+
+
+def size_of(number):
+    return 300_000 if number % 500 == 0 else number % 1500
+
+
+def fill(client, salt):
+    for number in range(KEYS):
+        client.set(f"key{number}", value_of(f"key{number}", salt, size_of(number)))
+
+
+def count_present(client):
+    """How many keys are there, each with a right value."""
+    present = 0
+    for number in range(KEYS):
+        value = client.get(f"key{number}")
+        if value is not None:
+            check_value(f"key{number}", value)
+            present += 1
+    return present
+
+
+def by_signal(number):
+    return lambda larder, client: larder.send_signal(number)
+
+
+def by_command(words):
+    return lambda larder, client: client.send(words + b"\r\n")
+
+
+def every_orderly_stop_keeps_the_items(program, folder):
+    options = ("-e", str(folder / "items"), "-A", *MEMORY)
+    larder = Larder(program, *options)
+    with larder as port, Client(port) as client:
+        fill(client, "first")
+        client.set("flags", b"value", flags=123)
+        client.set("lasting", b"value", exptime=1000)
+        expected = count_present(client)
+        cas = client.meta("flags", "c f")
+        larder.send_signal(signal.SIGTERM)
+        larder.wait()
+    for stop in (by_signal(signal.SIGINT), by_signal(signal.SIGUSR1), by_command(b"shutdown"),
+                 by_command(b"shutdown graceful"), by_signal(signal.SIGTERM)):
+        larder = Larder(program, *options)
+        with larder as port, Client(port) as client:
+            check_equal(count_present(client), expected)
+            check_equal(client.meta("flags", "c f"), cas)
+            check_equal(client.stat("memory_file", "settings"), str(folder / "items"))
+            ttl = int(client.meta("lasting", "t").split()[1][1:])
+            if not 900 < ttl <= 1000:
+                raise AssertionError(f"{ttl} seconds are left of 1000")
+            stop(larder, client)
+            larder.wait()
+
+
+def time_passes_while_it_is_down(program, folder):
+    options = ("-e", str(folder / "items"), *MEMORY)
+    with Larder(program, *options) as port, Client(port) as client:
+        client.set("gone", b"value", exptime=1)
+        client.set("flushed", b"value")
+        client.set("there", b"value", exptime=1000)
+        check_equal(client.ask(b"flush_all 500\r\n"), b"OK\r\n")
+    time.sleep(2)
+    with Larder(program, *options) as port, Client(port) as client:
+        check_equal(client.get("gone"), None)
+        check_equal(client.get("there"), b"value")
+        check_equal(client.get("flushed"), b"value")
+        # Due while it is down: whoever comes back finds nothing.
+        check_equal(client.ask(b"flush_all 1\r\n"), b"OK\r\n")
+        larder_time = int(client.stat("time"))
+    while time.time() < larder_time + 2:
+        time.sleep(0.1)
+    with Larder(program, *options) as port, Client(port) as client:
+        check_equal(client.get("there"), None)
+
+
+def a_memory_file_has_one_server(program, folder):
+    options = ("-e", str(folder / "items"), *MEMORY)
+    with Larder(program, *options) as port, Client(port) as client:
+        client.set("key", b"value")
+        done = subprocess.run(command(program, -1, *options), stdin=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
+        check_equal(done.returncode, 71)
+        check_equal(done.stderr.strip(),
+                    f"memory file {folder}/items is in use by another process")
+        check_equal(client.get("key"), b"value")
+
+
+def a_start_that_fails_loses_nothing(program, folder):
+    options = ("-e", str(folder / "items"), *MEMORY)
+    with Larder(program, *options) as port, Client(port) as client:
+        client.set("key", b"value")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = subprocess.run(command(program, taken.getsockname()[1], *options),
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              timeout=PATIENCE_S, check=False)
+        if done.returncode == 0:
+            raise AssertionError("it started on a port that is in use")
+    with Larder(program, *options) as port, Client(port) as client:
+        check_equal(client.get("key"), b"value")
+
+
+def no_space_is_told(program, _):
+    full = "/dev/shm/larder-restart-test-no-space"
+    if not os.path.isdir("/dev/shm") or os.statvfs("/dev/shm").f_blocks == 0:
+        print("         not tried: no /dev/shm with a limit", flush=True)
+        return
+    try:
+        done = subprocess.run(
+            command(program, -1, "-e", full, "-m", str(1 << 24)), stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
+        check_equal(done.returncode, 71)
+        if f"for memory file {full} (-e): " not in done.stderr:
+            raise AssertionError(done.stderr)
+    finally:
+        pathlib.Path(full).unlink(missing_ok=True)
+
+
+def the_limit_is_bounded_by_the_file(program, folder):
+    with Larder(program, "-e", str(folder / "items"), *MEMORY) as port, Client(port) as client:
+        check_equal(client.ask(b"cache_memlimit 17\r\n"),
+                    b"MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n")
+        for megabytes in (8, 16):
+            check_equal(client.ask(b"cache_memlimit %d\r\n" % megabytes), b"OK\r\n")
+            fill(client, megabytes)
+            check_equal(count_present(client) > 0, True)
+
+
+def a_share_of_the_memory_shows_as_bytes(program, _):
+    with Larder(program, "-m", "50%") as port, Client(port) as client:
+        shown = int(client.stat("maxbytes", "settings"))
+        check_equal(int(client.stat("limit_maxbytes")), shown)
+    check_equal(shown % (1 << 20), 0)
+    check_equal(shown > 0, True)
+
+
+def a_relative_path_outlives_the_folder(program, folder):
+    """With -d the server leaves its folder."""
+    pid_file = folder / "pid"
+    port_file = folder / "ports"
+    done = subprocess.run(
+        command(pathlib.Path(program).resolve(), -1, "-e", "items", "-d", "-P", str(pid_file),
+                *MEMORY),
+        cwd=folder, env={"MEMCACHED_PORT_FILENAME": str(port_file)}, timeout=PATIENCE_S, check=False)
+    check_equal(done.returncode, 0)
+    deadline = time.monotonic() + PATIENCE_S
+    while not pid_file.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    pid = int(pid_file.read_text())
+    with Client(int(port_file.read_text().split(":")[1])) as client:
+        check_equal(client.stat("memory_file", "settings"), str(folder / "items"))
+        check_equal((folder / "items").exists(), True)
+        check_equal(client.stat("pid"), str(pid))
+    subprocess.run(["kill", str(pid)], check=True)
+    while pid_file.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+class Load(threading.Thread):
+    """Stores self-checking values until the server is gone."""
+
+    def __init__(self, port, seed):
+        super().__init__()
+        self._port = port
+        self._random = random.Random(seed)
+
+    def run(self):
+        try:
+            with Client(self._port) as client:
+                while True:
+                    number = self._random.randrange(KEYS)
+                    key = f"key{number}"
+                    client.set(key, value_of(key, self._random.random(), size_of(number)))
+                    if number % 10 == 0:
+                        client.ask(f"delete key{number + 1}\r\n".encode())
+        except (OSError, AssertionError, IndexError):
+            pass  # Killed in the middle of an answer.
+
+
+def a_kill_under_load_begins_empty(program, folder):
+    options = ("-e", str(folder / "items"), *MEMORY)
+    with Larder(program, *options) as port, Client(port) as client:
+        fill(client, "before")
+    for turn in range(KILLS_UNDER_LOAD):
+        larder = Larder(program, *options)
+        with larder as port:
+            with Client(port) as client:
+                check_equal(count_present(client) > 0, turn == 0)
+            load = Load(port, turn)
+            load.start()
+            time.sleep(random.Random(turn).random() * 0.2)
+            larder.kill()
+            load.join()
+    with Larder(program, *options) as port, Client(port) as client:
+        check_equal(client.stat("curr_items"), "0")
+        fill(client, "after")
+        check_equal(count_present(client) > 0, True)
+
+
+def a_kill_while_stopping_or_starting_brings_back_all_or_nothing(program, folder):
+    options = ("-e", str(folder / "items"), *MEMORY)
+    kept = 0
+    for turn in range(KILLS_WHILE_STOPPING):
+        chance = random.Random(turn)
+        larder = Larder(program, *options)
+        with larder as port:
+            with Client(port) as client:
+                fill(client, turn)
+                expected = count_present(client)
+            load = Load(port, turn)
+            if turn % 2 == 0:
+                load.start()
+            larder.send_signal(signal.SIGTERM)
+            time.sleep(chance.random() * 0.06)
+            larder.kill()
+            if turn % 2 == 0:
+                load.join()
+        starting = subprocess.Popen(command(program, -1, *options), stdin=subprocess.DEVNULL)
+        if turn % 3 == 0:
+            time.sleep(chance.random() * 0.03)
+        starting.kill()
+        starting.wait()
+        with Larder(program, *options) as port, Client(port) as client:
+            present = count_present(client)
+            if turn % 2 != 0 and present not in (0, expected):
+                raise AssertionError(f"{present} items came back, not 0 or {expected}")
+            kept += present > 0
+            check_equal(client.stat("curr_items") == "0", present == 0)
+    print(f"         kept after {kept} of {KILLS_WHILE_STOPPING} kills while stopping", flush=True)
+
+
+CASES = [
+    every_orderly_stop_keeps_the_items,
+    time_passes_while_it_is_down,
+    a_memory_file_has_one_server,
+    a_start_that_fails_loses_nothing,
+    no_space_is_told,
+    the_limit_is_bounded_by_the_file,
+    a_share_of_the_memory_shows_as_bytes,
+    a_relative_path_outlives_the_folder,
+    a_kill_under_load_begins_empty,
+    a_kill_while_stopping_or_starting_brings_back_all_or_nothing,
+]
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    failed = 0
+    for case in CASES:
+        name = case.__name__.replace("_", " ")
+        started_at = time.monotonic()
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                case(sys.argv[1], pathlib.Path(folder))
+            print(f"passed   {name} ({time.monotonic() - started_at:.1f} s)", flush=True)
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
+            failed += 1
+            print(f"FAILED   {name}: {error}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
