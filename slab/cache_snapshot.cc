@@ -319,7 +319,7 @@ std::string CacheSnapshot::Restorer::CheckHead(const Head& head, std::size_t sta
   if (head.cas_unused == 0 || head.cas_unused > kCasUnusedMax || head.flush_cas > head.cas_unused) {
     return "its CAS counter is impossible";
   }
-  // Times to live would begin anew.
+  // Everything would live longer than it was given.
   if (head.stopped_at_s > now_s && head.stopped_at_s - now_s > kClockBackMaxS) {
     return "it was saved " + std::to_string(head.stopped_at_s - now_s) +
            " s from now: the system's clock went back";

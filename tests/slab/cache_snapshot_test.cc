@@ -110,10 +110,12 @@ TEST_CASE_METHOD(RestartTest, "all that a reader sees survives a restart", "[res
 }
 
 TEST_CASE_METHOD(RestartTest, "time passes while the cache is down", "[restart]") {
-  REQUIRE(cache().Store({.key = "short", .expires_at_s = CacheFixture::kStartS + 10}) ==
-          StoreStatus::kStored);
-  REQUIRE(cache().Store({.key = "long", .expires_at_s = CacheFixture::kStartS + 11}) ==
-          StoreStatus::kStored);
+  REQUIRE(
+      cache().Store({.key = "short", .value = "v", .expires_at_s = CacheFixture::kStartS + 10}) ==
+      StoreStatus::kStored);
+  REQUIRE(
+      cache().Store({.key = "long", .value = "v", .expires_at_s = CacheFixture::kStartS + 11}) ==
+      StoreStatus::kStored);
   options().now_s += 10;
   Restart();
   CHECK(cache().Look("short") == Presence::kExpired);
