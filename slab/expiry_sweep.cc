@@ -60,8 +60,9 @@ void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
 }
 
 void ExpirySweep::EndPass() {
-  barren_passes_ = has_found_some_ ? 0 : barren_passes_ + 1;
-  barren_passes_ = std::min(barren_passes_, kBarrenPassesEnough);
+  const bool is_sure = signs_at_begin_.expiries == 0;  // No store with one was under way.
+  barren_passes_ = is_sure ? kBarrenPassesEnough : barren_passes_ + 1;
+  barren_passes_ = has_found_some_ ? 0 : std::min(barren_passes_, kBarrenPassesEnough);
   walked_last_pass_ = std::exchange(walked_, 0);
   is_running_.store(false, std::memory_order_relaxed);
   if (answers_request_) is_wanted_.store(false, std::memory_order_relaxed);

@@ -21,7 +21,7 @@ namespace larder::slab {
 // begin when the clock's second has changed, and only while something can die: an item with an
 // expiry was met in one of the last two passes, or an expiry was given or a flush came since they
 // began. Lane::expiries tells of the former. It is a hint: with or without it a pass comes every
-// kSettledPassS.
+// kSettledPassS. While none was ever given, one pass tells that there is nothing to find.
 //
 // Threads: Slice: one thread. All else: atomic; a change shows from the next slice on.
 // Owns:    nothing; the cache must outlive it.
