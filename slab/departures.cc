@@ -44,11 +44,15 @@ constexpr std::uint32_t SpanOf(std::uint32_t code) {
 static_assert(CodeOf(0xffffffff) < 1U << kSpanBits);
 static_assert(SpanOf(CodeOf(9)) == 9 && SpanOf(CodeOf(1000)) == 960);
 
-// The low bits: the set is a matter of the high ones.
-std::uint64_t FingerprintOf(std::uint64_t hash) { return hash << kFingerprintShift; }
+// Where an entry has it, and not 0, which is that of an empty one. The low bits of the hash: the
+// set is a matter of the high ones.
+std::uint64_t FingerprintOf(std::uint64_t hash) {
+  const std::uint64_t fingerprint = hash << kFingerprintShift;
+  return fingerprint != 0 ? fingerprint : std::uint64_t{1} << kFingerprintShift;
+}
 
 bool FitsFingerprint(std::uint64_t entry, std::uint64_t fingerprint) {
-  return entry != 0 && (entry ^ fingerprint) >> kFingerprintShift == 0;
+  return (entry ^ fingerprint) < std::uint64_t{1} << kFingerprintShift;
 }
 
 std::uint32_t AgoOf(std::uint64_t entry, std::uint32_t now_s) {
@@ -84,24 +88,22 @@ void Departures::Add(std::uint64_t hash, const Departure& departure, std::uint32
   std::atomic<bool>& touched = TouchedOf(number);
   if (!touched.load(std::memory_order_relaxed)) touched.store(true, std::memory_order_relaxed);
 
-  // Begins anywhere, so that of many in one second each is as likely to make room.
-  const std::size_t first = hash >> kFingerprintBits & (kWays - 1);
-  std::atomic<std::uint64_t>* place = nullptr;
-  std::uint32_t oldest_s = 0;
-  for (std::size_t i = 0; i < kWays; ++i) {
-    std::atomic<std::uint64_t>& way = set.entries[(first + i) % kWays];
-    const std::uint64_t seen = way.load(std::memory_order_relaxed);
+  // Of many in one second each is as likely to make room. An empty entry is the oldest; one of a
+  // thread whose clock is ahead is young.
+  const std::uint32_t any = hash >> kFingerprintBits & (kWays - 1);
+  const std::uint32_t young_s = now_s + kLagMaxS;
+  std::uint32_t oldest = 0;
+#pragma GCC unroll 8
+  for (std::uint32_t way = 0; way < kWays; ++way) {
+    const std::uint64_t seen = set.entries[way].load(std::memory_order_relaxed);
     if (FitsFingerprint(seen, fingerprint)) {
-      place = &way;
-      break;
+      return set.entries[way].store(entry, std::memory_order_relaxed);
     }
-    const std::uint32_t age_s = seen == 0 ? kTimeMask : AgoOf(seen, now_s);
-    if (place == nullptr || age_s > oldest_s) {
-      place = &way;
-      oldest_s = age_s;
-    }
+    const std::uint32_t age_s =
+        seen == 0 ? kTimeMask : (young_s - static_cast<std::uint32_t>(seen)) & kTimeMask;
+    oldest = std::max(oldest, age_s * kWays + (way ^ any));
   }
-  place->store(entry, std::memory_order_relaxed);
+  set.entries[oldest % kWays ^ any].store(entry, std::memory_order_relaxed);
 }
 
 std::optional<Departure> Departures::Find(std::uint64_t hash, std::uint32_t now_s) const noexcept {

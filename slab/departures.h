@@ -75,7 +75,7 @@ class Departures {
   std::uint64_t resident_bytes() const noexcept;
 
  private:
-  static constexpr std::size_t kWays = 8;
+  static constexpr std::uint32_t kWays = 8;
   static constexpr std::size_t kBlockBytes = 4096;  // The kernel's unit.
 
   struct alignas(64) Set {
