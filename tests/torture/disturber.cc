@@ -8,6 +8,8 @@ namespace larder::torture {
 namespace {
 
 constexpr std::chrono::milliseconds kPauseMax{100};
+constexpr std::chrono::milliseconds kSlowReadPause{2};
+constexpr std::uint32_t kClassesMax = 60;
 
 }  // namespace
 
@@ -28,9 +30,10 @@ void Disturber::Run(std::chrono::steady_clock::time_point deadline) {
 }
 
 void Disturber::Disturb() {
-  switch (random_.Below(8)) {
+  switch (random_.Below(16)) {
     case 0:
-      return FlushAll();
+      // Rarely: there must be something to lose.
+      return random_.Below(4) == 0 ? FlushAll() : List("stats settings");
     case 1:
     case 2: {
       const std::uint32_t span = limits_.megabytes_max - limits_.megabytes_min + 1;
@@ -38,13 +41,29 @@ void Disturber::Disturb() {
                    "OK");
     }
     case 3:
-      return Order(random_.Below(4) == 0 ? "lru mode flat" : "lru mode segmented", "OK");
     case 4:
-      return List("stats items");
+      // Busy, done, or nothing to spare: all are good answers.
+      return Order(fmt::format("slabs reassign -1 {}", 1 + random_.Below(kClassesMax)), "");
     case 5:
-      return List("stats slabs");
+      return Order(fmt::format("slabs automove {}", random_.Below(3)), "OK");
     case 6:
+      return Dump("lru_crawler metadump all", "END");
+    case 7:
+      return Dump("lru_crawler mgdump all", "EN");
+    case 8:
+      return Order("lru_crawler crawl all", "");
+    case 9:
+      return Order(random_.Below(4) == 0 ? "lru mode flat" : "lru mode segmented", "OK");
+    case 10:
+      return Order(fmt::format("explain k{:019x}", random_.Below(1000)), "");
+    case 11:
+      return List("stats items");
+    case 12:
+      return List("stats slabs");
+    case 13:
       return List("stats conns");
+    case 14:
+      return List("stats memory");
     default:
       return List("stats");
   }
@@ -75,6 +94,23 @@ void Disturber::FlushAll() {
   flushes_.begun.fetch_add(1);
   Order("flush_all", "OK");
   flushes_.done.fetch_add(1);
+}
+
+void Disturber::Dump(std::string_view command, std::string_view end) {
+  ++commands_;
+  LineSocket socket(address_);
+  socket.Send(fmt::format("{}\r\n", command));
+  const bool leaves_early = random_.Below(4) == 0;
+  for (std::uint32_t lines = 0;; ++lines) {
+    const std::string line(socket.ReadLine());
+    if (line == end) return;
+    if (!line.starts_with("key=") && !line.starts_with("mg ")) {
+      throw Fault{fmt::format("'{}' was answered by '{}'", command, line)};
+    }
+    ++dumped_lines_;
+    if (lines < 20) std::this_thread::sleep_for(kSlowReadPause);
+    if (leaves_early && lines == 20) return;
+  }
 }
 
 }  // namespace larder::torture

@@ -41,6 +41,8 @@ class Disturber {
   // Sends a command that is answered by lines up to END.
   void List(std::string_view command);
   void FlushAll();
+  // A list of items, read slowly at first, and not always to its end.
+  void Dump(std::string_view command, std::string_view end);
 
   const bench::Address& address_;
   Flushes& flushes_;
