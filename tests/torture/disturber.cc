@@ -103,7 +103,8 @@ void Disturber::Dump(std::string_view command, std::string_view end) {
   const bool leaves_early = random_.Below(4) == 0;
   for (std::uint32_t lines = 0;; ++lines) {
     const std::string line(socket.ReadLine());
-    if (line == end) return;
+    if (line == end || line.starts_with("BUSY")) return;
+    if (line == "OK" && lines == 0) continue;  // mgdump announces itself.
     if (!line.starts_with("key=") && !line.starts_with("mg ")) {
       throw Fault{fmt::format("'{}' was answered by '{}'", command, line)};
     }
