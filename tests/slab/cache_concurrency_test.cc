@@ -296,8 +296,11 @@ class Walker {
 
   void Run(std::chrono::steady_clock::time_point deadline) {
     while (std::chrono::steady_clock::now() < deadline) {
-      for (PageWalk walk; !cache_.IsAtEnd(walk);) reclaimed_ += cache_.Sweep(walk, lane_).reclaimed;
-      for (PageWalk walk; !cache_.IsAtEnd(walk);) Look(walk);
+      for (PageWalk walk; !cache_.IsAtEnd(walk); std::this_thread::yield()) {
+        reclaimed_ += cache_.Sweep(walk, lane_).reclaimed;
+      }
+      for (PageWalk walk; !cache_.IsAtEnd(walk); std::this_thread::yield()) Look(walk);
+      for (int i = 0; i < 50; ++i) std::this_thread::yield();
       ++lane_.now_s;
     }
   }
