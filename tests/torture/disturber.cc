@@ -25,7 +25,7 @@ void Disturber::Run(std::chrono::steady_clock::time_point deadline) {
           std::chrono::milliseconds(random_.Below(static_cast<std::uint32_t>(kPauseMax.count()))));
     }
   } catch (const Fault& fault) {
-    fault_ = "operator: " + fault.what;
+    fault_ = fmt::format("operator, after '{}': {}", last_command_, fault.what);
   }
 }
 
@@ -71,6 +71,7 @@ void Disturber::Disturb() {
 
 void Disturber::Order(std::string_view command, std::string_view wanted) {
   ++commands_;
+  last_command_ = command;
   socket_.Send(fmt::format("{}\r\n", command));
   const std::string line(socket_.ReadLine());
   if (!wanted.empty() && line != wanted) {
@@ -80,6 +81,7 @@ void Disturber::Order(std::string_view command, std::string_view wanted) {
 
 void Disturber::List(std::string_view command) {
   ++commands_;
+  last_command_ = command;
   socket_.Send(fmt::format("{}\r\n", command));
   for (;;) {
     const std::string line(socket_.ReadLine());
@@ -98,11 +100,13 @@ void Disturber::FlushAll() {
 
 void Disturber::Dump(std::string_view command, std::string_view end) {
   ++commands_;
+  last_command_ = command;
   LineSocket socket(address_);
   socket.Send(fmt::format("{}\r\n", command));
   const bool leaves_early = random_.Below(4) == 0;
   for (std::uint32_t lines = 0;; ++lines) {
-    const std::string line(socket.ReadLine());
+    std::string_view line = socket.ReadListLine();
+    if (line.ends_with('\r')) line.remove_suffix(1);
     if (line == end || line.starts_with("BUSY")) return;
     if (line == "OK" && lines == 0) continue;  // mgdump announces itself.
     if (!line.starts_with("key=") && !line.starts_with("mg ")) {

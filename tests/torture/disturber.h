@@ -51,6 +51,7 @@ class Disturber {
   LineSocket socket_;
   std::uint64_t commands_ = 0;
   std::uint64_t dumped_lines_ = 0;
+  std::string last_command_;
   std::string fault_;
 };
 

@@ -58,15 +58,15 @@ void LineSocket::ConsumeLast() {
   last_bytes_ = 0;
 }
 
-std::string_view LineSocket::ReadLine() {
+std::string_view LineSocket::ReadTo(std::string_view line_end) {
   ConsumeLast();
-  std::size_t end = received_.unread().find("\r\n");
+  std::size_t end = received_.unread().find(line_end);
   while (end == std::string_view::npos) {
     Wait(POLLIN);
     Fill();
-    end = received_.unread().find("\r\n");
+    end = received_.unread().find(line_end);
   }
-  last_bytes_ = end + 2;
+  last_bytes_ = end + line_end.size();
   return received_.unread().substr(0, end);
 }
 

@@ -30,10 +30,13 @@ class LineSocket {
   // Reads replies meanwhile, so that both sides can go on however much is under way.
   void Send(std::string_view bytes);
   // Without the line end; lives until the next call.
-  std::string_view ReadLine();
+  std::string_view ReadLine() { return ReadTo("\r\n"); }
+  // The same for lists whose lines end in LF alone, such as metadump's; a CR before it stays.
+  std::string_view ReadListLine() { return ReadTo("\n"); }
   std::string_view ReadBlock(std::size_t bytes);
 
  private:
+  std::string_view ReadTo(std::string_view line_end);
   void Wait(short events);
   void Fill();
   void ConsumeLast();
