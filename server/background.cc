@@ -50,6 +50,7 @@ void Background::Run() {
 void Background::Turn() {
   lane_.now_s = clock_.now_s();
   cache_.Maintain(lane_);
+  cache_.BalancePages(lane_);
 }
 
 }  // namespace larder::server

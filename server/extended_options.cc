@@ -95,9 +95,15 @@ constexpr std::array kSuboptions = {
     Suboption{"no_maxconns_fast", kNone, 0, 0, "", "", kApplied,
               [](Config& config, std::string_view) { config.maxconns_fast = false; }},
     Suboption{"no_modern", kNone, 0, 0, "", "", kAccepted,
-              [](Config& config, std::string_view) { config.maxconns_fast = false; }},
-    Suboption{"no_slab_automove"},
-    Suboption{"no_slab_reassign"},
+              [](Config& config, std::string_view) {
+                config.maxconns_fast = false;
+                config.slab_reassign = false;
+                config.page_moves = slab::PageMoves::kOff;
+              }},
+    Suboption{"no_slab_automove", kNone, 0, 0, "", "", kAccepted,
+              [](Config& config, std::string_view) { config.page_moves = slab::PageMoves::kOff; }},
+    Suboption{"no_slab_reassign", kNone, 0, 0, "", "", kAccepted,
+              [](Config& config, std::string_view) { config.slab_reassign = false; }},
     Suboption{"read_buf_mem_limit", kInteger, 0, kUint32Max, "Missing read_buf_mem_limit argument",
               "could not parse argument to read_buf_mem_limit"},
     Suboption{"resp_obj_mem_limit", kNone, 0, 0, "", "", kAccepted,
@@ -105,14 +111,20 @@ constexpr std::array kSuboptions = {
                 config.warnings.emplace_back(
                     "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit,");
               }},
-    Suboption{"slab_automove", kOptionalInteger, 0, 2, "", "slab_automove must be between 0 and 2"},
+    Suboption{"slab_automove", kOptionalInteger, 0, 2, "", "slab_automove must be between 0 and 2",
+              kAccepted,
+              [](Config& config, std::string_view value) {
+                config.page_moves =
+                    static_cast<slab::PageMoves>(ParseNumber<int>(value).value_or(1));
+              }},
     Suboption{"slab_automove_ratio", kFraction, 0, 1, "Missing slab_automove_ratio argument",
               "slab_automove_ratio must be > 0 and < 1"},
     Suboption{"slab_automove_window", kInteger, 3, 1800, "Missing slab_automove_window argument",
               "slab_automove_window must be > 2 and < 1800"},
     Suboption{"slab_chunk_max", kInteger, 1, 1024, "Missing slab_chunk_max argument",
               "slab_chunk_max must be specified in kilobytes."},
-    Suboption{"slab_reassign"},
+    Suboption{"slab_reassign", kNone, 0, 0, "", "", kAccepted,
+              [](Config& config, std::string_view) { config.slab_reassign = true; }},
     Suboption{"slab_sizes", kChunkSizes, 0, 0, "Missing slab_sizes argument", ""},
     Suboption{"sock_cookie_id", kInteger, 0, kUint32Max, "Missing sock_cookie_id argument",
               "could not parse argument to sock_cookie_id"},

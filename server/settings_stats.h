@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "server/config.h"
@@ -16,6 +17,7 @@ struct RuntimeSettings {
   std::uint64_t oldest_s = 0;      // When the last flush took effect, in seconds since the start.
   bool detail_enabled = false;     // stats detail on, off
   slab::EvictionPolicy eviction = slab::EvictionPolicy::kSegmented;  // lru mode
+  std::optional<slab::PageMoves> page_moves = std::nullopt;  // slabs automove
 };
 
 // Takes a row; the views live for the call.

@@ -222,6 +222,7 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
     evictions.evicted += snapshot.stats.evicted;
     evictions.evicted_unfetched += snapshot.stats.evicted_unfetched;
+    evictions.evicted_for_page += snapshot.stats.evicted_for_page;
     evictions.reclaimed += snapshot.stats.reclaimed;
     evictions.expired_unfetched += snapshot.stats.expired_unfetched;
     queues.evicted_active += snapshot.queue.evicted_active;
@@ -292,6 +293,18 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("hash_power_level", std::bit_width(index.bucket_count()) - 1);
   stat("hash_bytes", index.used_bytes());
   stat("hash_is_expanding", 0);
+  if (config.slab_reassign) {
+    const slab::PageMoveStats moves = shared_.cache.page_move_stats();
+    stat("slab_reassign_rescues", moves.moved_items);
+    stat("slab_reassign_chunk_rescues", moves.moved_pieces);
+    stat("slab_reassign_inline_reclaim", evictions.evicted_for_page);
+    stat("slab_reassign_busy_items", moves.busy_pages);
+    stat("slab_reassign_busy_deletes", 0);
+    stat("slab_reassign_busy_nomem", moves.dropped_items);
+    stat("slab_reassign_last_busy_status",
+         std::string_view(moves.busy_pages != 0 ? "in_use" : "none"));
+    stat("slab_reassign_running", moves.is_running ? 1 : 0);
+  }
   stat("slabs_moved", shared_.cache.pages_moved());
   stat("malloc_fails", 0);
   stat("log_worker_dropped", 0);
@@ -336,7 +349,8 @@ void Stats::Settings(Writer& stat) {
               ? 0
               : shared_.flushed_s.load(std::memory_order_relaxed) - shared_.clock.started_s(),
       .detail_enabled = shared_.detail_enabled.load(std::memory_order_relaxed),
-      .eviction = shared_.cache.eviction_policy()};
+      .eviction = shared_.cache.eviction_policy(),
+      .page_moves = shared_.cache.page_moves()};
   AppendSettings(shared_.config, runtime,
                  [&](std::string_view name, std::string_view value) { stat(name, value); });
 }

@@ -102,6 +102,7 @@ Cache::Cache(const Options& options, std::unique_ptr<Arena> arena, std::unique_p
       ladder_(std::move(ladder)),
       page_table_(std::move(page_table)),
       policy_(options.eviction),
+      page_moves_(options.page_moves),
       warmer_(options.prefault ? nullptr
                                : std::make_unique<MemoryWarmer>(std::vector<GrowingMemory*>{
                                      &arena_->growing(), &index_->growing_buckets(),
