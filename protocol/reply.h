@@ -103,6 +103,19 @@ inline constexpr std::string_view kMgdumpNotAllowed = "ERROR key dump not allowe
 inline constexpr std::string_view kMetadumpLineEnd = " \n";
 inline constexpr std::string_view kMgdumpEnd = "EN\r\n";
 
+// slabs.
+inline constexpr std::string_view kReassignBusy =
+    "BUSY currently processing reassign request\r\n";
+inline constexpr std::string_view kReassignBadClass =
+    "BADCLASS invalid src or dst class id\r\n";
+inline constexpr std::string_view kReassignNoSpare =
+    "NOSPARE source class has no spare pages\r\n";
+inline constexpr std::string_view kReassignSame = "SAME src and dst class are identical\r\n";
+inline constexpr std::string_view kReassignDisabled =
+    "CLIENT_ERROR slab reassignment disabled\r\n";
+inline constexpr std::string_view kBadAutomoveWindow =
+    "CLIENT_ERROR automove window too low or too high\r\n";
+
 // cache_memlimit.
 inline constexpr std::string_view kMemlimitTooSmall =
     "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";

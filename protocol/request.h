@@ -37,6 +37,7 @@ enum class Verb : std::uint8_t {
   kStats,
   kLru,
   kLruCrawler,
+  kSlabs,
   kMn,
   kMg,
   kMs,

@@ -67,6 +67,7 @@ inline constexpr std::array kVerbs = {
     VerbSpec{"replace", Verb::kReplace, Shape::kValue, 5, true, false},
     VerbSpec{"set", Verb::kSet, Shape::kValue, 5, true, false},
     VerbSpec{"shutdown", Verb::kShutdown, Shape::kArguments, 1, true, false},
+    VerbSpec{"slabs", Verb::kSlabs, Shape::kArguments, 1, true, true},
     VerbSpec{"stats", Verb::kStats, Shape::kArguments, 1, false, false},
     VerbSpec{"touch", Verb::kTouch, Shape::kKeyAndExptime, 3, true, false},
     VerbSpec{"verbosity", Verb::kVerbosity, Shape::kLevel, 2, true, true},

@@ -59,6 +59,9 @@ void Background::Run() {
   }
 }
 
-void Background::Turn() { cache_.Maintain(lane_); }
+void Background::Turn() {
+  cache_.Maintain(lane_);
+  cache_.BalancePages(lane_);
+}
 
 }  // namespace larder::server

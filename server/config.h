@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/listen_address.h"
+#include "slab/cache.h"
 #include "slab/eviction_queue.h"
 #include "slab/result.h"
 
@@ -43,6 +44,8 @@ struct Config {
   std::uint64_t memory_bytes = std::uint64_t{64} << 20;
   bool evict = true;                                                 // -M clears it.
   slab::EvictionPolicy eviction = slab::EvictionPolicy::kSegmented;  // -o eviction
+  bool slab_reassign = true;                                         // -o [no_]slab_reassign
+  slab::PageMoves page_moves = slab::PageMoves::kOn;                 // -o slab_automove
   std::uint32_t item_bytes_max = 1 << 20;  // -I; 1 KiB to 1 GiB, at most half of memory_bytes.
   double growth_factor = 1.10;             // -f; above 1.
   bool growth_factor_given = false;        // Then chunk sizes are plain steps of it.

@@ -11,6 +11,7 @@
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
 #include "server/lru_commands.h"
+#include "server/slabs_command.h"
 #include "server/stats.h"
 
 namespace larder::server {
@@ -117,6 +118,9 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kLruCrawler:
       if (AskForDump(request.arguments)) return Next::kDump;
       Answer(RunLruCrawler(request.arguments, shared_.sweep), request.noreply);
+      break;
+    case Verb::kSlabs:
+      Answer(RunSlabs(request.arguments, shared_.config, cache_), request.noreply);
       break;
     case Verb::kMn:
       output_.Append(protocol::kMn);

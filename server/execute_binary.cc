@@ -138,6 +138,7 @@ Next BinaryExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kCacheMemlimit:
     case Verb::kLru:
     case Verb::kLruCrawler:
+    case Verb::kSlabs:
     case Verb::kMn:
     case Verb::kMg:
     case Verb::kMs:

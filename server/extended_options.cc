@@ -49,100 +49,116 @@ constexpr double kAnyMax = std::numeric_limits<double>::max();
 using enum ValueKind;
 using enum Effect;
 
-constexpr std::array kSuboptions = {
-    // name, kind, low, high, missing_text, range_text, effect, apply; sorted by name.
-    Suboption{"drop_privileges", kNone, 0, 0, "", "", kAccepted,
-              [](Config& config, std::string_view) {
-                config.warnings.emplace_back(
-                    "warning: drop_privileges has no effect: there is no system-call filter");
-              }},
-    Suboption{"eviction", kEviction, 0, 0, "Missing eviction argument",
-              "Unknown eviction option (segmented, lru)", kApplied,
-              [](Config& config, std::string_view value) {
-                config.eviction =
-                    value == "lru" ? slab::EvictionPolicy::kLru : slab::EvictionPolicy::kSegmented;
-              }},
-    Suboption{"hash_algorithm", kHashAlgorithm, 0, 0, "Missing hash_algorithm argument",
-              "Unknown hash_algorithm option (jenkins, murmur3, xxh3)"},
-    Suboption{"hashpower", kInteger, 12, 32, "Missing numeric argument for hashpower",
-              "Initial hashtable multiplier must be between 12 and 32\n"
-              "Choose a value based on \"STAT hash_power_level\" from a running instance"},
-    Suboption{"hot_lru_pct", kInteger, 1, 79, "Missing hot_lru_pct argument",
-              "hot_lru_pct must be > 1 and < 80"},
-    Suboption{"hot_max_factor", kFraction, 0, kAnyMax, "Missing hot_max_factor argument",
-              "hot_max_factor must be > 0"},
-    Suboption{"idle_timeout", kInteger, 0, kIntMax, "Missing numeric argument for idle_timeout",
-              "idle_timeout must be >= 0", kApplied,
-              [](Config& config, std::string_view value) {
-                config.idle_timeout_s = *ParseNumber<int>(value);
-              }},
-    Suboption{"inline_ascii_resp"},
-    Suboption{"lru_crawler", kNone, 0, 0, "", "", kApplied,
-              [](Config& config, std::string_view) { config.sweeps = true; }},
-    Suboption{"lru_crawler_sleep", kInteger, 0, 1'000'000, "Missing lru_crawler_sleep value",
-              "LRU crawler sleep must be between 0 and 1 second", kApplied,
-              [](Config& config, std::string_view value) {
-                config.sweep_pause_us = *ParseNumber<std::uint32_t>(value);
-              }},
-    Suboption{"lru_crawler_tocrawl", kInteger, 0, kUint32Max, "Missing lru_crawler_tocrawl value",
-              "lru_crawler_tocrawl takes a numeric 32bit value", kApplied,
-              [](Config& config, std::string_view value) {
-                config.sweep_slice_max = *ParseNumber<std::uint32_t>(value);
-              }},
-    Suboption{"lru_maintainer"},
-    Suboption{"maxconns_fast", kNone, 0, 0, "", "", kApplied,
-              [](Config& config, std::string_view) { config.maxconns_fast = true; }},
-    Suboption{"modern"},
-    Suboption{"no_chunked_items"},
-    Suboption{"no_drop_privileges"},
-    Suboption{"no_hashexpand"},
-    Suboption{"no_inline_ascii_resp"},
-    Suboption{"no_lru_crawler", kNone, 0, 0, "", "", kApplied,
-              [](Config& config, std::string_view) { config.sweeps = false; }},
-    Suboption{"no_lru_maintainer"},
-    Suboption{"no_maxconns_fast", kNone, 0, 0, "", "", kApplied,
-              [](Config& config, std::string_view) { config.maxconns_fast = false; }},
-    Suboption{"no_modern", kNone, 0, 0, "", "", kAccepted,
-              [](Config& config, std::string_view) {
-                config.maxconns_fast = false;
-                config.sweeps = false;
-              }},
-    Suboption{"no_slab_automove"},
-    Suboption{"no_slab_reassign"},
-    Suboption{"read_buf_mem_limit", kInteger, 0, kUint32Max, "Missing read_buf_mem_limit argument",
-              "could not parse argument to read_buf_mem_limit"},
-    Suboption{"resp_obj_mem_limit", kNone, 0, 0, "", "", kAccepted,
-              [](Config& config, std::string_view) {
-                config.warnings.emplace_back(
-                    "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit,");
-              }},
-    Suboption{"slab_automove", kOptionalInteger, 0, 2, "", "slab_automove must be between 0 and 2"},
-    Suboption{"slab_automove_ratio", kFraction, 0, 1, "Missing slab_automove_ratio argument",
-              "slab_automove_ratio must be > 0 and < 1"},
-    Suboption{"slab_automove_window", kInteger, 3, 1800, "Missing slab_automove_window argument",
-              "slab_automove_window must be > 2 and < 1800"},
-    Suboption{"slab_chunk_max", kInteger, 1, 1024, "Missing slab_chunk_max argument",
-              "slab_chunk_max must be specified in kilobytes."},
-    Suboption{"slab_reassign"},
-    Suboption{"slab_sizes", kChunkSizes, 0, 0, "Missing slab_sizes argument", ""},
-    Suboption{"sock_cookie_id", kInteger, 0, kUint32Max, "Missing sock_cookie_id argument",
-              "could not parse argument to sock_cookie_id"},
-    Suboption{"tail_repair_time", kInteger, 10, kIntMax,
-              "Missing numeric argument for tail_repair_time",
-              "Cannot set tail_repair_time to less than 10 seconds"},
-    Suboption{"temporary_ttl", kInteger, 0, kUint32Max, "Missing temporary_ttl argument",
-              "temporary_ttl must be >= 0"},
-    Suboption{"track_sizes", kNone, 0, 0, "", "", kApplied,
-              [](Config& config, std::string_view) { config.track_sizes = true; }},
-    Suboption{"warm_lru_pct", kInteger, 1, 79, "Missing warm_lru_pct argument",
-              "warm_lru_pct must be > 1 and < 80"},
-    Suboption{"warm_max_factor", kFraction, 0, kAnyMax, "Missing warm_max_factor argument",
-              "warm_max_factor must be > 0"},
-    Suboption{"watcher_logbuf_size", kInteger, 0, kUint32Max,
-              "Missing watcher_logbuf_size argument",
-              "could not parse argument to watcher_logbuf_size"},
-    Suboption{"worker_logbuf_size", kInteger, 0, kUint32Max, "Missing worker_logbuf_size argument",
-              "could not parse argument to worker_logbuf_size"},
+constexpr std::array kSuboptions =
+    {
+        // name, kind, low, high, missing_text, range_text, effect, apply; sorted by name.
+        Suboption{"drop_privileges", kNone, 0, 0, "", "", kAccepted,
+                  [](Config& config, std::string_view) {
+                    config.warnings.emplace_back(
+                        "warning: drop_privileges has no effect: there is no system-call filter");
+                  }},
+        Suboption{"eviction", kEviction, 0, 0, "Missing eviction argument",
+                  "Unknown eviction option (segmented, lru)", kApplied,
+                  [](Config& config, std::string_view value) {
+                    config.eviction = value == "lru" ? slab::EvictionPolicy::kLru
+                                                     : slab::EvictionPolicy::kSegmented;
+                  }},
+        Suboption{"hash_algorithm", kHashAlgorithm, 0, 0, "Missing hash_algorithm argument",
+                  "Unknown hash_algorithm option (jenkins, murmur3, xxh3)"},
+        Suboption{"hashpower", kInteger, 12, 32, "Missing numeric argument for hashpower",
+                  "Initial hashtable multiplier must be between 12 and 32\n"
+                  "Choose a value based on \"STAT hash_power_level\" from a running instance"},
+        Suboption{"hot_lru_pct", kInteger, 1, 79, "Missing hot_lru_pct argument",
+                  "hot_lru_pct must be > 1 and < 80"},
+        Suboption{"hot_max_factor", kFraction, 0, kAnyMax, "Missing hot_max_factor argument",
+                  "hot_max_factor must be > 0"},
+        Suboption{"idle_timeout", kInteger, 0, kIntMax, "Missing numeric argument for idle_timeout",
+                  "idle_timeout must be >= 0", kApplied,
+                  [](Config& config, std::string_view value) {
+                    config.idle_timeout_s = *ParseNumber<int>(value);
+                  }},
+        Suboption{"inline_ascii_resp"},
+        Suboption{"lru_crawler", kNone, 0, 0, "", "", kApplied,
+                  [](Config& config, std::string_view) { config.sweeps = true; }},
+        Suboption{"lru_crawler_sleep", kInteger, 0, 1'000'000, "Missing lru_crawler_sleep value",
+                  "LRU crawler sleep must be between 0 and 1 second", kApplied,
+                  [](Config& config, std::string_view value) {
+                    config.sweep_pause_us = *ParseNumber<std::uint32_t>(value);
+                  }},
+        Suboption{"lru_crawler_tocrawl", kInteger, 0, kUint32Max,
+                  "Missing lru_crawler_tocrawl value",
+                  "lru_crawler_tocrawl takes a numeric 32bit value", kApplied,
+                  [](Config& config, std::string_view value) {
+                    config.sweep_slice_max = *ParseNumber<std::uint32_t>(value);
+                  }},
+        Suboption{"lru_maintainer"},
+        Suboption{"maxconns_fast", kNone, 0, 0, "", "", kApplied,
+                  [](Config& config, std::string_view) { config.maxconns_fast = true; }},
+        Suboption{"modern"},
+        Suboption{"no_chunked_items"},
+        Suboption{"no_drop_privileges"},
+        Suboption{"no_hashexpand"},
+        Suboption{"no_inline_ascii_resp"},
+        Suboption{"no_lru_crawler", kNone, 0, 0, "", "", kApplied,
+                  [](Config& config, std::string_view) { config.sweeps = false; }},
+        Suboption{"no_lru_maintainer"},
+        Suboption{"no_maxconns_fast", kNone, 0, 0, "", "", kApplied,
+                  [](Config& config, std::string_view) { config.maxconns_fast = false; }},
+        Suboption{"no_modern", kNone, 0, 0, "", "", kAccepted,
+                  [](Config& config, std::string_view) {
+                    config.maxconns_fast = false;
+                    config.sweeps = false;
+                    config.slab_reassign = false;
+                    config.page_moves = slab::PageMoves::kOff;
+                  }},
+        Suboption{
+            "no_slab_automove", kNone, 0, 0, "", "", kAccepted,
+            [](Config& config, std::string_view) { config.page_moves = slab::PageMoves::kOff; }},
+        Suboption{"no_slab_reassign", kNone, 0, 0, "", "", kAccepted,
+                  [](Config& config, std::string_view) { config.slab_reassign = false; }},
+        Suboption{"read_buf_mem_limit", kInteger, 0, kUint32Max,
+                  "Missing read_buf_mem_limit argument",
+                  "could not parse argument to read_buf_mem_limit"},
+        Suboption{"resp_obj_mem_limit", kNone, 0, 0, "", "", kAccepted,
+                  [](Config& config, std::string_view) {
+                    config.warnings.emplace_back(
+                        "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit,");
+                  }},
+        Suboption{"slab_automove", kOptionalInteger, 0, 2,
+                  "", "slab_automove must be between 0 and 2", kAccepted,
+                  [](Config& config, std::string_view value) {
+                    config.page_moves =
+                        static_cast<slab::PageMoves>(ParseNumber<int>(value).value_or(1));
+                  }},
+        Suboption{"slab_automove_ratio", kFraction, 0, 1, "Missing slab_automove_ratio argument",
+                  "slab_automove_ratio must be > 0 and < 1"},
+        Suboption{"slab_automove_window", kInteger, 3, 1800,
+                  "Missing slab_automove_window argument",
+                  "slab_automove_window must be > 2 and < 1800"},
+        Suboption{"slab_chunk_max", kInteger, 1, 1024, "Missing slab_chunk_max argument",
+                  "slab_chunk_max must be specified in kilobytes."},
+        Suboption{"slab_reassign", kNone, 0, 0, "", "", kAccepted,
+                  [](Config& config, std::string_view) { config.slab_reassign = true; }},
+        Suboption{"slab_sizes", kChunkSizes, 0, 0, "Missing slab_sizes argument", ""},
+        Suboption{"sock_cookie_id", kInteger, 0, kUint32Max, "Missing sock_cookie_id argument",
+                  "could not parse argument to sock_cookie_id"},
+        Suboption{"tail_repair_time", kInteger, 10, kIntMax,
+                  "Missing numeric argument for tail_repair_time",
+                  "Cannot set tail_repair_time to less than 10 seconds"},
+        Suboption{"temporary_ttl", kInteger, 0, kUint32Max, "Missing temporary_ttl argument",
+                  "temporary_ttl must be >= 0"},
+        Suboption{"track_sizes", kNone, 0, 0, "", "", kApplied,
+                  [](Config& config, std::string_view) { config.track_sizes = true; }},
+        Suboption{"warm_lru_pct", kInteger, 1, 79, "Missing warm_lru_pct argument",
+                  "warm_lru_pct must be > 1 and < 80"},
+        Suboption{"warm_max_factor", kFraction, 0, kAnyMax, "Missing warm_max_factor argument",
+                  "warm_max_factor must be > 0"},
+        Suboption{"watcher_logbuf_size", kInteger, 0, kUint32Max,
+                  "Missing watcher_logbuf_size argument",
+                  "could not parse argument to watcher_logbuf_size"},
+        Suboption{"worker_logbuf_size", kInteger, 0, kUint32Max,
+                  "Missing worker_logbuf_size argument",
+                  "could not parse argument to worker_logbuf_size"},
 };
 static_assert(std::ranges::is_sorted(kSuboptions, {}, &Suboption::name));
 

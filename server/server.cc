@@ -40,6 +40,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.prefault = config.prefault;
   options.track_sizes = config.track_sizes;
   options.eviction = config.eviction;
+  options.page_moves = config.slab_reassign ? config.page_moves : slab::PageMoves::kOff;
   options.hash_seed = RandomSeed();
   options.forbidden_key = kClusterKey;
   options.memory_file = config.memory_file;

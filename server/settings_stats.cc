@@ -17,11 +17,9 @@ namespace {
 enum class Shown : std::uint8_t {
   kYes,
   kNo,
-  kZero,
   kJenkins,
   kPageBytes,  // memcached's page, a megabyte.
   kAsGiven,
-  kOneIfBare,  // As given, or 1.
   kTwoDecimals,
   kKilobytes,  // Given in KiB, shown in bytes.
   kMegabytes,  // Given in MiB, shown in bytes.
@@ -45,13 +43,10 @@ constexpr std::array kAcceptedRows = {
     AcceptedRow{"no_lru_maintainer", "lru_maintainer_thread", Shown::kNo},
     AcceptedRow{"no_modern", "slab_chunk_max", Shown::kPageBytes},
     AcceptedRow{"no_modern", "slab_reassign", Shown::kNo},
-    AcceptedRow{"no_modern", "slab_automove", Shown::kZero},
     AcceptedRow{"no_modern", "hash_algorithm", Shown::kJenkins},
     AcceptedRow{"no_modern", "lru_maintainer_thread", Shown::kNo},
-    AcceptedRow{"no_slab_automove", "slab_automove", Shown::kZero},
     AcceptedRow{"no_slab_reassign", "slab_reassign", Shown::kNo},
     AcceptedRow{"read_buf_mem_limit", "read_buf_mem_limit", Shown::kMegabytes},
-    AcceptedRow{"slab_automove", "slab_automove", Shown::kOneIfBare},
     AcceptedRow{"slab_automove_ratio", "slab_automove_ratio", Shown::kTwoDecimals},
     AcceptedRow{"slab_automove_window", "slab_automove_window", Shown::kAsGiven},
     AcceptedRow{"slab_chunk_max", "slab_chunk_max", Shown::kKilobytes},
@@ -75,16 +70,12 @@ std::string Show(Shown shown, std::string_view value) {
       return "yes";
     case Shown::kNo:
       return "no";
-    case Shown::kZero:
-      return "0";
     case Shown::kJenkins:
       return "jenkins";
     case Shown::kPageBytes:
       return "1048576";
     case Shown::kAsGiven:
       return std::string(value);
-    case Shown::kOneIfBare:
-      return value.empty() ? "1" : std::string(value);
     case Shown::kTwoDecimals:
       return fmt::format("{:.2f}", ParseNumber<double>(value).value_or(0));
     case Shown::kKilobytes:
@@ -168,7 +159,7 @@ void AppendSettings(const Config& config, const RuntimeSettings& runtime, const 
   rows.Text("maxconns_fast", YesNo(config.maxconns_fast));
   rows.Accepted("hashpower_init", "0");
   rows.Accepted("slab_reassign", "yes");
-  rows.Accepted("slab_automove", "1");
+  rows.Number("slab_automove", static_cast<int>(runtime.page_moves.value_or(config.page_moves)));
   rows.Accepted("slab_automove_ratio", "0.80");
   rows.Accepted("slab_automove_window", "10");
   rows.Accepted("slab_chunk_max", std::to_string(slab::kPageBytes / 2));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "server/config.h"
@@ -19,6 +20,7 @@ struct RuntimeSettings {
   bool sweeps = true;                                                // lru_crawler enable, disable
   std::uint32_t sweep_pause_us = 100;                                // lru_crawler sleep
   std::uint32_t sweep_slice_max = 0;                                 // lru_crawler tocrawl
+  std::optional<slab::PageMoves> page_moves = std::nullopt;          // slabs automove
 };
 
 // Takes a row; the views live for the call.

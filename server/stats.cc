@@ -229,6 +229,7 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
     evictions.evicted += snapshot.stats.evicted;
     evictions.evicted_unfetched += snapshot.stats.evicted_unfetched;
+    evictions.evicted_for_page += snapshot.stats.evicted_for_page;
     evictions.reclaimed += snapshot.stats.reclaimed;
     evictions.expired_unfetched += snapshot.stats.expired_unfetched;
     evictions.crawler_reclaimed += snapshot.stats.crawler_reclaimed;
@@ -301,6 +302,18 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("hash_power_level", std::bit_width(index.bucket_count()) - 1);
   stat("hash_bytes", index.used_bytes());
   stat("hash_is_expanding", 0);
+  if (config.slab_reassign) {
+    const slab::PageMoveStats moves = shared_.cache.page_move_stats();
+    stat("slab_reassign_rescues", moves.moved_items);
+    stat("slab_reassign_chunk_rescues", moves.moved_pieces);
+    stat("slab_reassign_inline_reclaim", evictions.evicted_for_page);
+    stat("slab_reassign_busy_items", moves.busy_pages);
+    stat("slab_reassign_busy_deletes", 0);
+    stat("slab_reassign_busy_nomem", moves.dropped_items);
+    stat("slab_reassign_last_busy_status",
+         std::string_view(moves.busy_pages != 0 ? "in_use" : "none"));
+    stat("slab_reassign_running", moves.is_running ? 1 : 0);
+  }
   stat("slabs_moved", shared_.cache.pages_moved());
   if (shared_.sweep.is_enabled()) {
     stat("lru_crawler_running", shared_.sweep.is_running() ? 1 : 0);
@@ -360,7 +373,8 @@ void Stats::Settings(Writer& stat) {
       .eviction = shared_.cache.eviction_policy(),
       .sweeps = shared_.sweep.is_enabled(),
       .sweep_pause_us = shared_.sweep.pause_min_us(),
-      .sweep_slice_max = shared_.sweep.slice_max()};
+      .sweep_slice_max = shared_.sweep.slice_max(),
+      .page_moves = shared_.cache.page_moves()};
   AppendSettings(shared_.config, runtime,
                  [&](std::string_view name, std::string_view value) { stat(name, value); });
 }

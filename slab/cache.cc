@@ -118,6 +118,7 @@ Cache::Cache(const Options& options, std::unique_ptr<MemoryFile> memory_file,
           options.memory_bytes / 100 * kDeparturesPercent,
           (std::uint64_t{arena_->capacity_pages()} << kPageShift) / 100 * kDeparturesPercent),
       policy_(options.eviction),
+      page_moves_(options.page_moves),
       warmer_(options.prefault ? nullptr : std::make_unique<MemoryWarmer>(Growing())) {
   for (std::size_t id = 0; id <= ladder_.class_count(); ++id) {
     const auto class_id = static_cast<ClassId>(id);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "slab/arena.h"
+#include "slab/counter.h"
 #include "slab/departures.h"
 #include "slab/hash.h"
 #include "slab/index.h"
@@ -28,6 +29,7 @@
 #include "slab/memory_use.h"
 #include "slab/memory_warmer.h"
 #include "slab/mutex.h"
+#include "slab/page_balancer.h"
 #include "slab/page_table.h"
 #include "slab/page_walk.h"
 #include "slab/result.h"
@@ -70,6 +72,31 @@ enum class DeleteStatus : std::uint8_t { kDeleted, kNotFound, kExists };
 struct DeleteOutcome {
   DeleteStatus status = DeleteStatus::kNotFound;
   ClassId class_id = 0;  // Of the item that was removed.
+};
+
+// When pages move between classes to where they bring more hits; the numbers are those of
+// memcached's slab_automove. A class that finds nothing to evict gets a page all the same.
+enum class PageMoves : std::uint8_t {
+  kOff = 0,
+  kOn = 1,
+  kEager = 2,  // On less evidence.
+};
+
+enum class ReassignStatus : std::uint8_t {
+  kStarted,
+  kBusy,      // The last one is under way.
+  kBadClass,  // There is no such class.
+  kNoSpare,   // It has no second page.
+  kSame,
+};
+
+// What moving pages did so far.
+struct PageMoveStats {
+  std::uint64_t moved_items = 0;    // Copied to another page of their class.
+  std::uint64_t moved_pieces = 0;   // Of large items, likewise.
+  std::uint64_t dropped_items = 0;  // Evicted, because there was no chunk to copy them to.
+  std::uint64_t busy_pages = 0;     // Had to wait for somebody who used an item.
+  bool is_running = false;
 };
 
 inline constexpr std::size_t kPrefetchMax = 64;
@@ -242,6 +269,7 @@ class Cache {
         std::nullopt;  // Chunk sizes in memcached's plain geometric steps.
     bool evict = true;
     EvictionPolicy eviction = EvictionPolicy::kSegmented;
+    PageMoves page_moves = PageMoves::kOn;
     bool lock_memory = false;
     bool prefault = false;  // Take all memory at once: items, and an index for small ones.
     bool track_sizes = false;
@@ -358,6 +386,14 @@ class Cache {
 
   // Once a second, by one thread: what was written before is older than what will be.
   void Tick(std::uint32_t now_s) noexcept;
+  // Work for many times a second: moves the pages that Reassign asked for, and those that another
+  // class would have more hits from. A bounded number a call.
+  void BalancePages(Lane& lane) LARDER_EXCLUDES(mover_mutex_);
+  PageMoves page_moves() const { return page_moves_.load(std::memory_order_relaxed); }
+  void SetPageMoves(PageMoves moves) { page_moves_.store(moves, std::memory_order_relaxed); }
+  // Has BalancePages move a page of class `from` (0: one that no class has; -1: of the class that
+  // misses it least) to class `to` (0: none). Numbers are those of clients, any will do.
+  ReassignStatus Reassign(std::int64_t from, std::int64_t to) LARDER_EXCLUDES(mover_mutex_);
 
   EvictionPolicy eviction_policy() const { return policy_.load(std::memory_order_relaxed); }
   // Holds for what happens from now on; no item moves.
@@ -397,6 +433,7 @@ class Cache {
   std::vector<std::string> Keys(ClassId id, std::size_t limit);
   // Pages that went from one class to another, or back to the system.
   std::uint64_t pages_moved() const { return pages_moved_.load(std::memory_order_relaxed); }
+  PageMoveStats page_move_stats() const;
   const Arena& arena() const { return *arena_; }
   const Index& index() const { return *index_; }
   const SizeLadder& ladder() const { return ladder_; }
@@ -495,9 +532,36 @@ class Cache {
   // As AllocateOrEvict for a caller without locks, who may also have a page moved.
   ItemRef AllocateChunk(SlabClass& c, ItemRef head, Lane& lane);
   bool MakeRoom(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mover_mutex_);
-  std::optional<PageIndex> ChooseDonorPage(const SlabClass* needy) LARDER_REQUIRES(mover_mutex_);
+  std::vector<ClassLoad> Loads();
+  // A page of class `from` becomes one of `to`. 0 for `from`: of any other class that may lose it,
+  // even its last. 0 for `to`: it goes back to the arena. False if no page can be had at the
+  // moment.
+  struct PageMove {
+    ClassId from = 0;
+    ClassId to = 0;
+  };
+  bool MovePage(PageMove move, Lane& lane) LARDER_REQUIRES(mover_mutex_);
+  void MoveWanted(Lane& lane) LARDER_REQUIRES(mover_mutex_);
+  bool HasSparePage(SlabClass& c) LARDER_EXCLUDES(c.mutex());
+  std::optional<PageIndex> ChoosePage(SlabClass& c, std::span<const PageIndex> busy)
+      LARDER_REQUIRES(mover_mutex_);
   bool MayEmpty(SlabClass& c, PageIndex page) const LARDER_REQUIRES(c.mutex());
   bool Evacuate(PageIndex page, Lane& lane) LARDER_REQUIRES(mover_mutex_);
+  // A chunk of a page that is to be emptied, and the item that it belongs to.
+  struct Tenant {
+    PageIndex page = 0;
+    ItemRef chunk = kNoItem;
+    ItemRef item = kNoItem;  // The chunk itself, but for pieces of large items.
+  };
+  bool EmptyChunk(SlabClass& c, const Tenant& tenant, Lane& lane) LARDER_REQUIRES(mover_mutex_);
+  // All three: the guard holds the item's bucket, and nobody else has the item in use. False if no
+  // chunk was to be had: nothing has changed.
+  bool RelocateItem(SlabClass& c, const Tenant& tenant, Index::Guard& guard, std::uint64_t hash,
+                    Lane& lane) LARDER_REQUIRES(mover_mutex_);
+  bool RelocatePiece(SlabClass& c, const Tenant& tenant, const Index::Guard& guard, Lane& lane)
+      LARDER_REQUIRES(mover_mutex_);
+  ItemRef AllocateElsewhere(SlabClass& c, const Tenant& tenant, const Index::Guard& held,
+                            Lane& lane) LARDER_EXCLUDES(c.mutex());
 
   // A linked item that a walk met.
   struct WalkedItem {
@@ -589,11 +653,21 @@ class Cache {
 
   std::atomic<EvictionPolicy> policy_;  // As the classes have it; changed under mover_mutex_.
 
-  std::atomic<std::uint64_t> pages_moved_{0};  // Written under mover_mutex_, read by anyone.
+  std::atomic<PageMoves> page_moves_;
+  // Written under mover_mutex_, read by anyone.
+  std::atomic<std::uint64_t> pages_moved_{0};
+  Counter moved_items_;
+  Counter moved_pieces_;
+  Counter dropped_items_;
+  Counter busy_pages_;
+  std::atomic<bool> is_moving_{false};
 
   Mutex limit_mutex_;  // Held by the one who changes the memory limit; before the arena's.
   Mutex mover_mutex_;  // Held by the one who moves a page; before every other lock.
   PageIndex mover_cursor_ LARDER_GUARDED_BY(mover_mutex_) = 0;
+  PageBalancer balancer_ LARDER_GUARDED_BY(mover_mutex_);
+  PagePlan plan_ LARDER_GUARDED_BY(mover_mutex_);  // What is left to do of it.
+  std::optional<PageMove> wanted_move_ LARDER_GUARDED_BY(mover_mutex_);  // By Reassign.
 
   mutable Mutex lanes_mutex_;
   std::deque<Lane> lanes_ LARDER_GUARDED_BY(lanes_mutex_);

@@ -10,7 +10,10 @@ void EvictionQueue::Insert(ItemRef ref, std::uint64_t hash) {
   if (policy_ == EvictionPolicy::kLru) return Enter(ref, Standing::Main(0));
   const auto ghost = ghosts_.Take(hash, count());
   if (!ghost) return EnterProbation(ref);
-  if (*ghost == Segment::kProbation) {
+  if (static_cast<double>(ghost->age) <= near_share_ * static_cast<double>(count())) {
+    ++near_ghosts_;
+  }
+  if (ghost->segment == Segment::kProbation) {
     ++stats_.ghosts_of_probation;
     MoveShare(1);
   } else {
@@ -27,6 +30,11 @@ void EvictionQueue::InsertAs(ItemRef ref, Standing standing) {
 }
 
 void EvictionQueue::Replace(ItemRef old, ItemRef fresh) {
+  Relocate(old, fresh);
+  if (policy_ == EvictionPolicy::kLru) MoveToFront(fresh);
+}
+
+void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
   Item& gone = arena_.At(old);
   Item& item = arena_.At(fresh);
   LARDER_CHECK(gone.use == ChunkUse::kQueued);
@@ -38,7 +46,6 @@ void EvictionQueue::Replace(ItemRef old, ItemRef fresh) {
   (item.next != kNoItem ? arena_.At(item.next).prev : list.tail) = fresh;
   item.use = ChunkUse::kQueued;
   gone.use = ChunkUse::kOwned;
-  if (policy_ == EvictionPolicy::kLru) MoveToFront(fresh);
 }
 
 void EvictionQueue::Remove(ItemRef ref) {
@@ -107,6 +114,7 @@ void EvictionQueue::set_policy(EvictionPolicy policy) {
 
 void EvictionQueue::SetProbationShare(double share) {
   share_ = std::clamp(share, kShareMin, kShareMax);
+  share_at_start_ = share_;
 }
 
 std::uint64_t EvictionQueue::probation_target() const {
@@ -128,7 +136,8 @@ void EvictionQueue::Restore(const State& state) {
 }
 
 void EvictionQueue::MoveShare(double items) {
-  SetProbationShare(share_ + items / static_cast<double>(std::max<std::uint64_t>(1, count())));
+  share_ += items / static_cast<double>(std::max<std::uint64_t>(1, count()));
+  share_ = std::clamp(share_, kShareMin, kShareMax);
 }
 
 void EvictionQueue::Push(List& list, ItemRef ref) {

@@ -71,6 +71,8 @@ class EvictionQueue {
   void Replace(ItemRef old, ItemRef fresh);
   // The same for an item of another class, which stays where it is.
   void InsertAs(ItemRef ref, Standing standing);
+  // As Replace for an item that was only copied, which is no use of it.
+  void Relocate(ItemRef old, ItemRef fresh);
   // The item's use becomes kOwned.
   void Remove(ItemRef ref);
 
@@ -92,6 +94,14 @@ class EvictionQueue {
   void set_policy(EvictionPolicy policy);
   // Probation's share of the items, from where ghosts move it on.
   void SetProbationShare(double share);
+  // Of the memory that the class has now, `share` is new: it comes with the share of probation that
+  // a class begins with. What a small class learned says little about one that has grown.
+  void NoteGrowth(double share) { share_ += (share_at_start_ - share_) * share; }
+  // Of the items, how many more there would have to be for a ghost to be near: its key would still
+  // be here if there were. 0: none is near.
+  void set_near_share(double share) { near_share_ = share; }
+  // Keys that came back as near ghosts, since the start.
+  std::uint64_t near_ghosts() const { return near_ghosts_; }
   // To be called when the class has lost memory.
   void Trim() { ghosts_.Fit(count()); }
 
@@ -138,6 +148,9 @@ class EvictionQueue {
   List probation_;
   List main_;
   double share_ = kShareStart;
+  double share_at_start_ = kShareStart;
+  double near_share_ = 0;
+  std::uint64_t near_ghosts_ = 0;
   EvictionPolicy policy_ = EvictionPolicy::kSegmented;
   QueueStats stats_;
   Ghosts ghosts_;

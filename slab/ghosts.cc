@@ -31,15 +31,17 @@ void Ghosts::Add(std::uint64_t hash, Segment segment, std::uint64_t items) {
             (static_cast<std::uint32_t>(count >> stamp_shift_) & kStampMask);
 }
 
-std::optional<Segment> Ghosts::Take(std::uint64_t hash, std::uint64_t items) {
+std::optional<Ghost> Ghosts::Take(std::uint64_t hash, std::uint64_t items) {
   if (!sets_) return std::nullopt;
   const std::uint32_t fingerprint = Fingerprint(hash);
   for (std::uint32_t& entry : SetOf(hash).entries) {
     if (entry >> kFingerprintShift != fingerprint) continue;
-    if (AgeOf(entry) > items >> stamp_shift_) continue;
+    const std::uint64_t age = AgeOf(entry);
+    if (age > items >> stamp_shift_) continue;
     const Segment segment = SegmentOf(entry);
     entry = 0;
-    return segment;
+    const unsigned doubled = segment == Segment::kProbation ? 1 : 0;
+    return Ghost{.segment = segment, .age = age >> doubled << stamp_shift_};
   }
   return std::nullopt;
 }

@@ -11,6 +11,13 @@
 
 namespace larder::slab {
 
+// An eviction that is remembered.
+struct Ghost {
+  Segment segment = Segment::kProbation;
+  // Evictions from that segment since; of large classes in steps of a few.
+  std::uint64_t age = 0;
+};
+
 // Ghosts remembers, for one class, from which segment keys were evicted, for as long as that is
 // news: half as many evictions from probation, or as many from main, as the class holds items.
 //
@@ -32,8 +39,8 @@ class Ghosts {
   // An item of a class that now holds `items` was evicted. Remembers nothing if there is no memory.
   void Add(std::uint64_t hash, Segment segment, std::uint64_t items);
 
-  // The segment that the key was evicted from, if that is news; forgets it. `items` as in Add.
-  [[nodiscard]] std::optional<Segment> Take(std::uint64_t hash, std::uint64_t items);
+  // The key's eviction, if that is news; forgets it. `items` as in Add.
+  [[nodiscard]] std::optional<Ghost> Take(std::uint64_t hash, std::uint64_t items);
 
   // Gives memory back if the class holds far fewer items than the table is for.
   void Fit(std::uint64_t items);

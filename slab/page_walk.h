@@ -1,7 +1,6 @@
 // A place on the way through all chunks.
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 
 #include "slab/arena.h"
@@ -28,8 +27,5 @@ struct PageWalk {
 
 // Chunks that one step of a walk looks at: for so long it holds a class.
 inline constexpr std::uint32_t kWalkChunksMax = 64;
-
-// Classes, by id.
-using ClassSet = std::bitset<kClassesMax + 1>;
 
 }  // namespace larder::slab

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "slab/check.h"
+#include "slab/page_balancer.h"
 
 namespace larder::slab {
 
@@ -32,6 +33,8 @@ ItemRef SlabClass::Allocate() {
   return ref;
 }
 
+ItemRef SlabClass::AllocateHere() { return listed_ != 0 ? Allocate() : kNoItem; }
+
 void SlabClass::Free(ItemRef ref) {
   const PageIndex number = arena_.PageOf(ref);
   Page& page = pages_.at(number);
@@ -43,10 +46,7 @@ void SlabClass::Free(ItemRef ref) {
   --page.used;
   --used_chunks_;
   if (page.is_draining) {
-    if (page.used == 0) {
-      Leave(number);
-      arena_.Return(number);
-    }
+    if (page.used == 0) Leave(number);
     return;
   }
   if (!page.is_listed) List(number);
@@ -66,7 +66,6 @@ bool SlabClass::Drain(PageIndex number) {
   if (page.is_listed) Unlist(number);
   if (page.used != 0) return false;
   Leave(number);
-  arena_.Return(number);
   return true;
 }
 
@@ -81,7 +80,7 @@ void SlabClass::Adopt(PageIndex number) {
   Page& page = pages_.at(number);
   page = Page{};
   pages_.set_class(number, id_);
-  ++page_count_;
+  CountPages(page_count_ + 1);
   List(number);
 }
 
@@ -99,8 +98,15 @@ void SlabClass::TakeIn(PageIndex number, std::uint32_t carved, std::uint32_t use
 void SlabClass::Leave(PageIndex number) {
   pages_.at(number) = Page{};
   pages_.set_class(number, 0);
-  --page_count_;
+  CountPages(page_count_ - 1);
   queue_.Trim();
+}
+
+void SlabClass::CountPages(std::uint32_t pages) {
+  if (pages > page_count_) queue_.NoteGrowth(1.0 / pages);
+  page_count_ = pages;
+  queue_.set_near_share(pages == 0 ? 0
+                                   : static_cast<double>(PageBalancer::WindowPages(pages)) / pages);
 }
 
 void SlabClass::List(PageIndex number) {

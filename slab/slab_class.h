@@ -60,14 +60,19 @@ class SlabClass {
   // is to be had.
   [[nodiscard]] ItemRef Allocate() LARDER_REQUIRES(mutex_);
 
+  // The same, but from the pages that the class has.
+  [[nodiscard]] ItemRef AllocateHere() LARDER_REQUIRES(mutex_);
+
   // REQUIRES: the chunk is of this class and not in the queue.
   void Free(ItemRef ref) LARDER_REQUIRES(mutex_);
 
-  // Stops allocation from a page of this class: it goes back to the arena as soon as no chunk of it
-  // is used. True if that was at once.
+  // Stops allocation from a page of this class: it leaves the class as soon as no chunk of it is
+  // used, and is the caller's then. True if that was at once.
   bool Drain(PageIndex page) LARDER_REQUIRES(mutex_);
   // Takes Drain back: chunks of the page are handed out again. REQUIRES: the page is draining.
   void Readmit(PageIndex page) LARDER_REQUIRES(mutex_);
+  // Hands out chunks of a page that the caller has from the Arena, or drained.
+  void Adopt(PageIndex page) LARDER_REQUIRES(mutex_);
 
   // For a restart: the page is this class's again, with so many chunks used, and free ones listed.
   // REQUIRES: it is in no class.
@@ -82,7 +87,7 @@ class SlabClass {
  private:
   void List(PageIndex page) LARDER_REQUIRES(mutex_);
   void Unlist(PageIndex page) LARDER_REQUIRES(mutex_);
-  void Adopt(PageIndex page) LARDER_REQUIRES(mutex_);
+  void CountPages(std::uint32_t pages) LARDER_REQUIRES(mutex_);
   void Leave(PageIndex page) LARDER_REQUIRES(mutex_);
 
   const ClassId id_;

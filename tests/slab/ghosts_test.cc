@@ -1,6 +1,7 @@
 #include "slab/ghosts.h"
 
 #include <catch2/catch.hpp>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -13,6 +14,11 @@ std::vector<std::uint64_t> Hashes(std::size_t count, std::uint64_t seed) {
   std::vector<std::uint64_t> hashes(count);
   for (std::uint64_t& hash : hashes) hash = random();
   return hashes;
+}
+
+std::optional<Segment> SegmentTaken(Ghosts& ghosts, std::uint64_t hash, std::uint64_t items) {
+  const auto ghost = ghosts.Take(hash, items);
+  return ghost ? std::optional(ghost->segment) : std::nullopt;
 }
 
 TEST_CASE("without an eviction there are no ghosts and no memory is taken", "[slab][ghosts]") {
@@ -28,8 +34,8 @@ TEST_CASE("a ghost tells the segment once", "[slab][ghosts]") {
   const auto hashes = Hashes(2, 1);
   ghosts.Add(hashes[0], Segment::kProbation, 100);
   ghosts.Add(hashes[1], Segment::kMain, 100);
-  CHECK(ghosts.Take(hashes[0], 100) == Segment::kProbation);
-  CHECK(ghosts.Take(hashes[1], 100) == Segment::kMain);
+  CHECK(SegmentTaken(ghosts, hashes[0], 100) == Segment::kProbation);
+  CHECK(SegmentTaken(ghosts, hashes[1], 100) == Segment::kMain);
   CHECK_FALSE(ghosts.Take(hashes[0], 100));
   CHECK_FALSE(ghosts.Take(hashes[1], 100));
 }
@@ -37,7 +43,7 @@ TEST_CASE("a ghost tells the segment once", "[slab][ghosts]") {
 TEST_CASE("a hash of zeros has a ghost too", "[slab][ghosts]") {
   Ghosts ghosts;
   ghosts.Add(0, Segment::kProbation, 100);
-  CHECK(ghosts.Take(0, 100) == Segment::kProbation);
+  CHECK(SegmentTaken(ghosts, 0, 100) == Segment::kProbation);
   CHECK_FALSE(ghosts.Take(0, 100));
 }
 
@@ -58,7 +64,7 @@ TEST_CASE("a ghost is news for half the items' evictions from probation, or all 
       for (std::uint64_t i = 0; i < news + is_late; ++i) {
         ghosts.Add(hashes[100 + i], segment, items);
       }
-      (is_late ? late : in_time) += ghosts.Take(hashes[first], items) == segment;
+      (is_late ? late : in_time) += SegmentTaken(ghosts, hashes[first], items) == segment;
     }
   }
   CHECK(in_time >= 35);
@@ -70,7 +76,7 @@ TEST_CASE("evictions from one segment do not age the ghosts of the other", "[sla
   const auto hashes = Hashes(301, 4);
   ghosts.Add(hashes[0], Segment::kMain, 1000);
   for (std::size_t i = 1; i <= 300; ++i) ghosts.Add(hashes[i], Segment::kProbation, 1000);
-  CHECK(ghosts.Take(hashes[0], 1000) == Segment::kMain);
+  CHECK(SegmentTaken(ghosts, hashes[0], 1000) == Segment::kMain);
 }
 
 TEST_CASE("nearly all ghosts that are news are found, and hardly another key's", "[slab][ghosts]") {
@@ -116,9 +122,23 @@ TEST_CASE("a class that grows far has room for more ghosts", "[slab][ghosts]") {
   ghosts.Add(1, Segment::kProbation, 1000);
   ghosts.Add(2, Segment::kProbation, 1500);
   CHECK(ghosts.bytes() < 7000);
-  CHECK(ghosts.Take(1, 1500) == Segment::kProbation);
+  CHECK(SegmentTaken(ghosts, 1, 1500) == Segment::kProbation);
   ghosts.Add(3, Segment::kProbation, 1501);
   CHECK(ghosts.bytes() >= 9000);
+}
+
+TEST_CASE("a ghost tells how many evictions of its segment ago it went", "[slab][ghosts]") {
+  const Segment segment = GENERATE(Segment::kProbation, Segment::kMain);
+  const Segment other = segment == Segment::kMain ? Segment::kProbation : Segment::kMain;
+  const auto hashes = Hashes(40, 3);
+  Ghosts ghosts;
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    ghosts.Add(hashes[i], i % 4 == 0 ? other : segment, 1000);
+  }
+  const auto ghost = ghosts.Take(hashes[21], 1000);
+  REQUIRE(ghost);
+  CHECK(ghost->segment == segment);
+  CHECK(ghost->age == 14);  // Of the 18 behind it, four went from the other segment.
 }
 
 }  // namespace

@@ -39,6 +39,10 @@ class Chunks {
     const MutexLock lock(class_.mutex());
     class_.Readmit(page);
   }
+  void Adopt(PageIndex page) {
+    const MutexLock lock(class_.mutex());
+    class_.Adopt(page);
+  }
   std::vector<ItemRef> AllocateAll() {
     std::vector<ItemRef> refs;
     for (ItemRef ref = Allocate(); ref != kNoItem; ref = Allocate()) refs.push_back(ref);
@@ -160,7 +164,7 @@ TEST_CASE("a page without used chunks leaves at once when drained", "[slab][slab
   CHECK(chunks.Drain(page));
   CHECK(chunks.page_count() == 0);
   CHECK(chunks.pages().class_of(page) == 0);
-  CHECK(chunks.arena().pages_in_use() == 0);
+  CHECK(chunks.arena().pages_in_use() == 1);  // It is the drainer's now.
 }
 
 TEST_CASE("a draining page gives out no chunk and leaves with its last one", "[slab][slab_class]") {
@@ -181,8 +185,11 @@ TEST_CASE("a draining page gives out no chunk and leaves with its last one", "[s
     --left;
     CHECK(chunks.page_count() == (left == 0 ? 2 : 3));
   }
-  CHECK(chunks.arena().pages_in_use() == 2);
-  CHECK(chunks.Allocate() != kNoItem);  // The page has come back.
+  CHECK(chunks.arena().pages_in_use() == 3);
+  CHECK(chunks.Allocate() == kNoItem);
+  chunks.Adopt(draining);
+  CHECK(chunks.page_count() == 3);
+  CHECK(chunks.arena().PageOf(chunks.Allocate()) == draining);
 }
 
 TEST_CASE("a readmitted page gives out its chunks again", "[slab][slab_class]") {
@@ -227,12 +234,19 @@ TEST_CASE("pages drain and come back while chunks come and go", "[slab][slab_cla
       draining.insert(page);
     }
     const auto used_pages = live.Pages();
-    std::erase_if(draining, [&](PageIndex page) { return !used_pages.contains(page); });
+    std::erase_if(draining, [&](PageIndex page) {
+      if (used_pages.contains(page)) return false;
+      chunks.arena().Return(page);
+      return true;
+    });
     REQUIRE(chunks.page_count() == chunks.arena().pages_in_use());
   }
   while (live.size() > 0) chunks.Free(live.Remove(0));
+  for (const PageIndex page : draining) chunks.arena().Return(page);
   for (PageIndex page = 0; page < 6; ++page) {
-    if (chunks.pages().class_of(page) == 7) CHECK(chunks.Drain(page));
+    if (chunks.pages().class_of(page) != 7) continue;
+    CHECK(chunks.Drain(page));
+    chunks.arena().Return(page);
   }
   CHECK(chunks.page_count() == 0);
   CHECK(chunks.used_chunks() == 0);
@@ -249,6 +263,7 @@ TEST_CASE("two classes take pages from one arena, and a page from one to the oth
   const PageIndex page = small.arena().PageOf(ref);
   CHECK_FALSE(small.Drain(page));
   small.Free(ref);
+  large.Adopt(page);
   const ItemRef moved = large.Allocate();
   REQUIRE(moved != kNoItem);
   CHECK(small.arena().PageOf(moved) == page);

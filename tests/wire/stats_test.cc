@@ -49,7 +49,6 @@ class CountingTest : protected WireTest {
 // --- General -------------------------------------------------------------------------------------
 
 TEST_CASE_METHOD(WireTest, "stats has memcached's rows in memcached's order", "[wire][stats]") {
-  // Left out are the rows that memcached gives only with its page mover.
   CHECK(NamesOf(client, "") ==
         "pid uptime time version libevent pointer_size rusage_user rusage_system max_connections "
         "curr_connections total_connections rejected_connections connection_structures "
@@ -60,8 +59,10 @@ TEST_CASE_METHOD(WireTest, "stats has memcached's rows in memcached's order", "[
         "touch_misses store_too_large store_no_memory auth_cmds auth_errors bytes_read "
         "bytes_written limit_maxbytes accepting_conns listen_disabled_num "
         "time_in_listen_disabled_us threads conn_yields hash_power_level hash_bytes "
-        "hash_is_expanding slabs_moved lru_crawler_running lru_crawler_starts malloc_fails "
-        "log_worker_dropped log_worker_written "
+        "hash_is_expanding slab_reassign_rescues slab_reassign_chunk_rescues "
+        "slab_reassign_inline_reclaim slab_reassign_busy_items slab_reassign_busy_deletes "
+        "slab_reassign_busy_nomem slab_reassign_last_busy_status slab_reassign_running slabs_moved "
+        "lru_crawler_running lru_crawler_starts malloc_fails log_worker_dropped log_worker_written "
         "log_watcher_skipped log_watcher_sent log_watchers unexpected_napi_ids "
         "round_robin_fallback bytes curr_items total_items slab_global_page_pool "
         "expired_unfetched evicted_unfetched evicted_active evictions reclaimed crawler_reclaimed "

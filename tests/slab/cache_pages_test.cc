@@ -1,0 +1,238 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tests/slab/cache_fixture.h"
+
+namespace larder::slab {
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+// Draws numbers below `count`, the smaller the more often: the i-th with weight 1 / i^skew.
+class Zipf {
+ public:
+  Zipf(std::size_t count, double skew, unsigned seed) : random_(seed), sums_(count) {
+    double sum = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      sum += 1 / std::pow(static_cast<double>(i + 1), skew);
+      sums_[i] = sum;
+    }
+  }
+  std::size_t Draw() {
+    const double at = std::uniform_real_distribution<double>(0, sums_.back())(random_);
+    return static_cast<std::size_t>(std::ranges::lower_bound(sums_, at) - sums_.begin());
+  }
+
+ private:
+  std::mt19937_64 random_;
+  std::vector<double> sums_;
+};
+
+// A client that stores what it does not find, and sees to it that pages move as the background
+// thread does.
+class CacheAside {
+ public:
+  static constexpr std::uint64_t kRequestsPerTurn = 100;
+
+  explicit CacheAside(std::uint64_t memory_bytes) : cache_({.memory_bytes = memory_bytes}) {}
+
+  void Request(std::string_view key, std::string_view value) {
+    if (++requests_ % kRequestsPerTurn == 0) cache_.cache().BalancePages(cache_.lane());
+    if (cache_.Hit(key)) {
+      ++hits_;
+      return;
+    }
+    stored_bytes_ += value.size() + key.size() + sizeof(Item);
+    if (cache_.Set(key, value) != StoreStatus::kStored) ++failures_;
+  }
+
+  CacheFixture& cache() { return cache_; }
+  std::uint64_t hits() const { return hits_; }
+  std::uint64_t stored_bytes() const { return stored_bytes_; }
+  std::uint64_t failures() const { return failures_; }
+
+ private:
+  CacheFixture cache_;
+  std::uint64_t requests_ = 0;
+  std::uint64_t hits_ = 0;
+  std::uint64_t stored_bytes_ = 0;
+  std::uint64_t failures_ = 0;
+};
+
+TEST_CASE("hits recover within two turnovers when sizes shift, and no store fails",
+          "[slab][cache][pages]") {
+  constexpr std::uint64_t kMemoryBytes = 16 * kMiB;
+  constexpr int kMeasuredRequests = 10'000;
+  CacheAside shifting(kMemoryBytes);
+  int phase = 0;
+  for (const std::size_t value_bytes : {100U, 800U, 5000U, 800U, 100U}) {
+    ++phase;
+    const std::string value = Noise(value_bytes, 1);
+    Zipf popularity(2 * kMemoryBytes / value_bytes, 0.8, static_cast<unsigned>(phase));
+    CacheAside fresh(kMemoryBytes);
+    const auto request = [&] {
+      const std::string key = std::to_string(phase) + ":" + std::to_string(popularity.Draw());
+      shifting.Request(key, value);
+      fresh.Request(key, value);
+    };
+    const std::uint64_t turned_over = shifting.stored_bytes() + (phase == 1 ? 1 : 2) * kMemoryBytes;
+    while (shifting.stored_bytes() < turned_over) request();
+    const std::uint64_t shifting_before = shifting.hits();
+    const std::uint64_t fresh_before = fresh.hits();
+    for (int i = 0; i < kMeasuredRequests; ++i) request();
+    const auto recovered = static_cast<double>(shifting.hits() - shifting_before);
+    const auto expected = static_cast<double>(fresh.hits() - fresh_before);
+    CAPTURE(phase, value_bytes, recovered, expected);
+    CHECK(recovered >= 0.95 * expected);
+  }
+  CHECK(shifting.failures() == 0);
+  shifting.cache().cache().CheckInvariants();
+}
+
+TEST_CASE("pages do not go to and fro while traffic stays as it is", "[slab][cache][pages]") {
+  CacheAside client(8 * kMiB);
+  const std::string noise = Noise(5000, 1);
+  Zipf popularity(20'000, 0.8, 1);
+  const auto request = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      const std::size_t number = popularity.Draw();
+      const std::size_t bytes = number % 3 == 0 ? 100U : number % 3 == 1 ? 800U : 5000U;
+      client.Request("k" + std::to_string(number), std::string_view(noise).substr(0, bytes));
+    }
+  };
+  request(100'000);
+  const std::uint64_t settled = client.cache().cache().pages_moved();
+  request(100'000);
+  CHECK(client.cache().cache().pages_moved() - settled <= 60);
+  CHECK(client.failures() == 0);
+}
+
+TEST_CASE("a page whose items find room in others costs no item", "[slab][cache][pages]") {
+  const std::size_t value_bytes = GENERATE(100U, 20'000U, 300'000U);
+  CAPTURE(value_bytes);
+  CacheFixture cache({.memory_bytes = 4 * kMiB});
+  const std::string value = Noise(value_bytes, 1);
+  const int count = static_cast<int>(3 * kMiB / (value_bytes + 60));
+  for (int i = 0; i < count; ++i) {
+    REQUIRE(cache.Store({.key = "k" + std::to_string(i), .value = value, .flags = 7}) ==
+            StoreStatus::kStored);
+  }
+  const auto cas = cache.See("k1")->cas;
+  // Every second item goes, so that every page has room.
+  for (int i = 0; i < count; i += 2) REQUIRE(cache.Delete("k" + std::to_string(i)));
+  const ClassId from = cache.See("k1")->class_id;
+  const std::uint32_t pages_before = cache.Class(from).pages;
+  REQUIRE(pages_before >= 2);
+  REQUIRE(cache.cache().Reassign(from, 3) == ReassignStatus::kStarted);
+  CHECK(cache.cache().Reassign(from, 3) == ReassignStatus::kBusy);
+  cache.cache().BalancePages(cache.lane());
+  CHECK(cache.cache().pages_moved() == 1);
+  CHECK(cache.Class(3).pages == 1);
+  CHECK(cache.Class(from).pages == pages_before - 1);
+  CHECK(cache.evicted() == 0);
+  CHECK(cache.cache().page_move_stats().dropped_items == 0);
+  for (int i = 1; i < count; i += 2) CHECK((cache.Get("k" + std::to_string(i)) == value));
+  CHECK(cache.See("k1")->client_flags == 7);
+  CHECK(cache.See("k1")->cas == cas);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("a pinned item delays its page's move, and others go in the meantime",
+          "[slab][cache][pages]") {
+  CacheFixture cache({.memory_bytes = 4 * kMiB});
+  const std::string value = Noise(GENERATE(100'000U, 300'000U), 1);
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(cache.Set("k" + std::to_string(i), value) == StoreStatus::kStored);
+  }
+  std::vector<CacheFixture::Pinned> pins;
+  for (int i = 0; i < 100; ++i) {
+    auto pinned = cache.Pin("k" + std::to_string(i));
+    if (pinned.handle) pins.push_back(std::move(pinned));
+  }
+  const ClassId from = cache.See("k99")->class_id;
+  REQUIRE(cache.cache().Reassign(from, 3) == ReassignStatus::kStarted);
+  cache.cache().BalancePages(cache.lane());
+  CHECK(cache.cache().pages_moved() == 0);
+  CHECK(cache.cache().page_move_stats().busy_pages > 0);
+  CHECK(cache.cache().page_move_stats().is_running);
+  for (const auto& pinned : pins) CHECK((ReadAll(pinned.value) == value));
+  pins.clear();
+  cache.cache().BalancePages(cache.lane());
+  CHECK(cache.cache().pages_moved() == 1);
+  CHECK_FALSE(cache.cache().page_move_stats().is_running);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("without eviction a page leaves only a class that has room for its items",
+          "[slab][cache][pages]") {
+  CacheFixture cache({.memory_bytes = 2 * kMiB, .evict = false});
+  const int count = cache.Fill(900);
+  const ClassId from = cache.See("fill0")->class_id;
+  const auto items = cache.items();
+  CHECK(cache.cache().Reassign(from, 3) == ReassignStatus::kNoSpare);
+  for (int i = 0; i < count; i += 2) (void)cache.Delete("fill" + std::to_string(i));
+  CHECK(cache.cache().Reassign(from, 3) == ReassignStatus::kStarted);
+  cache.cache().BalancePages(cache.lane());
+  CHECK(cache.Class(3).pages == 1);
+  CHECK(cache.items() == items / 2);
+  CHECK(cache.Set("small", std::string(24, 'v')) == StoreStatus::kStored);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "a page is reassigned between classes that exist",
+                 "[slab][cache][pages]") {
+  const auto end = static_cast<std::int64_t>(cache().ladder().class_count()) + 1;
+  CHECK(cache().Reassign(1, 1) == ReassignStatus::kSame);
+  CHECK(cache().Reassign(1, end) == ReassignStatus::kBadClass);
+  CHECK(cache().Reassign(end, 1) == ReassignStatus::kBadClass);
+  CHECK(cache().Reassign(-2, 1) == ReassignStatus::kBadClass);
+  CHECK(cache().Reassign(-1, 1) == ReassignStatus::kBadClass);  // None has a page to give.
+  CHECK(cache().Reassign(0, 1) == ReassignStatus::kNoSpare);
+  CHECK(cache().Reassign(1, 2) == ReassignStatus::kNoSpare);
+}
+
+// Stores 10,000 values of sizes log-uniform from 100 B to the item limit into memory that is full
+// of small ones; the number of those that failed, or read back as something else.
+int StoreAllSizes(CacheFixture& cache, std::uint32_t item_bytes_max) {
+  constexpr int kStores = 10'000;
+  cache.Fill(100);
+  std::mt19937_64 random(1);
+  const std::string noise = Noise(item_bytes_max, 2);
+  const double limit = static_cast<double>(item_bytes_max) - 100;
+  std::uniform_real_distribution<double> exponent(std::log(100.0), std::log(limit));
+  int faults = 0;
+  for (int i = 0; i < kStores; ++i) {
+    const auto bytes = static_cast<std::size_t>(std::exp(exponent(random)));
+    const std::string_view value =
+        std::string_view(noise).substr(random() % (noise.size() - bytes + 1), bytes);
+    const std::string key = "size" + std::to_string(i);
+    if (cache.Set(key, value) != StoreStatus::kStored) ++faults;
+    if (i % 10 == 0 && cache.Get(key) != value) ++faults;
+    if (i % 100 == 0) cache.cache().BalancePages(cache.lane());
+  }
+  return faults;
+}
+
+TEST_CASE("no store of any size fails in a full cache of small items", "[slab][cache][pages]") {
+  CacheFixture cache({.memory_bytes = 64 * kMiB});
+  CHECK(StoreAllSizes(cache, 1 << 20) == 0);
+  cache.cache().CheckInvariants();
+}
+
+// Some minutes in a debug build: larder_tests "[.large]".
+TEST_CASE("no store up to 128 MiB fails in a full gigabyte of small items", "[.large]") {
+  constexpr std::uint32_t kItemBytesMax = 128 << 20;
+  CacheFixture cache({.memory_bytes = 1024 * kMiB, .item_bytes_max = kItemBytesMax});
+  CHECK(StoreAllSizes(cache, kItemBytesMax) == 0);
+  cache.cache().CheckInvariants();
+}
+
+}  // namespace
+}  // namespace larder::slab
