@@ -19,9 +19,8 @@ constexpr std::uint64_t kUrgentGhostsEager = 4;
 constexpr std::size_t kPagesLookedMax = 1024;
 constexpr std::uint32_t kChunksLookedMax = 1 << 16;
 constexpr std::size_t kPageTriesMax = 8;  // Pages of a class that turned out to be in use.
-// Chunks that evictions free in the very page that is to be emptied, before a warm item of it finds
-// one elsewhere: a page often holds the coldest items, side by side.
-constexpr int kElsewhereTriesMax = 512;
+// Chunks that an eviction frees in the very page that is to be emptied.
+constexpr int kElsewhereTriesMax = 16;
 // A piece of a longer chain is not copied: finding its place would hold the bucket for too long.
 constexpr int kRelocatedPiecesMax = 256;
 
@@ -324,7 +323,7 @@ ItemRef Cache::AllocateElsewhere(SlabClass& c, const Tenant& tenant, const Index
   {
     const MutexLock lock(c.mutex());
     for (int tries = 0; tries < kElsewhereTriesMax; ++tries) {
-      ref = c.Allocate();
+      ref = c.AllocateHere();
       if (ref != kNoItem || !evict_) break;
       const std::uint64_t evicted = c.stats().evicted;
       ref = Evict(c, &held, tenant.item, lane, leftovers);

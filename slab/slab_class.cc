@@ -33,6 +33,8 @@ ItemRef SlabClass::Allocate() {
   return ref;
 }
 
+ItemRef SlabClass::AllocateHere() { return listed_ != 0 ? Allocate() : kNoItem; }
+
 void SlabClass::Free(ItemRef ref) {
   const PageIndex number = arena_.PageOf(ref);
   Page& page = pages_.at(number);

@@ -60,6 +60,9 @@ class SlabClass {
   // is to be had.
   [[nodiscard]] ItemRef Allocate() LARDER_REQUIRES(mutex_);
 
+  // The same, but from the pages that the class has.
+  [[nodiscard]] ItemRef AllocateHere() LARDER_REQUIRES(mutex_);
+
   // REQUIRES: the chunk is of this class and not in the queue.
   void Free(ItemRef ref) LARDER_REQUIRES(mutex_);
 
