@@ -19,8 +19,9 @@ constexpr std::uint64_t kUrgentGhostsEager = 4;
 constexpr std::size_t kPagesLookedMax = 1024;
 constexpr std::uint32_t kChunksLookedMax = 1 << 16;
 constexpr std::size_t kPageTriesMax = 8;  // Pages of a class that turned out to be in use.
-// Chunks that an eviction frees in the very page that is to be emptied.
-constexpr int kElsewhereTriesMax = 16;
+// Chunks that evictions free in the very page that is to be emptied, before a warm item of it finds
+// one elsewhere: a page often holds the coldest items, side by side.
+constexpr int kElsewhereTriesMax = 512;
 // A piece of a longer chain is not copied: finding its place would hold the bucket for too long.
 constexpr int kRelocatedPiecesMax = 256;
 

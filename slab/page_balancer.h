@@ -44,8 +44,8 @@ struct PagePlan {
 // Owns:       gains, and the ghosts that were seen before.
 // Source:     the marginal utilities of Cliffhanger, Cidon et al., NSDI 2016. Window, decay, ratio
 //             and margin are what simulation found for small classes; a ratio of 1.25 thrashes.
-//             One page every 20,000 requests left a cache of 5 kB values at 73% of a fresh one's
-//             hits two turnovers after a shift; see tests/slab/cache_pages_test.cc.
+//             A fixed pace of about one page a round left a cache of 5 kB values at 73% of a fresh
+//             one's hits two turnovers after a shift; see tests/slab/cache_pages_test.cc.
 class PageBalancer {
  public:
   static constexpr std::uint32_t kWindowPagesMin = 2;
