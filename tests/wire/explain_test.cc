@@ -56,15 +56,15 @@ TEST_CASE("explain tells of an eviction and of a store without memory", "[wire][
   });
   Client client = server.Connect();
   const std::string value(1000, 'v');
-  for (int i = 0; i < 2000; ++i) {
+  // Not many more than there is room for: what is known of the first ones is still there.
+  for (int i = 0; i < 1200; ++i) {
     client.Send(SetRequest("k" + std::to_string(i), value)).ReceiveLine();
   }
   if (evicts) {
-    client.Send("explain k0\r\n").ExpectMatch("EXPLAIN k0 .*\r\n");
-    client.Send("explain k900\r\n")
-        .ExpectMatch("EXPLAIN k900 evicted cls=\\d+ age=\\d idle=\\d ago=\\d\r\n");
+    client.Send("explain k0\r\n")
+        .ExpectMatch("EXPLAIN k0 evicted cls=\\d+ age=\\d idle=\\d ago=\\d\r\n");
   } else {
-    client.Send("explain k1999\r\n").ExpectMatch("EXPLAIN k1999 no_memory ago=\\d\r\n");
+    client.Send("explain k1199\r\n").ExpectMatch("EXPLAIN k1199 no_memory ago=\\d\r\n");
   }
 }
 
