@@ -546,7 +546,7 @@ class Cache {
   std::optional<PageIndex> ChoosePage(SlabClass& c, std::span<const PageIndex> busy)
       LARDER_REQUIRES(mover_mutex_);
   bool MayEmpty(SlabClass& c, PageIndex page) const LARDER_REQUIRES(c.mutex());
-  bool Evacuate(PageIndex page, Lane& lane) LARDER_REQUIRES(mover_mutex_);
+  bool Evacuate(SlabClass& c, PageIndex page, Lane& lane) LARDER_REQUIRES(mover_mutex_);
   // A chunk of a page that is to be emptied, and the item that it belongs to.
   struct Tenant {
     PageIndex page = 0;
@@ -560,6 +560,7 @@ class Cache {
                     Lane& lane) LARDER_REQUIRES(mover_mutex_);
   bool RelocatePiece(SlabClass& c, const Tenant& tenant, const Index::Guard& guard, Lane& lane)
       LARDER_REQUIRES(mover_mutex_);
+  bool IsPieceOf(SlabClass& c, const Tenant& tenant) const LARDER_EXCLUDES(c.mutex());
   ItemRef AllocateElsewhere(SlabClass& c, const Tenant& tenant, const Index::Guard& held,
                             Lane& lane) LARDER_EXCLUDES(c.mutex());
 

@@ -163,7 +163,7 @@ bool Cache::MovePage(PageMove move, Lane& lane) {
       busy.clear();
       continue;
     }
-    if (!Evacuate(*page, lane)) {
+    if (!Evacuate(ClassById(from), *page, lane)) {
       busy_pages_.Add();
       busy.push_back(*page);
       continue;
@@ -235,12 +235,13 @@ bool Cache::MayEmpty(SlabClass& c, PageIndex page) const {
 }
 
 // Takes all items out of a page and the page out of its class: then it is the caller's. False if
-// somebody still uses a chunk of it: then the page stays.
-bool Cache::Evacuate(PageIndex page, Lane& lane) {
-  SlabClass& c = ClassById(page_table_.class_of(page));
+// somebody still uses a chunk of it: then the page stays. False too if it has left the class since
+// it was chosen, for with its last chunk it goes back to the arena by itself.
+bool Cache::Evacuate(SlabClass& c, PageIndex page, Lane& lane) {
   std::uint32_t chunks = 0;
   {
     const MutexLock lock(c.mutex());
+    if (page_table_.class_of(page) != c.id()) return false;
     chunks = page_table_.at(page).carved;
     if (c.Drain(page)) return true;
   }
@@ -292,6 +293,8 @@ bool Cache::EmptyChunk(SlabClass& c, const Tenant& tenant, Lane& lane) {
     const bool is_moved = ref == tenant.chunk ? RelocateItem(c, tenant, guard, hash, lane)
                                               : RelocatePiece(c, tenant, guard, lane);
     if (is_moved) return true;
+    if (ref != tenant.chunk && !IsPieceOf(c, tenant))
+      return true;  // The head was another's by now.
     // Without eviction, only a lowered limit takes items.
     if (!evict_ && arena_->pages_in_use() <= arena_->limit_pages()) return false;
   }
@@ -313,6 +316,12 @@ bool Cache::EmptyChunk(SlabClass& c, const Tenant& tenant, Lane& lane) {
   Retire(guard, guard.Find(hash, ref), hash,
          is_dead ? CauseOfDeath(item, lane) : DepartureReason::kMoved, lane);
   return true;
+}
+
+bool Cache::IsPieceOf(SlabClass& c, const Tenant& tenant) const {
+  const MutexLock lock(c.mutex());
+  const Item& piece = arena_->At(tenant.chunk);
+  return piece.use == ChunkUse::kContinuation && piece.prev == tenant.item;
 }
 
 // A chunk of the class in another page: a free one, or that of the item that is the next to go. So

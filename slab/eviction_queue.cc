@@ -56,8 +56,8 @@ void EvictionQueue::Remove(ItemRef ref) {
 
 EvictionQueue::Candidate EvictionQueue::Next() const {
   const bool from_probation =
-      probation_.count != 0 && (main_.count == 0 || policy_ == EvictionPolicy::kLru ||
-                                probation_.count >= probation_target());
+      probation_.tail != kNoItem && (main_.tail == kNoItem || policy_ == EvictionPolicy::kLru ||
+                                     probation_.count >= probation_target());
   if (from_probation) return {.ref = probation_.tail, .segment = Segment::kProbation};
   return {.ref = main_.tail, .segment = Segment::kMain};
 }
@@ -131,7 +131,7 @@ void EvictionQueue::Restore(const State& state) {
   LARDER_CHECK(count() == 0);
   probation_ = state.probation;
   main_ = state.main;
-  SetProbationShare(state.probation_share);
+  share_ = std::clamp(state.probation_share, kShareMin, kShareMax);  // Learned, not where it began.
   clock_.Restore(state.clock);
 }
 

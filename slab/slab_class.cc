@@ -61,6 +61,7 @@ void SlabClass::Free(ItemRef ref) {
 }
 
 bool SlabClass::Drain(PageIndex number) {
+  LARDER_CHECK(pages_.class_of(number) == id_);
   Page& page = pages_.at(number);
   page.is_draining = true;
   if (page.is_listed) Unlist(number);
@@ -96,6 +97,7 @@ void SlabClass::TakeIn(PageIndex number, std::uint32_t carved, std::uint32_t use
 }
 
 void SlabClass::Leave(PageIndex number) {
+  LARDER_CHECK(pages_.class_of(number) == id_);
   pages_.at(number) = Page{};
   pages_.set_class(number, 0);
   CountPages(page_count_ - 1);
