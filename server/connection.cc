@@ -367,11 +367,7 @@ bool Connection::ServeBatch(std::string_view& input) {
       LogRequest<Wire>(fd_, request);
     const Next then = executor.Execute(request, batch.hashes[i]);
     if (then != Next::kGoOn) [[unlikely]] {
-      // What was parsed behind it may not be served any more, or not now.
-      input = batch.rests[i];
-      key_list_ = batch.key_lists[i];
-      swallow_bytes_ = 0;
-      return LeaveBatch(then, request);
+      return LeaveBatch(then, i, input);
     }
     // All keys of a retrieval line count as one request.
     if (request.is_last_key) --requests_left_;
@@ -404,7 +400,13 @@ bool Connection::ServeBatch(std::string_view& input) {
   return false;
 }
 
-bool Connection::LeaveBatch(Next then, const Request& request) {
+bool Connection::LeaveBatch(Next then, std::size_t last, std::string_view& input) {
+  const Batch& batch = worker_.batch();
+  const Request& request = batch.requests[last];
+  // What was parsed behind it may not be served any more, or not now.
+  input = batch.rests[last];
+  key_list_ = batch.key_lists[last];
+  swallow_bytes_ = 0;
   if (then == Next::kLogIn) return LogIn(request);
   if (then == Next::kDump) return BeginDump(request);
   closes_after_flush_ = true;

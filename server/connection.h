@@ -70,7 +70,8 @@ class Connection {
   template <class Wire>
   bool ServeBatch(std::string_view& input);
   // Ends a batch behind one of its requests.
-  [[gnu::cold, gnu::noinline]] bool LeaveBatch(Next then, const protocol::Request& request);
+  [[gnu::cold, gnu::noinline]] bool LeaveBatch(Next then, std::size_t last,
+                                               std::string_view& input);
   [[gnu::cold, gnu::noinline]] bool ServeStranger(std::string_view& input);
   bool LogIn(const protocol::Request& request);
   bool BeginDump(const protocol::Request& request);
