@@ -106,7 +106,8 @@ class ProbationClock {
   }
 
  private:
-  struct Reading {
+  // Aligned, or clang calls a library for it.
+  struct alignas(2) Reading {
     std::uint8_t tick;
     std::uint8_t young_ticks;
   };
