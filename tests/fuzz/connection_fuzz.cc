@@ -46,7 +46,9 @@ constexpr std::string_view kTimePasses = "\xf0\x9f";
 
 // What the first byte of an input chooses from.
 struct Setting {
-  std::uint64_t memory_bytes = std::uint64_t{1} << 20;
+  // A page for every class: an upload that comes in pieces reserves memory, even if nothing comes
+  // of it, and must not evict what the same stream in one piece would leave.
+  std::uint64_t memory_bytes = std::uint64_t{32} << 20;
   std::uint32_t item_bytes_max = 256 * 1024;
   int requests_per_turn = 1024;
   bool evict = true;
