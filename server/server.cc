@@ -20,7 +20,6 @@ namespace {
 
 constexpr int kExitSystem = 71;
 constexpr int kAcceptsPerTurnMax = 64;
-constexpr timeval kSecond{.tv_sec = 1, .tv_usec = 0};
 constexpr timeval kResumeCheck{.tv_sec = 0, .tv_usec = 10'000};
 
 std::uint64_t RandomSeed() {
@@ -121,9 +120,9 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
       this));
   event_add(wake_event_.get(), nullptr);
   second_event_.reset(event_new(
-      base_.get(), -1, EV_PERSIST,
+      base_.get(), -1, 0,
       [](int, short, void* self) noexcept { static_cast<Server*>(self)->Tick(); }, this));
-  event_add(second_event_.get(), &kSecond);
+  TickNextSecond();
   resume_event_.reset(event_new(
       base_.get(), -1, EV_PERSIST,
       [](int, short, void* self) noexcept { static_cast<Server*>(self)->ResumeAccepting(); },
@@ -231,7 +230,14 @@ void Server::Tick() {
   } else {
     cluster_source_.Tick(lane_.now_s);
   }
+  TickNextSecond();
   done_advance_s_.store(wanted, std::memory_order_release);
+}
+
+void Server::TickNextSecond() {
+  const auto wait_us = static_cast<std::int64_t>(clock_.UntilNextSecond().count());
+  const timeval wait{.tv_sec = wait_us / 1'000'000, .tv_usec = wait_us % 1'000'000};
+  event_add(second_event_.get(), &wait);
 }
 
 void Server::FlushIfDue() {

@@ -76,6 +76,7 @@ class Server {
   void ResumeAccepting();
   void Wake();
   void Tick();
+  void TickNextSecond();
   void FlushIfDue();
 
   const Config config_;
