@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t kCasRange = 4096;  // Numbers that a lane takes at a time.
 constexpr std::uint64_t kCasAgeMax = std::uint64_t{1} << (Item::kNumberBits - 2);
-constexpr int kItemsToldAt = 16;  // Changes that a lane gathers before it tells the index.
+constexpr int kItemsToldAt = 64;  // Changes that a lane gathers before it tells the index.
 constexpr std::size_t kPrefaultItemBytes = 148;  // A 20 B key with a 100 B value.
 constexpr int kConcatenateTriesMax = 64;         // Lost races before an append gives up.
 
@@ -234,7 +234,18 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
       return {.status = StoreStatus::kForbidden};
     ItemRef leftovers = kNoItem;
     ItemRef ref = kNoItem;
-    {
+    if (old == nullptr && c.batch() > 1 && eviction_policy() == EvictionPolicy::kSegmented) {
+      ref = TakeStocked(c, guard, lane, leftovers);
+      if (ref != kNoItem) {
+        Item& item = arena_->At(ref);
+        item.key_bytes = static_cast<std::uint8_t>(key.bytes.size());
+        std::memcpy(item.payload(), key.bytes.data(), key.bytes.size());
+        item.set_standing(Standing::Born(c.clock().tick()));
+        lane.magazines[c.id()]->Put(ref, item, key.hash);
+        c.PrefetchGhosts(key.hash);
+      }
+    }
+    if (ref == kNoItem) {
       const MutexLock lock(c.mutex());
       ref = AllocateOrEvict(c, &guard, old_ref, lane, leftovers);
       if (ref != kNoItem) {

@@ -529,6 +529,21 @@ class Cache {
                           ItemRef& leftovers) LARDER_REQUIRES(c.mutex());
   ItemRef Evict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane& lane,
                 ItemRef& leftovers) LARDER_REQUIRES(c.mutex());
+  // A chunk for a new item from the lane's magazine, which is refilled when it is empty.
+  ItemRef TakeStocked(SlabClass& c, const Index::Guard& held, Lane& lane, ItemRef& leftovers)
+      LARDER_EXCLUDES(c.mutex());
+  void Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, Lane& lane,
+              ItemRef& leftovers) LARDER_EXCLUDES(c.mutex());
+  // The chunk of the item that is in the slot to leave. kNoItem: it stays, or is no longer there.
+  ItemRef LetGo(Magazine& magazine, std::uint32_t slot, const Index::Guard& held, Lane& lane,
+                ItemRef& leftovers);
+  // Takes an item that nobody uses out of the index. The guard holds its bucket.
+  Removal DropItem(ItemRef ref, std::uint64_t hash, bool is_dead, Index::Guard& guard, Lane& lane,
+                   ItemRef& leftovers);
+  // Empties a magazine, or all: what is in it is queued, or free.
+  void Settle(SlabClass& c, Magazine& magazine, const Index::Guard* held)
+      LARDER_REQUIRES(c.mutex());
+  void Settle(SlabClass& c) LARDER_REQUIRES(c.mutex());
   // As AllocateOrEvict for a caller without locks, who may also have a page moved.
   ItemRef AllocateChunk(SlabClass& c, ItemRef head, Lane& lane);
   bool MakeRoom(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mover_mutex_);

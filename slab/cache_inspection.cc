@@ -26,6 +26,7 @@ std::vector<ClassSnapshot> Cache::Classes(Lane& lane) {
     std::string oldest_in_main;
     {
       const MutexLock lock(c.mutex());
+      Settle(c);
       EvictionQueue& queue = c.queue();
       snapshot.pages = c.page_count();
       snapshot.used_chunks = c.used_chunks();
@@ -62,6 +63,7 @@ MemoryUse Cache::Memory() {
   for (std::size_t id = 1; id < classes_.size(); ++id) {
     SlabClass& c = ClassById(id);
     const MutexLock lock(c.mutex());
+    Settle(c);
     const std::uint64_t chunks = std::uint64_t{c.page_count()} * c.chunks_per_page();
     used_chunks += c.used_chunks() * c.chunk_bytes();
     use.free_chunks += (chunks - c.used_chunks()) * c.chunk_bytes();
@@ -104,6 +106,7 @@ std::vector<std::string> Cache::Keys(ClassId id, std::size_t limit) {
   SlabClass& c = ClassById(id);
   std::size_t bytes = 0;
   const MutexLock lock(c.mutex());
+  Settle(c);
   for (const Segment segment : {Segment::kProbation, Segment::kMain}) {
     for (ItemRef ref = c.queue().newest(segment); ref != kNoItem; ref = arena_->At(ref).next) {
       if ((limit != 0 && keys.size() == limit) || bytes > kKeysBytesMax) return keys;
@@ -121,7 +124,7 @@ std::uint64_t Cache::CheckSegment(SlabClass& c, Segment segment) {
   ItemRef before = kNoItem;
   for (ItemRef ref = c.queue().newest(segment); ref != kNoItem; ref = arena_->At(ref).next) {
     Item& item = arena_->At(ref);
-    LARDER_CHECK(item.use == ChunkUse::kQueued);
+    LARDER_CHECK(item.use() == ChunkUse::kQueued);
     LARDER_CHECK(item.standing().segment() == segment);
     LARDER_CHECK(item.refs.load() == 1);
     LARDER_CHECK(item.prev == before);
@@ -132,7 +135,7 @@ std::uint64_t Cache::CheckSegment(SlabClass& c, Segment segment) {
     ++used;
     for (ItemRef piece = item.first_continuation(); piece != kNoItem;) {
       Item& chunk = arena_->At(piece);
-      LARDER_CHECK(chunk.use == ChunkUse::kContinuation);
+      LARDER_CHECK(chunk.use() == ChunkUse::kContinuation);
       LARDER_CHECK(chunk.prev == ref);
       bytes += PieceOf(chunk).size();
       ++used;
@@ -157,6 +160,7 @@ void Cache::CheckInvariants() {
   for (std::size_t id = 1; id < classes_.size(); ++id) {
     SlabClass& c = ClassById(id);
     const MutexLock lock(c.mutex());
+    Settle(c);
     pages += c.page_count();
     used += c.used_chunks();
     queued += c.queue().count();

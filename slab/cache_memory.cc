@@ -10,15 +10,25 @@ constexpr int kEvictLooksMax = 64;
 constexpr int kEvictSparesMax = 32;
 // After so many that cannot go now, the other segment is asked.
 constexpr int kEvictBusyMax = 16;
+// What travels ahead of its use: the overflow bucket of an item that is let go later by so many,
+// and so much of a chunk that will be written soon.
+constexpr std::uint32_t kOverflowAhead = 4;
+constexpr std::uint32_t kLineBytes = 64;
+constexpr std::uint32_t kPrefetchedBytesMax = 256;
 constexpr int kMaintainPagesMax = 256;  // 64 MiB given back per call.
 
 }  // namespace
 
 ItemRef Cache::AllocateOrEvict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane& lane,
                                ItemRef& leftovers) {
-  const ItemRef ref = c.Allocate();
-  if (ref != kNoItem || !evict_) return ref;
-  return Evict(c, held, kept, lane, leftovers);
+  const auto allocate = [&]() LARDER_REQUIRES(c.mutex()) {
+    const ItemRef ref = c.Allocate();
+    return ref != kNoItem || !evict_ ? ref : Evict(c, held, kept, lane, leftovers);
+  };
+  const ItemRef ref = allocate();
+  if (ref != kNoItem || c.magazines().empty()) return ref;
+  Settle(c);  // Lanes have some in stock.
+  return allocate();
 }
 
 ItemRef Cache::Evict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane& lane,
@@ -41,40 +51,162 @@ ItemRef Cache::Evict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane&
     const bool is_dead = IsDead(item, lane);
     if (!is_dead && looks < kEvictSparesMax && queue.Spare(candidate)) continue;
 
-    departures_.Prefetch(hash);
-    const Index::Slot slot = guard.Find(hash, ref);
-    LARDER_CHECK(slot);
-    guard.Remove(slot);
     if (is_dead) {
       queue.Remove(ref);
     } else {
       queue.Evict(candidate, hash);
     }
-    CountUnlinked(item, c.id(), lane);
-    --lane.items_untold;
-    NoteDeparture(hash, is_dead ? CauseOfDeath(item, lane) : DepartureReason::kEvicted, item, lane);
-    ClassStats& stats = c.stats();
-    if (is_dead) {
-      ++stats.reclaimed;
-      if (!item.was_fetched()) ++stats.expired_unfetched;
-    } else {
-      ++stats.evicted;
-      if (item.expires_at_s != 0) ++stats.evicted_nonzero;
-      if (!item.was_fetched()) ++stats.evicted_unfetched;
-      stats.evicted_age_s = item.idle_s(lane.now_s);
-    }
-    for (ItemRef piece = item.first_continuation(); piece != kNoItem;) {
-      const ItemRef next = arena_->At(piece).next;
-      arena_->At(piece).next = leftovers;  // Mostly of other classes, which may not be locked now.
-      leftovers = piece;
-      piece = next;
-    }
+    c.stats().Count(DropItem(ref, hash, is_dead, guard, lane, leftovers));
     // The next victim's lines travel while this one's chunk is filled.
     const ItemRef next = queue.Next().ref;
     if (next != kNoItem) __builtin_prefetch(&arena_->At(next), 1);
     return ref;
   }
   return kNoItem;
+}
+
+Removal Cache::DropItem(ItemRef ref, std::uint64_t hash, bool is_dead, Index::Guard& guard,
+                        Lane& lane, ItemRef& leftovers) {
+  departures_.Prefetch(hash);
+  const Item& item = arena_->At(ref);
+  const Index::Slot slot = guard.Find(hash, ref);
+  LARDER_CHECK(slot);
+  guard.Remove(slot);
+  CountUnlinked(item, ClassOf(item), lane);
+  --lane.items_untold;
+  NoteDeparture(hash, is_dead ? CauseOfDeath(item, lane) : DepartureReason::kEvicted, item, lane);
+  for (ItemRef piece = item.first_continuation(); piece != kNoItem;) {
+    const ItemRef next = arena_->At(piece).next;
+    arena_->At(piece).next = leftovers;  // Mostly of other classes, which may not be locked now.
+    leftovers = piece;
+    piece = next;
+  }
+  return {.hash = hash,
+          .idle_s = item.idle_s(lane.now_s),
+          .segment = item.standing().segment(),
+          .is_dead = is_dead,
+          .could_expire = item.expires_at_s != 0,
+          .was_fetched = item.was_fetched()};
+}
+
+ItemRef Cache::TakeStocked(SlabClass& c, const Index::Guard& held, Lane& lane, ItemRef& leftovers) {
+  std::unique_ptr<Magazine>& magazine = lane.magazines[c.id()];
+  if (magazine == nullptr) [[unlikely]] {
+    magazine = std::make_unique<Magazine>();
+    const MutexLock lock(c.mutex());
+    c.AddMagazine(*magazine);
+  }
+  const ItemRef ref = magazine->Take();
+  if (ref != kNoItem) return ref;
+  Refill(c, *magazine, held, lane, leftovers);
+  return magazine->Take();
+}
+
+// Free chunks, or those of the next items to go: these are only taken out of the queue under the
+// lock. Then they are let go one by one, with the cache misses of index and departures, and with
+// what that means for the queue told at the next time.
+void Cache::Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, Lane& lane,
+                   ItemRef& leftovers) {
+  std::uint32_t first = 0;  // Of the items that are to leave.
+  std::uint32_t end = 0;
+  std::uint32_t draining = 0;  // A bit for each in a page that is to be emptied.
+  {
+    const MutexLock lock(c.mutex());
+    Settle(c, magazine, &held);
+    magazine.Forget();
+    EvictionQueue& queue = c.queue();
+    const std::uint32_t wanted = c.batch();
+    for (; first < wanted; ++first) {
+      const ItemRef ref = c.Allocate();
+      if (ref == kNoItem) break;
+      magazine.Stock(first, ref, arena_->At(ref));
+    }
+    for (end = first; evict_ && end < wanted; ++end) {
+      const EvictionQueue::Candidate candidate = queue.Next();
+      if (candidate.ref == kNoItem) break;
+      Item& item = arena_->At(candidate.ref);
+      const std::uint64_t hash = Hash(item.key());
+      index_->PrefetchBucket(hash);
+      c.PrefetchGhosts(hash);
+      departures_.Prefetch(hash);
+      if (c.is_draining(candidate.ref)) draining |= 1U << end;
+      queue.Release(candidate);
+      magazine.Release(end, candidate.ref, item, hash, candidate.segment);
+    }
+    if (const ItemRef next = queue.Next().ref; next != kNoItem) {
+      __builtin_prefetch(&arena_->At(next), 1);
+    }
+  }
+  for (std::uint32_t slot = first; slot < end; ++slot) {
+    if (slot + kOverflowAhead < end) {
+      index_->PrefetchOverflow(magazine.entry(slot + kOverflowAhead).hash);
+    }
+    const ItemRef ref = LetGo(magazine, slot, held, lane, leftovers);
+    if (ref == kNoItem) continue;
+    if ((draining >> slot & 1) != 0) {
+      const MutexLock lock(c.mutex());
+      c.Free(ref);
+      continue;
+    }
+    Item& chunk = arena_->At(ref);
+    magazine.Stock(slot, ref, chunk);
+    for (std::uint32_t at = kLineBytes; at < std::min(c.chunk_bytes(), kPrefetchedBytesMax);
+         at += kLineBytes) {
+      __builtin_prefetch(reinterpret_cast<const std::byte*>(&chunk) + at, 1);
+    }
+  }
+  magazine.TellRemovals();
+}
+
+ItemRef Cache::LetGo(Magazine& magazine, std::uint32_t slot, const Index::Guard& held, Lane& lane,
+                     ItemRef& leftovers) {
+  const std::uint64_t hash = magazine.entry(slot).hash;
+  Index::Guard guard = index_->TryLock(hash, &held);
+  if (!guard) return kNoItem;
+  // With the bucket locked nobody else removes it, or moves it to another chunk.
+  const ItemRef ref = magazine.TakeBack(slot);
+  if (ref == kNoItem) return kNoItem;
+  Item& item = arena_->At(ref);
+  const bool is_dead = IsDead(item, lane);
+  const auto spared = is_dead ? std::nullopt : EvictionQueue::IfSpared(item.standing());
+  if (spared) {
+    item.set_standing(*spared);
+    magazine.Return(slot, ref, Way::kSpared);
+    return kNoItem;
+  }
+  if (item.refs.load(std::memory_order_acquire) != 1) {
+    magazine.Return(slot, ref, Way::kPutBack);
+    return kNoItem;
+  }
+  magazine.AddRemoval(DropItem(ref, hash, is_dead, guard, lane, leftovers));
+  item.set_use(ChunkUse::kOwned);
+  return ref;
+}
+
+void Cache::Settle(SlabClass& c, Magazine& magazine, const Index::Guard* held) {
+  EvictionQueue& queue = c.queue();
+  magazine.TakeRemovals([&](const Removal& removal) {
+    c.stats().Count(removal);
+    if (!removal.is_dead) queue.NoteEviction(removal.segment, removal.hash);
+  });
+  for (std::uint32_t slot = 0; slot < Magazine::kSlots; ++slot) {
+    const Magazine::Taken taken = held != nullptr ? magazine.TakeOwn(slot) : magazine.TakeAny(slot);
+    if (taken.ref == kNoItem) continue;
+    const Magazine::Entry& entry = taken.entry;
+    if (arena_->At(taken.ref).use() == ChunkUse::kStocked) {
+      c.Free(taken.ref);
+    } else if (entry.way != Way::kNew) {
+      queue.Return(taken.ref, entry.way, entry.segment);
+    } else {
+      const bool came_back = queue.NoteArrival(entry.hash);
+      const Index::Guard guard = came_back ? index_->TryLock(entry.hash, held) : Index::Guard();
+      queue.EnterArrived(taken.ref, static_cast<bool>(guard));
+    }
+  }
+}
+
+void Cache::Settle(SlabClass& c) {
+  for (Magazine* const magazine : c.magazines()) Settle(c, *magazine, nullptr);
 }
 
 ItemRef Cache::AllocateChunk(SlabClass& c, ItemRef head, Lane& lane) {
@@ -85,7 +217,7 @@ ItemRef Cache::AllocateChunk(SlabClass& c, ItemRef head, Lane& lane) {
       const MutexLock lock(c.mutex());
       ref = AllocateOrEvict(c, nullptr, kNoItem, lane, leftovers);
       if (ref != kNoItem && head != kNoItem) {
-        arena_->At(ref).use = ChunkUse::kContinuation;
+        arena_->At(ref).set_use(ChunkUse::kContinuation);
         arena_->At(ref).prev = head;
       }
     }
@@ -133,6 +265,7 @@ void Cache::SetEvictionPolicy(EvictionPolicy policy) {
   policy_.store(policy, std::memory_order_relaxed);
   for (const auto& c : classes_) {
     const MutexLock lock(c->mutex());
+    Settle(*c);
     c->queue().set_policy(policy);
   }
 }

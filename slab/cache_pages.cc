@@ -191,6 +191,7 @@ std::optional<PageIndex> Cache::ChoosePage(SlabClass& c, std::span<const PageInd
   choices.reserve(kPagesLookedMax);
   const PageIndex pages = arena_->touched_pages();
   const MutexLock lock(c.mutex());
+  Settle(c);
   PageIndex page = mover_cursor_;
   for (PageIndex looked = 0; looked < pages && choices.size() < kPagesLookedMax; ++looked) {
     page = page + 1 < pages ? page + 1 : 0;
@@ -218,8 +219,8 @@ std::optional<PageIndex> Cache::ChoosePage(SlabClass& c, std::span<const PageInd
 // False if a chunk of the page is reserved or pinned, as far as this class can tell.
 bool Cache::MayEmpty(SlabClass& c, PageIndex page) const {
   const auto is_in_use = [](const Item& item) {
-    return item.use == ChunkUse::kOwned ||
-           (item.use == ChunkUse::kQueued && item.refs.load(std::memory_order_relaxed) != 1);
+    return item.use() == ChunkUse::kOwned ||
+           (item.is_linked() && item.refs.load(std::memory_order_relaxed) != 1);
   };
   const std::uint32_t carved = page_table_.at(page).carved;
   for (std::uint32_t number = 0; number < carved; ++number) {
@@ -227,7 +228,8 @@ bool Cache::MayEmpty(SlabClass& c, PageIndex page) const {
     const Item& item = arena_->At(arena_->RefOf(chunk));
     if (is_in_use(item)) return false;
     // The head of a piece may be gone already, its page to another class.
-    const bool has_head_here = item.use == ChunkUse::kContinuation && c.id() == ladder_.largest() &&
+    const bool has_head_here = item.use() == ChunkUse::kContinuation &&
+                               c.id() == ladder_.largest() &&
                                page_table_.class_of(arena_->PageOf(item.prev)) == c.id();
     if (has_head_here && is_in_use(arena_->At(item.prev))) return false;
   }
@@ -253,7 +255,9 @@ bool Cache::Evacuate(SlabClass& c, PageIndex page, Lane& lane) {
       const MutexLock lock(c.mutex());
       // With the last chunk the page has left.
       if (page_table_.class_of(page) != c.id()) return true;
-      const ChunkUse use = arena_->At(chunk).use;
+      if (arena_->At(chunk).use() == ChunkUse::kStocked) Settle(c);
+      if (page_table_.class_of(page) != c.id()) return true;
+      const ChunkUse use = arena_->At(chunk).use();
       if (use == ChunkUse::kFree) continue;
       if (use == ChunkUse::kOwned) break;
       if (use == ChunkUse::kContinuation) item = arena_->At(chunk).prev;
@@ -277,8 +281,8 @@ bool Cache::EmptyChunk(SlabClass& c, const Tenant& tenant, Lane& lane) {
     const MutexLock lock(item_class.mutex());
     if (ClassOf(ref).id() != item_class.id()) return true;
     const Item& item = arena_->At(ref);
-    if (item.use == ChunkUse::kOwned) return false;
-    if (item.use != ChunkUse::kQueued) return true;
+    if (item.use() == ChunkUse::kOwned) return false;
+    if (!item.is_linked()) return true;
     key_bytes = item.key_bytes;
     std::memcpy(key.data(), item.payload(), key_bytes);
   }
@@ -321,7 +325,7 @@ bool Cache::EmptyChunk(SlabClass& c, const Tenant& tenant, Lane& lane) {
 bool Cache::IsPieceOf(SlabClass& c, const Tenant& tenant) const {
   const MutexLock lock(c.mutex());
   const Item& piece = arena_->At(tenant.chunk);
-  return piece.use == ChunkUse::kContinuation && piece.prev == tenant.item;
+  return piece.use() == ChunkUse::kContinuation && piece.prev == tenant.item;
 }
 
 // A chunk of the class in another page: a free one, or that of the item that is the next to go. So
@@ -343,7 +347,7 @@ ItemRef Cache::AllocateElsewhere(SlabClass& c, const Tenant& tenant, const Index
       ref = kNoItem;
     }
     if (ref != kNoItem && tenant.item != tenant.chunk) {
-      arena_->At(ref).use = ChunkUse::kContinuation;
+      arena_->At(ref).set_use(ChunkUse::kContinuation);
       arena_->At(ref).prev = tenant.item;
     }
   }

@@ -50,7 +50,7 @@ void AppendRecord(std::vector<std::byte>& bytes, const Record& record) {
 // What a restart trusts of a chunk: all but its value.
 std::uint64_t DigestOf(ItemRef ref, const Item& item, std::uint32_t chunk_bytes) {
   std::size_t bytes = sizeof(Item);
-  if (item.use == ChunkUse::kQueued) {
+  if (item.use() == ChunkUse::kQueued) {
     bytes = static_cast<std::size_t>(item.value() - reinterpret_cast<const std::byte*>(&item));
   }
   return HashKey({reinterpret_cast<const char*>(&item), std::min<std::size_t>(bytes, chunk_bytes)},
@@ -154,6 +154,7 @@ Result<std::vector<std::byte>, std::string> CacheSnapshot::Take(Cache& cache,
   for (std::size_t id = 1; id < cache.classes_.size(); ++id) {
     SlabClass& c = cache.ClassById(id);
     const MutexLock lock(c.mutex());
+    cache.Settle(c);
     AppendRecord(classes, ClassRecord::Of(c.chunk_bytes(), c.queue().state()));
   }
   std::vector<std::byte> pages;
@@ -166,10 +167,10 @@ Result<std::vector<std::byte>, std::string> CacheSnapshot::Take(Cache& cache,
     for (std::uint32_t number = 0; number < entry.carved; ++number) {
       const ItemRef ref = arena.RefOf(arena.PageAt(page) + std::size_t{number} * chunk_bytes);
       const Item& item = arena.At(ref);
-      if (item.use == ChunkUse::kFree) continue;
-      const bool is_queued = item.use == ChunkUse::kQueued;
+      if (item.use() == ChunkUse::kFree) continue;
+      const bool is_queued = item.use() == ChunkUse::kQueued;
       const bool is_pinned = is_queued && item.refs.load(std::memory_order_relaxed) != 1;
-      if (item.use == ChunkUse::kOwned || is_pinned) {
+      if (item.use() == ChunkUse::kOwned || is_pinned) {
         return Failure{std::string("an item is still in use")};
       }
       if (is_queued) ++head.items;
@@ -367,18 +368,18 @@ std::string CacheSnapshot::Restorer::ScanPage(PageIndex page, Lane& lane) {
   for (std::uint32_t number = 0; number < record.carved; ++number) {
     const ItemRef ref = arena.RefOf(arena.PageAt(page) + std::size_t{number} * chunk_bytes);
     Item& item = arena.At(ref);
-    if (item.use == ChunkUse::kFree) {
+    if (item.use() == ChunkUse::kFree) {
       item.next = free_head;
       free_head = ref;
       continue;
     }
     ++used;
     digest_ += DigestOf(ref, item, chunk_bytes);
-    if (item.use == ChunkUse::kContinuation) {
+    if (item.use() == ChunkUse::kContinuation) {
       ++continuations_;  // What it is good for, its item tells.
       continue;
     }
-    if (item.use != ChunkUse::kQueued) return kIsDamaged + "a chunk is of no known use";
+    if (item.use() != ChunkUse::kQueued) return kIsDamaged + "a chunk is of no known use";
     if (std::string wrong = CheckItem(ref, item, chunk_bytes); !wrong.empty()) return wrong;
     NoteLinks(ref, item, id);
     AddToIndex(cache_.Hash(item.key()), ref);
@@ -417,7 +418,7 @@ std::string CacheSnapshot::Restorer::CheckChain(ItemRef ref, const Item& item) {
     const std::size_t room =
         ChunkBytes(cache_.page_table_.class_of(cache_.arena_->PageOf(at))) - sizeof(Item);
     const std::uint32_t piece_bytes = piece.value_bytes_here();
-    if (piece.use != ChunkUse::kContinuation || piece.prev != ref || piece.key_bytes != 0 ||
+    if (piece.use() != ChunkUse::kContinuation || piece.prev != ref || piece.key_bytes != 0 ||
         piece.has_flags() || piece.is_chained() || piece_bytes == 0 || piece_bytes > room) {
       return is_broken;
     }

@@ -31,7 +31,7 @@ void Cache::ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) const {
   for (; items.chunks < kWalkChunksMax && walk.chunk < carved; ++items.chunks, ++walk.chunk) {
     const ItemRef ref = arena_->RefOf(page + std::size_t{walk.chunk} * c.chunk_bytes());
     const Item& item = arena_->At(ref);
-    if (item.use != ChunkUse::kQueued) continue;
+    if (!item.is_linked()) continue;
     WalkedItem& listed = items.list[items.count++];
     listed = {.ref = ref, .hash = Hash(item.key())};
     index_->PrefetchBucket(listed.hash);
@@ -58,6 +58,7 @@ SweepTally Cache::Sweep(PageWalk& walk, Lane& lane) {
         ++tally.passed_over;
         continue;
       }
+      if (!item.is_linked()) continue;  // A lane has let it go.
       ++tally.checked;
       if (!IsDead(item, lane)) {
         if (item.expires_at_s != 0) ++tally.expiring;
@@ -123,7 +124,7 @@ std::size_t Cache::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane&
     for (const WalkedItem& found : items.found()) {
       const Index::Guard guard = index_->TryLock(found.hash, nullptr);
       if (guard) {
-        take(arena_->At(found.ref));
+        if (arena_->At(found.ref).is_linked()) take(arena_->At(found.ref));
       } else {
         busy.list[busy.count++] = found;
       }

@@ -8,8 +8,13 @@ namespace larder::slab {
 
 void EvictionQueue::Insert(ItemRef ref, std::uint64_t hash) {
   if (policy_ == EvictionPolicy::kLru) return Enter(ref, Standing::Main(0));
+  if (!NoteArrival(hash)) return EnterProbation(ref);
+  Enter(ref, Standing::Main(0));
+}
+
+bool EvictionQueue::NoteArrival(std::uint64_t hash) {
   const auto ghost = ghosts_.Take(hash, count());
-  if (!ghost) return EnterProbation(ref);
+  if (!ghost) return false;
   if (static_cast<double>(ghost->age) <= near_share_ * static_cast<double>(count())) {
     ++near_ghosts_;
   }
@@ -20,7 +25,13 @@ void EvictionQueue::Insert(ItemRef ref, std::uint64_t hash) {
     ++stats_.ghosts_of_main;
     MoveShare(-1);
   }
-  Enter(ref, Standing::Main(0));
+  return true;
+}
+
+void EvictionQueue::EnterArrived(ItemRef ref, bool into_main) {
+  if (into_main) return Enter(ref, Standing::Main(0));
+  clock_.CountArrival(probation_.count + 1);
+  Push(probation_, ref);
 }
 
 void EvictionQueue::InsertAs(ItemRef ref, Standing standing) {
@@ -37,21 +48,29 @@ void EvictionQueue::Replace(ItemRef old, ItemRef fresh) {
 void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
   Item& gone = arena_.At(old);
   Item& item = arena_.At(fresh);
-  LARDER_CHECK(gone.use == ChunkUse::kQueued);
+  if (gone.is_in_magazine()) {
+    std::atomic<ItemRef>* const slot = gone.magazine_slot();
+    item.set_standing(gone.standing());
+    item.set_magazine_slot(slot);
+    item.set_use(gone.use());
+    slot->store(fresh, std::memory_order_release);
+    gone.set_use(ChunkUse::kOwned);
+    return;
+  }
+  LARDER_CHECK(gone.use() == ChunkUse::kQueued);
   List& list = At(gone.standing().segment());
   item.set_standing(gone.standing());
   item.prev = gone.prev;
   item.next = gone.next;
   (item.prev != kNoItem ? arena_.At(item.prev).next : list.head) = fresh;
   (item.next != kNoItem ? arena_.At(item.next).prev : list.tail) = fresh;
-  item.use = ChunkUse::kQueued;
-  gone.use = ChunkUse::kOwned;
+  item.set_use(ChunkUse::kQueued);
+  gone.set_use(ChunkUse::kOwned);
 }
 
 void EvictionQueue::Remove(ItemRef ref) {
-  Item& item = arena_.At(ref);
-  Take(At(item.standing().segment()), ref);
-  item.use = ChunkUse::kOwned;
+  TakeOut(ref);
+  arena_.At(ref).set_use(ChunkUse::kOwned);
 }
 
 EvictionQueue::Candidate EvictionQueue::Next() const {
@@ -71,39 +90,55 @@ EvictionQueue::Candidate EvictionQueue::Alternative(const Candidate& candidate) 
 
 bool EvictionQueue::Spare(const Candidate& candidate) {
   Item& item = arena_.At(candidate.ref);
-  const Standing standing = item.standing();
-  const std::uint32_t hits = standing.hits();
-  if (hits == 0) return false;
+  const auto spared = IfSpared(item.standing());
+  if (!spared) return false;
   Take(At(candidate.segment), candidate.ref);
-  const bool is_lru = policy_ == EvictionPolicy::kLru;
-  if (candidate.segment == Segment::kProbation) {
-    ++stats_.promoted;
-    Enter(candidate.ref, Standing::Main(0));
-  } else {
-    // The order of use knows no counters: these are of the time before it was in force.
-    ++stats_.second_chances;
-    Enter(candidate.ref, Standing::Main(is_lru ? 0 : hits - 1));
-  }
+  // The order of use knows no counters: these are of the time before it was in force.
+  item.set_standing(policy_ == EvictionPolicy::kLru ? Standing::Main(0) : *spared);
+  Return(candidate.ref, Way::kSpared, candidate.segment);
   return true;
 }
 
+std::optional<Standing> EvictionQueue::IfSpared(Standing standing) {
+  const std::uint32_t hits = standing.hits();
+  if (hits == 0) return std::nullopt;
+  return Standing::Main(standing.segment() == Segment::kProbation ? 0 : hits - 1);
+}
+
 void EvictionQueue::PutBack(const Candidate& candidate) {
-  ++stats_.put_back;
-  List& list = At(candidate.segment);
-  Take(list, candidate.ref);
-  Push(list, candidate.ref);
+  Release(candidate);
+  Return(candidate.ref, Way::kPutBack, candidate.segment);
 }
 
 void EvictionQueue::Evict(const Candidate& candidate, std::uint64_t hash) {
-  if (policy_ == EvictionPolicy::kSegmented) ghosts_.Add(hash, candidate.segment, count());
-  ++(candidate.segment == Segment::kMain ? stats_.evicted_from_main
-                                         : stats_.evicted_from_probation);
+  NoteEviction(candidate.segment, hash);
   if (arena_.At(candidate.ref).standing().hits() != 0) ++stats_.evicted_active;
   Remove(candidate.ref);
 }
 
+void EvictionQueue::Release(const Candidate& candidate) {
+  Take(At(candidate.segment), candidate.ref);
+}
+
+void EvictionQueue::Return(ItemRef ref, Way way, Segment segment) {
+  if (way == Way::kSpared) {
+    ++(segment == Segment::kProbation ? stats_.promoted : stats_.second_chances);
+    Push(main_, ref);
+  } else if (way == Way::kPutBack) {
+    ++stats_.put_back;
+    Push(At(segment), ref);
+  } else {
+    PushTail(At(segment), ref);
+  }
+}
+
+void EvictionQueue::NoteEviction(Segment segment, std::uint64_t hash) {
+  if (policy_ == EvictionPolicy::kSegmented) ghosts_.Add(hash, segment, count());
+  ++(segment == Segment::kMain ? stats_.evicted_from_main : stats_.evicted_from_probation);
+}
+
 void EvictionQueue::MoveToFront(ItemRef ref) {
-  Take(At(arena_.At(ref).standing().segment()), ref);
+  TakeOut(ref);
   Enter(ref, Standing::Main(0));
 }
 
@@ -142,12 +177,31 @@ void EvictionQueue::MoveShare(double items) {
 
 void EvictionQueue::Push(List& list, ItemRef ref) {
   Item& item = arena_.At(ref);
-  item.use = ChunkUse::kQueued;
+  item.set_use(ChunkUse::kQueued);
   item.prev = kNoItem;
   item.next = list.head;
   (list.head != kNoItem ? arena_.At(list.head).prev : list.tail) = ref;
   list.head = ref;
   ++list.count;
+}
+
+void EvictionQueue::PushTail(List& list, ItemRef ref) {
+  Item& item = arena_.At(ref);
+  item.set_use(ChunkUse::kQueued);
+  item.prev = list.tail;
+  item.next = kNoItem;
+  (list.tail != kNoItem ? arena_.At(list.tail).next : list.head) = ref;
+  list.tail = ref;
+  ++list.count;
+}
+
+void EvictionQueue::TakeOut(ItemRef ref) {
+  const Item& item = arena_.At(ref);
+  if (item.is_in_magazine()) {
+    item.magazine_slot()->store(kNoItem, std::memory_order_relaxed);
+  } else {
+    Take(At(item.standing().segment()), ref);
+  }
 }
 
 void EvictionQueue::Take(List& list, ItemRef ref) {

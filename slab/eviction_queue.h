@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "slab/arena.h"
 #include "slab/ghosts.h"
@@ -13,6 +14,14 @@ namespace larder::slab {
 enum class EvictionPolicy : std::uint8_t {
   kSegmented,  // Two segments, second chances, and ghosts; a hit moves nothing.
   kLru,        // The strict order of last use; a hit moves its item.
+};
+
+// How an item that is in no list comes into one.
+enum class Way : std::uint8_t {
+  kNew,        // Of a key that was not in the cache.
+  kSpared,     // Earned to stay when it was to leave: to the head of main.
+  kPutBack,    // Was in use when it was to leave: to the head of its segment.
+  kUndecided,  // Nobody could tell whether it leaves: to the tail of its segment.
 };
 
 // What the queue of a class did so far.
@@ -46,7 +55,7 @@ struct QueueStats {
 //             item's bucket too, or the item alone: all but Insert and PutBack.
 // Owns:       the ghosts; items lie in the arena.
 // Invariants: an item is in a queue exactly while its use is ChunkUse::kQueued; in which one, its
-//             standing says.
+//             standing says. Linked items that are in none are in a Magazine.
 // Source:     the segments of 2Q, Johnson and Shasha, VLDB 1994; the share that ghosts move is
 //             that of ARC, Megiddo and Modha, FAST 2003.
 class EvictionQueue {
@@ -66,6 +75,20 @@ class EvictionQueue {
 
   // Of a key that was not here before.
   void Insert(ItemRef ref, std::uint64_t hash);
+  // Insert in two steps, for an item that is linked before it is queued. First: the key is in; true
+  // if it came back and its item belongs into main.
+  [[nodiscard]] bool NoteArrival(std::uint64_t hash);
+  // Then the item, whose standing says that it was born on probation, perhaps hit since. Who moves
+  // it to main instead locks its bucket.
+  void EnterArrived(ItemRef ref, bool into_main);
+  // Evict in two steps. First the candidate is in no list any more; then NoteEviction, or Return of
+  // the item, which may have another chunk by now.
+  void Release(const Candidate& candidate);
+  void NoteEviction(Segment segment, std::uint64_t hash);
+  // `segment`: the one that it was released from. REQUIRES: not Way::kNew.
+  void Return(ItemRef ref, Way way, Segment segment);
+  // What a candidate becomes that earned to stay, in main; nothing if it did not.
+  static std::optional<Standing> IfSpared(Standing standing);
   // In place of an item of this class with the same key, whose standing it gets. The old one's use
   // becomes kOwned.
   void Replace(ItemRef old, ItemRef fresh);
@@ -86,6 +109,9 @@ class EvictionQueue {
   void PutBack(const Candidate& candidate);
   // Removes the candidate, and remembers its key.
   void Evict(const Candidate& candidate, std::uint64_t hash);
+
+  // For Evict or NoteArrival of this hash.
+  void PrefetchGhosts(std::uint64_t hash) const noexcept { ghosts_.Prefetch(hash); }
 
   // kLru: the item was used.
   void MoveToFront(ItemRef ref);
@@ -137,7 +163,10 @@ class EvictionQueue {
   List& At(Segment segment) { return segment == Segment::kMain ? main_ : probation_; }
   const List& At(Segment segment) const { return segment == Segment::kMain ? main_ : probation_; }
   void Push(List& list, ItemRef ref);
+  void PushTail(List& list, ItemRef ref);
   void Take(List& list, ItemRef ref);
+  // Of its list, or of the magazine that has it.
+  void TakeOut(ItemRef ref);
   // At the head of the segment that the standing says.
   void Enter(ItemRef ref, Standing standing);
   void EnterProbation(ItemRef ref);

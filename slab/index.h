@@ -63,6 +63,8 @@ class Index {
   [[nodiscard]] Guard TryLock(std::uint64_t hash, const Guard* held) noexcept;
 
   void PrefetchBucket(std::uint64_t hash) const noexcept;
+  // The first overflow bucket, which a removal looks into. Reads the bucket.
+  void PrefetchOverflow(std::uint64_t hash) const noexcept;
   // What a lookup would find, by tag only and without a lock: it may be wrong, and serves to
   // prefetch.
   struct Guessed {
@@ -174,8 +176,9 @@ class Index {
 
   // Written by the one who splits, under split_mutex_; publishes the new bucket's contents.
   std::atomic<std::uint64_t> state_;
-  // Approximate: callers add in batches. Relaxed, nothing hangs on its order.
-  std::atomic<std::int64_t> items_{0};
+  // Approximate: callers add in batches. Relaxed, nothing hangs on its order. Of its own line, with
+  // what else changes: every lookup reads what is above.
+  alignas(64) std::atomic<std::int64_t> items_{0};
 
   Mutex split_mutex_;
   // Buckets below were announced to growing_buckets_.
@@ -286,6 +289,11 @@ inline unsigned Index::Bucket::Match(std::uint16_t tag) const noexcept {
 
 inline void Index::PrefetchBucket(std::uint64_t hash) const noexcept {
   __builtin_prefetch(&buckets_[NumberFor(hash, state_.load(std::memory_order_acquire))], 1);
+}
+
+inline void Index::PrefetchOverflow(std::uint64_t hash) const noexcept {
+  const Bucket& bucket = buckets_[NumberFor(hash, state_.load(std::memory_order_acquire))];
+  if (const Bucket* next = Next(bucket); next != nullptr) __builtin_prefetch(next, 1);
 }
 
 inline Index::Guessed Index::GuessIn(const Bucket& bucket, std::uint64_t hash) const noexcept {

@@ -16,12 +16,16 @@ namespace larder::slab {
 using ItemRef = std::uint32_t;
 inline constexpr ItemRef kNoItem = 0;
 
-// What a chunk is used for; changes only under the mutex of its class.
+// What a chunk is used for; changes under the mutex of its class, or by a lane that has it in its
+// Magazine.
 enum class ChunkUse : std::uint8_t {
   kFree,
   kOwned,         // Somebody's alone: being filled, or unlinked but still pinned.
   kQueued,        // A linked item: in the index and in the eviction queue of its class.
   kContinuation,  // A piece of a large item's value; `prev` names the item.
+  kStocked,       // In a lane's Magazine, to be used for its next items.
+  kArriving,      // A linked item: in the index, and in a Magazine until it is queued.
+  kLeaving,       // The same, taken out of the queue to be evicted.
 };
 
 // The head of every chunk, 28 bytes.
@@ -34,13 +38,12 @@ enum class ChunkUse : std::uint8_t {
 // linked by `next`. cas: a CAS that a client chose; behind the value, so that nobody else has to
 // ask for it. All three are unaligned. No CRLF is stored.
 //
-// Threads: `next`, `prev` and `use`: caller locks the class. `refs`: atomic. `key_bytes` and the
-//          key: constant while the chunk is not free. All else: caller locks the item's bucket, or
-//          owns the item alone, or (value only) holds a pin. So each of these is a field of its
-//          own.
-// Source:  a 20 B key with a 100 B value takes 148 bytes. Eight bytes of CAS and four of access
-// time
-//          would make it 152: 0.83 of memcached's memory instead of 0.81.
+// Threads: `next` and `prev`: caller locks the class, or owns the item alone. `refs` and `use()`:
+//          atomic. `key_bytes` and the key: constant while the chunk is not free. All else: caller
+//          locks the item's bucket, or owns the item alone, or (value only) holds a pin. So each of
+//          these is a field of its own.
+// Source:  a 20 B key with a 100 B value takes 148 bytes. Eight bytes of CAS and four of the time
+//          of access would make it 152: 0.83 of memcached's memory instead of 0.81.
 struct Item {
   ItemRef next;
   ItemRef prev;
@@ -52,7 +55,25 @@ struct Item {
   std::uint8_t key_bytes;
   std::uint16_t last_access_low;  // Unix time in seconds, 24 bits.
   std::uint8_t last_access_high;
-  ChunkUse use;
+  std::atomic<ChunkUse> chunk_use;
+
+  ChunkUse use() const { return chunk_use.load(std::memory_order_acquire); }
+  void set_use(ChunkUse use) { chunk_use.store(use, std::memory_order_release); }
+  bool is_in_magazine() const {
+    return use() == ChunkUse::kArriving || use() == ChunkUse::kLeaving;
+  }
+  bool is_linked() const { return use() == ChunkUse::kQueued || is_in_magazine(); }
+
+  // Where the Magazine has it; lies in `next` and `prev`, which no list needs then.
+  std::atomic<ItemRef>* magazine_slot() const {
+    std::atomic<ItemRef>* slot = nullptr;
+    static_assert(sizeof slot <= sizeof next + sizeof prev);
+    std::memcpy(&slot, reinterpret_cast<const std::byte*>(this), sizeof slot);
+    return slot;
+  }
+  void set_magazine_slot(std::atomic<ItemRef>* slot) {
+    std::memcpy(reinterpret_cast<std::byte*>(this), &slot, sizeof slot);
+  }
 
   // The number of the write, 48 bits of it; unique among those in the cache, and in the order of
   // writing: flush_all compares it.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "slab/counter.h"
+#include "slab/magazine.h"
 #include "slab/size_ladder.h"
 
 namespace larder::slab {
@@ -32,7 +33,7 @@ inline constexpr std::size_t kSizeStepBytes = 32;
 // counters that all threads share would cost more than a lookup.
 //
 // Threads: one worker; any thread may read the Counters.
-struct Lane {
+struct alignas(128) Lane {
   // Unix time in seconds, set by the owner at each wake-up; the cache has no clock of its own.
   std::uint32_t now_s = 0;
 
@@ -50,6 +51,9 @@ struct Lane {
   Counter expiries;     // Expiries given; see slab/expiry_sweep.h.
   std::array<Counters<ClassStat>, kClassesMax + 1> classes;
   std::vector<Counter> sizes;  // Gauges by kSizeStepBytes, rounded up; empty: not tracked.
+
+  // By ClassId; none as long as the class is too small for it.
+  std::array<std::unique_ptr<Magazine>, kClassesMax + 1> magazines;
 };
 
 }  // namespace larder::slab

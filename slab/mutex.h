@@ -19,18 +19,24 @@
 #define LARDER_RELEASE(...) LARDER_ATTRIBUTE(release_capability(__VA_ARGS__))
 #define LARDER_TRY_ACQUIRE(...) LARDER_ATTRIBUTE(try_acquire_capability(__VA_ARGS__))
 #define LARDER_ACQUIRED_AFTER(...) LARDER_ATTRIBUTE(acquired_after(__VA_ARGS__))
+#define LARDER_NO_ANALYSIS LARDER_ATTRIBUTE(no_thread_safety_analysis)
 #define LARDER_RETURN_CAPABILITY(x) LARDER_ATTRIBUTE(lock_returned(x))
 
 namespace larder {
 
-// A std::mutex that clang's analysis can see.
+// A std::mutex that clang's analysis can see. What it guards is mostly done in less time than it
+// takes to sleep, so who waits tries for a while before he does.
 class LARDER_CAPABILITY("mutex") Mutex {
  public:
-  void Lock() LARDER_ACQUIRE() { mutex_.lock(); }
+  void Lock() LARDER_ACQUIRE() {
+    if (!mutex_.try_lock()) LockSlowly();
+  }
   void Unlock() LARDER_RELEASE() { mutex_.unlock(); }
   [[nodiscard]] bool TryLock() LARDER_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
 
  private:
+  void LockSlowly();
+
   std::mutex mutex_;
 };
 

@@ -1,11 +1,18 @@
 #include "slab/slab_class.h"
 
+#include <algorithm>
 #include <new>
 
 #include "slab/check.h"
 #include "slab/page_balancer.h"
 
 namespace larder::slab {
+namespace {
+
+// All magazines of a class together may hold one in so many of its chunks.
+constexpr std::uint64_t kMagazinesShare = 256;
+
+}  // namespace
 
 ItemRef SlabClass::Allocate() {
   if (listed_ == 0) {
@@ -28,7 +35,7 @@ ItemRef SlabClass::Allocate() {
   ++used_chunks_;
   if (page.used == chunks_per_page_) Unlist(number);
   Item& item = arena_.At(ref);
-  item.use = ChunkUse::kOwned;
+  item.set_use(ChunkUse::kOwned);
   item.refs.store(1, std::memory_order_relaxed);
   return ref;
 }
@@ -39,8 +46,8 @@ void SlabClass::Free(ItemRef ref) {
   const PageIndex number = arena_.PageOf(ref);
   Page& page = pages_.at(number);
   Item& item = arena_.At(ref);
-  LARDER_CHECK(item.use == ChunkUse::kOwned || item.use == ChunkUse::kContinuation);
-  item.use = ChunkUse::kFree;
+  LARDER_CHECK(item.use() != ChunkUse::kFree && !item.is_linked());
+  item.set_use(ChunkUse::kFree);
   item.next = page.free_head;
   page.free_head = ref;
   --page.used;
@@ -107,8 +114,22 @@ void SlabClass::Leave(PageIndex number) {
 void SlabClass::CountPages(std::uint32_t pages) {
   if (pages > page_count_) queue_.NoteGrowth(1.0 / pages);
   page_count_ = pages;
+  ChooseBatch();
   queue_.set_near_share(pages == 0 ? 0
                                    : static_cast<double>(PageBalancer::WindowPages(pages)) / pages);
+}
+
+void SlabClass::AddMagazine(Magazine& magazine) {
+  magazines_.push_back(&magazine);
+  ChooseBatch();
+}
+
+void SlabClass::ChooseBatch() {
+  const std::uint64_t chunks = std::uint64_t{page_count_} * chunks_per_page_;
+  const std::uint64_t each =
+      chunks / (kMagazinesShare * std::max<std::size_t>(1, magazines_.size()));
+  batch_.store(static_cast<std::uint32_t>(std::clamp<std::uint64_t>(each, 1, Magazine::kSlots)),
+               std::memory_order_relaxed);
 }
 
 void SlabClass::List(PageIndex number) {

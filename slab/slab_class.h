@@ -1,13 +1,17 @@
 // The chunks of one size.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "slab/arena.h"
 #include "slab/eviction_queue.h"
 #include "slab/item.h"
+#include "slab/magazine.h"
 #include "slab/mutex.h"
 #include "slab/page_table.h"
 #include "slab/size_ladder.h"
@@ -26,6 +30,18 @@ struct ClassStats {
   std::uint64_t out_of_memory = 0;
   std::uint64_t crawler_reclaimed = 0;  // Dead items that the sweep freed.
   std::uint64_t crawler_items_checked = 0;
+
+  void Count(const Removal& removal) {
+    if (removal.is_dead) {
+      ++reclaimed;
+      if (!removal.was_fetched) ++expired_unfetched;
+    } else {
+      ++evicted;
+      if (removal.could_expire) ++evicted_nonzero;
+      if (!removal.was_fetched) ++evicted_unfetched;
+      evicted_age_s = removal.idle_s;
+    }
+  }
 };
 
 // SlabClass hands out chunks of one size from the pages it has, and keeps the queue of its items.
@@ -55,6 +71,8 @@ class SlabClass {
 
   // For hits, which do not lock the class.
   const ProbationClock& clock() const { return clock_; }
+  // For a key that will be inserted soon. Needs no lock.
+  void PrefetchGhosts(std::uint64_t hash) const LARDER_NO_ANALYSIS { queue_.PrefetchGhosts(hash); }
 
   // A chunk with use kOwned and one reference, or kNoItem when neither a free chunk nor a new page
   // is to be had.
@@ -62,6 +80,12 @@ class SlabClass {
 
   // The same, but from the pages that the class has.
   [[nodiscard]] ItemRef AllocateHere() LARDER_REQUIRES(mutex_);
+
+  // How many chunks a lane takes at a time. 1: each by itself, and no magazine is in use.
+  std::uint32_t batch() const { return batch_.load(std::memory_order_relaxed); }
+  // A magazine that chunks of this class may lie in, for as long as the class lives.
+  void AddMagazine(Magazine& magazine) LARDER_REQUIRES(mutex_);
+  std::span<Magazine* const> magazines() LARDER_REQUIRES(mutex_) { return magazines_; }
 
   // REQUIRES: the chunk is of this class and not in the queue.
   void Free(ItemRef ref) LARDER_REQUIRES(mutex_);
@@ -71,6 +95,9 @@ class SlabClass {
   bool Drain(PageIndex page) LARDER_REQUIRES(mutex_);
   // Takes Drain back: chunks of the page are handed out again. REQUIRES: the page is draining.
   void Readmit(PageIndex page) LARDER_REQUIRES(mutex_);
+  bool is_draining(ItemRef ref) const LARDER_REQUIRES(mutex_) {
+    return pages_.at(arena_.PageOf(ref)).is_draining;
+  }
   // Hands out chunks of a page that the caller has from the Arena, or drained.
   void Adopt(PageIndex page) LARDER_REQUIRES(mutex_);
 
@@ -89,20 +116,23 @@ class SlabClass {
   void Unlist(PageIndex page) LARDER_REQUIRES(mutex_);
   void CountPages(std::uint32_t pages) LARDER_REQUIRES(mutex_);
   void Leave(PageIndex page) LARDER_REQUIRES(mutex_);
+  void ChooseBatch() LARDER_REQUIRES(mutex_);
 
   const ClassId id_;
   const std::uint32_t chunk_bytes_;
   const std::uint32_t chunks_per_page_;
   Arena& arena_;  // Internally locked; its lock comes after mutex_.
   const PageTable& pages_;
-  ProbationClock clock_;  // Atomic for readers, written under mutex_.
+  ProbationClock clock_;                 // Atomic for readers, written under mutex_.
+  std::atomic<std::uint32_t> batch_{1};  // Written under mutex_.
 
-  Mutex mutex_;  // Guards all below.
+  alignas(64) Mutex mutex_;  // Guards all below. Of its own line: hits read what is above.
   EvictionQueue queue_ LARDER_GUARDED_BY(mutex_);
   ClassStats stats_ LARDER_GUARDED_BY(mutex_);
   PageIndex listed_ LARDER_GUARDED_BY(mutex_) = 0;  // First page with room, as number + 1.
   std::uint32_t page_count_ LARDER_GUARDED_BY(mutex_) = 0;
   std::uint64_t used_chunks_ LARDER_GUARDED_BY(mutex_) = 0;
+  std::vector<Magazine*> magazines_ LARDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace larder::slab

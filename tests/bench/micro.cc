@@ -155,9 +155,27 @@ void ParseSet(benchmark::State& state) {
                                    std::string(kValueBytes, 'v')));
 }
 
+// The keys of one of several threads, which take them in turn.
+class NewKeys {
+ public:
+  NewKeys(const std::string& text, std::size_t part, std::size_t parts)
+      : text_(text), next_(part), step_(parts) {}
+
+  std::string_view Next() {
+    const std::string_view key(&text_[next_ * kKeyBytes], kKeyBytes);
+    next_ += step_;
+    return key;
+  }
+
+ private:
+  const std::string& text_;
+  std::size_t next_;
+  std::size_t step_;
+};
+
 // Draws and hashes a batch of keys, and has their buckets and items prefetched, as a server does.
-void HashAndPrefetch(const Cache& cache, DrawnKeys& keys,
-                     std::array<slab::HashedKey, kBatch>& batch) {
+template <class Keys>
+void HashAndPrefetch(const Cache& cache, Keys& keys, std::array<slab::HashedKey, kBatch>& batch) {
   std::array<std::uint64_t, kBatch> hashes;
   for (std::size_t i = 0; i < kBatch; ++i) {
     batch[i].bytes = keys.Next();
@@ -221,14 +239,14 @@ struct Room {
 };
 const Room kFreeMemory{.memory_bytes = MemoryFor(1'000'000), .keys_before = 400'000};
 // 64 MB hold fewer than 500,000 such items, so that each store evicts one.
-const Room kFullMemory{.memory_bytes = 64 * kMegabyte, .keys_before = 500'000};
+const Room kFullMemory{.memory_bytes = 512 * kMegabyte, .keys_before = 4'000'000};
 
 // Stores keys that are new; all of one size, so that every thread stores into one class.
 void StoreNew(benchmark::State& state, const Room& room, std::size_t threads) {
-  constexpr std::uint64_t kStores = 500'000;
+  constexpr std::uint64_t kStores = 512'000;
   const std::string value(kValueBytes, 'v');
   for (auto _ : state) {
-    const std::unique_ptr<Cache> cache = NewCache(room.memory_bytes);
+    const std::unique_ptr<Cache> cache = NewCache(room.memory_bytes, Memory::kAtStart);
     Lane& lane = NewLane(*cache);
     for (std::uint64_t number = 0; number < room.keys_before; ++number) {
       Set(*cache, lane, KeyText(number), value);
@@ -245,9 +263,15 @@ void StoreNew(benchmark::State& state, const Room& room, std::size_t threads) {
       while (ready < threads) continue;
       std::int64_t unset = 0;
       first_ns.compare_exchange_strong(unset, NowNs());
-      for (std::uint64_t i = part; i < kStores; i += threads) {
-        const auto status = Set(*cache, own_lane, {&keys[i * kKeyBytes], kKeyBytes}, value);
-        if (status != slab::StoreStatus::kStored) ++failures;
+      NewKeys own_keys(keys, part, threads);
+      std::array<slab::HashedKey, kBatch> batch;
+      for (std::uint64_t stores = 0; stores < kStores / threads; stores += kBatch) {
+        HashAndPrefetch(*cache, own_keys, batch);
+        for (const slab::HashedKey& key : batch) {
+          const slab::ItemSpec spec{.key = key, .value_bytes = kValueBytes};
+          const auto outcome = cache->Store(slab::StoreMode::kSet, spec, value, 0, own_lane);
+          if (outcome.status != slab::StoreStatus::kStored) ++failures;
+        }
       }
     };
     std::vector<std::thread> others;

@@ -120,13 +120,28 @@ struct Tally {
   }
 };
 
+// What a storm stores.
+struct Wares {
+  std::uint64_t keys = 500;
+  double bytes_max = 300'000;
+  std::uint64_t memory_bytes = 4 * kMiB;
+  bool is_flushed = true;
+};
+// Of all sizes, chained ones too.
+const Wares kAllSizes{};
+// Many of one class, so that chunks are taken by the magazine.
+const Wares kSmallItems{
+
+    .keys = 30'000, .bytes_max = 40, .memory_bytes = 3 * kMiB, .is_flushed = false};
+
 // A worker of the storm: does random things to random keys until the deadline.
 class StormWorker {
  public:
-  StormWorker(Cache& cache, const Blocks& blocks, std::size_t number)
+  StormWorker(Cache& cache, const Blocks& blocks, const Wares& wares, std::size_t number)
       : cache_(cache),
         lane_(cache.AddLane()),
         blocks_(blocks),
+        wares_(wares),
         number_(number),
         random_(number + 1) {
     lane_.now_s = 1000;
@@ -140,7 +155,6 @@ class StormWorker {
   }
   const Tally& tally() const { return tally_; }
   static std::string KeyOf(std::uint64_t number) { return "key" + std::to_string(number); }
-  static constexpr std::uint64_t kKeys = 500;
 
  private:
   struct Pinned {
@@ -150,7 +164,7 @@ class StormWorker {
   };
 
   void Step() {
-    const std::uint64_t number = random_() % kKeys;
+    const std::uint64_t number = random_() % wares_.keys;
     const std::string name = KeyOf(number);
     const HashedKey key{name, cache_.Hash(name)};
     const auto choice = random_() % 1000;
@@ -159,9 +173,9 @@ class StormWorker {
     } else if (choice < 400) {
       PinOrUnpin(number, key);
     } else if (choice < 650) {
-      Store(StoreMode::kSet, number, key, RandomBytes(300'000));
+      Store(StoreMode::kSet, number, key, RandomBytes(wares_.bytes_max));
     } else if (choice < 700) {
-      Store(StoreMode::kAdd, number, key, RandomBytes(300'000));
+      Store(StoreMode::kAdd, number, key, RandomBytes(wares_.bytes_max));
     } else if (choice < 730) {
       ReserveAndPublish(number, key);
     } else if (choice < 740) {
@@ -170,14 +184,14 @@ class StormWorker {
       (void)cache_.Delete(key, lane_);
     } else if (choice < 900) {
       Store(choice % 2 == 0 ? StoreMode::kAppend : StoreMode::kPrepend, number, key,
-            RandomBytes(2000));
+            RandomBytes(std::min(wares_.bytes_max, 2000.0)));
     } else if (choice < 970) {
       RewriteInPlace(number, key);
     } else if (choice < 985) {
       cache_.Visit(key, lane_, [&](Item& item) { item.expires_at_s = lane_.now_s + 1; });
     } else if (choice < 990) {
       ++lane_.now_s;
-    } else if (choice == 999 && random_() % 8 == 0) {
+    } else if (choice == 999 && wares_.is_flushed && random_() % 8 == 0) {
       FlushAndCheck();
     }
   }
@@ -231,7 +245,7 @@ class StormWorker {
     ++(mode == StoreMode::kAppend || mode == StoreMode::kPrepend ? tally_.appends : tally_.stores);
   }
   void ReserveAndPublish(std::uint64_t number, const HashedKey& key) {
-    const std::string block = blocks_.Make(number, random_(), RandomBytes(300'000));
+    const std::string block = blocks_.Make(number, random_(), RandomBytes(wares_.bytes_max));
     auto reserved = cache_.Reserve(
         {.key = key, .value_bytes = static_cast<std::uint32_t>(block.size())}, lane_);
     if (!reserved) return;
@@ -293,6 +307,7 @@ class StormWorker {
   Cache& cache_;
   Lane& lane_;
   const Blocks& blocks_;
+  const Wares& wares_;
   const std::size_t number_;
   std::mt19937_64 random_;
   std::string scratch_;
@@ -331,7 +346,7 @@ class Walker {
       const bool is_key = key.starts_with("key") || key.starts_with("own");
       const bool is_whole = item.item_bytes > sizeof(Item) + key.size() && item.client_flags <= 1 &&
                             item.class_id != 0 && item.cas != 0;
-      if (!is_key || key.size() > 6 || !is_whole) ++faults_;
+      if (!is_key || key.size() > 9 || !is_whole) ++faults_;
     }
     copied_ += count;
   }
@@ -344,11 +359,11 @@ class Walker {
 };
 
 // Raises and lowers the limit, moves pages, and reads all statistics meanwhile.
-void Disturb(Cache& cache, std::chrono::steady_clock::time_point deadline) {
+void Disturb(Cache& cache, const Wares& wares, std::chrono::steady_clock::time_point deadline) {
   Lane& lane = cache.AddLane();
   lane.now_s = 1000;
   for (std::uint64_t turn = 0; std::chrono::steady_clock::now() < deadline; ++turn) {
-    (void)cache.SetMemoryLimit((2 + turn % 5) * kMiB);
+    (void)cache.SetMemoryLimit(wares.memory_bytes - (2 - turn % 5) * kMiB);
     cache.Maintain(lane);
     cache.Tick(static_cast<std::uint32_t>(lane.now_s + turn));
     if (turn % 16 == 0) (void)cache.Memory();
@@ -363,16 +378,18 @@ void Disturb(Cache& cache, std::chrono::steady_clock::time_point deadline) {
 
 TEST_CASE("readers see whole values of the right key, whatever happens",
           "[slab][cache][concurrency]") {
-  CacheFixture cache({.memory_bytes = 4 * kMiB, .track_sizes = true});
+  const Wares& wares = GENERATE(std::cref(kAllSizes), std::cref(kSmallItems));
+  CAPTURE(wares.keys);
+  CacheFixture cache({.memory_bytes = wares.memory_bytes, .track_sizes = true});
   const Blocks blocks;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(1200);
   std::vector<StormWorker> workers;
   workers.reserve(kWorkers);
   Walker walker(cache.cache());
-  std::vector<std::function<void()>> all{[&] { Disturb(cache.cache(), deadline); },
+  std::vector<std::function<void()>> all{[&] { Disturb(cache.cache(), wares, deadline); },
                                          [&] { walker.Run(deadline); }};
   for (std::size_t number = 0; number < kWorkers; ++number) {
-    StormWorker& worker = workers.emplace_back(cache.cache(), blocks, number);
+    StormWorker& worker = workers.emplace_back(cache.cache(), blocks, wares, number);
     all.emplace_back([&worker, deadline] { worker.Run(deadline); });
   }
   RunTogether(all);
@@ -395,7 +412,7 @@ TEST_CASE("readers see whole values of the right key, whatever happens",
   CHECK(cache.cache().pages_moved() > 0);
   cache.cache().CheckInvariants();
 
-  for (std::uint64_t number = 0; number < StormWorker::kKeys; ++number) {
+  for (std::uint64_t number = 0; number < wares.keys; ++number) {
     cache.Delete(StormWorker::KeyOf(number));
   }
   for (std::size_t number = 0; number < kWorkers; ++number) {

@@ -41,7 +41,7 @@ class QueuedItems {
     return static_cast<int>((reinterpret_cast<std::byte*>(&arena_->At(ref)) - page_) / kChunkBytes);
   }
   Item& At(int number) { return arena_->At(Ref(number)); }
-  bool IsQueued(int number) { return At(number).use == ChunkUse::kQueued; }
+  bool IsQueued(int number) { return At(number).use() == ChunkUse::kQueued; }
   Segment SegmentOf(int number) { return At(number).standing().segment(); }
 
   // No two items have the same fingerprint, so none is taken for another.
@@ -74,7 +74,7 @@ class QueuedItems {
     ItemRef before = kNoItem;
     for (ItemRef ref = queue_.newest(segment); ref != kNoItem; ref = arena_->At(ref).next) {
       REQUIRE(arena_->At(ref).prev == before);
-      REQUIRE(arena_->At(ref).use == ChunkUse::kQueued);
+      REQUIRE(arena_->At(ref).use() == ChunkUse::kQueued);
       REQUIRE(arena_->At(ref).standing().segment() == segment);
       order.push_back(Number(ref));
       before = ref;
@@ -122,7 +122,7 @@ TEST_CASE("use tells whether an item is queued", "[slab][eviction_queue]") {
   items.Insert(0);
   CHECK(items.IsQueued(0));
   items.Remove(0);
-  CHECK(items.At(0).use == ChunkUse::kOwned);
+  CHECK(items.At(0).use() == ChunkUse::kOwned);
 }
 
 TEST_CASE("a hit moves nothing", "[slab][eviction_queue]") {
@@ -245,7 +245,7 @@ TEST_CASE("a replaced item gives its place and standing to the new one", "[slab]
   std::ranges::replace(expected, old, 9);
   CHECK(items.OnProbation() == expected);
   CHECK(items.At(9).standing() == Standing::HitOnProbation());
-  CHECK(items.At(old).use == ChunkUse::kOwned);
+  CHECK(items.At(old).use() == ChunkUse::kOwned);
 }
 
 TEST_CASE("an item that changes its class keeps its segment and hits", "[slab][eviction_queue]") {

@@ -67,7 +67,8 @@ TEST_CASE("a ghost is news for half the items' evictions from probation, or all 
       (is_late ? late : in_time) += SegmentTaken(ghosts, hashes[first], items) == segment;
     }
   }
-  CHECK(in_time >= 35);
+  // There is an entry for each item: from main, the oldest go before their time more often.
+  CHECK(in_time >= (segment == Segment::kMain ? 15 : 35));
   CHECK(late == 0);
 }
 
@@ -79,7 +80,7 @@ TEST_CASE("evictions from one segment do not age the ghosts of the other", "[sla
   CHECK(SegmentTaken(ghosts, hashes[0], 1000) == Segment::kMain);
 }
 
-TEST_CASE("nearly all ghosts that are news are found, and hardly another key's", "[slab][ghosts]") {
+TEST_CASE("of the ghosts that are news most are found, and hardly another key's", "[slab][ghosts]") {
   const std::uint64_t items = GENERATE(std::uint64_t{1000}, std::uint64_t{40'000});
   CAPTURE(items);
   const auto hashes = Hashes(items * 6, 5);
@@ -94,7 +95,7 @@ TEST_CASE("nearly all ghosts that are news are found, and hardly another key's",
     ++asked;
     found += ghosts.Take(hashes[i], items).has_value();
   }
-  CHECK(found > asked * 9 / 10);
+  CHECK(found > asked * 8 / 10);
   std::size_t confused = 0;
   for (std::size_t i = items * 3; i < items * 6; ++i) {
     confused += ghosts.Take(hashes[i], items).has_value();
@@ -102,13 +103,13 @@ TEST_CASE("nearly all ghosts that are news are found, and hardly another key's",
   CHECK(confused < 5 + items * 3 / 3000);
 }
 
-TEST_CASE("ghosts take six bytes an item and give them back", "[slab][ghosts]") {
+TEST_CASE("ghosts take four bytes an item and give them back", "[slab][ghosts]") {
   Ghosts ghosts;
   ghosts.Add(1, Segment::kProbation, 100'000);
-  CHECK(ghosts.bytes() >= 600'000);
-  CHECK(ghosts.bytes() <= 600'032);
+  CHECK(ghosts.bytes() >= 400'000);
+  CHECK(ghosts.bytes() <= 400'032);
   ghosts.Fit(50'000);
-  CHECK(ghosts.bytes() >= 600'000);
+  CHECK(ghosts.bytes() >= 400'000);
   ghosts.Fit(24'999);
   CHECK(ghosts.bytes() == 0);
   ghosts.Add(1, Segment::kProbation, 10);
@@ -121,10 +122,10 @@ TEST_CASE("a class that grows far has room for more ghosts", "[slab][ghosts]") {
   Ghosts ghosts;
   ghosts.Add(1, Segment::kProbation, 1000);
   ghosts.Add(2, Segment::kProbation, 1500);
-  CHECK(ghosts.bytes() < 7000);
+  CHECK(ghosts.bytes() < 5000);
   CHECK(SegmentTaken(ghosts, 1, 1500) == Segment::kProbation);
   ghosts.Add(3, Segment::kProbation, 1501);
-  CHECK(ghosts.bytes() >= 9000);
+  CHECK(ghosts.bytes() >= 6000);
 }
 
 TEST_CASE("a ghost tells how many evictions of its segment ago it went", "[slab][ghosts]") {

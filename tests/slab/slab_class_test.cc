@@ -81,7 +81,7 @@ TEST_CASE("a new chunk is owned once and lies in a page of its class", "[slab][s
   const ItemRef ref = chunks.Allocate();
   REQUIRE(ref != kNoItem);
   const Item& item = chunks.arena().At(ref);
-  CHECK(item.use == ChunkUse::kOwned);
+  CHECK(item.use() == ChunkUse::kOwned);
   CHECK(item.refs.load() == 1);
   CHECK(chunks.pages().class_of(chunks.arena().PageOf(ref)) == 7);
 }
