@@ -50,8 +50,8 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
 // Takes the next key of the open `list`, the whole line end with it if it is the last.
 //
 // REQUIRES: list.is_open, at <= input.size().
-inline ParseResult TakeKey(std::string_view input, std::size_t at, KeyList& list,
-                           Request& request) noexcept {
+[[gnu::always_inline]] inline ParseResult TakeKey(std::string_view input, std::size_t at,
+                                                  KeyList& list, Request& request) noexcept {
   const char* const begin = input.data();
   const char* const end = begin + input.size();
   const char* key = begin + at;
