@@ -185,10 +185,10 @@ ItemRef Cache::LetGo(Magazine& magazine, std::uint32_t slot, const Index::Guard&
 
 void Cache::Settle(SlabClass& c, Magazine& magazine, const Index::Guard* held) {
   EvictionQueue& queue = c.queue();
-  magazine.TakeRemovals([&](const Removal& removal) {
+  for (const Removal& removal : magazine.TakeRemovals()) {
     c.stats().Count(removal);
     if (!removal.is_dead) queue.NoteEviction(removal.segment, removal.hash);
-  });
+  }
   for (std::uint32_t slot = 0; slot < Magazine::kSlots; ++slot) {
     const Magazine::Taken taken = held != nullptr ? magazine.TakeOwn(slot) : magazine.TakeAny(slot);
     if (taken.ref == kNoItem) continue;

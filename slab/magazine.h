@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "slab/eviction_queue.h"
 #include "slab/item.h"
@@ -107,12 +108,11 @@ class alignas(128) Magazine {
     removal_count_.store(removals_added_, std::memory_order_release);
     removals_added_ = 0;
   }
-  // Calls fn(removal) for those that nobody has counted yet.
-  template <class Fn>
-  void TakeRemovals(Fn&& fn) {
+  // Those that nobody has counted yet. They stay as they are while the class is locked.
+  [[nodiscard]] std::span<const Removal> TakeRemovals() {
     const std::uint32_t count = removal_count_.load(std::memory_order_acquire);
-    for (std::uint32_t i = 0; i < count; ++i) fn(removals_[i]);
     if (count != 0) removal_count_.store(0, std::memory_order_relaxed);
+    return std::span(removals_).first(count);
   }
   // All slots are empty now.
   void Forget() { stocked_ = 0; }
