@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t kCasRange = 4096;  // Numbers that a lane takes at a time.
 constexpr std::uint64_t kCasAgeMax = std::uint64_t{1} << (Item::kNumberBits - 2);
-constexpr int kItemsToldAt = 64;  // Changes that a lane gathers before it tells the index.
+constexpr int kItemsToldAt = 16;  // Changes that a lane gathers before it tells the index.
 constexpr std::size_t kPrefaultItemBytes = 148;  // A 20 B key with a 100 B value.
 constexpr int kConcatenateTriesMax = 64;         // Lost races before an append gives up.
 
