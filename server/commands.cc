@@ -15,6 +15,7 @@ using protocol::Verb;
 using slab::ClassStat;
 using slab::Item;
 using slab::Presence;
+using slab::Room;
 using slab::StoreMode;
 using slab::StoreStatus;
 
@@ -139,13 +140,25 @@ slab::StoreOutcome Commands::StorePlanned(const StorePlan& plan, std::string_vie
   return cache_.Publish(std::move(*reserved), plan.terms, lane_);
 }
 
+Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
+                     std::optional<std::uint32_t> expires_at_s) {
+  if (expires_at_s.value_or(0) != 0 && !item.can_expire()) return Room::kExpiry;
+  if (!chosen_cas) {
+    item.set_cas(cache_.NextCas(lane_));
+  } else if (!cache_.ChooseCas(item, *chosen_cas, lane_)) {
+    return Room::kChosenCas;
+  }
+  if (expires_at_s) (void)item.SetExpiry(*expires_at_s);  // It has the room.
+  return Room::kNone;
+}
+
 ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& change) {
   const ClassStat hits = change.is_incr ? ClassStat::kIncrHits : ClassStat::kDecrHits;
   std::array<char, protocol::kDecimalBytesMax> text;
   for (int tries = 0; tries < kRaceTriesMax; ++tries) {
     ChangeOutcome outcome;
     bool fits_in_place = true;
-    bool needs_room_for_cas = false;
+    Room missing_room = Room::kNone;
     std::size_t digits = 0;
     slab::ItemSpec spec{.key = key};
     std::uint64_t seen_number = 0;
@@ -172,19 +185,14 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
       outcome.number = change.is_incr ? *old + change.delta : *old - std::min(*old, change.delta);
       digits = static_cast<std::size_t>(protocol::WriteDecimal(text.data(), outcome.number) -
                                         text.data());
-      outcome.expires_at_s = item.expires_at_s;
+      outcome.expires_at_s = item.expires_at_s();
       if (digits <= item.value_bytes() && slab::Cache::MayRewrite(item)) {
-        if (!change.chosen_cas) {
-          item.set_cas(cache_.NextCas(lane_));
-        } else if (!cache_.ChooseCas(item, *change.chosen_cas, lane_)) {
-          needs_room_for_cas = true;
-          return;
-        }
+        missing_room = Renew(item, change.chosen_cas, change.expires_at_s);
+        if (missing_room != Room::kNone) return;
         // A value never gets shorter: it is padded.
         std::memcpy(item.value(), text.data(), digits);
         std::memset(item.value() + digits, ' ', item.value_bytes() - digits);
         outcome.cas = item.cas();
-        item.expires_at_s = change.expires_at_s.value_or(item.expires_at_s);
         lane_.classes[cache_.ClassOf(item)].Add(hits);
         outcome.status = ChangeStatus::kChanged;
         return;
@@ -192,11 +200,11 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
       fits_in_place = false;
       seen_number = item.number();
       spec.client_flags = item.client_flags();
-      spec.expires_at_s = change.expires_at_s.value_or(item.expires_at_s);
+      spec.expires_at_s = change.expires_at_s.value_or(item.expires_at_s());
       spec.value_bytes = static_cast<std::uint32_t>(digits);
     });
-    if (needs_room_for_cas) {
-      if (!cache_.AddRoomForCas(key, lane_)) break;
+    if (missing_room != Room::kNone) {
+      if (!cache_.AddRoom(missing_room, key, lane_)) break;
       continue;
     }
     if (presence != Presence::kHit || fits_in_place) return outcome;

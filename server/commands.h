@@ -110,6 +110,15 @@ class Commands {
     lane_.classes[id].Add(stat);
   }
 
+  // If the key is there: its item has this expiry now, and fn(item) is called as by Cache::Visit.
+  template <class Fn>
+  slab::Presence TouchItem(const slab::HashedKey& key, std::uint32_t expires_at_s, const Fn& fn) {
+    return cache_.VisitToExpire(key, expires_at_s, lane_, [&](slab::Item& item) {
+      (void)item.SetExpiry(expires_at_s);  // It has the room.
+      fn(item);
+    });
+  }
+
   // Writes an item's value at `out`, where there is room for kPinBytesMin and kTailBytesMax; from
   // kPinBytesMin up as PinOrCopy().
   char* WriteValue(slab::Item& item, std::uint32_t value_bytes, char* out) {
@@ -135,6 +144,10 @@ class Commands {
   slab::DeleteStatus Remove(const slab::HashedKey& key, std::uint64_t cas_unique);
   // Counts nothing.
   slab::StoreOutcome StorePlanned(const StorePlan& plan, std::string_view value);
+  // Inside Cache::Visit: the item gets a CAS, this one or a new one, and this expiry if one is
+  // named. What it has no room for, if anything: then Cache::AddRoom, and visit it again.
+  [[nodiscard]] slab::Room Renew(slab::Item& item, std::optional<std::uint64_t> chosen_cas,
+                                 std::optional<std::uint32_t> expires_at_s);
   // Counts no misses: a protocol may create what it missed.
   ChangeOutcome Change(const slab::HashedKey& key, const NumberChange& change);
   // Replaces a flush that is pending. A time that is not to come is now.

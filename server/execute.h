@@ -62,6 +62,8 @@ class Executor : private Commands {
  private:
   [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
   void Get(const protocol::Request& request, std::uint64_t hash);
+  char* WriteHit(slab::Item& item, const protocol::Request& request, slab::ClassStat stat,
+                 char* out);
   // What Get() does when the cache has no item: it counts the miss, or, under the one key that the
   // cache never has, gives the cluster. Returns where the reply goes on.
   [[gnu::noinline]] char* Miss(const protocol::Request& request, slab::Presence presence,
@@ -83,6 +85,8 @@ class Executor : private Commands {
   // The meta commands: see execute_meta.cc.
   struct ShownItem;
   void MetaGet(const protocol::Request& request, std::uint64_t hash);
+  char* WriteMetaHit(slab::Item& item, const protocol::Request& request, slab::ClassStat stat,
+                     char* out);
   void MetaGetMissed(const protocol::Request& request, std::uint64_t hash, slab::Presence presence);
   void AnswerCluster(const protocol::Request& request, const ClusterSnapshot& cluster);
   bool CreateEmpty(const protocol::Request& request, std::uint64_t hash);

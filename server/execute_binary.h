@@ -40,6 +40,8 @@ class BinaryExecutor : private Commands {
  private:
   [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
   void Get(const protocol::Request& request, std::uint64_t hash);
+  char* WriteHit(slab::Item& item, const protocol::Request& request, slab::ClassStat stat,
+                 char* out);
   // As that of Executor.
   [[gnu::noinline]] void Miss(const protocol::Request& request, slab::Presence presence);
   void Store(const protocol::Request& request, std::uint64_t hash);

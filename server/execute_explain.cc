@@ -74,8 +74,8 @@ void Executor::Explain(const protocol::Request& request, std::uint64_t hash) {
                         NameOf(item.standing().segment(), cache_.eviction_policy()));
         out = WriteField(out, " age=", cache_.AgeOf(item, lane_));
         out = WriteField(out, " idle=", item.idle_s(now_s));
-        out = item.expires_at_s == 0 ? WriteText(out, " ttl=-1")
-                                     : WriteField(out, " ttl=", item.expires_at_s - now_s);
+        out = item.expires_at_s() == 0 ? WriteText(out, " ttl=-1")
+                                       : WriteField(out, " ttl=", item.expires_at_s() - now_s);
         out = WriteField(out, " size=", slab::Cache::ItemBytes(item));
         out = WriteField(out, " hits=", item.standing().hits());
       });

@@ -18,6 +18,7 @@ using protocol::WriteText;
 using slab::ClassStat;
 using slab::Item;
 using slab::Presence;
+using slab::Room;
 using slab::StoreMode;
 using slab::StoreStatus;
 
@@ -156,34 +157,46 @@ void Executor::AnswerOther(std::string_view code, const Request& request) {
 
 // --- mg ----------------------------------------------------------------------------------------
 
+// Inlined into both visits, as WriteHit().
+[[gnu::always_inline]] inline char* Executor::WriteMetaHit(Item& item, const Request& request,
+                                                           ClassStat stat, char* out) {
+  const MetaFlagSet asked = FlagsOf(request);
+  const std::uint32_t value_bytes = item.value_bytes();
+  bool has_value = asked.has('v');
+  if (asked.has('C') && NamedCas(request.arguments) == ShownCas(item.cas())) [[unlikely]]
+    has_value = false;
+  if (has_value) {
+    out = protocol::WriteDecimal(WriteText(out, protocol::kMetaValue), value_bytes);
+  } else {
+    out = WriteText(out, protocol::kMetaDone);
+  }
+  if (asked.has_any(kHitFlags) || (item.size_and_state & kMarks) != 0) {
+    out = WriteHitFlags(out, item, request);
+  }
+  out = WriteText(out, protocol::kCrlf);
+  if (!asked.has('u')) [[likely]] {
+    CountHit(item, stat);
+  } else {
+    lane_.classes[cache_.ClassOf(item)].Add(stat);
+  }
+  if (!has_value) return out;
+  return WriteText(WriteValue(item, value_bytes, out), protocol::kCrlf);
+}
+
 void Executor::MetaGet(const Request& request, std::uint64_t hash) {
   const MetaFlagSet asked = FlagsOf(request);
   char* out = output_.Room(protocol::kMetaLineBytesMax + kPinBytesMin + kTailBytesMax);
-  const Presence presence =
-      cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](Item& item) {
-        const std::uint32_t value_bytes = item.value_bytes();
-        bool has_value = asked.has('v');
-        if (asked.has('C') && NamedCas(request.arguments) == ShownCas(item.cas())) [[unlikely]]
-          has_value = false;
-        if (has_value) {
-          out = protocol::WriteDecimal(WriteText(out, protocol::kMetaValue), value_bytes);
-        } else {
-          out = WriteText(out, protocol::kMetaDone);
-        }
-        if (asked.has_any(kHitFlags) || (item.size_and_state & kMarks) != 0) {
-          out = WriteHitFlags(out, item, request);
-        }
-        out = WriteText(out, protocol::kCrlf);
-        const ClassStat stat = asked.has('T') ? ClassStat::kTouchHits : ClassStat::kGetHits;
-        if (!asked.has('u')) [[likely]] {
-          CountHit(item, stat);
-        } else {
-          lane_.classes[cache_.ClassOf(item)].Add(stat);
-        }
-        if (!has_value) return;
-        out = WriteValue(item, value_bytes, out);
-        out = WriteText(out, protocol::kCrlf);
-      });
+  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  Presence presence = Presence::kMiss;
+  if (asked.has('T')) [[unlikely]] {
+    presence = cache_.VisitToExpire(key, SignedExpiresAt(request.exptime), lane_, [&](Item& item) {
+      out = WriteMetaHit(item, request, ClassStat::kTouchHits, out);
+    });
+  } else {
+    presence = cache_.Visit(key, lane_, [&](Item& item) {
+      out = WriteMetaHit(item, request, ClassStat::kGetHits, out);
+    });
+  }
   if (presence != Presence::kHit) return MetaGetMissed(request, hash, presence);
   // As memcached: with T it is a touch.
   if (asked.has('T')) counters_.Add(Stat::kCmdTouch);
@@ -198,13 +211,13 @@ char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) con
                   .is_key_encoded = is_key_encoded,
                   .value_bytes = item.value_bytes(),
                   .client_flags = item.client_flags(),
-                  .expires_at_s = item.expires_at_s,
+                  .expires_at_s = item.expires_at_s(),
                   .cas = item.cas(),
                   .idle_s = item.idle_s(lane_.now_s),
                   .was_fetched = item.was_fetched(),
                   .is_won = item.is_won()};
   out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
-  item.expires_at_s = shown.expires_at_s;
+  (void)item.SetExpiry(shown.expires_at_s);  // It has the room.
   if (shown.is_won) out = protocol::WriteMetaText(out, "Z");
   if (item.is_stale()) {
     out = protocol::WriteMetaText(out, "X");
@@ -300,6 +313,7 @@ StorePlan Executor::PlanMetaStore(const Request& request, std::uint64_t hash) co
   if (mode == StoreMode::kSet || mode == StoreMode::kReplace) {
     plan.terms.mode = StoreMode::kCas;
     plan.terms.is_stale_allowed = asked.has('I') && shared_.config.use_cas;
+    plan.spec.has_expiry_room = plan.terms.is_stale_allowed;
   }
   return plan;
 }
@@ -404,24 +418,21 @@ std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   const auto named_cas = NamedCas(request.arguments);
   const auto chosen_cas = ChosenCas(request.arguments);
+  const auto expires_at_s =
+      FlagsOf(request).has('T') ? std::optional(SignedExpiresAt(request.exptime)) : std::nullopt;
   for (int tries = 0; tries < kRaceTriesMax; ++tries) {
     std::string_view code = protocol::kMetaNotFound;
-    bool needs_room = false;
+    Room missing_room = Room::kNone;
     (void)cache_.Visit(key, lane_, [&](Item& item) {
       code = protocol::kMetaExists;
       if (named_cas && *named_cas != ShownCas(item.cas())) return;
-      if (!chosen_cas) {
-        item.set_cas(cache_.NextCas(lane_));
-      } else if (!cache_.ChooseCas(item, *chosen_cas, lane_)) {
-        needs_room = true;
-        return;
-      }
-      if (FlagsOf(request).has('T')) item.expires_at_s = SignedExpiresAt(request.exptime);
+      missing_room = Renew(item, chosen_cas, expires_at_s);
+      if (missing_room != Room::kNone) return;
       item.size_and_state = (item.size_and_state & ~Item::kIsWon) | Item::kIsStale;
       code = protocol::kMetaDone;
     });
-    if (!needs_room) return code;
-    if (!cache_.AddRoomForCas(key, lane_)) break;
+    if (missing_room == Room::kNone) return code;
+    if (!cache_.AddRoom(missing_room, key, lane_)) break;
   }
   return protocol::kNoMemory;
 }
@@ -548,10 +559,10 @@ void Executor::MetaDebug(const Request& request, std::uint64_t hash) {
     const bool is_encoded = item.has_binary_key() || !protocol::IsTextKey(request.key);
     out = is_encoded ? protocol::EncodeBase64(out, request.key) : WriteText(out, request.key);
     out = WriteText(out, " exp=");
-    if (item.expires_at_s == 0) {
+    if (item.expires_at_s() == 0) {
       out = WriteText(out, "-1");
     } else {
-      out = protocol::WriteDecimal(out, item.expires_at_s - lane_.now_s);
+      out = protocol::WriteDecimal(out, item.expires_at_s() - lane_.now_s);
     }
     out = protocol::WriteDecimal(WriteText(out, " la="), item.idle_s(lane_.now_s));
     out = protocol::WriteDecimal(WriteText(out, " cas="), ShownCas(item.cas()));

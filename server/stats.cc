@@ -534,7 +534,7 @@ void Stats::Cachedump(std::string_view class_text, std::string_view limit_text, 
     (void)cache.Visit({.bytes = key, .hash = cache.Hash(key)}, lane, [&](const slab::Item& item) {
       if (item.has_binary_key() || !protocol::IsTextKey(key)) return;  // It may hold a line end.
       output.Append(
-          fmt::format("ITEM {} [{} b; {} s]\r\n", key, item.value_bytes(), item.expires_at_s));
+          fmt::format("ITEM {} [{} b; {} s]\r\n", key, item.value_bytes(), item.expires_at_s()));
     });
   }
   output.Append(protocol::kEnd);

@@ -11,10 +11,10 @@ namespace {
 constexpr std::uint64_t kCasRange = 4096;  // Numbers that a lane takes at a time.
 constexpr std::uint64_t kCasAgeMax = std::uint64_t{1} << (Item::kNumberBits - 2);
 constexpr int kItemsToldAt = 16;  // Changes that a lane gathers before it tells the index.
-constexpr std::size_t kPrefaultItemBytes = 148;  // A 20 B key with a 100 B value.
+constexpr std::size_t kPrefaultItemBytes = 144;  // A 20 B key with a 100 B value.
 constexpr int kConcatenateTriesMax = 64;         // Lost races before an append gives up.
 
-static_assert(kPageBytes / 2 - sizeof(Item) <= Item::kValueMask);
+static_assert(kPageBytes / 2 - sizeof(Item) < Item::kIsChained);
 
 // Copies `bytes` from one value to another.
 void CopyPieces(ValueCursor from, ValueCursor& to, std::size_t bytes) {
@@ -187,9 +187,10 @@ bool Cache::IsOlder(std::uint64_t cas_unique, const Item& item) const noexcept {
 
 StoreOutcome Cache::Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
                           std::uint64_t cas_unique, Lane& lane) {
-  const bool is_small = ItemBytes(spec) <= ladder_.chunk_bytes_max() && Fits(spec);
+  const std::size_t bytes = ItemBytes(spec);
+  const bool is_small = bytes <= std::min(ladder_.chunk_bytes_max(), item_bytes_max_);
   if (is_small && mode != StoreMode::kAppend && mode != StoreMode::kPrepend) [[likely]] {
-    return StoreSmall(mode, spec, value, cas_unique, lane);
+    return StoreSmall(mode, spec, bytes, value, cas_unique, lane);
   }
   auto reserved = Reserve(spec, lane);
   if (!reserved) {
@@ -200,10 +201,10 @@ StoreOutcome Cache::Store(StoreMode mode, const ItemSpec& spec, std::string_view
   return Publish(std::move(*reserved), mode, cas_unique, lane);
 }
 
-StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string_view value,
-                               std::uint64_t cas_unique, Lane& lane) {
+StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t bytes,
+                               std::string_view value, std::uint64_t cas_unique, Lane& lane) {
   const HashedKey& key = spec.key;
-  SlabClass& c = ClassById(ladder_.ClassFor(ItemBytes(spec)));
+  SlabClass& c = ClassById(ladder_.ClassFor(bytes));
   for (int tries = 0;; ++tries) {
     Index::Guard guard = index_->Lock(key.hash);
     // Drawn under the lock: a number from before a flush could kill what was stored after it.
@@ -220,12 +221,12 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
 
     // The commonest store needs no class lock: the new value takes the old one's place.
     if (old != nullptr && old_class == c.id() && MayRewrite(*old)) {
-      CountResized(ItemBytes(*old), ItemBytes(spec), c.id(), lane);
-      FillHeader(*old, spec, spec.value_bytes, lane);
+      CountResized(ItemBytes(*old), bytes, c.id(), lane);
+      std::byte* const to = FillHeader(*old, spec, spec.value_bytes, lane);
       if (eviction_policy() == EvictionPolicy::kLru) [[unlikely]]
         MoveToFront(*old);
       old->set_number(cas);
-      std::memcpy(old->value(), value.data(), value.size());
+      std::memcpy(to, value.data(), value.size());
       lane.total_items.Add();
       return {.status = StoreStatus::kStored, .class_id = c.id(), .cas = cas & Item::kNumberMask};
     }
@@ -284,9 +285,9 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::string
     }
 
     Item& item = arena_->At(ref);
-    FillHeader(item, spec, spec.value_bytes, lane);
+    std::byte* const to = FillHeader(item, spec, spec.value_bytes, lane);
     item.set_number(cas);
-    std::memcpy(item.value(), value.data(), value.size());
+    std::memcpy(to, value.data(), value.size());
     if (old != nullptr) {
       // An eviction from this very bucket may have moved the slot.
       guard.Replace(guard.Find(key.hash, old_ref), ref);
@@ -329,17 +330,18 @@ Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lan
   head.key_bytes = static_cast<std::uint8_t>(spec.key.bytes.size());
   std::memcpy(head.payload(), spec.key.bytes.data(), spec.key.bytes.size());
   if (!is_chained) {
-    FillHeader(head, spec, spec.value_bytes, lane);
+    (void)FillHeader(head, spec, spec.value_bytes, lane);
     if (chosen_cas) head.SetChosenCas(*chosen_cas);
     return reserved;
   }
 
-  const std::size_t overhead = Item::OverheadBytes(head.key_bytes, spec.client_flags);
+  const std::size_t overhead =
+      Item::OverheadBytes(head.key_bytes, spec.client_flags != 0, spec.can_expire());
   std::size_t left = spec.value_bytes;
-  const std::size_t here = std::min<std::size_t>(
-      ladder_.chunk_bytes_max() - overhead - Item::kChainBytes - cas_bytes, left);
-  FillHeader(head, spec, static_cast<std::uint32_t>(here), lane);
-  head.SetChain(kNoItem, spec.value_bytes);
+  const auto here = static_cast<std::uint32_t>(std::min<std::size_t>(
+      ladder_.chunk_bytes_max() - overhead - Item::kChainBytes - cas_bytes, left));
+  (void)FillHeader(head, spec, 0, lane);
+  head.SetChain(kNoItem, spec.value_bytes, here);
   if (chosen_cas) head.SetChosenCas(*chosen_cas);
   left -= here;
   Item* last = nullptr;
@@ -352,9 +354,9 @@ Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lan
     Item& piece = arena_->At(ref);
     piece.key_bytes = 0;
     piece.next = kNoItem;
-    piece.SetShape(0, static_cast<std::uint32_t>(take));
+    piece.SetShape({}, static_cast<std::uint32_t>(take));
     if (last == nullptr) {
-      head.SetChain(ref, spec.value_bytes);
+      head.SetChain(ref, spec.value_bytes, here);
     } else {
       last->next = ref;
     }
@@ -399,10 +401,11 @@ StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, 
     fresh.set_number(NextCas(lane));
     if (is_late) {
       fresh.size_and_state |= Item::kIsStale | (old->size_and_state & Item::kIsWon);
-      fresh.expires_at_s = old->expires_at_s;
+      LARDER_CHECK(fresh.SetExpiry(old->expires_at_s()));
     }
     outcome = {.status = StoreStatus::kStored, .class_id = ClassOf(fresh), .cas = fresh.cas()};
     Link(guard, key.hash, slot, ref, lane);
+    lane.total_items.Add();
   }
   TellIndex(lane);
   return outcome;
@@ -437,9 +440,8 @@ void Cache::Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemR
     if (DropReference(gone)) FreeChunks(old_ref);
   }
   CountLinked(arena_->At(ref), c.id(), lane);
-  lane.total_items.Add();
   // Its value may have taken long to come: the one who chose the expiry counted it before.
-  if (arena_->At(ref).expires_at_s != 0) lane.expiries.Add();
+  if (arena_->At(ref).expires_at_s() != 0) lane.expiries.Add();
 }
 
 std::optional<Cache::Original> Cache::PinOriginal(const HashedKey& key, Lane& lane) {
@@ -447,10 +449,12 @@ std::optional<Cache::Original> Cache::PinOriginal(const HashedKey& key, Lane& la
   const Presence presence = Visit(key, lane, [&](Item& item) {
     original = {.spec = {.key = key,
                          .client_flags = item.client_flags(),
-                         .expires_at_s = item.expires_at_s,
-                         .value_bytes = item.value_bytes()},
+                         .expires_at_s = item.expires_at_s(),
+                         .value_bytes = item.value_bytes(),
+                         .has_expiry_room = item.can_expire()},
                 .number = item.number(),
                 .cas = item.cas(),
+                .has_chosen_cas = item.has_chosen_cas(),
                 .class_id = ClassOf(item),
                 .pin = Pin(item),
                 .value = Value(item)};
@@ -496,16 +500,18 @@ StoreOutcome Cache::Concatenate(const ReservedItem& added, const PublishTerms& t
     if (!slot) return {.status = StoreStatus::kNotFound};
     const Item& old = arena_->At(slot.ref());
     if (old.number() != original->number) continue;
+    Item& item = arena_->At(joined->ref_);
+    // A touch leaves the number as it was, and may have brought the item its first expiry.
+    if (!item.SetExpiry(old.expires_at_s())) continue;
     const ItemRef ref = joined->Release();
-    Item& item = arena_->At(ref);
     item.size_and_state |= added_item.size_and_state & Item::kHasBinaryKey;
     item.set_number(NextCas(lane));
-    item.expires_at_s = old.expires_at_s;  // A touch leaves the number as it was.
     const StoreOutcome outcome = {.status = StoreStatus::kStored,
                                   .class_id = ClassOf(item),
                                   .joined_bytes = spec.value_bytes,
                                   .cas = item.cas()};
     Link(guard, key.hash, slot, ref, lane);
+    lane.total_items.Add();
     guard.Unlock();
     TellIndex(lane);
     return outcome;
@@ -521,11 +527,14 @@ bool Cache::ChooseCas(Item& item, std::uint64_t cas, Lane& lane) noexcept {
   return true;
 }
 
-bool Cache::AddRoomForCas(const HashedKey& key, Lane& lane) {
+bool Cache::AddRoom(Room room, const HashedKey& key, Lane& lane) {
   for (int tries = 0; tries < kConcatenateTriesMax; ++tries) {
     const auto original = PinOriginal(key, lane);
     if (!original || !original->pin) return false;
-    auto moved = Reserve(original->spec, lane, original->cas);
+    ItemSpec spec = original->spec;
+    spec.has_expiry_room |= room == Room::kExpiry;
+    const bool has_cas_room = room == Room::kChosenCas || original->has_chosen_cas;
+    auto moved = Reserve(spec, lane, has_cas_room ? std::optional(original->cas) : std::nullopt);
     if (!moved) return false;
     ValueCursor to = moved->value();
     CopyPieces(original->value, to, original->spec.value_bytes);
@@ -535,13 +544,13 @@ bool Cache::AddRoomForCas(const HashedKey& key, Lane& lane) {
     if (!slot) return false;
     const Item& old = arena_->At(slot.ref());
     if (old.number() != original->number) continue;
+    Item& item = arena_->At(moved->ref_);
+    if (!item.SetExpiry(old.expires_at_s())) continue;
     const ItemRef ref = moved->Release();
-    Item& item = arena_->At(ref);
     constexpr std::uint32_t kMoved =
         Item::kWasFetched | Item::kHasBinaryKey | Item::kIsStale | Item::kIsWon;
     item.size_and_state |= old.size_and_state & kMoved;
     item.set_number(original->number);
-    item.expires_at_s = old.expires_at_s;
     item.last_access_low = old.last_access_low;
     item.last_access_high = old.last_access_high;
     Link(guard, key.hash, slot, ref, lane);
@@ -626,13 +635,6 @@ void Cache::RefillCas(Lane& lane) noexcept {
     RaiseTo(range_floor_, lane.cas_next - kCasAgeMax);
     RaiseTo(flush_cas_, lane.cas_next - kCasAgeMax);
   }
-}
-
-void Cache::FillHeader(Item& item, const ItemSpec& spec, std::uint32_t value_bytes_here,
-                       const Lane& lane) noexcept {
-  item.SetShape(spec.client_flags, value_bytes_here);
-  item.expires_at_s = spec.expires_at_s;
-  item.set_last_access(lane.now_s);
 }
 
 ItemHandle Cache::Pin(Item& item) noexcept {
@@ -726,7 +728,7 @@ void Cache::NoteDeparture(std::uint64_t hash, DepartureReason why, const Item& i
                       .age_s = AgeOf(item, lane)};
   // The dead lie about for a while. An expiry that was long over when it was set counts from then.
   if (why == DepartureReason::kExpired) {
-    departure.ago_s = std::min(lane.now_s - item.expires_at_s, departure.idle_s);
+    departure.ago_s = std::min(lane.now_s - item.expires_at_s(), departure.idle_s);
   } else if (why == DepartureReason::kFlushed) {
     // The number before the cutoff was drawn by the flush.
     const std::uint64_t flush = flush_cas_.load(std::memory_order_relaxed) - 1;

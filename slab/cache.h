@@ -107,14 +107,20 @@ struct ItemSpec {
   std::uint32_t client_flags = 0;
   std::uint32_t expires_at_s = 0;  // Unix time; 0: never.
   std::uint32_t value_bytes = 0;
+  bool has_expiry_room = false;  // Though it may never expire: for an expiry that is still to come.
+
+  bool can_expire() const { return has_expiry_room || expires_at_s != 0; }
 };
+
+// What an item may get only later, and then needs room for.
+enum class Room : std::uint8_t { kNone, kChosenCas, kExpiry };
 
 // How a reserved item becomes visible.
 struct PublishTerms {
   StoreMode mode = StoreMode::kSet;
   std::uint64_t cas_unique = 0;  // As for Cache::Store; kUnchanged: the number.
   // kCas: a cas_unique older than the item stores too. The new item is stale, and keeps the old
-  // one's expiry and Item::kIsWon.
+  // one's expiry and Item::kIsWon. REQUIRES: it was reserved with ItemSpec::has_expiry_room.
   bool is_stale_allowed = false;
   bool creates = false;  // kAppend, kPrepend: where there is no item, this becomes it.
 };
@@ -306,6 +312,11 @@ class Cache {
   // not call the cache, but for Pin, Value, MarkAccess, MarkUse, NextCas, ChooseCas and ClassOf.
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn);
+  // The same where fn gives the item this expiry, and finds room for it. kMiss too if the item is
+  // there without room and memory for a larger chunk is not to be had.
+  template <class Fn>
+  [[gnu::noinline]] Presence VisitToExpire(const HashedKey& key, std::uint32_t expires_at_s,
+                                           Lane& lane, Fn&& fn);
 
   // `id` is the item's class, ClassOf(item).
   void MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept;
@@ -319,7 +330,8 @@ class Cache {
   }
   // Header, key, flags and value, as the item limit and `bytes` count them.
   static std::size_t ItemBytes(const Item& item) noexcept {
-    return Item::OverheadBytes(item.key_bytes, item.has_flags() ? 1 : 0) + item.value_bytes();
+    return Item::OverheadBytes(item.key_bytes, item.has_flags(), item.can_expire()) +
+           item.value_bytes();
   }
   // Empty when the item has as many pins as it can count: copy it then.
   ItemHandle Pin(Item& item) noexcept;
@@ -347,11 +359,11 @@ class Cache {
   }
 
   // Inside Visit: gives the item a new number, and the CAS that a client chose. False if its chunk
-  // has no room for that: then AddRoomForCas, and visit it again.
+  // has no room for that: then AddRoom, and visit it again.
   [[nodiscard]] bool ChooseCas(Item& item, std::uint64_t cas, Lane& lane) noexcept;
-  // Moves the item to a chunk where ChooseCas succeeds; nobody sees a difference. False if there is
-  // no memory, or no such item.
-  [[nodiscard]] bool AddRoomForCas(const HashedKey& key, Lane& lane);
+  // Moves the item to a chunk where ChooseCas, or Item::SetExpiry, succeeds; nobody sees a
+  // difference. False if there is no memory, or no such item.
+  [[nodiscard]] bool AddRoom(Room room, const HashedKey& key, Lane& lane);
 
   // The class of the item that was removed, or nothing if there was none alive.
   std::optional<ClassId> Delete(const HashedKey& key, Lane& lane);
@@ -470,6 +482,8 @@ class Cache {
 
   // Of the memory limit, for what is remembered of keys that left.
   static constexpr std::uint64_t kDeparturesPercent = 1;
+  // Times that an item is given room before somebody else replaces it by one without.
+  static constexpr int kRoomTriesMax = 8;
   // Pages moved for one store before it fails.
   static constexpr int kMakeRoomTriesMax = 8;
 
@@ -479,10 +493,13 @@ class Cache {
   // The order of last use: the item, whose bucket is locked, was used.
   [[gnu::noinline]] void MoveToFront(Item& item) noexcept;
   static std::size_t ItemBytes(const ItemSpec& spec) noexcept {
-    return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags) + spec.value_bytes;
+    return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags != 0, spec.can_expire()) +
+           spec.value_bytes;
   }
   static bool IsExpired(const Item& item, const Lane& lane) noexcept {
-    return item.expires_at_s != 0 && item.expires_at_s <= lane.now_s;
+    if (!item.can_expire()) return false;
+    const std::uint32_t expires_at_s = item.expires_at_s();
+    return expires_at_s != 0 && expires_at_s <= lane.now_s;
   }
   bool IsFlushed(const Item& item) const noexcept {
     // Numbers wrap at 48 bits; RefillCas keeps everything alive within half of that.
@@ -504,8 +521,9 @@ class Cache {
                                             std::uint64_t cas_unique) noexcept;
   // The client that names this CAS has seen the item before its last change.
   bool IsOlder(std::uint64_t cas_unique, const Item& item) const noexcept;
-  StoreOutcome StoreSmall(StoreMode mode, const ItemSpec& spec, std::string_view value,
-                          std::uint64_t cas_unique, Lane& lane);
+  // `bytes` is ItemBytes(spec).
+  StoreOutcome StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t bytes,
+                          std::string_view value, std::uint64_t cas_unique, Lane& lane);
   StoreOutcome PublishWhole(ReservedItem& item, const PublishTerms& terms, Lane& lane);
   // kNotFound if there is nothing to join with.
   StoreOutcome Concatenate(const ReservedItem& added, const PublishTerms& terms, Lane& lane);
@@ -514,6 +532,7 @@ class Cache {
     ItemSpec spec;
     std::uint64_t number = 0;
     std::uint64_t cas = 0;
+    bool has_chosen_cas = false;
     ClassId class_id = 0;
     ItemHandle pin;
     ValueCursor value;
@@ -631,8 +650,16 @@ class Cache {
   static void RaiseTo(std::atomic<std::uint64_t>& bound, std::uint64_t number) noexcept;
   // Since the number was drawn; 0 if that is not known.
   std::uint32_t SecondsSince(std::uint64_t number, const Lane& lane) const noexcept;
-  void FillHeader(Item& item, const ItemSpec& spec, std::uint32_t value_bytes_here,
-                  const Lane& lane) noexcept;
+  // All but the number, the key and the value, which begins at what it returns.
+  [[gnu::always_inline]] static std::byte* FillHeader(Item& item, const ItemSpec& spec,
+                                                      std::uint32_t value_bytes,
+                                                      const Lane& lane) noexcept {
+    item.set_last_access(lane.now_s);
+    return item.SetShape({.client_flags = spec.client_flags,
+                          .expires_at_s = spec.expires_at_s,
+                          .can_expire = spec.can_expire()},
+                         value_bytes);
+  }
 
   // Asked only where an item is made, so a store over an old one does not pay for it. No key is
   // empty.
@@ -731,9 +758,26 @@ Presence Cache::Visit(const HashedKey& key, Lane& lane, Fn&& fn) {
   return Presence::kHit;
 }
 
+template <class Fn>
+Presence Cache::VisitToExpire(const HashedKey& key, std::uint32_t expires_at_s, Lane& lane,
+                              Fn&& fn) {
+  for (int tries = 0; tries < kRoomTriesMax; ++tries) {
+    bool has_room = true;
+    const Presence presence = Visit(key, lane, [&](Item& item) {
+      has_room = item.can_expire() || expires_at_s == 0;
+      if (has_room) [[likely]]
+        fn(item);
+    });
+    if (has_room) [[likely]]
+      return presence;
+    if (!AddRoom(Room::kExpiry, key, lane)) break;
+  }
+  return Presence::kMiss;
+}
+
 inline void Cache::PrefetchItem(ItemRef ref) const noexcept {
   const auto* item = reinterpret_cast<const char*>(&arena_->At(ref));
-  // The whole of a small item: a value is copied as soon as it is found. An item of 148 bytes
+  // The whole of a small item: a value is copied as soon as it is found. An item of 144 bytes
   // begins anywhere in a line, so it may end in a fourth one.
   const std::uint32_t bytes = ladder_.chunk_bytes(page_table_.class_of(arena_->PageOf(item)));
   __builtin_prefetch(item, 1);

@@ -29,7 +29,6 @@ constexpr int kRelocatedPiecesMax = 256;
 void CopyItem(const Item& from, Item& to) {
   to.number_low = from.number_low;
   to.number_high = from.number_high;
-  to.expires_at_s = from.expires_at_s;
   to.size_and_state = from.size_and_state;
   to.key_bytes = from.key_bytes;
   to.last_access_low = from.last_access_low;
@@ -312,7 +311,7 @@ bool Cache::EmptyChunk(SlabClass& c, const Tenant& tenant, Lane& lane) {
       dropped_items_.Add();
       ++stats.evicted;
       ++stats.evicted_for_page;
-      if (item.expires_at_s != 0) ++stats.evicted_nonzero;
+      if (item.expires_at_s() != 0) ++stats.evicted_nonzero;
       if (!item.was_fetched()) ++stats.evicted_unfetched;
     }
   }
@@ -398,11 +397,11 @@ bool Cache::RelocatePiece(SlabClass& c, const Tenant& tenant, const Index::Guard
   Item& old = arena_->At(tenant.chunk);
   Item& piece = arena_->At(ref);
   piece.key_bytes = 0;
-  piece.SetShape(0, old.value_bytes_here());
+  piece.SetShape({}, old.value_bytes_here());
   piece.next = old.next;
   std::memcpy(piece.value(), old.value(), old.value_bytes_here());
   if (before == nullptr) {
-    head.SetChain(ref, head.value_bytes());
+    head.SetChain(ref, head.value_bytes(), head.value_bytes_here());
   } else {
     before->next = ref;
   }

@@ -50,9 +50,7 @@ void AppendRecord(std::vector<std::byte>& bytes, const Record& record) {
 // What a restart trusts of a chunk: all but its value.
 std::uint64_t DigestOf(ItemRef ref, const Item& item, std::uint32_t chunk_bytes) {
   std::size_t bytes = sizeof(Item);
-  if (item.use() == ChunkUse::kQueued) {
-    bytes = static_cast<std::size_t>(item.value() - reinterpret_cast<const std::byte*>(&item));
-  }
+  if (item.use() == ChunkUse::kQueued) bytes = item.head_bytes();
   return HashKey({reinterpret_cast<const char*>(&item), std::min<std::size_t>(bytes, chunk_bytes)},
                  ref);
 }
@@ -398,7 +396,8 @@ std::string CacheSnapshot::Restorer::CheckItem(ItemRef ref, const Item& item,
   if (item.refs.load(std::memory_order_relaxed) != 1) return kIsDamaged + "one is in use";
   if (item.key_bytes == 0 || item.key_bytes > kKeyBytesMax) return kIsDamaged + "a key's length";
   const std::size_t cas_bytes = item.has_chosen_cas() ? Item::kChosenCasBytes : 0;
-  if (item.used_bytes() + cas_bytes > chunk_bytes) {
+  // used_bytes() reads the head, so that has to be in the chunk.
+  if (item.head_bytes() > chunk_bytes || item.used_bytes() + cas_bytes > chunk_bytes) {
     return kIsDamaged + "one is larger than its chunk";
   }
   if (Cache::ItemBytes(item) > cache_.item_bytes_max_) return kIsDamaged + "one is too large";
@@ -419,7 +418,8 @@ std::string CacheSnapshot::Restorer::CheckChain(ItemRef ref, const Item& item) {
         ChunkBytes(cache_.page_table_.class_of(cache_.arena_->PageOf(at))) - sizeof(Item);
     const std::uint32_t piece_bytes = piece.value_bytes_here();
     if (piece.use() != ChunkUse::kContinuation || piece.prev != ref || piece.key_bytes != 0 ||
-        piece.has_flags() || piece.is_chained() || piece_bytes == 0 || piece_bytes > room) {
+        piece.has_flags() || piece.can_expire() || piece.is_chained() || piece_bytes == 0 ||
+        piece_bytes > room) {
       return is_broken;
     }
     bytes += piece_bytes;

@@ -61,7 +61,7 @@ SweepTally Cache::Sweep(PageWalk& walk, Lane& lane) {
       if (!item.is_linked()) continue;  // A lane has let it go.
       ++tally.checked;
       if (!IsDead(item, lane)) {
-        if (item.expires_at_s != 0) ++tally.expiring;
+        if (item.expires_at_s() != 0) ++tally.expiring;
         continue;
       }
       if (item.refs.load(std::memory_order_acquire) != 1) {
@@ -108,7 +108,7 @@ std::size_t Cache::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane&
     ItemSnapshot& snapshot = snapshots[taken++];
     snapshot.cas = item.cas();
     snapshot.item_bytes = ItemBytes(item);
-    snapshot.expires_at_s = item.expires_at_s;
+    snapshot.expires_at_s = item.expires_at_s();
     snapshot.idle_s = item.idle_s(lane.now_s);
     snapshot.client_flags = item.client_flags();
     snapshot.class_id = ClassOf(item);

@@ -21,7 +21,7 @@ namespace larder::slab {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x31454c4946524c00;  // On machines of another byte order: another.
-constexpr std::uint32_t kFormatVersion = 1;  // Of all that is in the file, item headers included.
+constexpr std::uint32_t kFormatVersion = 2;  // Of all that is in the file, item headers included.
 constexpr std::uint32_t kCleanMark = 0x4e41454c;
 constexpr std::uint64_t kChecksumSeed = 1;  // Of all checksums: any constant.
 

@@ -188,7 +188,8 @@ class StormWorker {
     } else if (choice < 970) {
       RewriteInPlace(number, key);
     } else if (choice < 985) {
-      cache_.Visit(key, lane_, [&](Item& item) { item.expires_at_s = lane_.now_s + 1; });
+      cache_.VisitToExpire(key, lane_.now_s + 1, lane_,
+                           [&](Item& item) { LARDER_CHECK(item.SetExpiry(lane_.now_s + 1)); });
     } else if (choice < 990) {
       ++lane_.now_s;
     } else if (choice == 999 && wares_.is_flushed && random_() % 8 == 0) {

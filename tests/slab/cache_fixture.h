@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "slab/cache.h"
+#include "slab/check.h"
 
 CATCH_REGISTER_ENUM(larder::slab::StoreStatus, larder::slab::StoreStatus::kStored,
                     larder::slab::StoreStatus::kNotStored, larder::slab::StoreStatus::kExists,
@@ -140,7 +141,9 @@ class CacheFixture {
   // What the meta commands ask for.
   StoreOutcome PublishChosen(std::string_view key, std::string_view value,
                              const PublishTerms& terms, std::optional<std::uint64_t> chosen_cas) {
-    auto reserved = cache_->Reserve(Spec(key, value.size()), *lane_, chosen_cas);
+    ItemSpec spec = Spec(key, value.size());
+    spec.has_expiry_room = terms.is_stale_allowed;
+    auto reserved = cache_->Reserve(spec, *lane_, chosen_cas);
     if (!reserved) return {.status = reserved.error()};
     WriteAll(value, reserved->value());
     return cache_->Publish(std::move(*reserved), terms, *lane_);
@@ -153,12 +156,16 @@ class CacheFixture {
   Presence Look(std::string_view key) {
     return Visit(key, [](Item&) {});
   }
+  Presence Touch(std::string_view key, std::uint32_t expires_at_s) {
+    return cache_->VisitToExpire(Key(key), expires_at_s, *lane_,
+                                 [&](Item& item) { LARDER_CHECK(item.SetExpiry(expires_at_s)); });
+  }
   std::optional<SeenItem> See(std::string_view key) {
     SeenItem seen;
     const Presence presence = Visit(key, [&](Item& item) {
       seen = {.value = ReadAll(cache_->Value(item)),
               .client_flags = item.client_flags(),
-              .expires_at_s = item.expires_at_s,
+              .expires_at_s = item.expires_at_s(),
               .cas = item.cas(),
               .class_id = cache_->ClassOf(item)};
     });

@@ -81,8 +81,9 @@ class ModelledCache {
       Read(key);
       const auto found = model_.find(key);
       if (found == model_.end()) continue;
-      expected_bytes +=
-          Item::OverheadBytes(key.size(), found->second.client_flags) + found->second.value.size();
+      expected_bytes += Item::OverheadBytes(key.size(), found->second.client_flags != 0,
+                                            found->second.expires_at_s != 0) +
+                        found->second.value.size();
     }
     // All that is left in the cache is in the model, or dead and not noticed yet.
     cache_.cache().CheckInvariants();
@@ -247,8 +248,14 @@ class ModelledCache {
   void Touch(const std::string& key) {
     SeenItem* old = Agreed(key);
     const std::uint32_t expires_at_s = RandomExpiry();
-    cache_.Visit(key, [&](Item& item) { item.expires_at_s = expires_at_s; });
-    if (old != nullptr) old->expires_at_s = expires_at_s;
+    const Presence presence = cache_.Touch(key, expires_at_s);
+    if (old == nullptr) {
+      REQUIRE(presence == Presence::kMiss);
+    } else if (presence == Presence::kHit) {
+      old->expires_at_s = expires_at_s;
+    } else {
+      REQUIRE(losses_ == Losses::kEvicted);  // For want of room for the expiry.
+    }
   }
   void RewriteInPlace(const std::string& key) {
     SeenItem* old = Agreed(key);

@@ -195,7 +195,7 @@ TEST_CASE_METHOD(CacheFixture, "an item gets a CAS that a client chose where it 
     CAPTURE(value_bytes);
     if (!is_chosen) {
       has_moved = true;
-      REQUIRE(cache().AddRoomForCas(Key("k"), lane()));
+      REQUIRE(cache().AddRoom(Room::kChosenCas, Key("k"), lane()));
       CHECK(See("k")->cas == cas);
       Visit("k", [&](Item& item) {
         CHECK(item.is_stale());
@@ -214,7 +214,7 @@ TEST_CASE_METHOD(CacheFixture, "an item gets a CAS that a client chose where it 
     CHECK(See("k")->cas > cas);
   }
   CHECK(has_moved);
-  CHECK_FALSE(cache().AddRoomForCas(Key("missing"), lane()));
+  CHECK_FALSE(cache().AddRoom(Room::kChosenCas, Key("missing"), lane()));
   CHECK(Delete("k"));
   CHECK(bytes() == 0);
   CHECK(used_chunks() == 0);
@@ -242,10 +242,8 @@ TEST_CASE_METHOD(CacheFixture, "a cas that is older than its item may store a st
     CHECK(publish(100) == StoreStatus::kStored);
     CHECK_FALSE(is_stale());
     PublishChosen("k", "v", {}, 100);
-    Visit("k", [&](Item& item) {
-      item.expires_at_s = kSoonS;
-      item.size_and_state |= Item::kIsWon;
-    });
+    CHECK(Touch("k", kSoonS) == Presence::kHit);
+    Visit("k", [&](Item& item) { item.size_and_state |= Item::kIsWon; });
     CHECK(publish(99) == StoreStatus::kStored);
     CHECK(is_stale());
     CHECK(See("k")->expires_at_s == kSoonS);
@@ -381,14 +379,14 @@ TEST_CASE_METHOD(CacheFixture, "an append past the item limit is refused and the
   CHECK(Append("k", Noise(1000, 2)) == StoreStatus::kNotStored);
   CHECK(Prepend("k", Noise(1000, 2)) == StoreStatus::kNotStored);
   CHECK((Get("k") == old));
-  const std::size_t rest = kMiB - Item::OverheadBytes(1, 0) - old.size();
+  const std::size_t rest = kMiB - Item::OverheadBytes(1) - old.size();
   CHECK(Append("k", Noise(rest + 1, 2)) == StoreStatus::kNotStored);
   CHECK(Append("k", Noise(rest, 2)) == StoreStatus::kStored);
   CHECK((Get("k") == old + Noise(rest, 2)));
 }
 
 TEST_CASE_METHOD(CacheFixture, "an item over the limit is too large", "[slab][cache]") {
-  const std::size_t bytes_max = kMiB - Item::OverheadBytes(1, 0);
+  const std::size_t bytes_max = kMiB - Item::OverheadBytes(1);
   const std::string largest = Noise(bytes_max, 1);
   const std::string too_large = Noise(bytes_max + 1, 1);
   CHECK(cache().Fits(Spec("k", bytes_max)));
@@ -418,7 +416,7 @@ TEST_CASE("the forbidden key is never stored", "[slab][cache]") {
 
 TEST_CASE_METHOD(CacheFixture, "a store tells the class of the item", "[slab][cache]") {
   const auto stored = StoreWithClass({.key = "k", .value = "abc"});
-  CHECK(stored.class_id == cache().ladder().ClassFor(Item::OverheadBytes(1, 0) + 3));
+  CHECK(stored.class_id == cache().ladder().ClassFor(Item::OverheadBytes(1) + 3));
   CHECK(stored.class_id == See("k")->class_id);
   const auto refused =
       StoreWithClass({.mode = StoreMode::kCas, .key = "k", .value = Noise(3000, 1), .cas = ~0ULL});
@@ -474,7 +472,7 @@ TEST_CASE_METHOD(CacheFixture, "an expired item counts as absent for every comma
 TEST_CASE_METHOD(CacheFixture, "a moved expiry holds", "[slab][cache]") {
   REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = kSoonS}) == StoreStatus::kStored);
   const std::uint64_t cas = See("k")->cas;
-  CHECK(Visit("k", [](Item& item) { item.expires_at_s = kSoonS + 100; }) == Presence::kHit);
+  CHECK(Touch("k", kSoonS + 100) == Presence::kHit);
   lane().now_s = kSoonS + 50;
   CHECK(See("k")->cas == cas);
   CHECK(Append("k", "w") == StoreStatus::kStored);
@@ -719,6 +717,56 @@ TEST_CASE_METHOD(CacheFixture, "a handle unpins once, wherever it was moved", "[
   CHECK(used_chunks() == 0);
 }
 
+// --- The first expiry ----------------------------------------------------------------------------
+
+TEST_CASE_METHOD(CacheFixture, "an item gets its first expiry, and moves for the room",
+                 "[slab][cache][expiry]") {
+  const std::size_t base = GENERATE(std::size_t{20}, std::size_t{130'990}, std::size_t{300'000});
+  const auto chosen_cas = GENERATE(as<std::optional<std::uint64_t>>{}, std::nullopt, kWideCas);
+  CAPTURE(base, chosen_cas.has_value());
+  for (std::size_t value_bytes = base; value_bytes < base + 60; ++value_bytes) {
+    CAPTURE(value_bytes);
+    const std::string value = Noise(value_bytes, value_bytes);
+    REQUIRE(PublishChosen("k", value, {}, chosen_cas).status == StoreStatus::kStored);
+    CHECK(Hit("k"));
+    const std::uint64_t cas = See("k")->cas;
+    const std::uint64_t stores = lane().total_items.value();
+    const std::uint64_t bytes_before = bytes();
+    CHECK(Touch("k", 0) == Presence::kHit);
+    CHECK(bytes() == bytes_before);
+    CHECK(Touch("k", kSoonS) == Presence::kHit);
+    CHECK(bytes() == bytes_before + 4);
+    CHECK(lane().total_items.value() == stores);
+    const auto seen = See("k");
+    REQUIRE((seen->value == value));
+    CHECK(seen->expires_at_s == kSoonS);
+    CHECK(seen->cas == cas);
+    Visit("k", [](Item& item) { CHECK(item.was_fetched()); });
+    // The room stays.
+    CHECK(Touch("k", 0) == Presence::kHit);
+    CHECK(See("k")->expires_at_s == 0);
+    CHECK(Touch("k", kSoonS) == Presence::kHit);
+    CHECK(bytes() == bytes_before + 4);
+  }
+  cache().CheckInvariants();
+  lane().now_s = kSoonS;
+  CHECK(Look("k") == Presence::kExpired);
+  CHECK(bytes() == 0);
+  CHECK(used_chunks() == 0);
+}
+
+TEST_CASE("without memory for its first expiry an item stays, and the touch misses",
+          "[slab][cache][expiry]") {
+  CacheFixture cache({.memory_bytes = kPageBytes, .evict = false});
+  int count = 0;
+  while (cache.Set(std::to_string(count), "value") == StoreStatus::kStored) ++count;
+  CHECK(cache.Touch("0", kSoonS) == Presence::kMiss);
+  CHECK(cache.Get("0") == "value");
+  CHECK(cache.Touch("0", 0) == Presence::kHit);
+  CHECK(cache.items() == static_cast<std::uint64_t>(count));
+  cache.cache().CheckInvariants();
+}
+
 // --- Values in several chunks ------------------------------------------------------------------
 
 TEST_CASE_METHOD(CacheFixture, "values round trip at every size around the limits of chunks",
@@ -727,7 +775,7 @@ TEST_CASE_METHOD(CacheFixture, "values round trip at every size around the limit
   const std::string key(key_bytes, 'k');
   CAPTURE(key_bytes);
   const std::string noise = Noise(kMiB + 64, 1);
-  const std::size_t overhead = Item::OverheadBytes(key.size(), flags);
+  const std::size_t overhead = Item::OverheadBytes(key.size(), flags != 0);
   const std::size_t chunk_bytes_max = cache().ladder().chunk_bytes_max();
   std::set<std::size_t> sizes;
   const auto add_around = [&](std::size_t bytes) {
@@ -756,7 +804,7 @@ TEST_CASE_METHOD(CacheFixture, "values round trip at every size around the limit
 
 TEST_CASE("an item limit of many megabytes is kept", "[slab][cache]") {
   CacheFixture cache({.memory_bytes = 8 * kMiB, .item_bytes_max = 3U << 20});
-  const std::string value = Noise((3U << 20) - Item::OverheadBytes(1, 0), 1);
+  const std::string value = Noise((3U << 20) - Item::OverheadBytes(1), 1);
   for (int i = 0; i < 3; ++i) {
     REQUIRE(cache.Set(std::to_string(i), value) == StoreStatus::kStored);
     REQUIRE((cache.Get(std::to_string(i)) == value));
@@ -773,7 +821,7 @@ TEST_CASE("any size can be stored when memory is full of another", "[slab][cache
   CacheFixture cache({.memory_bytes = memory_bytes});
   cache.Fill(filled_with, 1);
   const std::string noise = Noise(kMiB, 1);
-  const std::size_t bytes_max = kMiB - Item::OverheadBytes(3, 0);
+  const std::size_t bytes_max = kMiB - Item::OverheadBytes(3);
   for (std::size_t size = 1; size < bytes_max; size += 1 + size / 5) {
     CAPTURE(size);
     const std::string_view value = std::string_view(noise).substr(size % 13, size);
@@ -791,7 +839,7 @@ TEST_CASE("every size stores and reads back while memory is full", "[slab][cache
   CacheFixture cache({.memory_bytes = 3 * kMiB});
   std::mt19937_64 random(seed);
   const std::string noise = Noise(kMiB, seed);
-  const std::size_t bytes_max = kMiB - Item::OverheadBytes(7, 0);
+  const std::size_t bytes_max = kMiB - Item::OverheadBytes(7);
   for (int turn = 0; turn < Turns(2000); ++turn) {
     // As many of 10-20 bytes as of 100-200 kB.
     const double fraction = static_cast<double>(random() % 10'000) / 10'000;
@@ -1135,8 +1183,8 @@ TEST_CASE_METHOD(CacheFixture, "a snapshot tells what a class holds", "[slab][ca
   REQUIRE(Set("k2", "v") == StoreStatus::kStored);
   lane().now_s += 5;
   const ClassSnapshot snapshot = Class(See("k1")->class_id);
-  CHECK(snapshot.chunk_bytes == 44);
-  CHECK(snapshot.chunks_per_page == kPageBytes / 44);
+  CHECK(snapshot.chunk_bytes == 40);
+  CHECK(snapshot.chunks_per_page == kPageBytes / 40);
   CHECK(snapshot.pages == 1);
   CHECK(snapshot.items() == 2);
   CHECK(snapshot.used_chunks == 2);
@@ -1204,8 +1252,8 @@ TEST_CASE_METHOD(CacheFixture, "prefetching changes nothing, present or absent",
 
 TEST_CASE("chunk sizes follow the options", "[slab][cache]") {
   CacheFixture cache({.chunk_room_min = 48, .growth_factor = 2.0});
-  CHECK(cache.cache().ladder().chunk_bytes(1) == 76);
-  CHECK(cache.cache().ladder().chunk_bytes(2) == 152);
+  CHECK(cache.cache().ladder().chunk_bytes(1) == 72);
+  CHECK(cache.cache().ladder().chunk_bytes(2) == 144);
   CHECK(cache.Set("k", Noise(200'000, 1)) == StoreStatus::kStored);
   CHECK((cache.Get("k") == Noise(200'000, 1)));
 }

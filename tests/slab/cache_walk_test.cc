@@ -190,7 +190,7 @@ TEST_CASE_METHOD(WalkFixture, "one step looks at a bounded number of chunks", "[
 }
 
 TEST_CASE_METHOD(WalkFixture, "pages that a sweep empties are for any class", "[slab][sweep]") {
-  SetMany("k", 20'000, kSoonS);
+  SetMany("k", 25'000, kSoonS);
   const auto pages = cache().arena().pages_in_use();
   REQUIRE(pages > 5);
   Pass(10);
@@ -241,7 +241,7 @@ TEST_CASE_METHOD(WalkFixture, "a snapshot tells what the item is", "[slab][snaps
   CHECK(item.client_flags == 7);
   CHECK(item.expires_at_s == kSoonS);
   CHECK(item.idle_s == 4);
-  CHECK(item.item_bytes == sizeof(Item) + 1 + 4 + 3);
+  CHECK(item.item_bytes == sizeof(Item) + 1 + 4 + 4 + 3);
   CHECK(item.was_fetched);
   CHECK_FALSE(item.has_binary_key);
 }

@@ -112,7 +112,7 @@ TEST_CASE_METHOD(SweepFixture, "an expiry of which nobody told is found in the e
                  "[slab][sweep]") {
   SetMany(10, 0);
   for (int i = 0; i < 5; ++i) Pass();
-  Visit("k3", [&](Item& item) { item.expires_at_s = lane().now_s; });
+  Touch("k3", lane().now_s);
   Pass();
   CHECK(items() == 10);
   lane().now_s += ExpirySweep::kSettledPassS;

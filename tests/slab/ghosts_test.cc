@@ -80,7 +80,8 @@ TEST_CASE("evictions from one segment do not age the ghosts of the other", "[sla
   CHECK(SegmentTaken(ghosts, hashes[0], 1000) == Segment::kMain);
 }
 
-TEST_CASE("of the ghosts that are news most are found, and hardly another key's", "[slab][ghosts]") {
+TEST_CASE("of the ghosts that are news most are found, and hardly another key's",
+          "[slab][ghosts]") {
   const std::uint64_t items = GENERATE(std::uint64_t{1000}, std::uint64_t{40'000});
   CAPTURE(items);
   const auto hashes = Hashes(items * 6, 5);

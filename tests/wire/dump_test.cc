@@ -76,7 +76,7 @@ TEST_CASE_METHOD(WireTest, "metadump shows what an item is", "[wire][dump]") {
   const std::string slab_class = client.Stats("items").begin()->first.substr(6, 1);
   client.Send("lru_crawler metadump hash\r\n")
       .ExpectMatch("OK\r\nkey=a%25b exp=-1 la=" + now.substr(0, now.size() - 1) + "\\d cas=" + cas +
-                   " fetch=yes cls=" + slab_class + " size=38 flags=7 \nEND\r\n");
+                   " fetch=yes cls=" + slab_class + " size=34 flags=7 \nEND\r\n");
   client.Send("delete a%b\r\nset c 0 100 1\r\nx\r\n").Expect("DELETED\r\nSTORED\r\n");
   client.Send("lru_crawler metadump all\r\n")
       .ExpectMatch(

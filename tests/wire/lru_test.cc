@@ -224,10 +224,13 @@ TEST_CASE("stats items tells probation as hot and main as cold", "[wire][stats][
   small.server.AdvanceClock(7);
   CHECK(small.Row("age_hot") == 7);
   small.Set(20'000, kFits);
-  CHECK(small.Row("number_cold") == 100);
+  // A new key is taken for a ghost once in some thousands of times.
+  const std::uint64_t false_ghosts = small.Row("ghosts_hot");
+  CHECK(false_ghosts <= 3);
+  CHECK(small.Row("number_cold") == 100 + false_ghosts);
   CHECK(small.Row("moves_to_cold") == 100);
   CHECK(small.Row("age") == 7);
-  CHECK(small.Row("number") == small.Row("number_hot") + 100);
+  CHECK(small.Row("number") == small.Row("number_hot") + small.Row("number_cold"));
   CHECK(small.Row("evicted") == 2 * kFits - small.Row("number"));
   CHECK(small.Row("evicted_hot") == small.Row("evicted"));
   CHECK(small.Row("evicted_cold") == 0);

@@ -122,7 +122,7 @@ TEST_CASE_METHOD(MemoryTest, "slack is what items leave of their chunks", "[wire
     if (!name.ends_with(":used_chunks") || value != "1") continue;
     chunks += std::stoll(slabs.at(name.substr(0, name.find(':')) + ":chunk_size"));
   }
-  CHECK(rows.at("arena_items") == 28 + 1 + 1500);
+  CHECK(rows.at("arena_items") == 24 + 1 + 1500);
   CHECK(rows.at("arena_items") + rows.at("arena_slack") == chunks);
 }
 
