@@ -50,6 +50,7 @@ void GrowingMemory::WarmAhead() noexcept {
       const MutexLock lock(mutex_);
       begin = std::max(warm_bytes_, RoundUp(used_bytes_, kSmallPageBytes));
       if (begin >= std::min(bytes_max_, used_bytes_ + ahead_bytes_)) return;
+      AllowHuge();
       end = std::min(bytes_max_, (begin / kHugePageBytes + 1) * kHugePageBytes);
     }
     // Without the lock: it takes long. It writes nothing, so it may overlap with use.
@@ -65,11 +66,27 @@ void GrowingMemory::WarmAhead() noexcept {
 void GrowingMemory::GiveBackSpare() noexcept {
   const MutexLock lock(mutex_);
   // One small page stays. So what follows it is not a huge page any more, and whoever comes before
-  // the warmer waits for 4 KiB, not for 2 MiB.
+  // the warmer waits for 4 KiB, not for 2 MiB. Nor may the kernel make it one again: that would
+  // take memory for all of it.
   const std::uint64_t kept = RoundUp(used_bytes_, kSmallPageBytes) + kSmallPageBytes;
   if (warm_bytes_ <= kept) return;
   (void)madvise(base_ + kept, warm_bytes_ - kept, MADV_DONTNEED);
   warm_bytes_ = kept;
+  KeepSmall(base_ + kept);
+}
+
+void GrowingMemory::KeepSmall(std::byte* from) noexcept {
+  AllowHuge();
+  const std::uint64_t behind = reinterpret_cast<std::uintptr_t>(from) % kHugePageBytes;
+  if (behind == 0) return;
+  kept_small_ = {from, kHugePageBytes - behind};
+  (void)madvise(kept_small_.data(), kept_small_.size(), MADV_NOHUGEPAGE);
+}
+
+void GrowingMemory::AllowHuge() noexcept {
+  if (kept_small_.empty()) return;
+  (void)madvise(kept_small_.data(), kept_small_.size(), MADV_HUGEPAGE);
+  kept_small_ = {};
 }
 
 }  // namespace larder::slab

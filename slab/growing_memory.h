@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "slab/mutex.h"
 
@@ -40,8 +41,13 @@ class GrowingMemory {
   void GiveBackSpare() noexcept LARDER_EXCLUDES(mutex_);
 
  private:
+  // The rest of the huge page that is used up to here stays small pages, or may be one again.
+  void KeepSmall(std::byte* from) noexcept;
+  void AllowHuge() noexcept;
+
   std::byte* const base_;
   const std::uint64_t ahead_bytes_;
+  std::span<std::byte> kept_small_;  // The warmer's thread's.
 
   Mutex mutex_;  // A leaf: nothing is locked under it.
   MemoryWarmer* warmer_ LARDER_GUARDED_BY(mutex_) = nullptr;

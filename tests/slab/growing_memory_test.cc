@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "slab/memory_warmer.h"
+#include "slab/resident.h"
 #include "slab/zeroed_array.h"
 
 namespace larder::slab {
@@ -94,6 +95,41 @@ TEST_CASE("what was touched in vain goes back, but for one small page", "[slab][
   memory.Use(4 * kSmallPage);
   memory.WarmAhead();
   CHECK(mapping.resident_end() == 4 * kMegabyte);
+}
+
+// Has the kernel do now what it does by itself every so often.
+bool CollapseToHugePage(std::byte* page) {
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE, of Linux 6.1 on; not in Debian 12's headers.
+  return madvise(page, kHugePageBytes, kCollapse) == 0;
+}
+
+TEST_CASE("what was given back is not filled again by the kernel", "[slab][memory]") {
+  ZeroedArray<std::byte> array(16 * kMegabyte, HugePages::kNo);
+  REQUIRE(array.ok());
+  std::byte* const memory_begin =
+      array.data() +
+      (kHugePageBytes - reinterpret_cast<std::uintptr_t>(array.data())) % kHugePageBytes;
+  const auto resident_bytes = [&] { return ResidentBytes(memory_begin, 8 * kMegabyte); };
+  REQUIRE(madvise(memory_begin, 8 * kMegabyte, MADV_HUGEPAGE) == 0);
+  memory_begin[4 * kMegabyte] = std::byte{1};
+  if (!CollapseToHugePage(memory_begin + 4 * kMegabyte)) {
+    WARN("skipped: this kernel makes no huge pages when told to");
+    return;
+  }
+  (void)madvise(memory_begin, 8 * kMegabyte, MADV_DONTNEED);
+
+  GrowingMemory memory(memory_begin, 8 * kMegabyte, kAhead);
+  memory.Use(2 * kMegabyte + 3 * kSmallPage);
+  memory.WarmAhead();
+  memory.GiveBackSpare();
+  const std::uint64_t resident = resident_bytes();
+  CHECK(resident <= 2 * kMegabyte + 4 * kSmallPage);
+  CHECK_FALSE(CollapseToHugePage(memory_begin + 2 * kMegabyte));
+  CHECK(resident_bytes() == resident);
+  // When growth goes on, it may be a huge page like all others.
+  memory.Use(3 * kMegabyte);
+  memory.WarmAhead();
+  CHECK(CollapseToHugePage(memory_begin + 2 * kMegabyte));
 }
 
 TEST_CASE("the warmer runs ahead while memory grows, and gives back when it does not",
