@@ -235,7 +235,7 @@ char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) con
   const auto cluster = ClusterUnder(request.key);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const MetaFlagSet asked = FlagsOf(request);
-  if (asked.has('N') && CreateEmpty(request, hash)) return;
+  if (asked.has('N') && presence != Presence::kNoRoom && CreateEmpty(request, hash)) return;
   CountMiss(request.key, presence, Stat::kGetMisses);
   if (!asked.has('q')) AnswerOther(protocol::kMetaMissing, request);
 }

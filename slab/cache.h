@@ -130,6 +130,7 @@ enum class Presence : std::uint8_t {
   kMiss,
   kExpired,  // Was there past its time; is removed now.
   kFlushed,  // Was there before the last flush; is removed now.
+  kNoRoom,   // Is there, and has no room for an expiry: VisitToExpire.
 };
 
 class Cache;
@@ -312,8 +313,8 @@ class Cache {
   // not call the cache, but for Pin, Value, MarkAccess, MarkUse, NextCas, ChooseCas and ClassOf.
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn);
-  // The same where fn gives the item this expiry, and finds room for it. kMiss too if the item is
-  // there without room and memory for a larger chunk is not to be had.
+  // The same where fn gives the item this expiry, and finds room for it. kNoRoom when there is
+  // none, and no memory for a larger chunk; a client may as well miss it.
   template <class Fn>
   [[gnu::noinline]] Presence VisitToExpire(const HashedKey& key, std::uint32_t expires_at_s,
                                            Lane& lane, Fn&& fn);
@@ -553,6 +554,14 @@ class Cache {
       LARDER_EXCLUDES(c.mutex());
   void Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, Lane& lane,
               ItemRef& leftovers) LARDER_EXCLUDES(c.mutex());
+  // Slots of a magazine with items that are to leave, those of pages to be emptied by a bit each.
+  struct Leaving {
+    std::uint32_t begin = 0;  // Behind those with free chunks.
+    std::uint32_t end = 0;
+    std::uint32_t draining = 0;
+  };
+  Leaving TakeBatch(SlabClass& c, Magazine& magazine, const Index::Guard& held)
+      LARDER_EXCLUDES(c.mutex());
   // The chunk of the item that is in the slot to leave. kNoItem: it stays, or is no longer there.
   ItemRef LetGo(Magazine& magazine, std::uint32_t slot, const Index::Guard& held, Lane& lane,
                 ItemRef& leftovers);
@@ -772,7 +781,7 @@ Presence Cache::VisitToExpire(const HashedKey& key, std::uint32_t expires_at_s, 
       return presence;
     if (!AddRoom(Room::kExpiry, key, lane)) break;
   }
-  return Presence::kMiss;
+  return Presence::kNoRoom;
 }
 
 inline void Cache::PrefetchItem(ItemRef ref) const noexcept {

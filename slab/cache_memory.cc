@@ -107,43 +107,14 @@ ItemRef Cache::TakeStocked(SlabClass& c, const Index::Guard& held, Lane& lane, I
 // what that means for the queue told at the next time.
 void Cache::Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, Lane& lane,
                    ItemRef& leftovers) {
-  std::uint32_t first = 0;  // Of the items that are to leave.
-  std::uint32_t end = 0;
-  std::uint32_t draining = 0;  // A bit for each in a page that is to be emptied.
-  {
-    const MutexLock lock(c.mutex());
-    Settle(c, magazine, &held);
-    magazine.Forget();
-    EvictionQueue& queue = c.queue();
-    const std::uint32_t wanted = c.batch();
-    for (; first < wanted; ++first) {
-      const ItemRef ref = c.Allocate();
-      if (ref == kNoItem) break;
-      magazine.Stock(first, ref, arena_->At(ref));
-    }
-    for (end = first; evict_ && end < wanted; ++end) {
-      const EvictionQueue::Candidate candidate = queue.Next();
-      if (candidate.ref == kNoItem) break;
-      Item& item = arena_->At(candidate.ref);
-      const std::uint64_t hash = Hash(item.key());
-      index_->PrefetchBucket(hash);
-      c.PrefetchGhosts(hash);
-      departures_.Prefetch(hash);
-      if (c.is_draining(candidate.ref)) draining |= 1U << end;
-      queue.Release(candidate);
-      magazine.Release(end, candidate.ref, item, hash, candidate.segment);
-    }
-    if (const ItemRef next = queue.Next().ref; next != kNoItem) {
-      __builtin_prefetch(&arena_->At(next), 1);
-    }
-  }
-  for (std::uint32_t slot = first; slot < end; ++slot) {
-    if (slot + kOverflowAhead < end) {
+  const Leaving leaving = TakeBatch(c, magazine, held);
+  for (std::uint32_t slot = leaving.begin; slot < leaving.end; ++slot) {
+    if (slot + kOverflowAhead < leaving.end) {
       index_->PrefetchOverflow(magazine.entry(slot + kOverflowAhead).hash);
     }
     const ItemRef ref = LetGo(magazine, slot, held, lane, leftovers);
     if (ref == kNoItem) continue;
-    if ((draining >> slot & 1) != 0) {
+    if ((leaving.draining >> slot & 1) != 0) {
       const MutexLock lock(c.mutex());
       c.Free(ref);
       continue;
@@ -156,6 +127,36 @@ void Cache::Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, L
     }
   }
   magazine.TellRemovals();
+}
+
+Cache::Leaving Cache::TakeBatch(SlabClass& c, Magazine& magazine, const Index::Guard& held) {
+  const MutexLock lock(c.mutex());
+  Settle(c, magazine, &held);
+  magazine.Forget();
+  EvictionQueue& queue = c.queue();
+  const std::uint32_t wanted = c.batch();
+  Leaving leaving;
+  for (; leaving.begin < wanted; ++leaving.begin) {
+    const ItemRef ref = c.Allocate();
+    if (ref == kNoItem) break;
+    magazine.Stock(leaving.begin, ref, arena_->At(ref));
+  }
+  for (leaving.end = leaving.begin; evict_ && leaving.end < wanted; ++leaving.end) {
+    const EvictionQueue::Candidate candidate = queue.Next();
+    if (candidate.ref == kNoItem) break;
+    Item& item = arena_->At(candidate.ref);
+    const std::uint64_t hash = Hash(item.key());
+    index_->PrefetchBucket(hash);
+    c.PrefetchGhosts(hash);
+    departures_.Prefetch(hash);
+    if (c.is_draining(candidate.ref)) leaving.draining |= 1U << leaving.end;
+    queue.Release(candidate);
+    magazine.Release(leaving.end, candidate.ref, item, hash, candidate.segment);
+  }
+  if (const ItemRef next = queue.Next().ref; next != kNoItem) {
+    __builtin_prefetch(&arena_->At(next), 1);
+  }
+  return leaving;
 }
 
 ItemRef Cache::LetGo(Magazine& magazine, std::uint32_t slot, const Index::Guard& held, Lane& lane,

@@ -78,6 +78,9 @@ inline std::string Noise(std::size_t bytes, std::uint64_t seed) {
   return noise;
 }
 
+// A CAS that a client may choose; the cache's own are shorter.
+inline constexpr std::uint64_t kWideCas = 0xfedc'ba98'7654'3210;
+
 // One cache and one lane, whose clock starts at kStartS.
 class CacheFixture {
  public:

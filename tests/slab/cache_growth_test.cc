@@ -1,0 +1,232 @@
+// Items that outgrow their chunk: by what is joined to them, a CAS that a client chose, or an
+// expiry.
+#include <catch2/catch.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "tests/slab/cache_fixture.h"
+
+namespace larder::slab {
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr std::uint32_t kSoonS = CacheFixture::kStartS + 10;
+
+TEST_CASE_METHOD(CacheFixture, "append and prepend with a CAS join only the version it names",
+                 "[slab][cache]") {
+  const StoreMode mode = GENERATE(StoreMode::kAppend, StoreMode::kPrepend);
+  const auto store = GENERATE(&CacheFixture::Store, &CacheFixture::ReserveAndPublish);
+  CHECK((this->*store)({.mode = mode, .key = "k", .value = "y", .cas = 1}) ==
+        StoreStatus::kNotStored);
+  REQUIRE(Set("k", "x") == StoreStatus::kStored);
+  const std::uint64_t first = See("k")->cas;
+  CHECK((this->*store)({.mode = mode, .key = "k", .value = "y", .cas = first + 1}) ==
+        StoreStatus::kExists);
+  CHECK(Get("k") == "x");
+  CHECK((this->*store)({.mode = mode, .key = "k", .value = "y", .cas = first}) ==
+        StoreStatus::kStored);
+  CHECK(Get("k") == (mode == StoreMode::kAppend ? "xy" : "yx"));
+  CHECK((this->*store)({.mode = mode, .key = "k", .value = "z", .cas = first}) ==
+        StoreStatus::kExists);
+  CHECK((this->*store)({.mode = mode, .key = "k", .value = "z"}) == StoreStatus::kStored);
+}
+
+TEST_CASE_METHOD(CacheFixture, "a chosen CAS of 64 bits is shown and compared",
+                 "[slab][cache][chosen]") {
+  const std::size_t value_bytes =
+      GENERATE(std::size_t{0}, std::size_t{5}, std::size_t{130'000}, std::size_t{130'982},
+               std::size_t{130'990}, std::size_t{131'000}, std::size_t{500'000});
+  CAPTURE(value_bytes);
+  const std::string value = Noise(value_bytes, 1);
+  CHECK(PublishChosen("k", value, {}, kWideCas).cas == kWideCas);
+  CHECK(See("k")->cas == kWideCas);
+  CHECK((Get("k") == value));
+  CHECK(Cas("k", "x", kWideCas & Item::kNumberMask) == StoreStatus::kExists);
+  CHECK(DeleteIfUnchanged("k", kWideCas - 1).status == DeleteStatus::kExists);
+  SECTION("a store without one replaces it") {
+    CHECK(Cas("k", value, kWideCas) == StoreStatus::kStored);
+    CHECK(See("k")->cas < kWideCas);
+  }
+  SECTION("append takes one, too") {
+    const StoreOutcome joined =
+        PublishChosen("k", "+", {.mode = StoreMode::kAppend, .cas_unique = kWideCas}, 7);
+    CHECK(joined.status == StoreStatus::kStored);
+    CHECK(joined.joined_bytes == value_bytes + 1);
+    CHECK(See("k")->cas == 7);
+    CHECK((Get("k") == value + "+"));
+  }
+  SECTION("append without one replaces it") {
+    CHECK(Append("k", "+") == StoreStatus::kStored);
+    CHECK(See("k")->cas < kWideCas);
+  }
+  SECTION("a small one does not make the item look flushed, nor a large one unflushable") {
+    cache().FlushAll();
+    CHECK(Look("k") == Presence::kFlushed);
+    CHECK(PublishChosen("k", value, {}, 0).status == StoreStatus::kStored);
+    CHECK(See("k")->cas == 0);
+  }
+  SECTION("delete compares it") {
+    CHECK(DeleteIfUnchanged("k", kWideCas).status == DeleteStatus::kDeleted);
+    CHECK(used_chunks() == 0);
+  }
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "an item gets a CAS that a client chose where it lies, or moves",
+                 "[slab][cache][chosen]") {
+  // Of lengths that fill a chunk to every degree.
+  const std::size_t base = GENERATE(std::size_t{20}, std::size_t{130'990}, std::size_t{300'000});
+  CAPTURE(base);
+  bool has_moved = false;
+  for (std::size_t value_bytes = base; value_bytes < base + 60; ++value_bytes) {
+    const std::string value = Noise(value_bytes, value_bytes);
+    REQUIRE(Store({.key = "k", .value = value, .flags = 3, .expires_at_s = kSoonS}) ==
+            StoreStatus::kStored);
+    const std::uint64_t cas = See("k")->cas;
+    CHECK(Hit("k"));
+    bool is_chosen = false;
+    const auto choose = [&](Item& item) {
+      is_chosen = cache().ChooseCas(item, kWideCas, lane());
+      if (!is_chosen) item.size_and_state |= Item::kIsStale;
+    };
+    Visit("k", choose);
+    CAPTURE(value_bytes);
+    if (!is_chosen) {
+      has_moved = true;
+      REQUIRE(cache().AddRoom(Room::kChosenCas, Key("k"), lane()));
+      CHECK(See("k")->cas == cas);
+      Visit("k", [&](Item& item) {
+        CHECK(item.is_stale());
+        CHECK(item.was_fetched());
+      });
+      Visit("k", choose);
+    }
+    REQUIRE(is_chosen);
+    const auto seen = See("k");
+    REQUIRE((seen->value == value));
+    CHECK(seen->cas == kWideCas);
+    CHECK(seen->client_flags == 3);
+    CHECK(seen->expires_at_s == kSoonS);
+    Visit("k", [&](Item& item) { item.set_cas(cache().NextCas(lane())); });
+    CHECK(See("k")->cas < kWideCas);
+    CHECK(See("k")->cas > cas);
+  }
+  CHECK(has_moved);
+  CHECK_FALSE(cache().AddRoom(Room::kChosenCas, Key("missing"), lane()));
+  CHECK(Delete("k"));
+  CHECK(bytes() == 0);
+  CHECK(used_chunks() == 0);
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "append and prepend may create what is not there", "[slab][cache]") {
+  const StoreMode mode = GENERATE(StoreMode::kAppend, StoreMode::kPrepend);
+  const PublishTerms terms{.mode = mode, .cas_unique = 5, .creates = true};
+  const StoreOutcome created = PublishChosen("k", "one", terms, 9);
+  CHECK(created.status == StoreStatus::kStored);
+  CHECK(created.joined_bytes == 3);
+  CHECK(created.cas == 9);
+  CHECK(PublishChosen("k", "two", terms, 9).status == StoreStatus::kExists);
+  CHECK(Get("k") == "one");
+}
+
+TEST_CASE_METHOD(CacheFixture, "append and prepend join values and keep flags and expiry",
+                 "[slab][cache]") {
+  CHECK(Append("k", "x") == StoreStatus::kNotStored);
+  CHECK(Prepend("k", "x") == StoreStatus::kNotStored);
+  CHECK(Store({.key = "k", .value = "b", .flags = 5, .expires_at_s = kSoonS}) ==
+        StoreStatus::kStored);
+  const std::uint64_t cas = See("k")->cas;
+  CHECK(Store({.mode = StoreMode::kAppend, .key = "k", .value = "c", .flags = 9}) ==
+        StoreStatus::kStored);
+  CHECK(Store({.mode = StoreMode::kPrepend, .key = "k", .value = "a", .expires_at_s = 1}) ==
+        StoreStatus::kStored);
+  const auto seen = See("k");
+  REQUIRE(seen);
+  CHECK(seen->value == "abc");
+  CHECK(seen->client_flags == 5);
+  CHECK(seen->expires_at_s == kSoonS);
+  CHECK(seen->cas != cas);
+  CHECK(Append("k", "") == StoreStatus::kStored);
+  CHECK(Get("k") == "abc");
+  CHECK(used_chunks() == 1);
+}
+
+TEST_CASE_METHOD(CacheFixture, "appends grow a value from one chunk to many", "[slab][cache]") {
+  const auto mode = GENERATE(StoreMode::kAppend, StoreMode::kPrepend);
+  std::string expected = "start";
+  REQUIRE(Set("k", expected) == StoreStatus::kStored);
+  for (std::uint64_t step = 1; expected.size() < 600'000; ++step) {
+    const std::string more = Noise(expected.size() / 3 + 1, step);
+    REQUIRE(Store({.mode = mode, .key = "k", .value = more}) == StoreStatus::kStored);
+    expected = mode == StoreMode::kAppend ? expected + more : more + expected;
+    REQUIRE((Get("k") == expected));
+    REQUIRE(items() == 1);
+  }
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "an append past the item limit is refused and the old value stays",
+                 "[slab][cache]") {
+  const std::string old = Noise(kMiB - 1000, 1);
+  REQUIRE(Set("k", old) == StoreStatus::kStored);
+  CHECK(Append("k", Noise(1000, 2)) == StoreStatus::kNotStored);
+  CHECK(Prepend("k", Noise(1000, 2)) == StoreStatus::kNotStored);
+  CHECK((Get("k") == old));
+  const std::size_t rest = kMiB - Item::OverheadBytes(1) - old.size();
+  CHECK(Append("k", Noise(rest + 1, 2)) == StoreStatus::kNotStored);
+  CHECK(Append("k", Noise(rest, 2)) == StoreStatus::kStored);
+  CHECK((Get("k") == old + Noise(rest, 2)));
+}
+
+TEST_CASE_METHOD(CacheFixture, "an item gets its first expiry, and moves for the room",
+                 "[slab][cache][expiry]") {
+  const std::size_t base = GENERATE(std::size_t{20}, std::size_t{130'990}, std::size_t{300'000});
+  const auto chosen_cas = GENERATE(as<std::optional<std::uint64_t>>{}, std::nullopt, kWideCas);
+  CAPTURE(base, chosen_cas.has_value());
+  for (std::size_t value_bytes = base; value_bytes < base + 60; ++value_bytes) {
+    CAPTURE(value_bytes);
+    const std::string value = Noise(value_bytes, value_bytes);
+    REQUIRE(PublishChosen("k", value, {}, chosen_cas).status == StoreStatus::kStored);
+    CHECK(Hit("k"));
+    const std::uint64_t cas = See("k")->cas;
+    const std::uint64_t stores = lane().total_items.value();
+    const std::uint64_t bytes_before = bytes();
+    CHECK(Touch("k", 0) == Presence::kHit);
+    CHECK(bytes() == bytes_before);
+    CHECK(Touch("k", kSoonS) == Presence::kHit);
+    CHECK(bytes() == bytes_before + 4);
+    CHECK(lane().total_items.value() == stores);
+    const auto seen = See("k");
+    REQUIRE((seen->value == value));
+    CHECK(seen->expires_at_s == kSoonS);
+    CHECK(seen->cas == cas);
+    Visit("k", [](Item& item) { CHECK(item.was_fetched()); });
+    // The room stays.
+    CHECK(Touch("k", 0) == Presence::kHit);
+    CHECK(See("k")->expires_at_s == 0);
+    CHECK(Touch("k", kSoonS) == Presence::kHit);
+    CHECK(bytes() == bytes_before + 4);
+  }
+  cache().CheckInvariants();
+  lane().now_s = kSoonS;
+  CHECK(Look("k") == Presence::kExpired);
+  CHECK(bytes() == 0);
+  CHECK(used_chunks() == 0);
+}
+
+TEST_CASE("without memory for its first expiry an item stays, and the touch misses",
+          "[slab][cache][expiry]") {
+  CacheFixture cache({.memory_bytes = kPageBytes, .evict = false});
+  int count = 0;
+  while (cache.Set(std::to_string(count), "value") == StoreStatus::kStored) ++count;
+  CHECK(cache.Touch("0", kSoonS) == Presence::kNoRoom);
+  CHECK(cache.Get("0") == "value");
+  CHECK(cache.Touch("0", 0) == Presence::kHit);
+  CHECK(cache.items() == static_cast<std::uint64_t>(count));
+  cache.cache().CheckInvariants();
+}
+
+}  // namespace
+}  // namespace larder::slab
