@@ -50,10 +50,10 @@ void GrowingMemory::WarmAhead() noexcept {
       const MutexLock lock(mutex_);
       begin = std::max(warm_bytes_, RoundUp(used_bytes_, kSmallPageBytes));
       if (begin >= std::min(bytes_max_, used_bytes_ + ahead_bytes_)) return;
-      AllowHuge();
       end = std::min(bytes_max_, (begin / kHugePageBytes + 1) * kHugePageBytes);
     }
     // Without the lock: it takes long. It writes nothing, so it may overlap with use.
+    AllowHuge();
     const bool is_done = Populate(base_ + begin, end - begin);
     const MutexLock lock(mutex_);
     warm_bytes_ = end;
@@ -64,15 +64,18 @@ void GrowingMemory::WarmAhead() noexcept {
 }
 
 void GrowingMemory::GiveBackSpare() noexcept {
-  const MutexLock lock(mutex_);
   // One small page stays. So what follows it is not a huge page any more, and whoever comes before
   // the warmer waits for 4 KiB, not for 2 MiB. Nor may the kernel make it one again: that would
   // take memory for all of it.
-  const std::uint64_t kept = RoundUp(used_bytes_, kSmallPageBytes) + kSmallPageBytes;
-  if (warm_bytes_ <= kept) return;
-  (void)madvise(base_ + kept, warm_bytes_ - kept, MADV_DONTNEED);
-  warm_bytes_ = kept;
-  KeepSmall(base_ + kept);
+  std::uint64_t kept = 0;
+  {
+    const MutexLock lock(mutex_);
+    kept = RoundUp(used_bytes_, kSmallPageBytes) + kSmallPageBytes;
+    if (warm_bytes_ <= kept) return;
+    (void)madvise(base_ + kept, warm_bytes_ - kept, MADV_DONTNEED);
+    warm_bytes_ = kept;
+  }
+  KeepSmall(base_ + kept);  // Not under the lock, which a store may wait for.
 }
 
 void GrowingMemory::KeepSmall(std::byte* from) noexcept {
