@@ -56,9 +56,9 @@ std::uint32_t WriteTimes::SecondOf(std::uint64_t number) const noexcept {
   for (;;) {
     const std::uint32_t generation = generation_.load(std::memory_order_acquire);
     const Table& table = tables_[generation % 2];
+    // The last row with a number that is not greater, or the first row, which has second 0 before
+    // the first note. A count of 0 may also be that of a table that is written anew.
     std::size_t left = table.count.load(std::memory_order_acquire);
-    if (left == 0) return 0;
-    // The last row with a number that is not greater, or the first row.
     std::size_t at = 0;
     while (left > 1) {
       const std::size_t half = left / 2;
