@@ -14,6 +14,7 @@
 
 #include "slab/memory_file.h"
 #include "tests/slab/cache_fixture.h"
+#include "tests/slab/turns.h"
 #include "tests/temporary_folder.h"
 
 namespace larder::slab {
@@ -407,7 +408,7 @@ TEST_CASE_METHOD(DamageTest, "a file with flipped bytes never breaks the cache",
   FillMixed();
   Stop();
   const std::string good = Contents(path());
-  const auto seed = GENERATE(range(1U, 41U));
+  const auto seed = GENERATE(range(1U, 1U + Turns(40)));
   CAPTURE(seed);
   std::mt19937 random(seed);
   std::string bad = good;
@@ -451,7 +452,7 @@ TEST_CASE_METHOD(DamageTest, "items that were broken before they were saved begi
   // So that the digest is of broken items, and the checks of each have to find it.
   FillMixed();
   const Arena& arena = cache().cache().arena();
-  const auto seed = GENERATE(range(1U, 61U));
+  const auto seed = GENERATE(range(1U, 1U + Turns(60)));
   CAPTURE(seed);
   std::mt19937 random(seed);
   ItemRef ref = kNoItem;
@@ -501,7 +502,7 @@ TEST_CASE_METHOD(DamageTest, "a state of random bytes begins empty", "[restart]"
   FillMixed();
   Stop();
   Start();
-  const auto seed = GENERATE(range(1U, 21U));
+  const auto seed = GENERATE(range(1U, 1U + Turns(20)));
   CAPTURE(seed);
   std::mt19937 random(seed);
   const auto told = [](const std::string&) {};
