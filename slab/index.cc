@@ -37,7 +37,8 @@ Result<std::unique_ptr<Index>, std::string> Index::Create(std::uint64_t items_ma
   const std::uint64_t buckets_max = std::clamp<std::uint64_t>(
       items_max / 4, std::uint64_t{1} << kIndexLevelMin, std::uint64_t{1} << 31);
   // Even at half the table the chains need fewer overflow buckets than this.
-  const std::uint64_t overflow_max = std::max<std::uint64_t>(items_max / kBucketSlots, 4096) + 1;
+  const std::uint64_t overflow_max =
+      std::max<std::uint64_t>(items_max / kBucketSlots, 4096) + kStocks * Stock::kMax + 1;
   // A zeroed bucket is an empty, unlocked one.
   ZeroedArray<Bucket> buckets(buckets_max, HugePages::kAdvise);
   ZeroedArray<Bucket> overflow(overflow_max, HugePages::kAdvise);
@@ -166,28 +167,54 @@ void Index::Compact(Bucket& head) noexcept {
   }
 }
 
+Index::Stock& Index::StockOfThisThread() noexcept {
+  static std::atomic<std::size_t> threads{0};
+  thread_local const std::size_t number = threads.fetch_add(1, std::memory_order_relaxed);
+  return stocks_[number % kStocks];
+}
+
 std::uint32_t Index::TakeOverflow() noexcept {
-  const MutexLock lock(overflow_mutex_);
-  ++overflow_used_;
-  if (overflow_free_ != 0) {
-    const std::uint32_t number = overflow_free_;
-    overflow_free_ = overflow_[number].overflow.load(std::memory_order_relaxed);
-    overflow_[number].overflow.store(0, std::memory_order_relaxed);
-    return number;
-  }
-  LARDER_CHECK(overflow_touched_ < overflow_max_);
-  if (overflow_touched_ >= usable_overflow_) {
-    usable_overflow_ += kUsableStep;
-    growing_overflow_.Use(usable_overflow_ * sizeof(Bucket));
-  }
-  return overflow_touched_++;
+  Stock& stock = StockOfThisThread();
+  const MutexLock lock(stock.mutex);
+  if (stock.count == 0) FillHalf(stock);
+  return stock.numbers[--stock.count];
 }
 
 void Index::ReturnOverflow(std::uint32_t number) noexcept {
+  Stock& stock = StockOfThisThread();
+  const MutexLock lock(stock.mutex);
+  if (stock.count == Stock::kMax) EmptyHalf(stock);
+  stock.numbers[stock.count++] = number;
+}
+
+void Index::FillHalf(Stock& stock) noexcept {
   const MutexLock lock(overflow_mutex_);
-  --overflow_used_;
-  overflow_[number].overflow.store(overflow_free_, std::memory_order_relaxed);
-  overflow_free_ = number;
+  overflow_given_ += Stock::kMax / 2;
+  while (stock.count < Stock::kMax / 2) {
+    std::uint32_t number = overflow_free_;
+    if (number != 0) {
+      overflow_free_ = overflow_[number].overflow.load(std::memory_order_relaxed);
+      overflow_[number].overflow.store(0, std::memory_order_relaxed);
+    } else {
+      number = overflow_touched_++;
+    }
+    stock.numbers[stock.count++] = number;
+  }
+  LARDER_CHECK(overflow_touched_ <= overflow_max_);
+  if (overflow_touched_ > usable_overflow_) {
+    usable_overflow_ += kUsableStep;
+    growing_overflow_.Use(usable_overflow_ * sizeof(Bucket));
+  }
+}
+
+void Index::EmptyHalf(Stock& stock) noexcept {
+  const MutexLock lock(overflow_mutex_);
+  overflow_given_ -= Stock::kMax / 2;
+  while (stock.count > Stock::kMax / 2) {
+    const std::uint32_t number = stock.numbers[--stock.count];
+    overflow_[number].overflow.store(overflow_free_, std::memory_order_relaxed);
+    overflow_free_ = number;
+  }
 }
 
 void Index::Grow(std::int64_t items_delta) noexcept {
@@ -238,8 +265,13 @@ void Index::PrefaultFor(std::uint64_t items) noexcept {
 }
 
 std::uint64_t Index::used_bytes() const noexcept {
+  std::uint64_t in_stock = 0;
+  for (Stock& stock : stocks_) {
+    const MutexLock lock(stock.mutex);
+    in_stock += stock.count;
+  }
   const MutexLock lock(overflow_mutex_);
-  return (std::uint64_t{bucket_count()} + overflow_used_) * sizeof(Bucket);
+  return (bucket_count() + overflow_given_ - in_stock) * sizeof(Bucket);
 }
 
 }  // namespace larder::slab

@@ -1,6 +1,7 @@
 // The hash index: from the hash of a key to the item that has it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -90,7 +91,7 @@ class Index {
   GrowingMemory& growing_buckets() { return growing_buckets_; }
   GrowingMemory& growing_overflow() { return growing_overflow_; }
 
-  // Bytes of buckets in use, overflow included.
+  // Bytes of buckets in use, overflow included; near enough while others write.
   std::uint64_t used_bytes() const noexcept;
 
   // Bytes that the system has given, those ahead of need included.
@@ -165,8 +166,22 @@ class Index {
   Guessed GuessIn(const Bucket& bucket, std::uint64_t hash) const noexcept;
   void Insert(Bucket& head, std::uint32_t tag24, ItemRef ref) noexcept;
   void Compact(Bucket& head) noexcept;
+  // Free overflow buckets of some threads, so that those who store do not meet at one list: where
+  // chains are that common, every few stores take one and every few removals give one back.
+  struct alignas(128) Stock {
+    static constexpr std::uint32_t kMax = 64;  // Half of them come and go at a time.
+
+    Mutex mutex;
+    std::uint32_t count LARDER_GUARDED_BY(mutex) = 0;
+    std::array<std::uint32_t, kMax> numbers LARDER_GUARDED_BY(mutex);
+  };
+  static constexpr std::size_t kStocks = 16;
+
+  Stock& StockOfThisThread() noexcept;
   std::uint32_t TakeOverflow() noexcept LARDER_EXCLUDES(overflow_mutex_);
   void ReturnOverflow(std::uint32_t number) noexcept LARDER_EXCLUDES(overflow_mutex_);
+  void FillHalf(Stock& stock) noexcept LARDER_REQUIRES(stock.mutex);
+  void EmptyHalf(Stock& stock) noexcept LARDER_REQUIRES(stock.mutex);
   void SplitOne() noexcept LARDER_REQUIRES(split_mutex_);
 
   const ZeroedArray<Bucket> buckets_;
@@ -183,14 +198,16 @@ class Index {
   Mutex split_mutex_;
   // Buckets below were announced to growing_buckets_.
   std::uint64_t usable_buckets_ LARDER_GUARDED_BY(split_mutex_) = 0;
-  mutable Mutex overflow_mutex_;  // A leaf: nothing is locked under it.
+  // Stocks are filled from the list that begins with overflow_free_, and from what was never used.
+  mutable std::array<Stock, kStocks> stocks_;
+  mutable Mutex overflow_mutex_;  // After a stock's; nothing is locked under it.
   std::uint32_t overflow_free_ LARDER_GUARDED_BY(overflow_mutex_) = 0;
   std::uint32_t overflow_touched_ LARDER_GUARDED_BY(overflow_mutex_) = 1;
   std::uint64_t usable_overflow_ LARDER_GUARDED_BY(overflow_mutex_) = 0;  // As usable_buckets_.
 
   GrowingMemory growing_buckets_;
   GrowingMemory growing_overflow_;
-  std::uint32_t overflow_used_ LARDER_GUARDED_BY(overflow_mutex_) = 0;
+  std::uint32_t overflow_given_ LARDER_GUARDED_BY(overflow_mutex_) = 0;  // In use or in stock.
 };
 
 // Where a reference was found. Valid until its bucket chain is changed.

@@ -181,6 +181,34 @@ TEST_CASE("a chain grows and shrinks with its items", "[slab][index]") {
   CHECK(items.index().used_bytes() == empty_bytes);
 }
 
+TEST_CASE("overflow buckets that other threads give back are used again", "[slab][index]") {
+  // In a table that may not grow, so that two rounds need more than were ever reserved.
+  constexpr std::size_t kItems = 40'000;
+  constexpr std::size_t kRemovers = 6;
+  NumberedItems items(4 * kBucketsAtStart);
+  const std::uint64_t empty_bytes = items.index().used_bytes();
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 4; ++round) {
+    std::vector<std::pair<std::uint64_t, ItemRef>> inserted;
+    for (std::size_t i = 0; i < kItems; ++i) {
+      const std::uint64_t hash = random();
+      inserted.emplace_back(hash, items.Insert(hash));
+    }
+    CHECK(items.index().used_bytes() > empty_bytes + 64 * 2600);
+    CHECK(items.Check() == kItems);
+    std::size_t removed = 0;
+    for (std::size_t self = 0; self < kRemovers; ++self) {
+      std::thread([&] {
+        for (std::size_t i = self; i < kItems; i += kRemovers) {
+          if (items.Remove(inserted[i].first, inserted[i].second)) ++removed;
+        }
+      }).join();
+    }
+    CHECK(removed == kItems);
+    CHECK(items.index().used_bytes() == empty_bytes);
+  }
+}
+
 TEST_CASE("many items with one tag are told apart and split rightly", "[slab][index]") {
   // The tag is bits 20 to 35. Fixed here; all other bits are random.
   std::mt19937_64 random(1);
