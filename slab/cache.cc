@@ -22,39 +22,6 @@ std::size_t SizeStep(std::size_t item_bytes) {
 
 }  // namespace
 
-void ValueCursor::Write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto room = piece();
-    const std::size_t n = std::min(room.size(), bytes.size());
-    LARDER_CHECK(n > 0);
-    std::memcpy(room.data(), bytes.data(), n);
-    Advance(n);
-    bytes.remove_prefix(n);
-  }
-}
-
-ItemHandle& ItemHandle::operator=(ItemHandle&& other) noexcept {
-  if (this != &other) {
-    if (cache_ != nullptr) cache_->Unpin(ref_);
-    cache_ = std::exchange(other.cache_, nullptr);
-    ref_ = other.ref_;
-  }
-  return *this;
-}
-
-ItemHandle::~ItemHandle() {
-  if (cache_ != nullptr) cache_->Unpin(ref_);
-}
-
-ReservedItem::~ReservedItem() {
-  if (cache_ != nullptr) cache_->FreeChunks(ref_);
-}
-
-ValueCursor ReservedItem::value() const { return {*cache_->arena_, cache_->arena_->At(ref_)}; }
-std::uint32_t ReservedItem::value_bytes() const { return cache_->arena_->At(ref_).value_bytes(); }
-void ReservedItem::SetState(std::uint32_t bits) { cache_->arena_->At(ref_).size_and_state |= bits; }
-HashedKey ReservedItem::key() const { return {cache_->arena_->At(ref_).key(), hash_}; }
-
 Result<std::unique_ptr<Cache>, std::string> Cache::Create(const Options& options) {
   return options.memory_file.empty() ? Build(options, nullptr) : CreateOnFile(options);
 }

@@ -23,6 +23,7 @@
 #include "slab/hash.h"
 #include "slab/index.h"
 #include "slab/item.h"
+#include "slab/item_handle.h"
 #include "slab/item_snapshot.h"
 #include "slab/lane.h"
 #include "slab/memory_file.h"
@@ -36,43 +37,11 @@
 #include "slab/short_bytes.h"
 #include "slab/size_ladder.h"
 #include "slab/slab_class.h"
+#include "slab/store.h"
+#include "slab/value_cursor.h"
 #include "slab/write_times.h"
 
 namespace larder::slab {
-
-enum class StoreMode : std::uint8_t {
-  kSet,
-  kAdd,
-  kReplace,
-  kAppend,
-  kPrepend,
-  kCas,
-  kUnchanged,  // As kCas, but compares Item::number(), which no client can choose.
-};
-
-enum class StoreStatus : std::uint8_t {
-  kStored,
-  kNotStored,  // add: present. replace, append, prepend: absent. append, prepend: would not fit.
-  kExists,     // cas, and append or prepend with a CAS: the item was changed since.
-  kNotFound,   // cas: absent.
-  kTooLarge,   // Over the item limit. set has removed the old item.
-  kNoMemory,   // Eviction is off or freed too little. set has removed the old item.
-  kForbidden,  // The one key that is never stored.
-};
-
-struct StoreOutcome {
-  StoreStatus status = StoreStatus::kNotStored;
-  ClassId class_id = 0;            // Of the item that was stored, or that refused a cas.
-  std::uint32_t joined_bytes = 0;  // append and prepend: of the value that was stored.
-  std::uint64_t cas = 0;           // Of the item that was stored; 0 if none was.
-};
-
-enum class DeleteStatus : std::uint8_t { kDeleted, kNotFound, kExists };
-
-struct DeleteOutcome {
-  DeleteStatus status = DeleteStatus::kNotFound;
-  ClassId class_id = 0;  // Of the item that was removed.
-};
 
 // When pages move between classes to where they bring more hits; the numbers are those of
 // memcached's slab_automove. A class that finds nothing to evict gets a page all the same.
@@ -100,126 +69,6 @@ struct PageMoveStats {
 };
 
 inline constexpr std::size_t kPrefetchMax = 64;
-
-// What an item is made of but for its value.
-struct ItemSpec {
-  HashedKey key;
-  std::uint32_t client_flags = 0;
-  std::uint32_t expires_at_s = 0;  // Unix time; 0: never.
-  std::uint32_t value_bytes = 0;
-  bool has_expiry_room = false;  // Though it may never expire: for an expiry that is still to come.
-
-  bool can_expire() const { return has_expiry_room || expires_at_s != 0; }
-};
-
-// What an item may get only later, and then needs room for.
-enum class Room : std::uint8_t { kNone, kChosenCas, kExpiry };
-
-// How a reserved item becomes visible.
-struct PublishTerms {
-  StoreMode mode = StoreMode::kSet;
-  std::uint64_t cas_unique = 0;  // As for Cache::Store; kUnchanged: the number.
-  // kCas: a cas_unique older than the item stores too. The new item is stale, and keeps the old
-  // one's expiry and Item::kIsWon. REQUIRES: it was reserved with ItemSpec::has_expiry_room.
-  bool is_stale_allowed = false;
-  bool creates = false;  // kAppend, kPrepend: where there is no item, this becomes it.
-};
-
-enum class Presence : std::uint8_t {
-  kHit,
-  kMiss,
-  kExpired,  // Was there past its time; is removed now.
-  kFlushed,  // Was there before the last flush; is removed now.
-  kNoRoom,   // Is there, and has no room for an expiry: VisitToExpire.
-};
-
-class Cache;
-
-// A place in a value that may lie in several chunks.
-//
-// Threads: one worker, who holds a pin or owns the item; made under the lock of the item's bucket.
-class ValueCursor {
- public:
-  ValueCursor() = default;
-  ValueCursor(const Arena& arena, Item& item)
-      : arena_(&arena),
-        data_(item.value()),
-        left_(item.value_bytes_here()),
-        next_(item.first_continuation()) {}
-
-  // The rest of the current piece; empty at the end of the value. Lives as long as the item.
-  std::span<std::byte> piece() const { return {data_, left_}; }
-  // REQUIRES: bytes <= piece().size().
-  void Advance(std::size_t bytes) {
-    data_ += bytes;
-    left_ -= static_cast<std::uint32_t>(bytes);
-    while (left_ == 0 && next_ != kNoItem) {
-      Item& chunk = arena_->At(next_);
-      data_ = chunk.value();
-      left_ = chunk.value_bytes_here();
-      next_ = chunk.next;
-    }
-  }
-  // Copies `bytes` to here, piece by piece, and stands behind them. REQUIRES: there is room.
-  void Write(std::string_view bytes);
-
- private:
-  const Arena* arena_ = nullptr;
-  std::byte* data_ = nullptr;
-  std::uint32_t left_ = 0;
-  ItemRef next_ = kNoItem;
-};
-
-// A pinned item: its value stays where it is, unchanged, until this is destroyed, whatever happens
-// to the key meanwhile.
-//
-// Threads: one worker.
-class ItemHandle {
- public:
-  ItemHandle() = default;
-  ItemHandle(ItemHandle&& other) noexcept
-      : cache_(std::exchange(other.cache_, nullptr)), ref_(other.ref_) {}
-  ItemHandle& operator=(ItemHandle&& other) noexcept;
-  ~ItemHandle();
-
-  explicit operator bool() const { return cache_ != nullptr; }
-
- private:
-  friend class Cache;
-  ItemHandle(Cache* cache, ItemRef ref) : cache_(cache), ref_(ref) {}
-
-  Cache* cache_ = nullptr;
-  ItemRef ref_ = kNoItem;
-};
-
-// Room for an item that nobody else sees yet. Fill its value, then Cache::Publish it; destroyed
-// unpublished, it leaves no trace.
-//
-// Threads: one worker.
-class ReservedItem {
- public:
-  ReservedItem(ReservedItem&& other) noexcept
-      : cache_(std::exchange(other.cache_, nullptr)), ref_(other.ref_), hash_(other.hash_) {}
-  ReservedItem& operator=(ReservedItem&&) = delete;
-  ~ReservedItem();
-
-  ValueCursor value() const;
-  std::uint32_t value_bytes() const;
-  // Of Item::kHasBinaryKey, kIsStale and kIsWon.
-  void SetState(std::uint32_t bits);
-  // Lives as long as this.
-  HashedKey key() const;
-
- private:
-  friend class Cache;
-  ReservedItem(Cache* cache, ItemRef ref, std::uint64_t hash)
-      : cache_(cache), ref_(ref), hash_(hash) {}
-  ItemRef Release() { return std::exchange(cache_, nullptr) != nullptr ? ref_ : kNoItem; }
-
-  Cache* cache_ = nullptr;
-  ItemRef ref_ = kNoItem;
-  std::uint64_t hash_ = 0;
-};
 
 // A class as `stats items` and `stats slabs` show it.
 struct ClassSnapshot {
@@ -258,14 +107,12 @@ struct SavedMoment {
 
 // Cache maps keys to items, evicts when memory is full, and never holds more than its limit.
 //
-// Threads:    internally locked: every thread comes with its own Lane. Lock order: bucket, then
-// class,
-//             then arena; a holder of a class only tries buckets; nobody holds two classes or two
+// Threads:    internally locked: every thread comes with its own Lane. Lock order: bucket, class,
+//             arena; a holder of a class only tries buckets; nobody holds two classes or two
 //             buckets. At most one page mover runs at a time.
 // Owns:       arena, index, classes. Must outlive its handles and reserved items.
-// Invariants: a linked item is in the index and in the queue of its class, and both change under
-// its
-//             bucket's lock. Its chunk is reused only after the last reference is gone.
+// Invariants: a linked item is in the index and in the queue of its class, and both change with its
+//             bucket locked. Its chunk is reused only after the last reference is gone.
 class Cache {
  public:
   struct Options {

@@ -40,8 +40,7 @@ inline constexpr double kItemsPerBucketMax = 6.5;  // A split is due above this 
 // no second table. At 6.5 items a bucket the index takes 12 bytes an item, overflow included;
 // seven slots of 8 bytes (32-bit tag) in the same line took 13.4.
 //
-// Threads:    internally locked: a spin bit in each bucket, on the line that a lookup touches
-// anyway.
+// Threads:    internally locked: a spin bit in each bucket, on the line that any lookup touches.
 //             Prefetch* and bucket_count() are atomic. Everything in a bucket is written under its
 //             lock, with relaxed atomics, since Prefetch* reads without it.
 // Owns:       the table. Items belong to their classes.
