@@ -1,6 +1,7 @@
 #include "slab/expiry_sweep.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 namespace larder::slab {
@@ -95,6 +96,7 @@ void ExpirySweep::Walk(std::uint32_t chunks, Lane& lane) {
     if (tally.expiring + tally.passed_over != 0) has_found_some_ = true;
     walked += tally.chunks;
     walked_ += tally.chunks;
+    std::this_thread::yield();  // To a worker that waits for this core.
   }
 }
 
