@@ -165,6 +165,7 @@ class Index {
   Guessed GuessIn(const Bucket& bucket, std::uint64_t hash) const noexcept;
   void Insert(Bucket& head, std::uint32_t tag24, ItemRef ref) noexcept;
   void Compact(Bucket& head) noexcept;
+
   // Free overflow buckets of some threads, so that those who store do not meet at one list: where
   // chains are that common, every few stores take one and every few removals give one back.
   struct alignas(128) Stock {
@@ -181,6 +182,7 @@ class Index {
   void ReturnOverflow(std::uint32_t number) noexcept LARDER_EXCLUDES(overflow_mutex_);
   void FillHalf(Stock& stock) noexcept LARDER_REQUIRES(stock.mutex);
   void EmptyHalf(Stock& stock) noexcept LARDER_REQUIRES(stock.mutex);
+
   void SplitOne() noexcept LARDER_REQUIRES(split_mutex_);
 
   const ZeroedArray<Bucket> buckets_;

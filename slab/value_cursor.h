@@ -1,4 +1,4 @@
-// A place in a value.
+// Walks over a value, piece by piece.
 #pragma once
 
 #include <cstddef>
