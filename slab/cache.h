@@ -215,10 +215,10 @@ class Cache {
 
   // The class of the item that was removed, or nothing if there was none alive.
   std::optional<ClassId> Delete(const HashedKey& key, Lane& lane);
-  // A set was refused, as `why` says: the old item, which is out of date, goes.
-  void DropRefused(const HashedKey& key, StoreStatus why, Lane& lane);
   // The same unless the item's CAS is another: then it stays.
   DeleteOutcome DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_unique, Lane& lane);
+  // A set was refused, as `why` says: the old item, which is out of date, goes.
+  void DropRefused(const HashedKey& key, StoreStatus why, Lane& lane);
 
   // The next number: unique, and greater than that of every write that was over when the last
   // FlushAll began.
