@@ -167,7 +167,8 @@ class Index {
   void Compact(Bucket& head) noexcept;
 
   // Free overflow buckets of some threads, so that those who store do not meet at one list: where
-  // chains are that common, every few stores take one and every few removals give one back.
+  // chains are that common, every few stores take one and every few removals give one back. All
+  // stocks together hold 64 KiB of buckets at most.
   struct alignas(128) Stock {
     static constexpr std::uint32_t kMax = 64;  // Half of them come and go at a time.
 

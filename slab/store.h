@@ -1,4 +1,5 @@
-// What a store asks for and what becomes of it; likewise deletes and look-ups.
+// What a store asks for and what becomes of it; likewise deletes and look-ups. Plain values, for
+// any thread; how Cache uses them, slab/cache.h says.
 #pragma once
 
 #include <cstdint>
