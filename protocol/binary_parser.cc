@@ -44,10 +44,18 @@ static_assert(kSaslValueBytesMax <= kConfigValueBytesMax);
   return {ParseStatus::kComplete, is_last ? input.size() : kPacketHeadBytes};
 }
 
+// The first byte decides: a text client, whose line is shorter than a header, is not to wait for an
+// answer that never comes.
+ParseResult AwaitHead(std::string_view input) noexcept {
+  const bool begins_packet =
+      input.empty() || static_cast<unsigned char>(input.front()) == kRequestMagic;
+  return {begins_packet ? ParseStatus::kNeedMore : ParseStatus::kFatal, 0};
+}
+
 }  // namespace
 
 ParseResult ParseBinary(std::string_view input, Request& request) noexcept {
-  if (input.size() < kPacketHeadBytes) return {ParseStatus::kNeedMore, 0};
+  if (input.size() < kPacketHeadBytes) return AwaitHead(input);
   const char* const head = input.data();
   if (static_cast<unsigned char>(head[0]) != kRequestMagic) [[unlikely]]
     return {ParseStatus::kFatal, 0};

@@ -228,10 +228,14 @@ TEST_CASE("keys of 250 bytes and bodies of 1 GiB are the last that are taken",
   CHECK(one.parsed.value_bytes == 0x40000000 - 9);
 }
 
-TEST_CASE("what begins no packet is fatal once a header has come", "[protocol][binary]") {
+TEST_CASE("what begins no packet is fatal at its first byte", "[protocol][binary]") {
   const std::string noop = Packet{.opcode = 0x0a}.Reply();
-  CHECK(ParseOne(noop.substr(0, 23)).parsed.status == ParseStatus::kNeedMore);
+  CHECK(ParseOne(noop.substr(0, 1)).parsed.status == ParseStatus::kFatal);
+  CHECK(ParseOne(noop.substr(0, 23)).parsed.status == ParseStatus::kFatal);
   CHECK(ParseOne(noop).parsed.status == ParseStatus::kFatal);
+  const std::string request = Packet{.opcode = 0x0a}.Request();
+  CHECK(ParseOne(request.substr(0, 1)).parsed.status == ParseStatus::kNeedMore);
+  CHECK(ParseOne(request.substr(0, 23)).parsed.status == ParseStatus::kNeedMore);
   CHECK(ParseOne("get a\r\nget b\r\nget c\r\nget d\r\n").parsed.status == ParseStatus::kFatal);
 }
 

@@ -246,10 +246,12 @@ TEST_CASE("-B binary speaks nothing else", "[wire][binary][negotiation]") {
   BinaryClient client(server.Connect());
   client.Set("a", "1");
   CHECK(StatsOf(client, "settings").at("binding_protocol") == "binary");
-  Client text = server.Connect();
-  text.Send("get a\r\nget a\r\nget a\r\n");
+  // At the first byte that begins no packet, however few came.
+  for (const char* line : {"get a\r\nget a\r\nget a\r\nget a\r\n", "get a\r\n", "v", "\x81"}) {
+    CAPTURE(line);
+    server.Connect().Send(line).ExpectClosed();
+  }
   CHECK(client.ValueOf("a") == "1");
-  text.Send("get a\r\n").ExpectClosed();
 }
 
 TEST_CASE("-B ascii takes packets for text", "[wire][binary][negotiation]") {

@@ -263,6 +263,11 @@ TEST_CASE_METHOD(BothTest, "SASL may come byte by byte", "[wire][binary][sasl]")
       .Expect({.opcode = kNoop});
 }
 
+TEST_CASE_METHOD(SaslTest, "a text client at a port for SASL is closed upon at its first byte",
+                 "[wire][binary][sasl]") {
+  server.Connect().Send("g").ExpectClosed();
+}
+
 // --- libsasl2 -----------------------------------------------------------------------------------
 
 TEST_CASE("a client comes in by libsasl2's configuration", "[wire][binary][sasl]") {
