@@ -30,7 +30,7 @@ ParseResult AwaitKeyEnd(std::string_view input, std::size_t key_at, KeyList& lis
 
 ParseResult AwaitNextKey(std::string_view input, std::size_t key_at) noexcept {
   // The key has to wait for what follows its spaces, and waiting bytes need a limit.
-  if (input.size() - key_at > kLineBytesMax) return {ParseStatus::kFatal, key_at};
+  if (input.size() - key_at > kLineBytesMax) return {ParseStatus::kLineTooLong, key_at};
   return {ParseStatus::kNeedMore, key_at};
 }
 
@@ -54,7 +54,7 @@ ParseResult TakeExptimeAndKey(std::string_view input, std::size_t at, Verb verb,
   while (token != end && *token == ' ') ++token;
   const char* const token_end = FindSpaceOrNewline(token, end);
   const ParseStatus if_open =
-      input.size() > kLineBytesMax ? ParseStatus::kFatal : ParseStatus::kNeedMore;
+      input.size() > kLineBytesMax ? ParseStatus::kLineTooLong : ParseStatus::kNeedMore;
   if (token_end == end) return {if_open, 0};
 
   // memcached misses the key before it looks at the number.

@@ -60,6 +60,8 @@ inline constexpr std::string_view kBadArithmeticMode =
     "CLIENT_ERROR invalid mode for ma M token\r\n";
 inline constexpr std::string_view kBadArithmeticFlag = "CLIENT_ERROR invalid or duplicate flag\r\n";
 inline constexpr std::string_view kFlushNotAllowed = "CLIENT_ERROR flush_all not allowed\r\n";
+// The connection closes behind it.
+inline constexpr std::string_view kLineTooLong = "CLIENT_ERROR line too long\r\n";
 inline constexpr std::string_view kTooManyConnections = "ERROR Too many open connections\r\n";
 
 // Authentication.
@@ -104,15 +106,11 @@ inline constexpr std::string_view kMetadumpLineEnd = " \n";
 inline constexpr std::string_view kMgdumpEnd = "EN\r\n";
 
 // slabs.
-inline constexpr std::string_view kReassignBusy =
-    "BUSY currently processing reassign request\r\n";
-inline constexpr std::string_view kReassignBadClass =
-    "BADCLASS invalid src or dst class id\r\n";
-inline constexpr std::string_view kReassignNoSpare =
-    "NOSPARE source class has no spare pages\r\n";
+inline constexpr std::string_view kReassignBusy = "BUSY currently processing reassign request\r\n";
+inline constexpr std::string_view kReassignBadClass = "BADCLASS invalid src or dst class id\r\n";
+inline constexpr std::string_view kReassignNoSpare = "NOSPARE source class has no spare pages\r\n";
 inline constexpr std::string_view kReassignSame = "SAME src and dst class are identical\r\n";
-inline constexpr std::string_view kReassignDisabled =
-    "CLIENT_ERROR slab reassignment disabled\r\n";
+inline constexpr std::string_view kReassignDisabled = "CLIENT_ERROR slab reassignment disabled\r\n";
 inline constexpr std::string_view kBadAutomoveWindow =
     "CLIENT_ERROR automove window too low or too high\r\n";
 

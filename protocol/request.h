@@ -120,8 +120,9 @@ enum class ParseStatus : std::uint8_t {
   kNeedMore,    // No complete unit: call again with more. consumed_bytes (skipped text) may be > 0.
   kNeedValue,   // `request` is valid but for its value (and its key, see HasEncodedKey): after
                 // consumed_bytes (the line) come value_bytes + 2 bytes, not all of them in the
-                // input yet. Binary: value_bytes.
-  kFatal,       // The connection must close, after the replies to earlier requests.
+                // input yet, or not ended by CRLF. Binary: value_bytes.
+  kLineTooLong,  // Waits for the end of a line for too long: as kFatal, but the client is told.
+  kFatal,        // The connection must close, after the replies to earlier requests.
 };
 
 struct [[nodiscard]] ParseResult {

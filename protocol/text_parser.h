@@ -25,9 +25,9 @@ inline constexpr std::size_t kLineBytesMax = 2048;
 //
 // Allocates nothing, keeps nothing, and answers alike however the bytes were split, with the one
 // exception that memcached's clients know: more than kLineBytesMax bytes that wait for their '\n'
-// are fatal, while a line as long that came with its '\n' is parsed. In a retrieval line, only a
-// key whose following spaces have no end can wait that long. `request` is overwritten by kComplete
-// and kNeedValue, and untouched otherwise.
+// are kLineTooLong, while a line as long that came with its '\n' is parsed. In a retrieval line,
+// only a key whose following spaces have no end can wait that long. `request` is overwritten by
+// kComplete and kNeedValue, and untouched otherwise.
 //
 // REQUIRES: kInputSlackBytes behind input.end() are readable.
 ParseResult ParseText(std::string_view input, KeyList& list, Request& request) noexcept;

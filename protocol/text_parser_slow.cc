@@ -86,8 +86,12 @@ ParseResult ParseConfigSet(std::string_view input, const Line& line, Request& re
     request.swallow_bytes = request.value_bytes + 2;
     return {ParseStatus::kComplete, line.next};
   }
+  const std::size_t block_bytes = std::size_t{request.value_bytes} + 2;
+  if (input.size() - line.next < block_bytes) return {ParseStatus::kNeedMore, 0};
   const ParseResult result = TakeValue(input, line.next, request);
-  return result.status == ParseStatus::kNeedValue ? ParseResult{ParseStatus::kNeedMore, 0} : result;
+  if (result.status != ParseStatus::kNeedValue) return result;
+  Refuse(RequestError::kBadDataChunk, request);
+  return {ParseStatus::kComplete, line.next + block_bytes};
 }
 
 void TakeExptime(std::string_view token, Request& request) noexcept {
@@ -206,7 +210,7 @@ ParseResult ParseCommand(std::string_view input, KeyList& list, Request& request
 
   const char* const newline = FindNewline(word_end, end);
   if (newline == end) {
-    return {input.size() > kLineBytesMax ? ParseStatus::kFatal : ParseStatus::kNeedMore, 0};
+    return {input.size() > kLineBytesMax ? ParseStatus::kLineTooLong : ParseStatus::kNeedMore, 0};
   }
   const auto line_bytes = static_cast<std::size_t>(newline + 1 - begin);
   if (line_bytes < kLineBytesMin) {

@@ -69,8 +69,7 @@ struct BinaryWire {
 // One line per request on standard error, as `-vv` asks.
 template <class Wire>
 [[gnu::noinline]] void LogRequest(int fd, const Request& request) {
-  const bool is_line = request.key.find_first_of("\r\n") == std::string_view::npos;
-  Log("<{} {} {}\n", fd, Wire::NameOf(request), is_line ? request.key : "(not a line)");
+  Log("<{} {} {}\n", fd, Wire::NameOf(request), Printable(request.key));
 }
 
 }  // namespace
@@ -393,6 +392,9 @@ bool Connection::ServeBatch(std::string_view& input) {
             std::uint64_t{batch.requests[batch.count].value_bytes} + Wire::kValueEndBytes;
       }
       return true;
+    case ParseStatus::kLineTooLong:
+      worker_.output().Append(protocol::kLineTooLong);
+      [[fallthrough]];
     case ParseStatus::kFatal:
       closes_after_flush_ = true;
       return false;

@@ -111,7 +111,7 @@ class Feed {
     }
   }
 
-  // In order of arrival. Ends with a kFatal if the parser gave up.
+  // In order of arrival. Ends with a kFatal or kLineTooLong if the parser gave up.
   const std::vector<Parsed>& parsed() const { return parsed_; }
 
   // The bytes that wait for more; of a value that is being received, those of it that came.
@@ -140,9 +140,9 @@ class Feed {
     const ParseResult result = parser_(input.view(), list_, request);
     is_sane_ &= result.consumed_bytes <= tail_.size();
     is_sane_ &= !(list_.is_open && list_.is_skipping);
-    if (result.status == ParseStatus::kFatal) {
+    if (result.status == ParseStatus::kFatal || result.status == ParseStatus::kLineTooLong) {
       is_closed_ = true;
-      parsed_.push_back({.status = ParseStatus::kFatal});
+      parsed_.push_back({.status = result.status});
       return false;
     }
     if (result.status != ParseStatus::kNeedMore) {

@@ -165,9 +165,9 @@ TEST_CASE("a get line has no limit", "[protocol][get]") {
 
 TEST_CASE("a key that waits behind too many spaces is fatal", "[protocol][get]") {
   CHECK(StatusOf("get a" + std::string(kLineBytesMax - 1, ' ')) == ParseStatus::kNeedMore);
-  CHECK(StatusOf("get a" + std::string(kLineBytesMax, ' ')) == ParseStatus::kFatal);
+  CHECK(StatusOf("get a" + std::string(kLineBytesMax, ' ')) == ParseStatus::kLineTooLong);
   CHECK(ParseLine("get a" + std::string(kLineBytesMax, ' ') + "\n") == Key("a", true));
-  CHECK(StatusOf("gat 1" + std::string(kLineBytesMax, ' ')) == ParseStatus::kFatal);
+  CHECK(StatusOf("gat 1" + std::string(kLineBytesMax, ' ')) == ParseStatus::kLineTooLong);
 }
 
 }  // namespace

@@ -88,9 +88,9 @@ TEST_CASE("an HTTP request closes the connection", "[protocol][line]") {
 
 TEST_CASE("a line may wait for its end up to 2048 bytes", "[protocol][line]") {
   CHECK(StatusOf(std::string(kLineBytesMax, 'x')) == ParseStatus::kNeedMore);
-  CHECK(StatusOf(std::string(kLineBytesMax + 1, 'x')) == ParseStatus::kFatal);
-  CHECK(StatusOf("delete " + std::string(2100, 'k')) == ParseStatus::kFatal);
-  CHECK(StatusOf(" get " + std::string(2100, 'k')) == ParseStatus::kFatal);
+  CHECK(StatusOf(std::string(kLineBytesMax + 1, 'x')) == ParseStatus::kLineTooLong);
+  CHECK(StatusOf("delete " + std::string(2100, 'k')) == ParseStatus::kLineTooLong);
+  CHECK(StatusOf(" get " + std::string(2100, 'k')) == ParseStatus::kLineTooLong);
   CHECK(ParseLine(std::string(3000, 'x') + "\r\n") == Refused(RequestError::kUnknownCommand));
 }
 
@@ -155,18 +155,26 @@ TEST_CASE("a store whose value is not all there leaves it to the caller", "[prot
   }
 }
 
-TEST_CASE("a block that does not end in CRLF is a bad chunk", "[protocol][set]") {
+TEST_CASE("a block that does not end in CRLF is left to the receiver of values",
+          "[protocol][set]") {
   for (const auto text :
        {"set a 0 0 3\r\nabcde", "set a 0 0 3\r\nabc\n\n", "set a 0 0 3\r\nabc\r\r"}) {
     CAPTURE(text);
-    const Parsed parsed = ParseLine(text);
-    CHECK(parsed.error == RequestError::kBadDataChunk);
-    CHECK(parsed.verb == Verb::kError);
-    CHECK(parsed.key == "a");
-    CHECK(parsed.value.empty());
-    CHECK_FALSE(parsed.noreply);
+    const One one = ParseOne(text);
+    CHECK(one.parsed.status == ParseStatus::kNeedValue);
+    CHECK(one.parsed.verb == Verb::kSet);
+    CHECK(one.parsed.key == "a");
+    CHECK(one.parsed.value_bytes == 3);
+    CHECK(one.parsed.value.empty());
+    CHECK_FALSE(one.parsed.noreply);
+    CHECK(one.consumed_bytes == 13);
+    // Which finds out.
+    const std::vector<Parsed> parsed = ParseStream(text);
+    REQUIRE(parsed.size() == 1);
+    CHECK(parsed[0].error == RequestError::kBadDataChunk);
+    CHECK(parsed[0].verb == Verb::kError);
   }
-  CHECK(ParseLine("set a 0 0 3 noreply\r\nabcde").noreply);
+  CHECK(ParseOne("set a 0 0 3 noreply\r\nabcde").parsed.noreply);
 }
 
 TEST_CASE("behind a bad chunk, parsing goes on with the next byte", "[protocol][set]") {

@@ -143,8 +143,7 @@ TEST_CASE_METHOD(WireTest, "mn answers MN, which tells that all before was answe
 }
 
 TEST_CASE_METHOD(WireTest, "commands of later issues are unknown", "[wire][admin]") {
-  for (const char* request :
-       {"watch fetchers\r\n", "misbehave\r\n", "debugtime p\r\n"}) {
+  for (const char* request : {"watch fetchers\r\n", "misbehave\r\n", "debugtime p\r\n"}) {
     CAPTURE(request);
     client.Send(request).Expect("ERROR\r\n").ExpectNothing();
   }

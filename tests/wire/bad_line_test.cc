@@ -4,6 +4,7 @@ namespace larder::wire {
 namespace {
 
 constexpr std::size_t kWaitingBytesMax = 2048;  // Of a line whose end has not come.
+constexpr std::string_view kLineTooLong = "CLIENT_ERROR line too long\r\n";
 
 TEST_CASE_METHOD(WireTest, "a line of fewer than four bytes is a bad line", "[wire][bad_line]") {
   for (const char* line : {"\r\n", "\n", " \n", "a\r\n", "ab\n", "mn\n", "\r\r\n"}) {
@@ -89,7 +90,19 @@ TEST_CASE_METHOD(WireTest, "2048 bytes may wait for their line end", "[wire][bad
 
 TEST_CASE_METHOD(WireTest, "2049 bytes without a line end close the connection",
                  "[wire][bad_line]") {
-  client.Send(std::string(kWaitingBytesMax + 1, 'x')).ExpectClosed();
+  client.Send(std::string(kWaitingBytesMax + 1, 'x')).Expect(kLineTooLong).ExpectClosed();
+}
+
+TEST_CASE_METHOD(WireTest, "a line that is too long is told so, whatever it begins with",
+                 "[wire][bad_line]") {
+  client.Send(SetRequest("a", "x")).Expect("STORED\r\n");
+  const std::string spaces(kWaitingBytesMax, ' ');
+  for (const std::string& line : {"get a" + spaces, "gat 1" + spaces, "mg a" + spaces,
+                                  "set a 0 0 1" + spaces, "mn" + spaces, spaces + "get a"}) {
+    CAPTURE(line);
+    server.Connect().Send(line).Expect(kLineTooLong).ExpectClosed();
+  }
+  server.Connect().Send("get a b" + spaces).Expect(ValueReply("a", "x")).Expect(kLineTooLong);
 }
 
 TEST_CASE_METHOD(WireTest, "a longer line is taken when its end comes with it",
@@ -99,7 +112,10 @@ TEST_CASE_METHOD(WireTest, "a longer line is taken when its end comes with it",
 }
 
 TEST_CASE_METHOD(WireTest, "replies before a line that is too long are sent", "[wire][bad_line]") {
-  client.Send("mn\r\ndelete " + std::string(2100, 'k')).Expect("MN\r\n").ExpectClosed();
+  client.Send("mn\r\ndelete " + std::string(2100, 'k'))
+      .Expect("MN\r\n")
+      .Expect(kLineTooLong)
+      .ExpectClosed();
 }
 
 TEST_CASE_METHOD(WireTest, "a get line may be as long as it likes", "[wire][bad_line]") {

@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "tests/wire/fixture.h"
 
 namespace larder::wire {
@@ -65,6 +67,26 @@ TEST_CASE("-I limits the whole item", "[wire][too_large]") {
   client.Send("get a\r\n").Expect("END\r\n");
   client.Send("set " + std::string(250, 'k') + " 0 0 1900\r\n" + std::string(1900, 'x') + "\r\n");
   client.Expect(kTooLarge).ExpectNothing();
+}
+
+TEST_CASE("what is too large is answered alike however the bytes are split, whatever ends them",
+          "[wire][too_large]") {
+  TestServer server([](Config& config) { config.item_bytes_max = 2000; });
+  Client client = server.Connect();
+  for (const char* line : {"set a 0 0 3000\r\n", "add b 0 0 3000\r\n", "ms a 3000\r\n",
+                           "ms YQ== 3000 b q\r\n", "append a 0 0 3000\r\n"}) {
+    for (const char* end : {"\r\n", "\n\n", "xy"}) {
+      const std::string request = line + std::string(3000, 'x') + end + "mn\r\n";
+      for (const std::size_t split : {std::size_t{0}, std::strlen(line), std::size_t{500},
+                                      request.size() - 6, request.size() - 5}) {
+        CAPTURE(line, end, split);
+        client.Send(SetRequest("a", "x")).Expect("STORED\r\n");
+        client.SendInPieces(
+            {std::string_view(request).substr(0, split), std::string_view(request).substr(split)});
+        client.Expect(kTooLarge).Expect("MN\r\n").ExpectNothing();
+      }
+    }
+  }
 }
 
 TEST_CASE("-I can let larger values in", "[wire][too_large]") {
