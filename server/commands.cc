@@ -248,6 +248,9 @@ void Commands::CountMiss(std::string_view key, Presence presence, Stat misses) {
 void Commands::CountStore(StoreMode mode, const slab::StoreOutcome& outcome) {
   auto& by_class = lane_.classes[outcome.class_id];
   by_class.Add(ClassStat::kCmdSet);
+  if (mode == StoreMode::kSet) [[likely]]
+    return;
+  output_.AddWork(outcome.joined_bytes);
   if (mode != StoreMode::kCas) return;
   if (outcome.status == StoreStatus::kStored) by_class.Add(ClassStat::kCasHits);
   if (outcome.status == StoreStatus::kExists) by_class.Add(ClassStat::kCasBadval);

@@ -130,17 +130,29 @@ void Connection::DropPending() {
   pending_.reset();
 }
 
-void Connection::Listen(short events) {
+void Connection::Listen() {
+  // What has come waits in the socket while the stream does.
+  const short idle = awaits_wake_ ? short{0} : short{EV_READ};
+  const short wanted = pending_ != nullptr ? short{EV_WRITE} : idle;
+  if (wanted == std::exchange(listens_for_, wanted)) return;
   event_del(&event_);
-  event_assign(&event_, worker_.base(), fd_, static_cast<short>(events | EV_PERSIST), &OnEvent,
+  if (wanted == 0) return;
+  event_assign(&event_, worker_.base(), fd_, static_cast<short>(wanted | EV_PERSIST), &OnEvent,
                this);
   event_add(&event_, nullptr);
+}
+
+void Connection::WakeStream() {
+  awaits_wake_ = false;
+  SetState(resting_state());
+  Listen();
+  worker_.MakeReady(*this);
 }
 
 bool Connection::is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const {
   // In the middle of a value or a reply the time since its last request says nothing.
   return kind_ == Kind::kTcp && upload_ == nullptr && swallow_bytes_ == 0 && pending_ == nullptr &&
-         dump_ == nullptr &&
+         stream_ == nullptr &&
          now_s > info_.last_command_s.load(std::memory_order_relaxed) + timeout_s;
 }
 
@@ -151,10 +163,10 @@ void Connection::Process() {
              .end = worker_.output().size(),
              .pins_begin = worker_.output().pins().size(),
              .pins_end = worker_.output().pins().size()};
-  stream_begin_ = worker_.output().stream_bytes();
+  work_begin_ = worker_.output().work_bytes();
   if (pending_ != nullptr) return;  // Woken to write: Flush does.
-  if (dump_ != nullptr) [[unlikely]] {
-    if (ContinueDump() && !tail_.empty()) worker_.MakeReady(*this);
+  if (stream_ != nullptr) [[unlikely]] {
+    if (!awaits_wake_ && ContinueStream() && !tail_.empty()) worker_.MakeReady(*this);
     return TakeOutput();
   }
   std::string_view input;
@@ -169,8 +181,8 @@ void Connection::TakeOutput() {
   output_.pins_end = worker_.output().pins().size();
 }
 
-bool Connection::has_much_output() const {
-  return worker_.output().stream_bytes() - stream_begin_ > kOutputPerTurnBytes;
+bool Connection::has_worked_enough() const {
+  return worker_.output().work_bytes() - work_begin_ > kWorkPerTurnBytes;
 }
 
 bool Connection::Receive(std::string_view& input) {
@@ -256,7 +268,7 @@ void Connection::Serve(std::string_view input) {
   worker_.binary_executor().set_client(fd_);
   requests_left_ = static_cast<std::uint32_t>(worker_.shared().config.requests_per_turn_max);
   bool goes_on = true;
-  while (goes_on && !is_closed_ && !closes_after_flush_) {
+  while (goes_on && !closes_after_flush_ && !has_worked_enough()) {
     if (swallow_bytes_ != 0) {
       goes_on = Swallow(input);
     } else if (upload_ != nullptr) {
@@ -266,26 +278,20 @@ void Connection::Serve(std::string_view input) {
     } else {
       goes_on = is_binary_ ? ServeBatch<BinaryWire>(input) : ServeBatch<TextWire>(input);
     }
-    if (!goes_on || !has_much_output()) continue;
-    TakeOutput();
-    worker_.FlushWith(*this);
-    stream_begin_ = 0;
-    if (pending_ != nullptr) goes_on = false;
   }
   if (!input.empty()) KeepTail(input);
   // Only an event brings it back otherwise, and for input that is here already none will come.
-  if (!tail_.empty() && requests_left_ == 0 && pending_ == nullptr) {
+  if (!tail_.empty() && (goes_on || requests_left_ == 0)) {
     worker_.counters().Add(Stat::kConnYields);
     worker_.MakeReady(*this);
   }
-  if (has_peer_finished_ && !is_ready && pending_ == nullptr && dump_ == nullptr) {
-    closes_after_flush_ = true;
-  }
+  if (has_peer_finished_ && !is_ready && stream_ == nullptr) closes_after_flush_ = true;
   SetState(resting_state());
 }
 
 ConnectionState Connection::resting_state() const {
-  if (pending_ != nullptr || dump_ != nullptr) return ConnectionState::kMwrite;
+  if (awaits_wake_ && pending_ == nullptr) return ConnectionState::kParseCmd;
+  if (pending_ != nullptr || stream_ != nullptr) return ConnectionState::kMwrite;
   if (swallow_bytes_ != 0) return ConnectionState::kSwallow;
   return upload_ != nullptr ? ConnectionState::kNread : ConnectionState::kWaiting;
 }
@@ -359,7 +365,7 @@ bool Connection::ServeBatch(std::string_view& input) {
   }
   const bool is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1;
   auto& executor = Wire::ExecutorOf(worker_);
-  const std::size_t output_max = stream_begin_ + kOutputPerTurnBytes;
+  const std::size_t work_max = work_begin_ + kWorkPerTurnBytes;
   for (std::size_t i = 0; i < batch.count; ++i) {
     const Request& request = batch.requests[i];
     if (is_logged) [[unlikely]]
@@ -370,8 +376,8 @@ bool Connection::ServeBatch(std::string_view& input) {
     }
     // All keys of a retrieval line count as one request.
     if (request.is_last_key) --requests_left_;
-    if (worker_.output().stream_bytes() > output_max && i + 1 < batch.count) [[unlikely]] {
-      // The rest of the batch is parsed again when this was sent.
+    if (worker_.output().work_bytes() > work_max && i + 1 < batch.count) [[unlikely]] {
+      // The rest of the batch is parsed again in the next turn.
       input = batch.rests[i];
       key_list_ = batch.key_lists[i];
       swallow_bytes_ = 0;
@@ -410,7 +416,7 @@ bool Connection::LeaveBatch(Next then, std::size_t last, std::string_view& input
   key_list_ = batch.key_lists[last];
   swallow_bytes_ = 0;
   if (then == Next::kLogIn) return LogIn(request);
-  if (then == Next::kDump) return BeginDump(request);
+  if (then == Next::kStream) return BeginStream(request);
   closes_after_flush_ = true;
   return false;
 }
@@ -442,15 +448,28 @@ bool Connection::LogIn(const Request& request) {
   return requests_left_ != 0;
 }
 
-bool Connection::BeginDump(const Request& request) {
+bool Connection::BeginStream(const Request& request) {
   --requests_left_;
-  dump_ = worker_.executor().BeginDump(request);
-  return (dump_ == nullptr || ContinueDump()) && requests_left_ != 0;
+  const auto wake = [&worker = worker_] { worker.WakeStreams(); };
+  stream_ = is_binary_ ? worker_.binary_executor().BeginStream(request, wake)
+                       : worker_.executor().BeginStream(request, wake);
+  return (stream_ == nullptr || ContinueStream()) && requests_left_ != 0;
 }
 
-bool Connection::ContinueDump() {
-  if (dump_->Continue(worker_.lane(), worker_.output())) return false;
-  dump_.reset();
+bool Connection::ContinueStream() {
+  switch (stream_->Continue(worker_.lane(), worker_.output())) {
+    case ReplyStream::Progress::kMore:
+      return false;
+    case ReplyStream::Progress::kWaits:
+      awaits_wake_ = true;
+      SetState(resting_state());
+      Listen();
+      worker_.AwaitWake(*this);
+      return false;
+    case ReplyStream::Progress::kEnded:
+      break;
+  }
+  stream_.reset();
   SetState(resting_state());
   return true;
 }
@@ -472,7 +491,7 @@ void Connection::Flush() {
     if (status == SendStatus::kDone) {
       DropPending();
       SetState(resting_state());
-      Listen(EV_READ);
+      Listen();
       if (!tail_.empty()) worker_.MakeReady(*this);
     }
   } else if (!output_.is_empty()) {
@@ -481,14 +500,14 @@ void Connection::Flush() {
     if (status == SendStatus::kBlocked) {
       KeepPending();
       SetState(resting_state());
-      Listen(EV_WRITE);
+      Listen();
     }
   }
   output_ = {};
   worker_.counters().Add(Stat::kBytesWritten, sent_bytes);
   if (status == SendStatus::kClosed) is_closed_ = true;
-  if (dump_ != nullptr && pending_ == nullptr && !is_closed_) {
-    worker_.counters().Add(Stat::kConnYields);  // Before the next slice the others are served.
+  if (stream_ != nullptr && !awaits_wake_ && pending_ == nullptr && !is_closed_) {
+    worker_.counters().Add(Stat::kConnYields);  // Before the next piece the others are served.
     worker_.MakeReady(*this);
   }
 }

@@ -13,9 +13,9 @@
 #include "protocol/request.h"
 #include "server/connection_table.h"
 #include "server/counters.h"
-#include "server/dump.h"
 #include "server/execute.h"
 #include "server/output.h"
+#include "server/reply_stream.h"
 #include "server/sasl.h"
 
 namespace larder::server {
@@ -48,8 +48,12 @@ class Connection {
   // Nothing is left to do but to be destroyed.
   bool is_closing() const { return is_closed_ || (closes_after_flush_ && pending_ == nullptr); }
   bool is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const;
-  bool has_pending_output() const { return pending_ != nullptr; }
+  // There is something to answer before a stop.
+  bool has_unsent_output() const { return pending_ != nullptr || stream_ != nullptr; }
   int fd() const { return fd_; }
+
+  // The worker was told that streams may go on.
+  void WakeStream();
 
   // Places in the worker's list of connections and list of those to be served.
   Connection* previous = nullptr;
@@ -74,15 +78,17 @@ class Connection {
                                                std::string_view& input);
   [[gnu::cold, gnu::noinline]] bool ServeStranger(std::string_view& input);
   bool LogIn(const protocol::Request& request);
-  bool BeginDump(const protocol::Request& request);
-  // A slice; false if more are to come.
-  bool ContinueDump();
+  bool BeginStream(const protocol::Request& request);
+  // A piece; false if more are to come.
+  bool ContinueStream();
   void EndLogin(LoginOutcome outcome);
 
   // Everything in the worker's Output since this turn began is this connection's.
   void TakeOutput();
-  bool has_much_output() const;
-  void Listen(short events);
+  // Its requests have made as much work as a turn may.
+  bool has_worked_enough() const;
+  // For what the connection waits for now.
+  void Listen();
   // Input and output for the next turn. Apart: few turns leave any.
   [[gnu::noinline]] void KeepTail(std::string_view input);
   [[gnu::noinline]] void DropTail();
@@ -102,15 +108,17 @@ class Connection {
   bool is_binary_ = false;  // Decided by the first byte.
   bool is_stranger_;        // Has to authenticate before anything else.
   bool has_peer_finished_ = false;
+  bool awaits_wake_ = false;  // The stream cannot go on before WakeStream().
+  short listens_for_ = EV_READ;
   std::uint32_t requests_left_ = 0;  // Of this turn.
   protocol::KeyList key_list_;
   std::uint64_t swallow_bytes_ = 0;
-  OutputSlice output_;            // Of this turn, in the worker's Output.
-  std::size_t stream_begin_ = 0;  // Output::stream_bytes() before it.
-  std::string tail_;              // Input kept for the next turn.
+  OutputSlice output_;          // Of this turn, in the worker's Output.
+  std::size_t work_begin_ = 0;  // Output::work_bytes() before it.
+  std::string tail_;            // Input kept for the next turn.
   std::unique_ptr<Upload> upload_;
   std::unique_ptr<SaslSession> sasl_session_;  // Waits for the client's next step.
-  std::unique_ptr<Dump> dump_;                 // Requests wait until it ends.
+  std::unique_ptr<ReplyStream> stream_;        // Requests wait until it ends.
   std::unique_ptr<PendingOutput> pending_;
   ConnectionInfo info_;
   event event_;

@@ -42,14 +42,25 @@ class ConnectionTable {
   // Listeners included.
   std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 
-  // Calls fn(fd, info) in order of descriptors, under the lock.
+  // Calls fn(fd, info) in order of descriptors, under the lock, which is given up now and then:
+  // workers wait for it when connections come and go.
   template <class Fn>
   void ForEach(Fn&& fn) const LARDER_EXCLUDES(mutex_) {
-    const MutexLock lock(mutex_);
-    for (const auto& [fd, info] : connections_) fn(fd, *info);
+    int from_fd = 0;
+    for (bool is_at_end = false; !is_at_end;) {
+      const MutexLock lock(mutex_);
+      auto at = connections_.lower_bound(from_fd);
+      for (int i = 0; i < kPerLock && at != connections_.end(); ++i, ++at) {
+        fn(at->first, *at->second);
+        from_fd = at->first + 1;
+      }
+      is_at_end = at == connections_.end();
+    }
   }
 
  private:
+  static constexpr int kPerLock = 16;
+
   mutable Mutex mutex_;
   std::map<int, const ConnectionInfo*> connections_ LARDER_GUARDED_BY(mutex_);
   std::atomic<std::uint64_t> count_{0};  // Written under mutex_, read by anyone.

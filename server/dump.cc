@@ -49,21 +49,21 @@ char* WriteMgdumpLine(char* out, const slab::ItemSnapshot& item) {
 
 }  // namespace
 
-bool Dump::Continue(const slab::Lane& lane, Output& output) {
+ReplyStream::Progress Dump::Continue(slab::Lane& lane, Output& output) {
   std::array<slab::ItemSnapshot, slab::kWalkChunksMax> items;
   const std::size_t bytes_before = output.size();
-  for (std::uint32_t step = 0; step < kStepsPerSlice; ++step) {
+  for (std::uint32_t step = 0; step < kStepsPerPiece; ++step) {
     if (cache_.IsAtEnd(walk_)) {
       output.Append(order_.format == DumpFormat::kMetadump ? protocol::kEnd : protocol::kMgdumpEnd);
-      return false;
+      return Progress::kEnded;
     }
     const std::size_t count = cache_.Snapshot(walk_, order_.classes, lane, items);
     for (const slab::ItemSnapshot& item : std::span(items).first(count)) {
       Write(item, lane, output);
     }
-    if (output.size() - bytes_before >= kSliceBytes) break;
+    if (output.size() - bytes_before >= kPieceBytes) break;
   }
-  return true;
+  return Progress::kMore;
 }
 
 void Dump::Write(const slab::ItemSnapshot& item, const slab::Lane& lane, Output& output) const {

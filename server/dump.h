@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "server/output.h"
+#include "server/reply_stream.h"
 #include "slab/cache.h"
 #include "slab/lane.h"
 #include "slab/page_walk.h"
@@ -21,20 +22,18 @@ struct DumpOrder {
   bool shows_cas = true;  // Else it is 0.
 };
 
-// Dump is a list under way, written slice by slice, so that its client may take as long as it likes
-// and others are served in between. Between two slices it holds a place and nothing else.
+// Dump is a list under way. Between two pieces it holds a place and nothing else.
 //
 // Threads: one worker.
-class Dump {
+class Dump final : public ReplyStream {
  public:
-  // A slice ends behind the step of the walk that reaches one of these.
-  static constexpr std::uint32_t kStepsPerSlice = 8;
-  static constexpr std::size_t kSliceBytes = 64 * 1024;
+  // A piece also ends behind so many steps of the walk.
+  static constexpr std::uint32_t kStepsPerPiece = 8;
 
   Dump(slab::Cache& cache, const DumpOrder& order) : cache_(cache), order_(order) {}
 
-  // Appends the next lines. False if the list has ended with them.
-  [[nodiscard]] bool Continue(const slab::Lane& lane, Output& output);
+  Progress Continue(slab::Lane& lane, Output& output) override;
+  std::size_t held_bytes() const override { return sizeof *this; }
 
  private:
   void Write(const slab::ItemSnapshot& item, const slab::Lane& lane, Output& output) const;

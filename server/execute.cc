@@ -10,7 +10,10 @@
 #include "protocol/numbers.h"
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
+#include "server/cachedump.h"
+#include "server/dump.h"
 #include "server/lru_commands.h"
+#include "server/reporter.h"
 #include "server/slabs_command.h"
 #include "server/stats.h"
 
@@ -107,8 +110,7 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
       CacheMemlimit(request);
       break;
     case Verb::kStats:
-      shared_.stats.Report(request.arguments, lane_, output_);
-      break;
+      return Next::kStream;
     case Verb::kConfig:
       Config(request);
       break;
@@ -116,7 +118,7 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
       Answer(RunLru(request.arguments, cache_), request.noreply);
       break;
     case Verb::kLruCrawler:
-      if (AskForDump(request.arguments)) return Next::kDump;
+      if (AskForDump(request.arguments)) return Next::kStream;
       Answer(RunLruCrawler(request.arguments, shared_.sweep), request.noreply);
       break;
     case Verb::kSlabs:
@@ -356,10 +358,23 @@ void Executor::CacheMemlimit(const Request& request) {
   Answer(reply, request.noreply);
 }
 
-std::unique_ptr<Dump> Executor::BeginDump(const Request& request) {
+std::unique_ptr<ReplyStream> Executor::BeginStream(const Request& request,
+                                                   std::function<void()> wake) {
+  if (request.verb == Verb::kLruCrawler) return BeginDump(request);
+  if (AskForCachedump(request.arguments)) return BeginCachedump(request);
+  return shared_.reporter.Ask(request.arguments, std::nullopt, std::move(wake));
+}
+
+std::unique_ptr<ReplyStream> Executor::BeginDump(const Request& request) {
   const auto order = ReadDumpOrder(request.arguments, shared_);
   output_.Append(order ? protocol::kOk : order.error());
   return order ? std::make_unique<Dump>(cache_, *order) : nullptr;
+}
+
+std::unique_ptr<ReplyStream> Executor::BeginCachedump(const Request& request) {
+  const auto order = ReadCachedumpOrder(request.arguments, shared_);
+  if (!order) output_.Append(order.error());
+  return order ? std::make_unique<Cachedump>(cache_, *order) : nullptr;
 }
 
 Next Executor::Shutdown(const Request& request) {

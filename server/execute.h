@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -11,7 +12,7 @@
 #include "protocol/request.h"
 #include "server/cluster.h"
 #include "server/commands.h"
-#include "server/dump.h"
+#include "server/reply_stream.h"
 #include "slab/cache.h"
 
 namespace larder::server {
@@ -19,9 +20,9 @@ namespace larder::server {
 // What a connection does after a request.
 enum class Next : std::uint8_t {
   kGoOn,
-  kClose,  // After the replies so far were sent.
-  kLogIn,  // Binary: the request is one for LogIn(), and is not answered yet.
-  kDump,   // Text: the same for BeginDump().
+  kClose,   // After the replies so far were sent.
+  kLogIn,   // Binary: the request is one for LogIn(), and is not answered yet.
+  kStream,  // The same for BeginStream().
 };
 
 enum class LoginOutcome : std::uint8_t {
@@ -55,9 +56,10 @@ class Executor : private Commands {
   // They were followed by something else.
   void RejectUpload(const Upload& upload);
 
-  // Answers the first line of a dump, whose slices are to follow. Nothing, with the reply given, if
-  // there is none to be had.
-  std::unique_ptr<Dump> BeginDump(const protocol::Request& request);
+  // Begins a reply that is made piece by piece, and may wait for `wake`, which any thread may call.
+  // Nothing, with the reply given, if there is nothing to follow.
+  std::unique_ptr<ReplyStream> BeginStream(const protocol::Request& request,
+                                           std::function<void()> wake);
 
  private:
   [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
@@ -80,6 +82,8 @@ class Executor : private Commands {
   void Config(const protocol::Request& request);
   std::string_view ConfigSet(const protocol::Request& request);
 
+  std::unique_ptr<ReplyStream> BeginDump(const protocol::Request& request);
+  std::unique_ptr<ReplyStream> BeginCachedump(const protocol::Request& request);
   void Explain(const protocol::Request& request, std::uint64_t hash);
 
   // The meta commands: see execute_meta.cc.

@@ -7,7 +7,7 @@
 #include "protocol/numbers.h"
 #include "protocol/reply.h"
 #include "server/authenticator.h"
-#include "server/stats.h"
+#include "server/reporter.h"
 
 namespace larder::server {
 namespace {
@@ -105,10 +105,7 @@ Next BinaryExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
       if (!request.noreply) AnswerSuccess(EchoOf(request), 0);
       return Next::kClose;
     case Verb::kStats:
-      if (!shared_.stats.ReportBinary(request.key, EchoOf(request), lane_, output_)) {
-        AnswerError(EchoOf(request), BinaryStatus::kKeyNotFound);
-      }
-      break;
+      return Next::kStream;
     case Verb::kSaslList:
     case Verb::kSaslAuth:
     case Verb::kSaslStep:
@@ -387,6 +384,13 @@ void BinaryExecutor::AnswerChange(const Request& request, const ChangeOutcome& o
     case ChangeStatus::kNoMemory:
       return AnswerError(echo, BinaryStatus::kOutOfMemory, protocol::kNoMemoryForNumber);
   }
+}
+
+// --- Statistics --------------------------------------------------------------------------------
+
+std::unique_ptr<ReplyStream> BinaryExecutor::BeginStream(const Request& request,
+                                                         std::function<void()> wake) {
+  return shared_.reporter.Ask(request.key, EchoOf(request), std::move(wake));
 }
 
 // --- Administration ----------------------------------------------------------------------------

@@ -32,6 +32,8 @@ class BinaryExecutor : private Commands {
   Next Execute(const protocol::Request& request, std::uint64_t hash);
   std::unique_ptr<Upload> BeginUpload(const protocol::Request& request, std::uint64_t hash);
   void FinishUpload(Upload upload);
+  std::unique_ptr<ReplyStream> BeginStream(const protocol::Request& request,
+                                           std::function<void()> wake);
 
   // Answers a client that has not authenticated yet, or any client's SASL request. `session` is the
   // attempt that waits for the client's next step, if there is one.

@@ -71,6 +71,7 @@ void Output::Clear() {
     SetTouched(size_);
   size_ = 0;
   pinned_bytes_ = 0;
+  other_work_bytes_ = 0;
   pins_.clear();
   if (capacity_ > kAreaBytes) {
     area_ = std::make_unique_for_overwrite<char[]>(kAreaBytes);

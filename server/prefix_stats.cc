@@ -16,6 +16,7 @@ PrefixStats::Counts* PrefixStats::Find(std::string_view key) {
   const auto found = counts_.find(prefix);
   if (found != counts_.end()) return &found->second;
   if (counts_.size() >= kPrefixesMax) return nullptr;
+  if (counts_.empty()) counts_.reserve(kPrefixesMax);
   return &counts_[prefix];
 }
 
@@ -43,11 +44,18 @@ void PrefixStats::Clear() {
 }
 
 std::string PrefixStats::Dump() const {
-  const MutexLock lock(mutex_);
   std::string text;
-  for (const auto& [prefix, counts] : counts_) {
-    fmt::format_to(std::back_inserter(text), "PREFIX {} get {} hit {} set {} del {}\r\n", prefix,
-                   counts.gets, counts.hits, counts.sets, counts.deletes);
+  for (std::size_t bucket = 0, end = 1; bucket < end;) {
+    const MutexLock lock(mutex_);
+    if (counts_.empty()) break;
+    end = counts_.bucket_count();
+    for (std::size_t i = 0; i < kBucketsPerLock && bucket < end; ++i, ++bucket) {
+      for (auto at = counts_.begin(bucket); at != counts_.end(bucket); ++at) {
+        const auto& [prefix, counts] = *at;
+        fmt::format_to(std::back_inserter(text), "PREFIX {} get {} hit {} set {} del {}\r\n",
+                       prefix, counts.gets, counts.hits, counts.sets, counts.deletes);
+      }
+    }
   }
   return text;
 }

@@ -22,7 +22,8 @@ class PrefixStats {
   void CountDelete(std::string_view key) LARDER_EXCLUDES(mutex_);
   void Clear() LARDER_EXCLUDES(mutex_);
 
-  // `PREFIX <p> get <n> hit <n> set <n> del <n>` lines, in no order, without the final END.
+  // `PREFIX <p> get <n> hit <n> set <n> del <n>` lines, in no order, without the final END. Locks
+  // for some hundred prefixes at a time.
   std::string Dump() const LARDER_EXCLUDES(mutex_);
 
  private:
@@ -36,8 +37,12 @@ class PrefixStats {
   // there are kPrefixesMax.
   Counts* Find(std::string_view key) LARDER_REQUIRES(mutex_);
 
+  static constexpr std::size_t kBucketsPerLock = 256;
+
   const char delimiter_;
   mutable Mutex mutex_;
+  // Has all its buckets from the first prefix on, so that they stay what they are while Dump() goes
+  // through them.
   std::unordered_map<std::string, Counts> counts_ LARDER_GUARDED_BY(mutex_);
 };
 

@@ -93,10 +93,12 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
               .cluster = cluster_,
               .connections = connections_,
               .stats = stats_,
+              .reporter = reporter_,
               .sweep = sweep_,
               .request_stop = [this] { RequestStop(); },
               .verbosity = config.verbosity,
               .detail_enabled = config.detail_enabled},
+      reporter_(shared_),
       lane_(cache_->AddLane()),
       counters_(stats_.AddWorker()),
       cluster_source_(config_, cluster_, counters_),
@@ -151,6 +153,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
   FlushIfDue();
   cluster_source_.Start();
   for (int i = 0; i < config_.threads; ++i) workers_.emplace_back(shared_);
+  reporter_.Start();
   for (Worker& worker : workers_) worker.Start();
   background_.Start();
 }
@@ -158,6 +161,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
 Server::~Server() {
   background_.Stop();
   for (Worker& worker : workers_) worker.Stop();
+  reporter_.Stop();  // It wakes workers.
   workers_.clear();
   for (const Listening& listening : listening_) connections_.Remove(listening.socket->fd());
   close(wake_fd_);
@@ -185,6 +189,7 @@ void Server::Run() {
   for (Listening& listening : listening_) event_del(listening.on_readable.get());
   for (Worker& worker : workers_) worker.RequestStop();
   for (Worker& worker : workers_) worker.Stop();
+  reporter_.Stop();
   background_.Stop();
   SaveCache(*cache_, config_.memory_file,
             {.now_s = clock_.now_s(),

@@ -20,6 +20,7 @@
 #include "server/counters.h"
 #include "server/listener.h"
 #include "server/prefix_stats.h"
+#include "server/reporter.h"
 #include "server/shared.h"
 #include "server/stats.h"
 #include "server/worker.h"
@@ -90,6 +91,7 @@ class Server {
   Stats stats_;
   slab::ExpirySweep sweep_;
   Shared shared_;
+  Reporter reporter_;
   slab::Lane& lane_;  // Of the main thread.
   WorkerCounters& counters_;
   ClusterSource cluster_source_;

@@ -16,6 +16,7 @@ namespace larder::server {
 class Authenticator;
 class Cluster;
 class ConnectionTable;
+class Reporter;
 class Stats;
 
 // Threads: constants and references immutable; each atomic as its comment says.
@@ -28,6 +29,7 @@ struct Shared {
   Cluster& cluster;
   ConnectionTable& connections;
   Stats& stats;
+  Reporter& reporter;
   slab::ExpirySweep& sweep;
   std::function<void()> request_stop;  // Any thread; returns at once.
 

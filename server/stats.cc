@@ -155,6 +155,15 @@ void Stats::Reset() {
   shared_.prefixes.Clear();
 }
 
+bool AskForCachedump(std::string_view arguments) {
+  const std::string_view what = protocol::Tokens(arguments)[0];
+  // As Stats::Report() goes through the names.
+  for (const std::string_view earlier : {"reset", "detail", "settings"}) {
+    if (Abbreviates(what, earlier)) return false;
+  }
+  return Abbreviates(what, "cachedump");
+}
+
 void Stats::Report(std::string_view arguments, slab::Lane& lane, Output& output) {
   const protocol::Tokens words(arguments);
   const std::string_view what = words[0];
@@ -168,9 +177,6 @@ void Stats::Report(std::string_view arguments, slab::Lane& lane, Output& output)
     return Detail(words[1], output);
   } else if (Abbreviates(what, "settings")) {
     Settings(writer);
-  } else if (Abbreviates(what, "cachedump")) {
-    if (words.count() < 3) return output.Append(protocol::kCachedumpUsage);
-    return Cachedump(words[1], words[2], lane, output);
   } else if (Abbreviates(what, "conns")) {
     Connections(lane, writer);
   } else if (Abbreviates(what, "extstore")) {
@@ -520,24 +526,6 @@ bool Stats::DetailBinary(std::string_view what, Writer& writer) {
   if (!what.starts_with(" dump")) return false;
   writer(protocol::kDetailedKey, shared_.prefixes.Dump() + std::string(protocol::kEnd));
   return true;
-}
-
-void Stats::Cachedump(std::string_view class_text, std::string_view limit_text, slab::Lane& lane,
-                      Output& output) {
-  if (!shared_.config.dump_enabled) return output.Append(protocol::kCachedumpNotAllowed);
-  const auto id = protocol::ParseStrictUint64(class_text);
-  const auto limit = protocol::ParseStrictUint64(limit_text);
-  if (!id || !limit) return output.Append(protocol::kBadLine);
-  if (*id > slab::kClassesMax) return output.Append(protocol::kIllegalSlabId);
-  slab::Cache& cache = shared_.cache;
-  for (const std::string& key : cache.Keys(static_cast<ClassId>(*id), *limit)) {
-    (void)cache.Visit({.bytes = key, .hash = cache.Hash(key)}, lane, [&](const slab::Item& item) {
-      if (item.has_binary_key() || !protocol::IsTextKey(key)) return;  // It may hold a line end.
-      output.Append(
-          fmt::format("ITEM {} [{} b; {} s]\r\n", key, item.value_bytes(), item.expires_at_s()));
-    });
-  }
-  output.Append(protocol::kEnd);
 }
 
 }  // namespace larder::server

@@ -28,7 +28,7 @@ class Stats {
   // Counters for one worker (or the main thread); they live as long as this.
   WorkerCounters& AddWorker() LARDER_EXCLUDES(mutex_);
 
-  // Answers `stats <arguments>`.
+  // Answers `stats <arguments>`, but for what AskForCachedump.
   void Report(std::string_view arguments, slab::Lane& lane, Output& output) LARDER_EXCLUDES(mutex_);
   // Answers the binary command with this key. False, with no answer, if there is no such group.
   bool ReportBinary(std::string_view key, const protocol::Echo& echo, slab::Lane& lane,
@@ -67,13 +67,14 @@ class Stats {
   void Connections(slab::Lane& lane, Writer& writer);
   void Detail(std::string_view what, Output& output);
   bool DetailBinary(std::string_view what, Writer& writer);
-  void Cachedump(std::string_view class_text, std::string_view limit_text, slab::Lane& lane,
-                 Output& output);
 
   Shared& shared_;
   mutable Mutex mutex_;
   std::deque<WorkerCounters> workers_ LARDER_GUARDED_BY(mutex_);
   Sums at_reset_ LARDER_GUARDED_BY(mutex_);
 };
+
+// `stats <arguments>` asks for a list of keys, which server/cachedump.h makes.
+bool AskForCachedump(std::string_view arguments);
 
 }  // namespace larder::server

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "server/stats.h"
 #include "slab/check.h"
@@ -47,7 +48,7 @@ Worker::Worker(Shared& shared)
   lane_.now_s = shared_.clock.now_s();
   wake_event_.reset(event_new(
       base_.get(), wake_fd_, EV_READ | EV_PERSIST,
-      [](int, short, void* self) noexcept { static_cast<Worker*>(self)->TakeHandovers(); }, this));
+      [](int, short, void* self) noexcept { static_cast<Worker*>(self)->OnWake(); }, this));
   event_add(wake_event_.get(), nullptr);
   if (shared_.config.idle_timeout_s > 0) {
     second_event_.reset(event_new(
@@ -94,9 +95,15 @@ void Worker::Wake() {
   (void)!write(wake_fd_, &one, sizeof one);
 }
 
-void Worker::TakeHandovers() {
+void Worker::OnWake() {
   std::uint64_t count = 0;
   (void)!read(wake_fd_, &count, sizeof count);
+  // Those whose time has not come wait again.
+  for (Connection* const connection : std::exchange(awaiting_, {})) connection->WakeStream();
+  TakeHandovers();
+}
+
+void Worker::TakeHandovers() {
   std::vector<Handover> taken;
   {
     const MutexLock lock(mutex_);
@@ -135,7 +142,7 @@ void Worker::RunTurn(int loop_flags) {
     connection->is_ready = false;
     connection->Process();
     unflushed_.push_back(connection);
-    if (output_.stream_bytes() > kOutputPerTurnBytes) FlushAll();
+    if (output_.stream_bytes() > kWorkPerTurnBytes) FlushAll();
   }
   FlushAll();
   for (Connection* connection : serving_) {
@@ -148,11 +155,6 @@ void Worker::FlushAll() {
   for (Connection* connection : unflushed_) connection->Flush();
   unflushed_.clear();
   output_.Clear();
-}
-
-void Worker::FlushWith(Connection& current) {
-  unflushed_.push_back(&current);
-  FlushAll();
 }
 
 void Worker::CloseIdle() {
@@ -181,7 +183,7 @@ void Worker::Drain() {
     bool has_pending = !ready_.empty();
     for (Connection* connection = connections_; connection != nullptr;
          connection = connection->next) {
-      has_pending = has_pending || connection->has_pending_output();
+      has_pending = has_pending || connection->has_unsent_output();
     }
     const auto now = steady_clock::now();
     if (counters_.value(Stat::kBytesWritten) != written_bytes) silence_end = now + kDrainSilenceMax;
@@ -192,6 +194,7 @@ void Worker::Drain() {
 
 void Worker::Destroy(Connection& connection) {
   if (connection.is_ready) std::erase(ready_, &connection);
+  std::erase(awaiting_, &connection);
   if (connection.next != nullptr) connection.next->previous = connection.previous;
   (connection.previous != nullptr ? connection.previous->next : connections_) = connection.next;
   delete &connection;

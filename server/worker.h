@@ -27,9 +27,10 @@ namespace larder::server {
 
 inline constexpr std::size_t kInputBytes = 64 * 1024;  // What a connection may bring per turn.
 inline constexpr std::size_t kBatchRequests = 32;
-// Replies beyond this are sent before more requests are served; with the largest value on top, it
-// is also the most that is kept for a client that does not read.
-inline constexpr std::size_t kOutputPerTurnBytes = 256 * 1024;
+// When its requests have made so much work (Output::work_bytes), a connection's turn is over, and
+// the others come first: 30 to 100 us. With the largest value on top, it is also the most of
+// replies that is kept for a client that does not read.
+inline constexpr std::size_t kWorkPerTurnBytes = 256 * 1024;
 
 using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
 
@@ -53,7 +54,7 @@ struct Batch {
 //   process   each ready connection receives, parses and executes; replies gather in Output
 //   flush     one send per connection
 //
-// Threads: one worker; Adopt, RequestStop and Stop: any thread.
+// Threads: one worker; Adopt, RequestStop, Stop and WakeStreams: any thread.
 // Owns:    its connections.
 class Worker {
  public:
@@ -83,8 +84,11 @@ class Worker {
   Batch& batch() { return batch_; }
   char* input_area() { return input_area_.get(); }
   void MakeReady(Connection& connection);
-  // Sends the replies gathered so far in the middle of a turn, those of `current` last.
-  void FlushWith(Connection& current);
+  // Its stream waits for the next WakeStreams().
+  void AwaitWake(Connection& connection) { awaiting_.push_back(&connection); }
+
+  // Lets the streams that wait go on. Any thread may call it, as long as the worker lives.
+  void WakeStreams() { Wake(); }
 
  private:
   struct Handover {
@@ -95,6 +99,7 @@ class Worker {
   void Run();
   void RunTurn(int loop_flags);
   void FlushAll();
+  void OnWake();
   void TakeHandovers() LARDER_EXCLUDES(mutex_);
   void CloseIdle();
   void Drain();
@@ -117,6 +122,7 @@ class Worker {
   std::vector<Connection*> ready_;      // To be served in the next turn.
   std::vector<Connection*> serving_;    // In this turn.
   std::vector<Connection*> unflushed_;  // Served, with replies in output_.
+  std::vector<Connection*> awaiting_;   // Their streams wait.
   std::thread thread_;
   std::atomic<bool> is_stopping_{false};  // Written by RequestStop, read by the thread.
 

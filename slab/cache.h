@@ -33,6 +33,7 @@
 #include "slab/page_balancer.h"
 #include "slab/page_table.h"
 #include "slab/page_walk.h"
+#include "slab/queue_walk.h"
 #include "slab/result.h"
 #include "slab/short_bytes.h"
 #include "slab/size_ladder.h"
@@ -270,6 +271,9 @@ class Cache {
   // The same to copy what is alive and of these classes. Returns how many of `snapshots` it filled.
   std::size_t Snapshot(PageWalk& walk, const ClassSet& classes, const Lane& lane,
                        std::span<ItemSnapshot, kWalkChunksMax> snapshots);
+  // The same over the queues of one class, from the newest item on; the walk says which. It holds
+  // the class for as many items as `snapshots` has room for, kWalkChunksMax at most.
+  std::size_t SnapshotQueue(QueueWalk& walk, Lane& lane, std::span<ItemSnapshot> snapshots);
   // Changes with FlushAll.
   std::uint64_t flush_mark() const { return flush_cas_.load(std::memory_order_acquire); }
 
@@ -288,9 +292,6 @@ class Cache {
   const Departures& departures() const { return departures_; }
   // Seconds since the item was written; as exact as WriteTimes is. Inside Visit.
   std::uint32_t AgeOf(const Item& item, const Lane& lane) const noexcept;
-  // Keys of a class, the most recently linked first, at most `limit` (0: no limit
-  // but 2 MiB of keys).
-  std::vector<std::string> Keys(ClassId id, std::size_t limit);
   // Pages that went from one class to another, or back to the system.
   std::uint64_t pages_moved() const { return pages_moved_.load(std::memory_order_relaxed); }
   PageMoveStats page_move_stats() const;
@@ -473,6 +474,13 @@ class Cache {
       LARDER_REQUIRES(c.mutex());
   void TakeOut(SlabClass& c, Index::Guard& guard, const WalkedItem& found, Lane& lane,
                ItemRef& leftovers) LARDER_REQUIRES(c.mutex());
+  // The items that come next, and the walk goes on behind them.
+  void ListQueued(SlabClass& c, QueueWalk& walk, WalkedItems& items, std::size_t count)
+      LARDER_REQUIRES(c.mutex());
+  // The first item behind the walk's place; kNoItem at its end.
+  ItemRef Resume(SlabClass& c, const QueueWalk& walk) const LARDER_REQUIRES(c.mutex());
+  ItemRef NextQueued(SlabClass& c, ItemRef ref) const LARDER_REQUIRES(c.mutex());
+  void FillSnapshot(const Item& item, const Lane& lane, ItemSnapshot& snapshot) const;
 
   // The item, whose bucket is locked and which has `hash`, leaves the cache. A line of Departures
   // is touched, no lock taken.

@@ -8,8 +8,6 @@
 namespace larder::slab {
 namespace {
 
-constexpr std::size_t kKeysBytesMax = std::size_t{2} << 20;  // As memcached's cachedump.
-
 std::span<std::byte> PieceOf(Item& chunk) { return {chunk.value(), chunk.value_bytes_here()}; }
 
 }  // namespace
@@ -100,21 +98,63 @@ void Cache::ResetClassStats() {
   }
 }
 
-std::vector<std::string> Cache::Keys(ClassId id, std::size_t limit) {
-  std::vector<std::string> keys;
-  if (id == 0 || id >= classes_.size()) return keys;
-  SlabClass& c = ClassById(id);
-  std::size_t bytes = 0;
-  const MutexLock lock(c.mutex());
-  Settle(c);
-  for (const Segment segment : {Segment::kProbation, Segment::kMain}) {
-    for (ItemRef ref = c.queue().newest(segment); ref != kNoItem; ref = arena_->At(ref).next) {
-      if ((limit != 0 && keys.size() == limit) || bytes > kKeysBytesMax) return keys;
-      keys.emplace_back(arena_->At(ref).key());
-      bytes += keys.back().size();
-    }
+ItemRef Cache::NextQueued(SlabClass& c, ItemRef ref) const {
+  const ItemRef next = arena_->At(ref).next;
+  if (next != kNoItem || ref != c.queue().oldest(Segment::kProbation)) return next;
+  return c.queue().newest(Segment::kMain);
+}
+
+ItemRef Cache::Resume(SlabClass& c, const QueueWalk& walk) const {
+  if (!walk.has_begun) {
+    const ItemRef first = c.queue().newest(Segment::kProbation);
+    return first != kNoItem ? first : c.queue().newest(Segment::kMain);
   }
-  return keys;
+  for (const QueueWalk::Met& met : std::span(walk.met).first(walk.met_count)) {
+    // A chunk that was handed out once in a page of this class, so its head may be looked at.
+    if (page_table_.class_of(arena_->PageOf(met.ref)) != c.id()) continue;
+    const Item& item = arena_->At(met.ref);
+    if (item.use() == ChunkUse::kQueued && item.key() == met.key()) return NextQueued(c, met.ref);
+  }
+  return kNoItem;
+}
+
+void Cache::ListQueued(SlabClass& c, QueueWalk& walk, WalkedItems& items, std::size_t count) {
+  for (ItemRef ref = Resume(c, walk); ref != kNoItem && items.count < count;
+       ref = NextQueued(c, ref)) {
+    items.list[items.count++] = {.ref = ref, .hash = Hash(arena_->At(ref).key())};
+  }
+  walk.has_begun = true;
+  walk.is_at_end = items.count == 0;
+  walk.met_count = std::min(items.count, QueueWalk::kMetMax);
+  for (std::size_t i = 0; i < walk.met_count; ++i) {
+    QueueWalk::Met& met = walk.met[i];
+    met.ref = items.list[items.count - 1 - i].ref;
+    const std::string_view key = arena_->At(met.ref).key();
+    met.key_bytes = static_cast<std::uint8_t>(key.size());
+    std::ranges::copy(key, met.key_room.begin());
+  }
+}
+
+std::size_t Cache::SnapshotQueue(QueueWalk& walk, Lane& lane, std::span<ItemSnapshot> snapshots) {
+  if (walk.class_id == 0 || walk.class_id >= classes_.size()) {
+    walk.is_at_end = true;
+    return 0;
+  }
+  SlabClass& c = ClassById(walk.class_id);
+  WalkedItems items;
+  {
+    const MutexLock lock(c.mutex());
+    if (!walk.has_begun) Settle(c);
+    ListQueued(c, walk, items, std::min<std::size_t>(snapshots.size(), kWalkChunksMax));
+  }
+  std::size_t taken = 0;
+  for (const WalkedItem& found : items.found()) {
+    const Index::Guard guard = index_->Lock(found.hash);
+    if (!guard.Find(found.hash, found.ref)) continue;
+    const Item& item = arena_->At(found.ref);
+    if (!IsDead(item, lane)) FillSnapshot(item, lane, snapshots[taken++]);
+  }
+  return taken;
 }
 
 // The number of chunks that the segment's items take.

@@ -96,6 +96,20 @@ void Cache::TakeOut(SlabClass& c, Index::Guard& guard, const WalkedItem& found, 
   leftovers = found.ref;
 }
 
+void Cache::FillSnapshot(const Item& item, const Lane& lane, ItemSnapshot& snapshot) const {
+  snapshot.cas = item.cas();
+  snapshot.item_bytes = ItemBytes(item);
+  snapshot.value_bytes = item.value_bytes();
+  snapshot.expires_at_s = item.expires_at_s();
+  snapshot.idle_s = item.idle_s(lane.now_s);
+  snapshot.client_flags = item.client_flags();
+  snapshot.class_id = ClassOf(item);
+  snapshot.was_fetched = item.was_fetched();
+  snapshot.has_binary_key = item.has_binary_key();
+  snapshot.key_bytes = item.key_bytes;
+  std::memcpy(snapshot.key_room.data(), item.payload(), item.key_bytes);
+}
+
 std::size_t Cache::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane& lane,
                             std::span<ItemSnapshot, kWalkChunksMax> snapshots) {
   SlabClass* const entered = EnterPage(walk, &classes);
@@ -104,18 +118,7 @@ std::size_t Cache::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane&
   std::size_t taken = 0;
   WalkedItems busy;
   const auto take = [&](const Item& item) {
-    if (IsDead(item, lane)) return;
-    ItemSnapshot& snapshot = snapshots[taken++];
-    snapshot.cas = item.cas();
-    snapshot.item_bytes = ItemBytes(item);
-    snapshot.expires_at_s = item.expires_at_s();
-    snapshot.idle_s = item.idle_s(lane.now_s);
-    snapshot.client_flags = item.client_flags();
-    snapshot.class_id = ClassOf(item);
-    snapshot.was_fetched = item.was_fetched();
-    snapshot.has_binary_key = item.has_binary_key();
-    snapshot.key_bytes = item.key_bytes;
-    std::memcpy(snapshot.key_room.data(), item.payload(), item.key_bytes);
+    if (!IsDead(item, lane)) FillSnapshot(item, lane, snapshots[taken++]);
   };
   {
     WalkedItems items;

@@ -13,7 +13,8 @@ namespace larder::slab {
 // A copy, so that nothing has to stay locked while it is written down.
 struct ItemSnapshot {
   std::uint64_t cas = 0;
-  std::size_t item_bytes = 0;      // As Cache::ItemBytes.
+  std::size_t item_bytes = 0;  // As Cache::ItemBytes.
+  std::uint32_t value_bytes = 0;
   std::uint32_t expires_at_s = 0;  // Unix time; 0: never.
   std::uint32_t idle_s = 0;
   std::uint32_t client_flags = 0;

@@ -29,6 +29,7 @@
 #include "server/connection_table.h"
 #include "server/log.h"
 #include "server/prefix_stats.h"
+#include "server/reporter.h"
 #include "server/shared.h"
 #include "server/stats.h"
 #include "server/worker.h"
@@ -141,9 +142,11 @@ class Session {
                 .cluster = cluster_,
                 .connections = connections_,
                 .stats = stats_,
+                .reporter = reporter_,
                 .sweep = sweep_,
                 .request_stop = [] {},
                 .detail_enabled = frame.config.detail_enabled},
+        reporter_(shared_),
         lane_(cache_->AddLane()),
         worker_(shared_) {
     lane_.now_s = clock.now_s();
@@ -236,6 +239,7 @@ class Session {
   Stats stats_;
   slab::ExpirySweep sweep_;  // Without a thread it never comes to a slice.
   Shared shared_;
+  Reporter reporter_;  // Without a thread: reports are made at once.
   slab::Lane& lane_;
   Worker worker_;
   int fd_ = -1;

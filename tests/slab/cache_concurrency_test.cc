@@ -371,7 +371,7 @@ void Disturb(Cache& cache, const Wares& wares, std::chrono::steady_clock::time_p
     std::uint64_t items = 0;
     cache.ForEachLane([&](const Lane& each) { items += each.items.value(); });
     for (const ClassSnapshot& snapshot : cache.Classes(lane)) {
-      if (snapshot.items() > 0) (void)cache.Keys(snapshot.id, 100);
+      if (snapshot.items() > 0) (void)KeysOf(cache, lane, snapshot.id, 100);
     }
     for (int i = 0; i < 50; ++i) std::this_thread::yield();
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -9,9 +10,11 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "slab/cache.h"
 #include "slab/check.h"
@@ -45,6 +48,21 @@ struct StoreArgs {
   std::uint32_t expires_at_s = 0;
   std::uint64_t cas = 0;
 };
+
+// The keys of a class from the newest item on, `count` at most; 0: all.
+inline std::vector<std::string> KeysOf(Cache& cache, Lane& lane, ClassId id,
+                                       std::size_t count = 0) {
+  std::vector<std::string> keys;
+  QueueWalk walk{.class_id = id};
+  std::array<ItemSnapshot, kWalkChunksMax> items;
+  while (!walk.is_at_end && (count == 0 || keys.size() < count)) {
+    std::span<ItemSnapshot> wanted(items);
+    if (count != 0) wanted = wanted.first(std::min(wanted.size(), count - keys.size()));
+    const std::size_t taken = cache.SnapshotQueue(walk, lane, wanted);
+    for (const ItemSnapshot& item : wanted.first(taken)) keys.emplace_back(item.key());
+  }
+  return keys;
+}
 
 inline std::string ReadAll(ValueCursor from) {
   std::string bytes;

@@ -115,7 +115,7 @@ TEST_CASE("the keys of a class begin with those that arrived last", "[slab][cach
   CacheFixture cache({.memory_bytes = kMemoryBytes});
   Fill(cache, 100'000, 160'000);
   REQUIRE(cache.Set("the last", kValue) == StoreStatus::kStored);
-  const auto keys = cache.cache().Keys(OnlyClass(cache).id, 2);
+  const auto keys = KeysOf(cache.cache(), cache.lane(), OnlyClass(cache).id, 2);
   REQUIRE(keys.size() == 2);
   CHECK(keys[0] == "the last");
   CHECK(keys[1] == "159999");

@@ -185,7 +185,8 @@ TEST_CASE_METHOD(RestartTest, "segments, their order and their sizes survive", "
     for (const ClassSnapshot& c : cache().cache().Classes(cache().lane())) {
       seen.push_back(std::to_string(c.probation_items) + " " + std::to_string(c.main_items) + " " +
                      std::to_string(c.probation_target) + " " + std::to_string(c.pages));
-      for (const std::string& key : cache().cache().Keys(c.id, 0)) seen.push_back(key);
+      for (const std::string& key : KeysOf(cache().cache(), cache().lane(), c.id))
+        seen.push_back(key);
     }
     return seen;
   };

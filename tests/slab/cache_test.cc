@@ -649,10 +649,29 @@ TEST_CASE_METHOD(CacheFixture, "the keys of a class come newest first, up to a l
                  "[slab][cache]") {
   for (const char* key : {"a", "b", "c"}) REQUIRE(Set(key, "v") == StoreStatus::kStored);
   const ClassId class_id = See("a")->class_id;
-  CHECK(cache().Keys(class_id, 0) == std::vector<std::string>{"c", "b", "a"});
-  CHECK(cache().Keys(class_id, 2) == std::vector<std::string>{"c", "b"});
-  CHECK(cache().Keys(0, 0).empty());
-  CHECK(cache().Keys(255, 0).empty());
+  CHECK(KeysOf(cache(), lane(), class_id, 0) == std::vector<std::string>{"c", "b", "a"});
+  CHECK(KeysOf(cache(), lane(), class_id, 2) == std::vector<std::string>{"c", "b"});
+  CHECK(KeysOf(cache(), lane(), 0, 0).empty());
+  CHECK(KeysOf(cache(), lane(), 255, 0).empty());
+}
+
+TEST_CASE_METHOD(CacheFixture, "a walk over a class goes on behind what left it meanwhile",
+                 "[slab][cache]") {
+  for (int i = 0; i < 200; ++i) REQUIRE(Set("k" + std::to_string(i), "v") == StoreStatus::kStored);
+  const ClassId class_id = See("k0")->class_id;
+  QueueWalk walk{.class_id = class_id};
+  std::array<ItemSnapshot, 10> items;
+  REQUIRE(cache().SnapshotQueue(walk, lane(), items) == 10);
+  CHECK(items[9].key() == "k190");
+  CHECK(items[9].value_bytes == 1);
+  for (const char* key : {"k190", "k192"}) REQUIRE(Delete(key));
+  REQUIRE(cache().SnapshotQueue(walk, lane(), items) == 10);
+  CHECK(items[0].key() == "k189");
+  CHECK(items[9].key() == "k180");
+  // Where all are gone that were met last, it ends.
+  for (int i = 180; i < 190; ++i) REQUIRE(Delete("k" + std::to_string(i)));
+  CHECK(cache().SnapshotQueue(walk, lane(), items) == 0);
+  CHECK(walk.is_at_end);
 }
 
 TEST_CASE("removals by a lane that stores nothing are told to the index", "[slab][cache]") {

@@ -1,0 +1,108 @@
+#include "server/reporter.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/binary_reply.h"
+#include "server/stats.h"
+
+namespace larder::server {
+namespace {
+
+// Of the thread: clients' requests come first where cores are few.
+constexpr int kNiceness = 10;
+
+// A report on its way to its client.
+class ReportStream final : public ReplyStream {
+ public:
+  explicit ReportStream(std::shared_ptr<Report> report) : report_(std::move(report)) {}
+
+  Progress Continue(slab::Lane&, Output& output) override {
+    if (!report_->is_made.load(std::memory_order_acquire)) return Progress::kWaits;
+    const std::string_view rest = std::string_view(report_->text).substr(sent_bytes_);
+    const std::string_view piece = rest.substr(0, kPieceBytes);
+    output.Append(piece);
+    sent_bytes_ += piece.size();
+    return piece.size() == rest.size() ? Progress::kEnded : Progress::kMore;
+  }
+  std::size_t held_bytes() const override {
+    const bool is_made = report_->is_made.load(std::memory_order_acquire);
+    return sizeof *this + sizeof *report_ + (is_made ? report_->text.capacity() : 0);
+  }
+
+ private:
+  const std::shared_ptr<Report> report_;
+  std::size_t sent_bytes_ = 0;
+};
+
+}  // namespace
+
+Reporter::Reporter(Shared& shared) : shared_(shared), lane_(shared.cache.AddLane()) {}
+
+void Reporter::Start() {
+  is_running_ = true;  // Nobody asks yet.
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Reporter::Stop() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    is_running_ = false;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+std::unique_ptr<ReplyStream> Reporter::Ask(std::string_view arguments,
+                                           const std::optional<protocol::Echo>& echo,
+                                           std::function<void()> when_made) {
+  const std::shared_ptr<Report> report(new Report{
+      .arguments = std::string(arguments), .echo = echo, .when_made = std::move(when_made)});
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_running_) {
+      wanted_.push_back(report);
+      changed_.notify_one();
+      return std::make_unique<ReportStream>(report);
+    }
+  }
+  Make(*report);
+  return std::make_unique<ReportStream>(report);
+}
+
+void Reporter::Run() {
+  (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return !wanted_.empty() || !is_running_; });
+    if (wanted_.empty()) return;
+    const std::shared_ptr<Report> report = std::move(wanted_.front());
+    wanted_.pop_front();
+    lock.unlock();
+    Make(*report);
+    report->when_made();
+    lock.lock();
+  }
+}
+
+void Reporter::Make(Report& report) {
+  lane_.now_s = shared_.clock.now_s();
+  if (!report.echo) {
+    shared_.stats.Report(report.arguments, lane_, output_);
+  } else if (!shared_.stats.ReportBinary(report.arguments, *report.echo, lane_, output_)) {
+    const auto status = protocol::BinaryStatus::kKeyNotFound;
+    const std::string_view text = protocol::StatusText(status);
+    output_.Commit(protocol::WriteReplyHead(output_.Room(protocol::kPacketHeadBytes), *report.echo,
+                                            {.status = status, .value_bytes = text.size()}));
+    output_.Append(text);
+  }
+  report.text.assign(output_.data(), output_.size());
+  output_.Clear();
+  report.is_made.store(true, std::memory_order_release);
+}
+
+}  // namespace larder::server

@@ -1,0 +1,179 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "server/authenticator.h"
+#include "server/clock.h"
+#include "server/cluster.h"
+#include "server/connection_table.h"
+#include "server/prefix_stats.h"
+#include "server/reporter.h"
+#include "server/shared.h"
+#include "server/stats.h"
+#include "server/worker.h"
+#include "slab/cache.h"
+#include "slab/expiry_sweep.h"
+
+namespace larder::server {
+namespace {
+
+constexpr std::size_t kValueBytes = 100'000;
+
+// A worker without a thread: its turns run when the test says so.
+class TurnTest {
+ protected:
+  TurnTest() {
+    lane_.now_s = clock_.now_s();
+    Store("small", "x");
+    Store("large", std::string(kValueBytes, 'l'));
+    Store("huge", std::string(900'000, 'h'));
+  }
+  ~TurnTest() {
+    for (const int fd : clients_) close(fd);
+  }
+
+  // A client whose socket takes a lot.
+  int Connect() {
+    std::array<int, 2> ends;
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
+    const int bytes = 8 << 20;
+    for (const int end : ends) {
+      REQUIRE(setsockopt(end, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) == 0);
+    }
+    worker_.Adopt(ends[1], Connection::Kind::kUnix);
+    worker_.RunOnce();
+    clients_.push_back(ends[0]);
+    return ends[0];
+  }
+  static void Send(int fd, std::string_view bytes) {
+    REQUIRE(send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(bytes.size()));
+  }
+  static std::string Receive(int fd) {
+    std::string all;
+    std::array<char, 65536> room;
+    for (;;) {
+      const ssize_t received = recv(fd, room.data(), room.size(), 0);
+      if (received <= 0) return all;
+      all.append(room.data(), static_cast<std::size_t>(received));
+    }
+  }
+  static std::string Repeat(std::string_view text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) all += text;
+    return all;
+  }
+  void Store(std::string_view key, std::string_view value) {
+    const slab::ItemSpec spec{.key = {key, cache_->Hash(key)},
+                              .value_bytes = static_cast<std::uint32_t>(value.size())};
+    REQUIRE(cache_->Store(slab::StoreMode::kSet, spec, value, 0, lane_).status ==
+            slab::StoreStatus::kStored);
+  }
+  // What one turn answers to requests that came together, beside another client's.
+  std::string OneTurnOf(std::string_view requests) {
+    const int busy = Connect();
+    const int other = Connect();
+    Send(busy, requests);
+    Send(other, "get small\r\n");
+    worker_.RunOnce();
+    CHECK(Receive(other) == "VALUE small 0 1\r\nx\r\nEND\r\n");
+    return Receive(busy);
+  }
+
+  Config config_;
+  Clock clock_;
+  std::unique_ptr<slab::Cache> cache_ = std::move(*slab::Cache::Create({}));
+  PrefixStats prefixes_{':'};
+  std::unique_ptr<Authenticator> authenticator_ = std::move(*Authenticator::Create(config_));
+  Cluster cluster_{""};
+  ConnectionTable connections_;
+  Stats stats_{shared_};
+  slab::ExpirySweep sweep_{*cache_};
+  Shared shared_{.config = config_,
+                 .cache = *cache_,
+                 .clock = clock_,
+                 .prefixes = prefixes_,
+                 .authenticator = *authenticator_,
+                 .cluster = cluster_,
+                 .connections = connections_,
+                 .stats = stats_,
+                 .reporter = reporter_,
+                 .sweep = sweep_,
+                 .request_stop = [] {}};
+  Reporter reporter_{shared_};
+  slab::Lane& lane_ = cache_->AddLane();
+  std::deque<int> clients_;
+  Worker worker_{shared_};
+};
+
+TEST_CASE_METHOD(TurnTest, "a turn of large replies ends when there are enough of them",
+                 "[server][turn]") {
+  const std::string replies = OneTurnOf(Repeat("get large\r\n", 900));
+  CHECK(replies.size() > kWorkPerTurnBytes);
+  CHECK(replies.size() < kWorkPerTurnBytes + 2 * kValueBytes);
+}
+
+TEST_CASE_METHOD(TurnTest, "a turn of one multiget ends when its reply is long enough",
+                 "[server][turn]") {
+  const std::string replies = OneTurnOf("get" + Repeat(" large", 900) + "\r\n");
+  CHECK(replies.size() > kWorkPerTurnBytes);
+  CHECK(replies.size() < kWorkPerTurnBytes + 2 * kValueBytes);
+}
+
+TEST_CASE_METHOD(TurnTest, "a turn of appends ends when they have copied enough",
+                 "[server][turn]") {
+  CHECK(OneTurnOf(Repeat("append huge 0 0 1\r\nx\r\n", 100)) == "STORED\r\n");
+  CHECK(OneTurnOf(Repeat("prepend large 0 0 1\r\nx\r\n", 100)) ==
+        Repeat("STORED\r\n", 1 + kWorkPerTurnBytes / kValueBytes));
+  CHECK(OneTurnOf(Repeat("ms huge 1 MA\r\nx\r\n", 100)) == "HD\r\n");
+}
+
+TEST_CASE_METHOD(TurnTest, "what a turn leaves is served in the next ones, in order",
+                 "[server][turn]") {
+  const int busy = Connect();
+  std::string requests;
+  std::string expected;
+  for (int i = 0; i < 30; ++i) {
+    requests += "get large\r\nget k" + std::to_string(i) + "\r\nmg small k v\r\n";
+    expected += "VALUE large 0 100000\r\n" + std::string(kValueBytes, 'l') +
+                "\r\nEND\r\nEND\r\nVA 1 ksmall\r\nx\r\n";
+  }
+  Send(busy, requests);
+  std::string replies;
+  for (int turns = 0; turns < 40; ++turns) {
+    worker_.RunOnce();
+    replies += Receive(busy);
+  }
+  CHECK((replies == expected));
+}
+
+TEST_CASE_METHOD(TurnTest, "others are served while a report is made", "[server][turn]") {
+  reporter_.Start();
+  const int asking = Connect();
+  const int other = Connect();
+  bool has_begun = false;
+  // Whoever lists connections waits as long as this has them.
+  connections_.ForEach([&](int, const ConnectionInfo&) {
+    if (std::exchange(has_begun, true)) return;
+    Send(asking, "stats conns\r\nmn\r\n");
+    Send(other, "get small\r\n");
+    for (int turns = 0; turns < 3; ++turns) worker_.RunOnce();
+    CHECK(Receive(other) == "VALUE small 0 1\r\nx\r\nEND\r\n");
+    CHECK(Receive(asking).empty());
+  });
+  reporter_.Stop();  // It makes the report before.
+  for (int turns = 0; turns < 3; ++turns) worker_.RunOnce();
+  const std::string reply = Receive(asking);
+  CHECK(reply.starts_with("STAT "));
+  CHECK(reply.ends_with("END\r\nMN\r\n"));
+}
+
+}  // namespace
+}  // namespace larder::server
