@@ -88,28 +88,21 @@ StoreMode Commands::ModeOf(Verb verb) {
   }
 }
 
-Result<std::unique_ptr<Upload>, StoreStatus> Commands::Reserve(const slab::ItemSpec& spec,
-                                                               StoreMode mode,
-                                                               std::uint64_t cas_unique) {
-  auto reserved = cache_.Reserve(spec, lane_);
-  if (reserved) {
-    const slab::ValueCursor value = reserved->value();
-    return std::make_unique<Upload>(Upload{.item = std::move(*reserved),
-                                           .at = value,
-                                           .left_bytes = spec.value_bytes,
-                                           .cas_unique = cas_unique,
-                                           .mode = mode});
-  }
-  if (mode == StoreMode::kSet) cache_.DropRefused(spec.key, reserved.error(), lane_);
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountSet(spec.key.bytes);
-  return Failure{reserved.error()};
+std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::Share share) {
+  const StorePlan& plan = upload.plan();
+  auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
+  if (!reserved) return reserved.error();
+  reserved->SetState(plan.state);
+  upload.Reserve(std::move(*reserved), std::move(share), lane_.now_s);
+  return std::nullopt;
 }
 
-slab::StoreOutcome Commands::Publish(Upload upload) {
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountSet(upload.item.key().bytes);
-  return cache_.Publish(std::move(upload.item), upload.mode, upload.cas_unique, lane_);
+slab::StoreOutcome Commands::StoreUpload(Upload& upload) {
+  const StorePlan& plan = upload.plan();
+  if (upload.is_reserved()) return cache_.Publish(upload.TakeItem(), plan.terms, lane_);
+  // The sweep may have passed since the expiry was counted.
+  if (plan.spec.expires_at_s != 0) lane_.expiries.Add();
+  return StorePlanned(plan, upload.staged());
 }
 
 slab::DeleteStatus Commands::Remove(const slab::HashedKey& key, std::uint64_t cas_unique) {

@@ -15,6 +15,7 @@
 #include "server/counters.h"
 #include "server/output.h"
 #include "server/shared.h"
+#include "server/upload.h"
 #include "slab/cache.h"
 #include "slab/result.h"
 
@@ -25,37 +26,6 @@ inline constexpr int kRaceTriesMax = 64;
 
 // The most that PinOrCopy() leaves room for behind a value.
 inline constexpr std::size_t kTailBytesMax = 64;
-
-// A store with all that Cache knows to do, but for the value.
-struct StorePlan {
-  slab::ItemSpec spec;
-  slab::PublishTerms terms = {};
-  std::optional<std::uint64_t> chosen_cas = std::nullopt;
-  std::uint32_t state = 0;  // See ReservedItem::SetState.
-
-  // Cache::Store can do it.
-  bool is_plain() const {
-    return !chosen_cas && state == 0 && !terms.is_stale_allowed && !terms.creates;
-  }
-};
-
-// An ms whose value is under way.
-struct MetaUpload {
-  StorePlan plan;         // Its key is empty: the item has it.
-  std::string arguments;  // The flags of its line.
-};
-
-// A value on its way from the socket into the cache.
-struct Upload {
-  slab::ReservedItem item;
-  slab::ValueCursor at;          // The first byte that has not come yet.
-  std::uint32_t left_bytes = 0;  // Of the value; in text its CRLF comes on top.
-  std::uint64_t cas_unique = 0;
-  slab::StoreMode mode = slab::StoreMode::kSet;
-  bool noreply = false;
-  protocol::Echo echo = {};                    // Binary.
-  std::unique_ptr<MetaUpload> meta = nullptr;  // Of an ms, instead of the three before the echo.
-};
 
 // An incr or decr.
 struct NumberChange {
@@ -132,13 +102,10 @@ class Commands {
 
   // How a storage request without a CAS is stored.
   static slab::StoreMode ModeOf(protocol::Verb verb);
-  // Room for a value that has not wholly come, or why it cannot be stored; then a set has removed
-  // the old one, which would be stale.
-  Result<std::unique_ptr<Upload>, slab::StoreStatus> Reserve(const slab::ItemSpec& spec,
-                                                             slab::StoreMode mode,
-                                                             std::uint64_t cas_unique);
-  // All bytes of the value are in place.
-  slab::StoreOutcome Publish(Upload upload);
+  // Has room reserved for all of the upload's item, or says why there is none.
+  std::optional<slab::StoreStatus> ReserveRoom(Upload& upload, UploadMemory::Share share);
+  // All bytes of the value have come. Counts nothing.
+  slab::StoreOutcome StoreUpload(Upload& upload);
 
   // cas_unique 0 fits every item.
   slab::DeleteStatus Remove(const slab::HashedKey& key, std::uint64_t cas_unique);

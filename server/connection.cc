@@ -30,7 +30,7 @@ namespace {
 using protocol::ParseStatus;
 using protocol::Request;
 
-constexpr std::size_t kUploadPiecesMax = 16;  // Pieces of a value received at once.
+constexpr std::size_t kUploadPiecesMax = 16;  // Pieces of a value received at once, at most.
 
 // Replaces a key in base64 by what it stands for, which gets its place at `room`.
 void DecodeKey(Request& request, char* room) {
@@ -90,6 +90,7 @@ Connection::~Connection() {
   buffers().Subtract(Buffer::kConnections, sizeof *this);
   DropTail();
   DropPending();
+  DropUpload();
   event_del(&event_);
   worker_.shared().connections.Remove(fd_);
   // In this order: a client that sees the end may come back at once.
@@ -131,8 +132,8 @@ void Connection::DropPending() {
 }
 
 void Connection::Listen() {
-  // What has come waits in the socket while the stream does.
-  const short idle = awaits_wake_ ? short{0} : short{EV_READ};
+  // What has come waits in the socket while the stream or the upload does.
+  const short idle = awaits_wake_ || awaits_memory_ ? short{0} : short{EV_READ};
   const short wanted = pending_ != nullptr ? short{EV_WRITE} : idle;
   if (wanted == std::exchange(listens_for_, wanted)) return;
   event_del(&event_);
@@ -164,7 +165,11 @@ void Connection::Process() {
              .pins_begin = worker_.output().pins().size(),
              .pins_end = worker_.output().pins().size()};
   work_begin_ = worker_.output().work_bytes();
+  slice_begin_ = work_begin_;
+  slice_units_ = 0;
+  has_yielded = false;
   if (pending_ != nullptr) return;  // Woken to write: Flush does.
+  if (awaits_memory_) return;
   if (stream_ != nullptr) [[unlikely]] {
     if (!awaits_wake_ && ContinueStream() && !tail_.empty()) worker_.MakeReady(*this);
     return TakeOutput();
@@ -181,8 +186,13 @@ void Connection::TakeOutput() {
   output_.pins_end = worker_.output().pins().size();
 }
 
-bool Connection::has_worked_enough() const {
-  return worker_.output().work_bytes() - work_begin_ > kWorkPerTurnBytes;
+bool Connection::has_worked_enough() {
+  const std::size_t work_bytes = worker_.output().work_bytes();
+  if (work_bytes - work_begin_ > kWorkPerTurnBytes) return true;
+  if (slice_units_ < kUnitsPerSlice && work_bytes - slice_begin_ < kWorkPerSliceBytes) return false;
+  slice_begin_ = work_bytes;
+  slice_units_ = 0;
+  return worker_.AreOthersReady(*this);
 }
 
 bool Connection::Receive(std::string_view& input) {
@@ -195,7 +205,7 @@ bool Connection::Receive(std::string_view& input) {
   std::int64_t received = 0;
   std::size_t in_area = 0;
   // Bytes of the value that were kept, because replies were stuck, come first.
-  if (upload_ != nullptr && upload_->left_bytes != 0 && have == 0) {
+  if (upload_ != nullptr && upload_->is_reserved() && upload_->left_bytes() != 0 && have == 0) {
     in_area = ReceiveUpload(area, kInputBytes, received);
   } else if (have < kInputBytes) {
     received = recv(fd_, area + have, kInputBytes - have, 0);
@@ -242,23 +252,19 @@ std::size_t Connection::ReceiveUpload(char* area, std::size_t area_bytes, std::i
   std::array<iovec, kUploadPiecesMax + 1> pieces;
   std::size_t count = 0;
   std::size_t room = 0;
-  slab::ValueCursor at = upload_->at;
-  for (; count < kUploadPiecesMax && !at.piece().empty(); ++count) {
-    pieces[count] = {at.piece().data(), at.piece().size()};
+  slab::ValueCursor at = upload_->at();
+  while (count < kUploadPiecesMax && room < kWorkPerTurnBytes && !at.piece().empty()) {
+    pieces[count++] = {at.piece().data(), at.piece().size()};
     room += at.piece().size();
     at.Advance(at.piece().size());
   }
-  const bool reaches_end = room == upload_->left_bytes;
+  const bool reaches_end = room == upload_->left_bytes();
   if (reaches_end) pieces[count++] = {area, area_bytes};
   received = readv(fd_, pieces.data(), static_cast<int>(count));
   if (received <= 0) return 0;
   const auto into_item = std::min(static_cast<std::size_t>(received), room);
-  for (std::size_t left = into_item; left > 0;) {
-    const std::size_t n = std::min(left, upload_->at.piece().size());
-    upload_->at.Advance(n);
-    left -= n;
-  }
-  upload_->left_bytes -= static_cast<std::uint32_t>(into_item);
+  upload_->Skip(into_item);
+  worker_.output().AddWork(into_item);
   return static_cast<std::size_t>(received) - into_item;
 }
 
@@ -268,7 +274,8 @@ void Connection::Serve(std::string_view input) {
   worker_.binary_executor().set_client(fd_);
   requests_left_ = static_cast<std::uint32_t>(worker_.shared().config.requests_per_turn_max);
   bool goes_on = true;
-  while (goes_on && !closes_after_flush_ && !has_worked_enough()) {
+  // At least once: an upload may be whole without a byte of input.
+  do {
     if (swallow_bytes_ != 0) {
       goes_on = Swallow(input);
     } else if (upload_ != nullptr) {
@@ -278,14 +285,18 @@ void Connection::Serve(std::string_view input) {
     } else {
       goes_on = is_binary_ ? ServeBatch<BinaryWire>(input) : ServeBatch<TextWire>(input);
     }
-  }
+  } while (goes_on && !closes_after_flush_ && !has_worked_enough());
   if (!input.empty()) KeepTail(input);
   // Only an event brings it back otherwise, and for input that is here already none will come.
   if (!tail_.empty() && (goes_on || requests_left_ == 0)) {
     worker_.counters().Add(Stat::kConnYields);
     worker_.MakeReady(*this);
+    has_yielded = true;
   }
-  if (has_peer_finished_ && !is_ready && stream_ == nullptr) closes_after_flush_ = true;
+  if (upload_ != nullptr) worker_.WatchUploads();
+  if (has_peer_finished_ && !is_ready && stream_ == nullptr && !awaits_memory_) {
+    closes_after_flush_ = true;
+  }
   SetState(resting_state());
 }
 
@@ -304,26 +315,86 @@ bool Connection::Swallow(std::string_view& input) {
 }
 
 bool Connection::ContinueUpload(std::string_view& input) {
-  const std::size_t n = std::min<std::size_t>(upload_->left_bytes, input.size());
-  upload_->at.Write(input.substr(0, n));
-  upload_->left_bytes -= static_cast<std::uint32_t>(n);
-  input.remove_prefix(n);
-  if (upload_->left_bytes != 0) return false;
-  if (is_binary_) {
-    const std::unique_ptr<Upload> upload = std::move(upload_);
-    worker_.binary_executor().FinishUpload(std::move(*upload));
-    return true;
+  const std::size_t n = std::min<std::size_t>(upload_->left_bytes(), input.size());
+  if (!upload_->is_reserved() && !upload_->FitsStaged(n)) {
+    if (!ReserveUpload()) return false;
+    if (upload_ == nullptr) return true;  // It was refused.
   }
-  if (input.size() < protocol::kCrlf.size()) return false;
-  const bool is_whole = input.starts_with(protocol::kCrlf);
-  input.remove_prefix(protocol::kCrlf.size());
-  const std::unique_ptr<Upload> upload = std::move(upload_);
-  if (is_whole) {
-    worker_.executor().FinishUpload(std::move(*upload));
+  const std::size_t staged_before = upload_->staged_capacity();
+  upload_->Write(input.substr(0, n));
+  buffers().Add(Buffer::kTails, upload_->staged_capacity() - staged_before);
+  input.remove_prefix(n);
+  if (upload_->left_bytes() != 0 || input.size() < value_end_bytes()) return false;
+  const bool is_whole = is_binary_ || input.starts_with(protocol::kCrlf);
+  input.remove_prefix(value_end_bytes());
+  if (is_binary_) {
+    worker_.binary_executor().FinishUpload(*upload_);
+  } else if (is_whole) {
+    worker_.executor().FinishUpload(*upload_);
   } else {
-    worker_.executor().RejectUpload(*upload);
+    worker_.executor().RejectUpload(*upload_);
+  }
+  DropUpload();
+  return true;
+}
+
+bool Connection::ReserveUpload() {
+  UploadMemory& memory = worker_.shared().uploads;
+  if (!upload_share_) {
+    auto share = memory.Take(upload_->item_bytes());
+    if (!share) {
+      awaits_memory_ = true;
+      memory.AddWaiting();
+      worker_.AwaitUploadMemory(*this);
+      Listen();
+      return false;
+    }
+    upload_share_.emplace(std::move(*share));
+  }
+  buffers().Subtract(Buffer::kTails, upload_->staged_capacity());
+  UploadMemory::Share share = std::move(*upload_share_);
+  upload_share_.reset();
+  const bool is_reserved = is_binary_
+                               ? worker_.binary_executor().ReserveUpload(*upload_, std::move(share))
+                               : worker_.executor().ReserveUpload(*upload_, std::move(share));
+  buffers().Add(Buffer::kTails, upload_->staged_capacity());
+  if (!is_reserved) {
+    swallow_bytes_ = std::uint64_t{upload_->left_bytes()} + value_end_bytes();
+    DropUpload();
   }
   return true;
+}
+
+bool Connection::TakeUploadMemory() {
+  UploadMemory& memory = worker_.shared().uploads;
+  auto share = memory.Take(upload_->item_bytes());
+  if (!share) return false;
+  upload_share_.emplace(std::move(*share));
+  awaits_memory_ = false;
+  memory.RemoveWaiting();
+  Listen();
+  worker_.MakeReady(*this);
+  return true;
+}
+
+void Connection::DropUpload() {
+  if (upload_ == nullptr) return;
+  buffers().Subtract(Buffer::kTails, upload_->staged_capacity());
+  if (awaits_memory_) worker_.shared().uploads.RemoveWaiting();
+  upload_share_.reset();
+  upload_.reset();
+}
+
+std::size_t Connection::value_end_bytes() const {
+  return is_binary_ ? BinaryWire::kValueEndBytes : TextWire::kValueEndBytes;
+}
+
+bool Connection::is_upload_stalled(std::uint32_t now_s) const {
+  if (upload_ == nullptr || awaits_memory_) return false;
+  const auto timeout_s = static_cast<std::uint32_t>(worker_.shared().config.upload_timeout_s);
+  const std::uint32_t since_s = info_.last_command_s.load(std::memory_order_relaxed);
+  if (timeout_s != 0 && now_s > since_s + timeout_s) return true;
+  return worker_.shared().uploads.has_waiting() && upload_->is_slow(now_s);
 }
 
 template <class Wire>
@@ -360,6 +431,7 @@ bool Connection::ServeBatch(std::string_view& input) {
     }
   }
 
+  slice_units_ += batch.count;
   if (batch.count > 1) {
     cache.PrefetchItems(std::span(batch.hashes).first(batch.count));
   }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,7 @@
 #include "server/output.h"
 #include "server/reply_stream.h"
 #include "server/sasl.h"
+#include "server/upload.h"
 
 namespace larder::server {
 
@@ -48,17 +50,23 @@ class Connection {
   // Nothing is left to do but to be destroyed.
   bool is_closing() const { return is_closed_ || (closes_after_flush_ && pending_ == nullptr); }
   bool is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const;
+  // The value that it sends does not come, or too slowly while others wait for upload memory.
+  bool is_upload_stalled(std::uint32_t now_s) const;
+  bool has_upload() const { return upload_ != nullptr; }
   // There is something to answer before a stop.
   bool has_unsent_output() const { return pending_ != nullptr || stream_ != nullptr; }
   int fd() const { return fd_; }
 
   // The worker was told that streams may go on.
   void WakeStream();
+  // For one that waits for upload memory: takes it, and goes on. False if it has to wait.
+  bool TakeUploadMemory();
 
   // Places in the worker's list of connections and list of those to be served.
   Connection* previous = nullptr;
   Connection* next = nullptr;
   bool is_ready = false;
+  bool has_yielded = false;  // Its last turn ended with requests left.
 
  private:
   static void OnEvent(int fd, short what, void* self) noexcept;
@@ -71,6 +79,10 @@ class Connection {
   // Each consumes from the front of `input`; false when the rest has to wait for more input.
   bool Swallow(std::string_view& input);
   bool ContinueUpload(std::string_view& input);
+  // Has memory of the cache for the whole value. False when it has to wait for it.
+  bool ReserveUpload();
+  void DropUpload();
+  std::size_t value_end_bytes() const;
   template <class Wire>
   bool ServeBatch(std::string_view& input);
   // Ends a batch behind one of its requests.
@@ -85,8 +97,8 @@ class Connection {
 
   // Everything in the worker's Output since this turn began is this connection's.
   void TakeOutput();
-  // Its requests have made as much work as a turn may.
-  bool has_worked_enough() const;
+  // Its requests have made as much work as a turn may, or as a slice of it while others wait.
+  bool has_worked_enough();
   // For what the connection waits for now.
   void Listen();
   // Input and output for the next turn. Apart: few turns leave any.
@@ -108,17 +120,21 @@ class Connection {
   bool is_binary_ = false;  // Decided by the first byte.
   bool is_stranger_;        // Has to authenticate before anything else.
   bool has_peer_finished_ = false;
-  bool awaits_wake_ = false;  // The stream cannot go on before WakeStream().
+  bool awaits_wake_ = false;    // The stream cannot go on before WakeStream().
+  bool awaits_memory_ = false;  // The upload cannot go on before TakeUploadMemory().
   short listens_for_ = EV_READ;
   std::uint32_t requests_left_ = 0;  // Of this turn.
   protocol::KeyList key_list_;
   std::uint64_t swallow_bytes_ = 0;
-  OutputSlice output_;          // Of this turn, in the worker's Output.
-  std::size_t work_begin_ = 0;  // Output::work_bytes() before it.
-  std::string tail_;            // Input kept for the next turn.
+  OutputSlice output_;           // Of this turn, in the worker's Output.
+  std::size_t work_begin_ = 0;   // Output::work_bytes() before it.
+  std::size_t slice_begin_ = 0;  // The same before its slice.
+  std::size_t slice_units_ = 0;  // Requests and keys that were served in the slice.
+  std::string tail_;             // Input kept for the next turn.
   std::unique_ptr<Upload> upload_;
-  std::unique_ptr<SaslSession> sasl_session_;  // Waits for the client's next step.
-  std::unique_ptr<ReplyStream> stream_;        // Requests wait until it ends.
+  std::optional<UploadMemory::Share> upload_share_;  // Taken for the upload, which will have it.
+  std::unique_ptr<SaslSession> sasl_session_;        // Waits for the client's next step.
+  std::unique_ptr<ReplyStream> stream_;              // Requests wait until it ends.
   std::unique_ptr<PendingOutput> pending_;
   ConnectionInfo info_;
   event event_;

@@ -35,6 +35,7 @@ enum class Stat : std::uint8_t {
   kAuthCmds,
   kAuthErrors,
   kIdleKicks,
+  kUploadKicks,
   kCmdConfigGet,
   kCmdConfigSet,
   kConfigErrors,

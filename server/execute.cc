@@ -235,9 +235,17 @@ slab::ItemSpec Executor::SpecOf(const Request& request, std::uint64_t hash) cons
           .value_bytes = request.value_bytes};
 }
 
+StorePlan Executor::PlanStore(const Request& request, std::uint64_t hash) const {
+  if (request.verb == Verb::kMs) return PlanMetaStore(request, hash);
+  // A number of 0 fits no item: with CAS off every cas on a present key is EXISTS.
+  return {.spec = SpecOf(request, hash),
+          .terms = {.mode = ModeOf(request.verb),
+                    .cas_unique = shared_.config.use_cas ? request.number : 0}};
+}
+
 void Executor::Store(const Request& request, std::uint64_t hash) {
   const StoreMode mode = ModeOf(request.verb);
-  // A number of 0 fits no item: with CAS off every cas on a present key is EXISTS.
+  // As PlanStore().
   const std::uint64_t cas_unique = shared_.config.use_cas ? request.number : 0;
   const slab::StoreOutcome outcome =
       cache_.Store(mode, SpecOf(request, hash), request.value, cas_unique, lane_);
@@ -247,22 +255,36 @@ void Executor::Store(const Request& request, std::uint64_t hash) {
 }
 
 std::unique_ptr<Upload> Executor::BeginUpload(const Request& request, std::uint64_t hash) {
-  if (request.verb == Verb::kMs) return BeginMetaUpload(request, hash);
-  const StoreMode mode = ModeOf(request.verb);
-  auto upload = Reserve(SpecOf(request, hash), mode, shared_.config.use_cas ? request.number : 0);
-  if (upload) {
-    (*upload)->noreply = request.noreply;
-    return std::move(*upload);
-  }
-  CountAndAnswerStore(mode, {.status = upload.error()}, request.noreply);
+  auto upload = std::make_unique<Upload>(request, PlanStore(request, hash));
+  const auto refusal = cache_.NeverStored(upload->plan().spec);
+  if (!refusal) return upload;
+  RefuseUpload(*upload, *refusal);
   return nullptr;
 }
 
-void Executor::FinishUpload(Upload upload) {
-  if (upload.meta != nullptr) return FinishMetaUpload(std::move(upload));
-  const StoreMode mode = upload.mode;
-  const bool noreply = upload.noreply;
-  CountAndAnswerStore(mode, Publish(std::move(upload)), noreply);
+bool Executor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
+  const auto refusal = ReserveRoom(upload, std::move(share));
+  if (refusal) RefuseUpload(upload, *refusal);
+  return !refusal;
+}
+
+void Executor::RefuseUpload(const Upload& upload, StoreStatus why) {
+  const StorePlan& plan = upload.plan();
+  const slab::StoreOutcome outcome{.status = why};
+  if (upload.verb == Verb::kMs) return AnswerMetaStore(plan, outcome, upload.arguments);
+  if (plan.terms.mode == StoreMode::kSet) cache_.DropRefused(plan.spec.key, why, lane_);
+  if (is_detail_on()) [[unlikely]]
+    shared_.prefixes.CountSet(plan.spec.key.bytes);
+  CountAndAnswerStore(plan.terms.mode, outcome, upload.noreply);
+}
+
+void Executor::FinishUpload(Upload& upload) {
+  const slab::StoreOutcome outcome = StoreUpload(upload);
+  const StorePlan& plan = upload.plan();
+  if (upload.verb == Verb::kMs) return AnswerMetaStore(plan, outcome, upload.arguments);
+  if (is_detail_on()) [[unlikely]]
+    shared_.prefixes.CountSet(plan.spec.key.bytes);
+  CountAndAnswerStore(plan.terms.mode, outcome, upload.noreply);
 }
 
 void Executor::RejectUpload(const Upload& upload) {

@@ -48,11 +48,14 @@ class Executor : private Commands {
   // Answers a client that has not authenticated yet.
   LoginOutcome LogIn(const protocol::LoginRequest& request);
 
-  // A storage request whose value has not wholly come: makes room for it. Nothing, with the reply
-  // given, if it cannot be stored: its value_bytes + 2 bytes are to be thrown away then.
+  // A storage request whose value has not wholly come. Nothing, with the reply given, if it cannot
+  // be stored: its value_bytes + 2 bytes are to be thrown away then.
   std::unique_ptr<Upload> BeginUpload(const protocol::Request& request, std::uint64_t hash);
-  // All bytes of the value are in place, and were followed by CRLF.
-  void FinishUpload(Upload upload);
+  // Has all of the item reserved. False, with the reply given, if there is no memory: what has not
+  // come is to be thrown away then.
+  bool ReserveUpload(Upload& upload, UploadMemory::Share share);
+  // All bytes of the value have come, and were followed by CRLF.
+  void FinishUpload(Upload& upload);
   // They were followed by something else.
   void RejectUpload(const Upload& upload);
 
@@ -99,8 +102,6 @@ class Executor : private Commands {
                    ShownItem& shown) const;
   void AnswerOther(std::string_view code, const protocol::Request& request);
   void MetaSet(const protocol::Request& request, std::uint64_t hash);
-  std::unique_ptr<Upload> BeginMetaUpload(const protocol::Request& request, std::uint64_t hash);
-  void FinishMetaUpload(Upload upload);
   StorePlan PlanMetaStore(const protocol::Request& request, std::uint64_t hash) const;
   void AnswerMetaStore(const StorePlan& plan, const slab::StoreOutcome& outcome,
                        std::string_view arguments);
@@ -118,6 +119,8 @@ class Executor : private Commands {
   std::uint64_t ShownCas(std::uint64_t cas) const { return shared_.config.use_cas ? cas : 0; }
 
   slab::ItemSpec SpecOf(const protocol::Request& request, std::uint64_t hash) const;
+  StorePlan PlanStore(const protocol::Request& request, std::uint64_t hash) const;
+  void RefuseUpload(const Upload& upload, slab::StoreStatus why);
   // A negative exptime is long past.
   std::uint32_t SignedExpiresAt(std::int32_t exptime) const {
     return exptime < 0 ? LongPast() : ExpiresAt(static_cast<std::uint32_t>(exptime));

@@ -238,36 +238,47 @@ void BinaryExecutor::Store(const Request& request, std::uint64_t hash) {
   const StorePlan plan = PlanOf(request, hash);
   const slab::StoreOutcome outcome =
       cache_.Store(plan.terms.mode, plan.spec, request.value, plan.terms.cas_unique, lane_);
-  DropOld(request, plan, outcome.status);
+  DropOld(request.verb, plan, outcome.status);
   if (is_detail_on()) [[unlikely]]
     shared_.prefixes.CountSet(request.key);
   CountAndAnswerStore(EchoOf(request), plan.terms.mode, outcome, request.noreply);
 }
 
 std::unique_ptr<Upload> BinaryExecutor::BeginUpload(const Request& request, std::uint64_t hash) {
-  const StorePlan plan = PlanOf(request, hash);
-  auto upload = Reserve(plan.spec, plan.terms.mode, plan.terms.cas_unique);
-  if (upload) {
-    (*upload)->noreply = request.noreply;
-    (*upload)->echo = EchoOf(request);
-    return std::move(*upload);
-  }
-  DropOld(request, plan, upload.error());
-  CountAndAnswerStore(EchoOf(request), plan.terms.mode, {.status = upload.error()},
-                      request.noreply);
+  auto upload = std::make_unique<Upload>(request, PlanOf(request, hash), EchoOf(request));
+  const auto refusal = cache_.NeverStored(upload->plan().spec);
+  if (!refusal) return upload;
+  RefuseUpload(*upload, *refusal);
   return nullptr;
 }
 
-void BinaryExecutor::FinishUpload(Upload upload) {
-  const Echo echo = upload.echo;
-  const StoreMode mode = upload.mode;
-  const bool noreply = upload.noreply;
-  CountAndAnswerStore(echo, mode, Publish(std::move(upload)), noreply);
+bool BinaryExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
+  const auto refusal = ReserveRoom(upload, std::move(share));
+  if (refusal) RefuseUpload(upload, *refusal);
+  return !refusal;
 }
 
-void BinaryExecutor::DropOld(const Request& request, const StorePlan& plan, StoreStatus status) {
+void BinaryExecutor::RefuseUpload(const Upload& upload, StoreStatus why) {
+  const StorePlan& plan = upload.plan();
+  if (plan.terms.mode == StoreMode::kSet) cache_.DropRefused(plan.spec.key, why, lane_);
+  DropOld(upload.verb, plan, why);
+  if (is_detail_on()) [[unlikely]]
+    shared_.prefixes.CountSet(plan.spec.key.bytes);
+  CountAndAnswerStore(upload.echo, plan.terms.mode, {.status = why}, upload.noreply);
+}
+
+void BinaryExecutor::FinishUpload(Upload& upload) {
+  const slab::StoreOutcome outcome = StoreUpload(upload);
+  const StorePlan& plan = upload.plan();
+  DropOld(upload.verb, plan, outcome.status);
+  if (is_detail_on()) [[unlikely]]
+    shared_.prefixes.CountSet(plan.spec.key.bytes);
+  CountAndAnswerStore(upload.echo, plan.terms.mode, outcome, upload.noreply);
+}
+
+void BinaryExecutor::DropOld(Verb verb, const StorePlan& plan, StoreStatus status) {
   if (!NeedsRoom(status)) return;
-  if (request.verb == Verb::kSet && plan.terms.mode == StoreMode::kCas) {
+  if (verb == Verb::kSet && plan.terms.mode == StoreMode::kCas) {
     cache_.DropRefused(plan.spec.key, status, lane_);
   }
 }

@@ -31,7 +31,8 @@ class BinaryExecutor : private Commands {
   // As those of Executor. What is to be thrown away has no CRLF.
   Next Execute(const protocol::Request& request, std::uint64_t hash);
   std::unique_ptr<Upload> BeginUpload(const protocol::Request& request, std::uint64_t hash);
-  void FinishUpload(Upload upload);
+  bool ReserveUpload(Upload& upload, UploadMemory::Share share);
+  void FinishUpload(Upload& upload);
   std::unique_ptr<ReplyStream> BeginStream(const protocol::Request& request,
                                            std::function<void()> wake);
 
@@ -62,7 +63,8 @@ class BinaryExecutor : private Commands {
 
   StorePlan PlanOf(const protocol::Request& request, std::uint64_t hash) const;
   // A set that found no room removes the old value, also if it asked for a certain CAS.
-  void DropOld(const protocol::Request& request, const StorePlan& plan, slab::StoreStatus status);
+  void DropOld(protocol::Verb verb, const StorePlan& plan, slab::StoreStatus status);
+  void RefuseUpload(const Upload& upload, slab::StoreStatus why);
   std::uint32_t ExpiresAt(const protocol::Request& request) const {
     return Commands::ExpiresAt(static_cast<std::uint32_t>(request.exptime));
   }

@@ -323,33 +323,6 @@ void Executor::MetaSet(const Request& request, std::uint64_t hash) {
   AnswerMetaStore(plan, StorePlanned(plan, request.value), request.arguments);
 }
 
-std::unique_ptr<Upload> Executor::BeginMetaUpload(const Request& request, std::uint64_t hash) {
-  StorePlan plan = PlanMetaStore(request, hash);
-  auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
-  if (!reserved) {
-    AnswerMetaStore(plan, {.status = reserved.error()}, request.arguments);
-    return nullptr;
-  }
-  reserved->SetState(plan.state);
-  const slab::ValueCursor value = reserved->value();
-  plan.spec.key = {};
-  return std::make_unique<Upload>(
-      Upload{.item = std::move(*reserved),
-             .at = value,
-             .left_bytes = request.value_bytes,
-             .meta = std::make_unique<MetaUpload>(
-                 MetaUpload{.plan = plan, .arguments = std::string(request.arguments)})});
-}
-
-void Executor::FinishMetaUpload(Upload upload) {
-  StorePlan& plan = upload.meta->plan;
-  const slab::HashedKey key = upload.item.key();
-  const std::string key_bytes(key.bytes);  // The item may be gone when the reply names it.
-  const slab::StoreOutcome outcome = cache_.Publish(std::move(upload.item), plan.terms, lane_);
-  plan.spec.key = {.bytes = key_bytes, .hash = key.hash};
-  AnswerMetaStore(plan, outcome, upload.meta->arguments);
-}
-
 void Executor::AnswerMetaStore(const StorePlan& plan, const slab::StoreOutcome& outcome,
                                std::string_view arguments) {
   if (outcome.status == StoreStatus::kTooLarge || outcome.status == StoreStatus::kNoMemory) {

@@ -149,6 +149,16 @@ constexpr std::array kSuboptions =
                   "temporary_ttl must be >= 0"},
         Suboption{"track_sizes", kNone, 0, 0, "", "", kApplied,
                   [](Config& config, std::string_view) { config.track_sizes = true; }},
+        Suboption{"upload_memory", kInteger, 1, 50, "Missing upload_memory argument",
+                  "upload_memory must be between 1 and 50", kApplied,
+                  [](Config& config, std::string_view value) {
+                    config.upload_memory_percent = *ParseNumber<std::uint32_t>(value);
+                  }},
+        Suboption{
+            "upload_timeout", kInteger, 0, kIntMax, "Missing numeric argument for upload_timeout",
+            "upload_timeout must be >= 0", kApplied,
+            [](Config& config,
+               std::string_view value) { config.upload_timeout_s = *ParseNumber<int>(value); }},
         Suboption{"warm_lru_pct", kInteger, 1, 79, "Missing warm_lru_pct argument",
                   "warm_lru_pct must be > 1 and < 80"},
         Suboption{"warm_max_factor", kFraction, 0, kAnyMax, "Missing warm_max_factor argument",

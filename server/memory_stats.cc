@@ -15,7 +15,7 @@ std::uint64_t ResidentSetBytes() {
 }
 
 void AppendMemory(const slab::MemoryUse& use, const BufferGauges::Values& buffers,
-                  std::uint64_t rss_bytes, const MemorySink& sink) {
+                  std::uint64_t upload_bytes, std::uint64_t rss_bytes, const MemorySink& sink) {
   struct Row {
     std::string_view name;
     std::uint64_t bytes;
@@ -42,6 +42,7 @@ void AppendMemory(const slab::MemoryUse& use, const BufferGauges::Values& buffer
       Row{"arena_ahead", use.ahead},
       Row{"arena_untouched", use.untouched},
       Row{"index_used", use.index_used},
+      Row{"unfinished_uploads", upload_bytes},
   };
   const auto append = [&](std::string_view name, std::uint64_t bytes) {
     sink(name, static_cast<std::int64_t>(bytes));

@@ -23,6 +23,7 @@
 #include "server/reporter.h"
 #include "server/shared.h"
 #include "server/stats.h"
+#include "server/upload.h"
 #include "server/worker.h"
 #include "slab/cache.h"
 #include "slab/expiry_sweep.h"
@@ -90,6 +91,7 @@ class Server {
   ConnectionTable connections_;
   Stats stats_;
   slab::ExpirySweep sweep_;
+  UploadMemory uploads_;
   Shared shared_;
   Reporter reporter_;
   slab::Lane& lane_;  // Of the main thread.

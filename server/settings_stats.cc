@@ -199,6 +199,8 @@ void AppendSettings(const Config& config, const RuntimeSettings& runtime, const 
   rows.Number("cluster_nodes_max", config.cluster_nodes_max);
   rows.Number("cluster_file_max", config.cluster_file_bytes_max);
   rows.Text("eviction", is_segmented ? "segmented" : "lru");
+  rows.Number("upload_memory", config.upload_memory_percent);
+  rows.Number("upload_timeout", config.upload_timeout_s);
 }
 
 }  // namespace larder::server

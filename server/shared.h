@@ -18,6 +18,7 @@ class Cluster;
 class ConnectionTable;
 class Reporter;
 class Stats;
+class UploadMemory;
 
 // Threads: constants and references immutable; each atomic as its comment says.
 struct Shared {
@@ -31,6 +32,7 @@ struct Shared {
   Stats& stats;
   Reporter& reporter;
   slab::ExpirySweep& sweep;
+  UploadMemory& uploads;
   std::function<void()> request_stop;  // Any thread; returns at once.
 
   // Relaxed: settings that any client may change, read once per command.

@@ -21,6 +21,7 @@
 #include "server/memory_stats.h"
 #include "server/settings_stats.h"
 #include "server/socket_address.h"
+#include "server/upload.h"
 #include "server/worker.h"
 
 namespace larder::server {
@@ -360,6 +361,7 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("get_misses_too_large", of(Stat::kGetMissesTooLarge));
   stat("get_misses_no_memory", of(Stat::kGetMissesNoMemory));
   stat("get_misses_not_seen", of(Stat::kGetMissesNotSeen));
+  stat("upload_kicks", of(Stat::kUploadKicks));
   // ElastiCache's, and one of our own.
   stat("cmd_config_get", of(Stat::kCmdConfigGet));
   stat("cmd_config_set", of(Stat::kCmdConfigSet));
@@ -485,7 +487,7 @@ void Stats::Memory(Writer& stat) {
     const MutexLock lock(mutex_);
     for (const WorkerCounters& worker : workers_) worker.buffers.AddTo(buffers);
   }
-  AppendMemory(shared_.cache.Memory(), buffers, ResidentSetBytes(),
+  AppendMemory(shared_.cache.Memory(), buffers, shared_.uploads.held_bytes(), ResidentSetBytes(),
                [&](std::string_view name, std::int64_t bytes) { stat(name, bytes); });
 }
 

@@ -18,6 +18,9 @@ namespace {
 constexpr std::chrono::seconds kDrainMax{5};
 constexpr std::chrono::milliseconds kDrainSilenceMax{500};
 constexpr useconds_t kDrainPauseUs = 10'000;
+// How often uploads are looked at, and whether other workers have given upload memory back.
+constexpr timeval kUploadCheck{.tv_sec = 0, .tv_usec = 250'000};
+constexpr timeval kMemoryCheck{.tv_sec = 0, .tv_usec = 2'000};
 
 EventBase MakeEventBase() {
   event_config* config = event_config_new();
@@ -39,6 +42,8 @@ Worker::Worker(Shared& shared)
       wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       wake_event_(nullptr, &event_free),
       second_event_(nullptr, &event_free),
+      upload_event_(nullptr, &event_free),
+      memory_event_(nullptr, &event_free),
       input_area_(std::make_unique<char[]>(kInputBytes + protocol::kInputSlackBytes)),
       executor_(shared, lane_, counters_, output_),
       binary_executor_(shared, lane_, counters_, output_) {
@@ -50,10 +55,23 @@ Worker::Worker(Shared& shared)
       base_.get(), wake_fd_, EV_READ | EV_PERSIST,
       [](int, short, void* self) noexcept { static_cast<Worker*>(self)->OnWake(); }, this));
   event_add(wake_event_.get(), nullptr);
+  upload_event_.reset(event_new(
+      base_.get(), -1, 0,
+      [](int, short, void* self) noexcept {
+        static_cast<Worker*>(self)->is_upload_check_due_ = true;
+      },
+      this));
+  memory_event_.reset(event_new(
+      base_.get(), -1, 0,
+      [](int, short, void* self) noexcept { static_cast<Worker*>(self)->GiveUploadMemory(); },
+      this));
   if (shared_.config.idle_timeout_s > 0) {
     second_event_.reset(event_new(
         base_.get(), -1, EV_PERSIST,
-        [](int, short, void* self) noexcept { static_cast<Worker*>(self)->CloseIdle(); }, this));
+        [](int, short, void* self) noexcept {
+          static_cast<Worker*>(self)->is_idle_check_due_ = true;
+        },
+        this));
     const timeval second{.tv_sec = 1, .tv_usec = 0};
     event_add(second_event_.get(), &second);
   }
@@ -64,6 +82,8 @@ Worker::~Worker() {
   for (const Handover& handover : handovers_) close(handover.fd);  // Came too late.
   wake_event_.reset();
   second_event_.reset();
+  upload_event_.reset();
+  memory_event_.reset();
   close(wake_fd_);
 }
 
@@ -138,8 +158,11 @@ void Worker::RunTurn(int loop_flags) {
   lane_.now_s = shared_.clock.now_s();
 
   serving_.swap(ready_);
-  for (Connection* connection : serving_) {
+  for (served_ = 0; served_ < serving_.size();) {
+    Connection* const connection = serving_[served_++];
     connection->is_ready = false;
+    // What others were answered does not wait for one that has a lot to ask.
+    if (connection->has_yielded) FlushAll();
     connection->Process();
     unflushed_.push_back(connection);
     if (output_.stream_bytes() > kWorkPerTurnBytes) FlushAll();
@@ -149,6 +172,25 @@ void Worker::RunTurn(int loop_flags) {
     if (connection->is_closing()) Destroy(*connection);
   }
   serving_.clear();
+  if (is_idle_check_due_ || is_upload_check_due_) [[unlikely]]
+    CloseDue();
+  if (!uploading_.empty()) [[unlikely]]
+    GiveUploadMemory();
+}
+
+bool Worker::AreOthersReady(const Connection& current) {
+  if (served_ < serving_.size()) return true;
+  const auto is_other_ready = [&] {
+    return std::ranges::any_of(ready_, [&](const Connection* ready) { return ready != &current; });
+  };
+  if (is_other_ready()) return true;
+  event_base_loop(base_.get(), EVLOOP_ONCE | EVLOOP_NONBLOCK);
+  return is_other_ready();
+}
+
+void Worker::CloseDue() {
+  if (std::exchange(is_idle_check_due_, false)) CloseIdle();
+  if (std::exchange(is_upload_check_due_, false)) CloseStalledUploads();
 }
 
 void Worker::FlushAll() {
@@ -168,6 +210,38 @@ void Worker::CloseIdle() {
     }
     connection = next;
   }
+}
+
+void Worker::WatchUploads() {
+  if (event_pending(upload_event_.get(), EV_TIMEOUT, nullptr) == 0) {
+    event_add(upload_event_.get(), &kUploadCheck);
+  }
+}
+
+void Worker::CloseStalledUploads() {
+  const std::uint32_t now_s = shared_.clock.now_s();
+  bool has_uploads = false;
+  for (Connection* connection = connections_; connection != nullptr;) {
+    Connection* next = connection->next;
+    if (connection->is_upload_stalled(now_s)) {
+      counters_.Add(Stat::kUploadKicks);
+      Destroy(*connection);
+    } else {
+      has_uploads = has_uploads || connection->has_upload();
+    }
+    connection = next;
+  }
+  if (has_uploads) event_add(upload_event_.get(), &kUploadCheck);
+}
+
+void Worker::AwaitUploadMemory(Connection& connection) {
+  uploading_.push_back(&connection);
+  event_add(memory_event_.get(), &kMemoryCheck);
+}
+
+void Worker::GiveUploadMemory() {
+  while (!uploading_.empty() && uploading_.front()->TakeUploadMemory()) uploading_.pop_front();
+  if (!uploading_.empty()) event_add(memory_event_.get(), &kMemoryCheck);
 }
 
 // Requests that have arrived are answered, and replies under way are sent while clients take them.
@@ -195,6 +269,7 @@ void Worker::Drain() {
 void Worker::Destroy(Connection& connection) {
   if (connection.is_ready) std::erase(ready_, &connection);
   std::erase(awaiting_, &connection);
+  std::erase(uploading_, &connection);
   if (connection.next != nullptr) connection.next->previous = connection.previous;
   (connection.previous != nullptr ? connection.previous->next : connections_) = connection.next;
   delete &connection;

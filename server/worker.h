@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string_view>
 #include <thread>
@@ -31,6 +32,10 @@ inline constexpr std::size_t kBatchRequests = 32;
 // the others come first: 30 to 100 us. With the largest value on top, it is also the most of
 // replies that is kept for a client that does not read.
 inline constexpr std::size_t kWorkPerTurnBytes = 256 * 1024;
+// After so many requests or keys, or so much work, it is asked whether others are ready: a turn
+// that goes on until it has nothing left costs less, but only alone. 10 to 40 us.
+inline constexpr std::size_t kUnitsPerSlice = 128;
+inline constexpr std::size_t kWorkPerSliceBytes = 32 * 1024;
 
 using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
 
@@ -84,8 +89,15 @@ class Worker {
   Batch& batch() { return batch_; }
   char* input_area() { return input_area_.get(); }
   void MakeReady(Connection& connection);
+  // In the middle of a turn: others than `current` wait to be served.
+  bool AreOthersReady(const Connection& current);
   // Its stream waits for the next WakeStreams().
   void AwaitWake(Connection& connection) { awaiting_.push_back(&connection); }
+
+  // It waits for upload memory.
+  void AwaitUploadMemory(Connection& connection);
+  // A connection has an upload from now on: see to it that it does not stall.
+  void WatchUploads();
 
   // Lets the streams that wait go on. Any thread may call it, as long as the worker lives.
   void WakeStreams() { Wake(); }
@@ -101,7 +113,12 @@ class Worker {
   void FlushAll();
   void OnWake();
   void TakeHandovers() LARDER_EXCLUDES(mutex_);
+  // What falls due while connections are served is done at the end of the turn.
+  void CloseDue();
   void CloseIdle();
+  void CloseStalledUploads();
+  // To those that wait, as far as it goes.
+  void GiveUploadMemory();
   void Drain();
   void Destroy(Connection& connection);
   void Wake();
@@ -113,6 +130,8 @@ class Worker {
   const int wake_fd_;
   std::unique_ptr<event, decltype(&event_free)> wake_event_;
   std::unique_ptr<event, decltype(&event_free)> second_event_;
+  std::unique_ptr<event, decltype(&event_free)> upload_event_;  // Pending while there are uploads.
+  std::unique_ptr<event, decltype(&event_free)> memory_event_;  // And while some wait for memory.
   std::unique_ptr<char[]> input_area_;
   Output output_;
   Batch batch_;
@@ -123,6 +142,10 @@ class Worker {
   std::vector<Connection*> serving_;    // In this turn.
   std::vector<Connection*> unflushed_;  // Served, with replies in output_.
   std::vector<Connection*> awaiting_;   // Their streams wait.
+  std::deque<Connection*> uploading_;   // They wait for upload memory, the first for the longest.
+  std::size_t served_ = 0;              // Of serving_, those whose turn it is or was.
+  bool is_idle_check_due_ = false;
+  bool is_upload_check_due_ = false;
   std::thread thread_;
   std::atomic<bool> is_stopping_{false};  // Written by RequestStop, read by the thread.
 

@@ -269,8 +269,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
 
 Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lane,
                                                  std::optional<std::uint64_t> chosen_cas) {
-  if (!Fits(spec)) return Failure{StoreStatus::kTooLarge};
-  if (IsForbidden(spec.key)) return Failure{StoreStatus::kForbidden};
+  if (const auto refusal = NeverStored(spec)) return Failure{*refusal};
   const std::size_t cas_bytes = chosen_cas ? Item::kChosenCasBytes : 0;
   const std::size_t bytes = ItemBytes(spec) + cas_bytes;
   const bool is_chained = bytes > ladder_.chunk_bytes_max();

@@ -235,6 +235,11 @@ class Cache {
   void FlushAll() noexcept;
 
   bool Fits(const ItemSpec& spec) const noexcept { return ItemBytes(spec) <= item_bytes_max_; }
+  // Why no such item can be stored, whatever memory there is: kTooLarge, kForbidden, or nothing.
+  std::optional<StoreStatus> NeverStored(const ItemSpec& spec) const noexcept {
+    if (!Fits(spec)) return StoreStatus::kTooLarge;
+    return IsForbidden(spec.key) ? std::optional(StoreStatus::kForbidden) : std::nullopt;
+  }
 
   // --- Memory --------------------------------------------------------------------------------
 

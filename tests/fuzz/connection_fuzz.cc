@@ -32,6 +32,7 @@
 #include "server/reporter.h"
 #include "server/shared.h"
 #include "server/stats.h"
+#include "server/upload.h"
 #include "server/worker.h"
 #include "slab/cache.h"
 #include "slab/expiry_sweep.h"
@@ -134,6 +135,7 @@ class Session {
         cluster_(""),
         stats_(shared_),
         sweep_(*cache_),
+        uploads_(*cache_, frame.config.upload_memory_percent),
         shared_{.config = frame.config,
                 .cache = *cache_,
                 .clock = clock,
@@ -144,6 +146,7 @@ class Session {
                 .stats = stats_,
                 .reporter = reporter_,
                 .sweep = sweep_,
+                .uploads = uploads_,
                 .request_stop = [] {},
                 .detail_enabled = frame.config.detail_enabled},
         reporter_(shared_),
@@ -238,6 +241,7 @@ class Session {
   ConnectionTable connections_;
   Stats stats_;
   slab::ExpirySweep sweep_;  // Without a thread it never comes to a slice.
+  UploadMemory uploads_;
   Shared shared_;
   Reporter reporter_;  // Without a thread: reports are made at once.
   slab::Lane& lane_;

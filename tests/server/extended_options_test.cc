@@ -39,6 +39,19 @@ TEST_CASE("the crawler's options are applied, the last one counts", "[extended_o
   CHECK(ParseGood({"-o", "lru_crawler_tocrawl=7"}).sweep_slice_max == 7);
 }
 
+TEST_CASE("what unfinished uploads may hold, and for how long, can be chosen",
+          "[extended_options]") {
+  CHECK(ParseGood({}).upload_memory_percent == 4);
+  CHECK(ParseGood({}).upload_timeout_s == 120);
+  CHECK(ParseGood({"-o", "upload_memory=50"}).upload_memory_percent == 50);
+  CHECK(ParseGood({"-o", "upload_timeout=0,upload_memory=1"}).upload_timeout_s == 0);
+  for (const char* bad : {"upload_memory=0", "upload_memory=51", "upload_memory=x"}) {
+    CHECK(ParseBad({"-o", bad}).exit_code == 1);
+  }
+  CHECK(ParseBad({"-o", "upload_memory"}).message == "Missing upload_memory argument");
+  CHECK(ParseBad({"-o", "upload_timeout=-1"}).message == "upload_timeout must be >= 0");
+}
+
 TEST_CASE("a value given to a flag is ignored", "[extended_options]") {
   CHECK(ParseGood({"-o", "modern=yes"}).accepted_options == Accepted{{"modern", ""}});
 }

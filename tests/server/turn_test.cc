@@ -17,6 +17,7 @@
 #include "server/reporter.h"
 #include "server/shared.h"
 #include "server/stats.h"
+#include "server/upload.h"
 #include "server/worker.h"
 #include "slab/cache.h"
 #include "slab/expiry_sweep.h"
@@ -96,6 +97,7 @@ class TurnTest {
   ConnectionTable connections_;
   Stats stats_{shared_};
   slab::ExpirySweep sweep_{*cache_};
+  UploadMemory uploads_{*cache_, config_.upload_memory_percent};
   Shared shared_{.config = config_,
                  .cache = *cache_,
                  .clock = clock_,
@@ -106,6 +108,7 @@ class TurnTest {
                  .stats = stats_,
                  .reporter = reporter_,
                  .sweep = sweep_,
+                 .uploads = uploads_,
                  .request_stop = [] {}};
   Reporter reporter_{shared_};
   slab::Lane& lane_ = cache_->AddLane();

@@ -1,0 +1,192 @@
+#include "server/upload.h"
+
+#include <unistd.h>
+
+#include <deque>
+
+#include "tests/wire/binary_fixture.h"
+#include "tests/wire/fixture.h"
+
+namespace larder::wire {
+namespace {
+
+constexpr std::size_t kValueBytes = 1'000'000;
+constexpr std::uint64_t kMemoryBytes = std::uint64_t{64} << 20;
+
+// A server with one worker, whose memory is full of small items.
+struct FullCache {
+  FullCache() {
+    std::string sets;
+    for (int i = 0; i < kItems; ++i) {
+      sets += StorageRequest({.key = "k" + std::to_string(i), .value = value, .rest = "noreply"});
+    }
+    client.Send(sets).ExpectNothing();
+    items = client.Stat("curr_items");
+    REQUIRE(client.Stat("evictions") > 0);
+  }
+
+  static constexpr int kItems = 70'000;
+  const std::string value = std::string(1000, 'v');
+  TestServer server{[](Config& config) {
+    config.threads = 1;
+    config.memory_bytes = kMemoryBytes;
+  }};
+  Client client = server.Connect();
+  std::uint64_t items = 0;
+};
+
+std::uint64_t HeldBytes(Client& client) {
+  return std::stoull(client.Stats("memory").at("unfinished_uploads"));
+}
+
+// The line of a store of kValueBytes, in each protocol.
+std::string AnnouncementOf(std::string_view protocol, const std::string& key) {
+  if (protocol == "binary") {
+    return Packet{.opcode = kSet,
+                  .extras = std::string(8, '\0'),
+                  .key = key,
+                  .body_bytes = static_cast<std::uint32_t>(8 + key.size() + kValueBytes)}
+        .Request();
+  }
+  const std::string bytes = std::to_string(kValueBytes);
+  return protocol == "meta" ? "ms " + key + " " + bytes + "\r\n"
+                            : "set " + key + " 0 0 " + bytes + "\r\n";
+}
+
+TEST_CASE_METHOD(FullCache, "values that are announced and do not come take nothing from others",
+                 "[wire][upload]") {
+  const std::string protocol = GENERATE("text", "meta", "binary");
+  CAPTURE(protocol);
+  std::deque<Client> stalled;
+  for (int i = 0; i < 80; ++i) {
+    stalled.push_back(server.Connect());
+    stalled.back().Send(AnnouncementOf(protocol, "u" + std::to_string(i)) + "x").ExpectSilence();
+  }
+  CHECK(HeldBytes(client) == 0);
+  CHECK(client.Stat("curr_items") == items);
+  // Stores of others, large ones too, find room at once.
+  for (int i = 0; i < 5; ++i) {
+    client.Send(SetRequest("large" + std::to_string(i), PatternBytes(kValueBytes, 1)));
+    client.Expect("STORED\r\n");
+    client.Send(SetRequest("small", "x")).Expect("STORED\r\n");
+  }
+  CHECK(client.Stat("curr_items") > items * 85 / 100);
+}
+
+TEST_CASE_METHOD(FullCache, "values that come in part hold no more than their share",
+                 "[wire][upload]") {
+  const std::size_t came = static_cast<std::size_t>(GENERATE(40'000, 500'000));
+  CAPTURE(came);
+  const std::string part = PatternBytes(came, 1);
+  std::deque<Client> stalled;
+  for (int i = 0; i < 20; ++i) {
+    stalled.push_back(server.Connect());
+    stalled.back().SendWithoutReading(AnnouncementOf("text", "u" + std::to_string(i)) + part);
+  }
+  server.Settle();
+  const std::uint64_t share = kMemoryBytes * server.config().upload_memory_percent / 100;
+  CHECK(HeldBytes(client) > share / 2);
+  CHECK(HeldBytes(client) <= share);
+  CHECK(client.Stat("curr_items") > items * 95 / 100);
+  for (int i = 0; i < 100; ++i) client.Send(SetRequest("small", "x")).Expect("STORED\r\n");
+
+  // One that sends gets its share from those that do not.
+  Client honest = server.Connect();
+  honest.SendWithoutReading(SetRequest("honest", PatternBytes(kValueBytes, 2)));
+  for (int i = 0; i < 30 && client.Send("mg honest\r\n").ReceiveLine() == "EN\r\n"; ++i) {
+    server.AdvanceClock(3);
+    usleep(300'000);  // Uploads are looked at four times a second.
+  }
+  honest.Expect("STORED\r\n");
+  CHECK(client.Stat("upload_kicks") > 0);
+}
+
+TEST_CASE("uploads that wait for each other's memory all come through", "[wire][upload]") {
+  // The share is that of two of them.
+  TestServer server([](Config& config) {
+    config.threads = 2;
+    config.memory_bytes = kMemoryBytes;
+  });
+  Client client = server.Connect();
+  std::vector<std::string> requests;
+  std::deque<Client> clients;
+  for (std::uint32_t i = 0; i < 12; ++i) {
+    requests.push_back(SetRequest("k" + std::to_string(i), PatternBytes(kValueBytes, i)) +
+                       "mn\r\n");
+    clients.push_back(server.Connect());
+  }
+  constexpr std::size_t kPiece = 100'000;
+  for (std::size_t at = 0; at < requests[0].size() + kPiece; at += kPiece) {
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      if (at < requests[i].size())
+        clients[i].Send(std::string_view(requests[i]).substr(at, kPiece));
+    }
+  }
+  for (Client& each : clients) each.Expect("STORED\r\nMN\r\n").ExpectNothing();
+  for (std::uint32_t i = 0; i < 12; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    client.Send("get " + key + "\r\n").Expect(ValueReply(key, PatternBytes(kValueBytes, i)));
+    client.Expect("END\r\n");
+  }
+  CHECK(HeldBytes(client) == 0);
+}
+
+TEST_CASE_METHOD(FullCache, "clients that vanish in the middle of values leave nothing behind",
+                 "[wire][upload]") {
+  const std::string part = PatternBytes(40'000, 1);
+  for (int round = 0; round < 3; ++round) {
+    std::deque<Client> leaving;
+    for (int i = 0; i < 12; ++i) {
+      leaving.push_back(server.Connect());
+      leaving.back().SendWithoutReading(AnnouncementOf("text", "u") + part);
+    }
+    server.Settle();
+    CHECK(HeldBytes(client) > 0);
+    for (Client& each : leaving) each.Reset();
+    client.Send(SetRequest("honest", PatternBytes(kValueBytes, 2))).Expect("STORED\r\n");
+  }
+  CHECK(HeldBytes(client) == 0);
+  CHECK(client.Stats("memory").at("unfinished_input") == "0");
+}
+
+TEST_CASE("a value of which nothing comes for upload_timeout is given up", "[wire][upload]") {
+  TestServer server([](Config& config) {
+    config.threads = 1;
+    config.upload_timeout_s = 20;
+  });
+  Client client = server.Connect();
+  Client stalled = server.Connect();
+  Client busy = server.Connect();
+  stalled.Send("set a 0 0 10\r\nabc").ExpectSilence();
+  busy.Send("set b 0 0 10\r\nabc").ExpectSilence();
+  server.AdvanceClock(15);
+  busy.Send("def").ExpectSilence();
+  server.AdvanceClock(15);
+  stalled.ExpectClosed();
+  busy.Send("ghij\r\n").Expect("STORED\r\n");
+  CHECK(client.Stat("upload_kicks") == 1);
+  CHECK(client.Stats("memory").at("unfinished_input") == "0");
+}
+
+TEST_CASE_METHOD(WireTest, "values about the size that is staged are stored as they were sent",
+                 "[wire][upload]") {
+  std::uint32_t seed = 0;
+  for (const std::size_t bytes :
+       {server::kStagedBytesMax - 1, server::kStagedBytesMax, server::kStagedBytesMax + 1,
+        2 * server::kStagedBytesMax, std::size_t{100'000}}) {
+    const std::string request = SetRequest("a", PatternBytes(bytes, ++seed), 7);
+    const std::size_t head = request.find('\n') + 1;
+    for (const std::size_t first : {std::size_t{1}, bytes / 2, server::kStagedBytesMax - 1,
+                                    server::kStagedBytesMax, bytes - 1, bytes, bytes + 1}) {
+      if (first > bytes + 1) continue;
+      CAPTURE(bytes, first);
+      const std::string_view all = request;
+      client.SendInPieces({all.substr(0, head + first), all.substr(head + first)});
+      client.Expect("STORED\r\n").Send("get a\r\n");
+      client.Expect(ValueReply("a", PatternBytes(bytes, seed), 7) + "END\r\n");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace larder::wire
