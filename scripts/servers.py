@@ -1,4 +1,5 @@
-"""Starting, watching and ending the servers that scripts/bench and scripts/replay compare.
+"""Starting, watching and ending the servers that scripts/bench, scripts/neighbours and
+scripts/replay compare.
 
 Every server runs on a free loopback port, pinned to one core, and ends with the `with` block that
 started it: by its own pid, and also if this script is killed.
@@ -8,6 +9,8 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import platform
+import re
 import resource
 import shlex
 import shutil
@@ -107,6 +110,11 @@ def run_on(cores, file_limit=None):
             resource.setrlimit(resource.RLIMIT_NOFILE, (file_limit, hard))
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     return prepare
+
+
+def cpu_model():
+    found = re.search(r"model name\s*:\s*(.+)", pathlib.Path("/proc/cpuinfo").read_text())
+    return found.group(1) if found else platform.machine()
 
 
 def run_client(command, cores, timeout_s):
@@ -238,21 +246,27 @@ class Server:
         """Resident memory, once it has not changed for two seconds: background threads may still
         work, or give back what they took ahead of need."""
         end = time.monotonic() + 10
-        last = self._rss_now()
+        last = self.rss_now_bytes()
         steady_since = time.monotonic()
         while time.monotonic() < min(end, steady_since + 2):
             time.sleep(0.25)
-            now = self._rss_now()
+            now = self.rss_now_bytes()
             if now != last:
                 last = now
                 steady_since = time.monotonic()
         return last
 
-    def _rss_now(self):
+    def rss_now_bytes(self):
+        return self._status_bytes("VmRSS")
+
+    def rss_peak_bytes(self):
+        return self._status_bytes("VmHWM")
+
+    def _status_bytes(self, field):
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{field}:"):
                 return int(line.split()[1]) * 1024
-        raise BenchError(f"{self.name} has no VmRSS")
+        raise BenchError(f"{self.name} has no {field}")
 
     def cpu_s(self):
         """CPU seconds used so far by all threads, precise to nanoseconds."""

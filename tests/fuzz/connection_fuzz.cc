@@ -44,6 +44,29 @@ namespace {
 // Behind it comes a byte: how many seconds pass.
 constexpr std::string_view kTimePasses = "\xf0\x9f";
 
+// Calls fn(bytes to send, seconds that pass after them) for each part of a stream, in order. A part
+// may be without bytes, as when the stream begins with a mark.
+template <class Fn>
+void ForEachPart(std::string_view stream, Fn&& fn) {
+  while (!stream.empty()) {
+    const std::string_view bytes = stream.substr(0, stream.find(kTimePasses));
+    stream.remove_prefix(bytes.size());
+    const bool has_seconds = stream.size() > kTimePasses.size();
+    const unsigned seconds =
+        has_seconds ? static_cast<unsigned char>(stream[kTimePasses.size()]) : 0;
+    stream.remove_prefix(std::min(stream.size(), kTimePasses.size() + 1));
+    fn(bytes, seconds);
+  }
+}
+
+// All that a stream has the client send: what is expected of the replies depends on this alone, for
+// a mark may stand anywhere, also before the first byte, in a word or in a line.
+std::string SentBytes(std::string_view stream) {
+  std::string sent;
+  ForEachPart(stream, [&](std::string_view bytes, unsigned) { sent += bytes; });
+  return sent;
+}
+
 // --- The server ----------------------------------------------------------------------------------
 
 // What the first byte of an input chooses from.
@@ -268,7 +291,7 @@ std::optional<std::size_t> ToNumber(std::string_view word) {
 }
 
 bool IsLine(std::string_view line) {
-  constexpr std::array<std::string_view, 29> kFirstWords = {"END",
+  constexpr std::array<std::string_view, 31> kFirstWords = {"END",
                                                             "STORED",
                                                             "NOT_STORED",
                                                             "EXISTS",
@@ -296,7 +319,9 @@ bool IsLine(std::string_view line) {
                                                             "SERVER_ERROR:",
                                                             "MEMLIMIT_ADJUST_FAILED",
                                                             "BUSY",
-                                                            "BADCLASS"};
+                                                            "BADCLASS",
+                                                            "NOSPARE",
+                                                            "SAME"};
   const std::string_view word = TakeWord(line);
   return std::ranges::find(kFirstWords, word) != kFirstWords.end() || ToNumber(word).has_value();
 }
@@ -375,10 +400,10 @@ std::string ComparablePackets(std::string_view replies, bool with_cas) {
   return kept;
 }
 
-bool MayNameCas(std::string_view stream, bool is_binary) {
+bool MayNameCas(std::string_view sent, bool is_binary) {
   constexpr std::array<std::string_view, 3> kNaming = {"cas ", " C", " E"};
   return is_binary || std::ranges::any_of(kNaming, [&](std::string_view text) {
-           return stream.find(text) != std::string_view::npos;
+           return sent.find(text) != std::string_view::npos;
          });
 }
 
@@ -394,27 +419,24 @@ void TestOneStream(std::uint8_t choice, std::string_view stream) {
     return made;
   }();
   const Frame& frame = *frames[choice % kSettings.size()];
+  const std::string sent = SentBytes(stream);
   const bool is_binary =
-      !stream.empty() && static_cast<unsigned char>(stream[0]) == protocol::kRequestMagic;
+      !sent.empty() && static_cast<unsigned char>(sent[0]) == protocol::kRequestMagic;
   // Without memory to spare, a value that comes late is refused before its end is seen.
-  bool must_agree = !frame.setting.is_full && (is_binary || !HasLongLine(stream));
-  const bool may_name_cas = MayNameCas(stream, is_binary);
+  bool must_agree = !frame.setting.is_full && (is_binary || !HasLongLine(sent));
+  const bool may_name_cas = MayNameCas(sent, is_binary);
 
   Clock clock;
   Session whole(frame, clock);
   Session cut(frame, clock);
   Pieces pieces(choice);
-  while (!stream.empty()) {
-    const std::string_view section = stream.substr(0, stream.find(kTimePasses));
-    stream.remove_prefix(section.size());
-    whole.Send(section);
-    pieces.Cut(section, [&](std::string_view piece) { cut.Send(piece); });
-    if (stream.size() > kTimePasses.size()) {
-      clock.Advance(static_cast<unsigned char>(stream[kTimePasses.size()]));
-      clock.Tick();
-    }
-    stream.remove_prefix(std::min(stream.size(), kTimePasses.size() + 1));
-  }
+  ForEachPart(stream, [&](std::string_view bytes, unsigned seconds) {
+    whole.Send(bytes);
+    pieces.Cut(bytes, [&](std::string_view piece) { cut.Send(piece); });
+    if (seconds == 0) return;
+    clock.Advance(seconds);
+    clock.Tick();
+  });
   const bool closes_alike = whole.is_at_end() == cut.is_at_end();
   whole.Finish();
   cut.Finish();
