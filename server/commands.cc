@@ -54,20 +54,9 @@ std::uint32_t Commands::LongPast() const {
   return 1;
 }
 
-char* Commands::PinOrCopy(Item& item, std::uint32_t value_bytes, char* out) {
+char* Commands::PinValue(Item& item, std::uint32_t value_bytes, char* out) {
   output_.Commit(out);
-  slab::ItemHandle pin = cache_.Pin(item);
-  if (pin) {
-    output_.AppendPinned(std::move(pin), cache_.Value(item), value_bytes);
-    return out;
-  }
-  out = output_.Room(value_bytes + kTailBytesMax);
-  for (slab::ValueCursor value = cache_.Value(item); !value.piece().empty();) {
-    const auto piece = value.piece();
-    std::memcpy(out, piece.data(), piece.size());
-    out += piece.size();
-    value.Advance(piece.size());
-  }
+  output_.AppendPinned(cache_.Pin(item), cache_.Value(item), value_bytes);
   return out;
 }
 

@@ -214,7 +214,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
         } else {
           CountUnlinked(*old, c.id(), lane);
           c.queue().Replace(old_ref, ref);
-          if (DropReference(*old)) {
+          if (old->DropReference()) {
             if (old->is_chained()) {
               old->next = leftovers;
               leftovers = old_ref;
@@ -249,7 +249,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
         CountUnlinked(*old, old_class, lane);
         const MutexLock lock(other.mutex());
         other.queue().Remove(old_ref);
-        if (DropReference(*old)) {
+        if (old->DropReference()) {
           old->next = leftovers;
           leftovers = old_ref;
         }
@@ -390,7 +390,7 @@ void Cache::Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemR
       const MutexLock lock(c.mutex());
       c.queue().InsertAs(ref, standing);
     }
-    if (DropReference(gone)) FreeChunks(old_ref);
+    if (gone.DropReference()) FreeChunks(old_ref);
   }
   CountLinked(arena_->At(ref), c.id(), lane);
   // Its value may have taken long to come: the one who chose the expiry counted it before.
@@ -474,20 +474,22 @@ void Cache::RefillCas(Lane& lane) noexcept {
 }
 
 ItemHandle Cache::Pin(Item& item) noexcept {
-  // Only the holder of the bucket's lock adds references, so this cannot overflow.
-  if (item.refs.load(std::memory_order_relaxed) == kRefsMax) return {};
-  item.refs.fetch_add(1, std::memory_order_relaxed);
-  return {this, arena_->RefOf(&item)};
+  const ItemRef ref = arena_->RefOf(&item);
+  // Only the holder of the bucket's lock adds references, so the header's cannot overflow. The last
+  // one is for all that extra_pins_ counts.
+  const bool is_extra = item.refs.load(std::memory_order_relaxed) >= kRefsMax - 1;
+  if (is_extra) [[unlikely]] {
+    extra_pins_.Add(ref, item);
+  } else {
+    item.AddReference();
+  }
+  return {this, ref, is_extra};
 }
 
-void Cache::Unpin(ItemRef ref) noexcept {
-  if (DropReference(arena_->At(ref))) FreeChunks(ref);
-}
-
-bool Cache::DropReference(Item& item) noexcept {
-  // With one reference left it is ours, and nobody can add to it: no locked instruction is needed.
-  return item.refs.load(std::memory_order_acquire) == 1 ||
-         item.refs.fetch_sub(1, std::memory_order_acq_rel) == 1;
+void Cache::Unpin(ItemRef ref, bool is_extra) noexcept {
+  Item& item = arena_->At(ref);
+  const bool is_last = is_extra ? extra_pins_.Remove(ref, item) : item.DropReference();
+  if (is_last) FreeChunks(ref);
 }
 
 void Cache::FreeChunks(ItemRef ref) {
@@ -569,7 +571,7 @@ void Cache::Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane) {
     const MutexLock lock(c.mutex());
     if (IsExpired(item, lane) && !item.was_fetched()) ++c.stats().expired_unfetched;
     c.queue().Remove(ref);
-    is_last = DropReference(item);
+    is_last = item.DropReference();
     if (is_last && !item.is_chained()) {
       c.Free(ref);
       return;

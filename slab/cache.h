@@ -20,6 +20,7 @@
 #include "slab/arena.h"
 #include "slab/counter.h"
 #include "slab/departures.h"
+#include "slab/extra_pins.h"
 #include "slab/hash.h"
 #include "slab/index.h"
 #include "slab/item.h"
@@ -181,7 +182,6 @@ class Cache {
     return Item::OverheadBytes(item.key_bytes, item.has_flags(), item.can_expire()) +
            item.value_bytes();
   }
-  // Empty when the item has as many pins as it can count: copy it then.
   ItemHandle Pin(Item& item) noexcept;
   ValueCursor Value(Item& item) const noexcept { return {*arena_, item}; }
   // The value may be overwritten in place: nobody is reading it outside the lock.
@@ -385,7 +385,7 @@ class Cache {
     ItemHandle pin;
     ValueCursor value;
   };
-  // Nothing if there is no such item. An empty pin: it has as many as it can count.
+  // Nothing if there is no such item.
   std::optional<Original> PinOriginal(const HashedKey& key, Lane& lane);
   // Links an owned, filled item in place of `old` (which may be empty).
   void Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemRef ref, Lane& lane);
@@ -494,9 +494,7 @@ class Cache {
   void CountLinked(const Item& item, ClassId id, Lane& lane) noexcept;
   void CountUnlinked(const Item& item, ClassId id, Lane& lane) noexcept;
   void CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id, Lane& lane) noexcept;
-  // Gives up one reference; true if it was the last: the caller frees.
-  static bool DropReference(Item& item) noexcept;
-  void Unpin(ItemRef ref) noexcept;
+  void Unpin(ItemRef ref, bool is_extra) noexcept;
   void FreeChunks(ItemRef item);
   std::uint64_t CheckSegment(SlabClass& c, Segment segment) LARDER_REQUIRES(c.mutex());
   // Frees chunks linked by Item::next, of any class.
@@ -549,6 +547,7 @@ class Cache {
   std::atomic<std::uint64_t> range_floor_{0};
   WriteTimes write_times_;
   Departures departures_;
+  ExtraPins extra_pins_;
 
   std::atomic<EvictionPolicy> policy_;  // As the classes have it; changed under mover_mutex_.
 

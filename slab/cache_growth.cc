@@ -60,7 +60,6 @@ StoreOutcome Cache::Concatenate(const ReservedItem& added, const PublishTerms& t
     if (terms.cas_unique != 0 && terms.cas_unique != original->cas) {
       return {.status = StoreStatus::kExists, .class_id = original->class_id};
     }
-    if (!original->pin) return {.status = StoreStatus::kNotStored};
     const std::uint32_t old_bytes = original->spec.value_bytes;
     if (added_bytes > item_bytes_max_ || old_bytes > item_bytes_max_ - added_bytes) {
       return {.status = StoreStatus::kNotStored};
@@ -113,7 +112,7 @@ bool Cache::ChooseCas(Item& item, std::uint64_t cas, Lane& lane) noexcept {
 bool Cache::AddRoom(Room room, const HashedKey& key, Lane& lane) {
   for (int tries = 0; tries < kGrowthTriesMax; ++tries) {
     const auto original = PinOriginal(key, lane);
-    if (!original || !original->pin) return false;
+    if (!original) return false;
     ItemSpec spec = original->spec;
     spec.has_expiry_room |= room == Room::kExpiry;
     const bool has_cas_room = room == Room::kChosenCas || original->has_chosen_cas;

@@ -499,6 +499,58 @@ TEST_CASE("no append is lost", "[slab][cache][concurrency]") {
   cache.cache().CheckInvariants();
 }
 
+TEST_CASE("pins of one value come and go on many threads, while it is replaced and deleted",
+          "[slab][cache][concurrency][pins]") {
+  constexpr int kRounds = 150;
+  constexpr std::size_t kPins = 120;  // Of each of four threads: twice what a header counts.
+  CacheFixture cache;
+  REQUIRE(cache.Set("k", std::string(9000, 'a')) == StoreStatus::kStored);
+  struct Pinned {
+    ItemHandle handle;
+    ValueCursor value;
+  };
+  std::atomic<int> faults{0};
+  std::vector<std::function<void()>> all;
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    all.emplace_back([&cache, &faults, number] {
+      Client client(cache.cache());
+      std::mt19937 random(static_cast<unsigned>(number));
+      std::vector<Pinned> pins;
+      for (int round = 0; round < kRounds; ++round) {
+        while (pins.size() < kPins) {
+          Pinned pinned;
+          const Presence presence = client.Visit("k", [&](Item& item) {
+            pinned = {cache.cache().Pin(item), cache.cache().Value(item)};
+          });
+          if (presence != Presence::kHit) {
+            (void)client.Store(StoreMode::kAdd, "k", std::string(9000, 'a'));
+            continue;
+          }
+          pins.push_back(std::move(pinned));
+        }
+        // All the bytes of a value are one letter.
+        const auto piece = pins[random() % kPins].value.piece();
+        if (piece.front() != piece.back()) ++faults;
+        std::shuffle(pins.begin(), pins.end(), random);
+        pins.resize(random() % kPins);
+        if (random() % 4 == 0) {
+          const std::string value(9000, static_cast<char>('a' + random() % 26));
+          (void)client.Store(StoreMode::kSet, "k", value);
+        }
+        if (random() % 8 == 0) {
+          (void)cache.cache().Delete({"k", cache.cache().Hash("k")}, client.lane());
+        }
+      }
+    });
+  }
+  RunTogether(all);
+  CHECK(faults == 0);
+  (void)cache.Delete("k");
+  CHECK(cache.used_chunks() == 0);
+  CHECK(cache.bytes() == 0);
+  cache.cache().CheckInvariants();
+}
+
 TEST_CASE("no increment is lost, by cas or in place", "[slab][cache][concurrency]") {
   constexpr std::uint64_t kIncrements = 3000;
   CacheFixture cache;
