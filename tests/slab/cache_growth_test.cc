@@ -216,17 +216,5 @@ TEST_CASE_METHOD(CacheFixture, "an item gets its first expiry, and moves for the
   CHECK(used_chunks() == 0);
 }
 
-TEST_CASE("without memory for its first expiry an item stays, and the touch misses",
-          "[slab][cache][expiry]") {
-  CacheFixture cache({.memory_bytes = kPageBytes, .evict = false});
-  int count = 0;
-  while (cache.Set(std::to_string(count), "value") == StoreStatus::kStored) ++count;
-  CHECK(cache.Touch("0", kSoonS) == Presence::kNoRoom);
-  CHECK(cache.Get("0") == "value");
-  CHECK(cache.Touch("0", 0) == Presence::kHit);
-  CHECK(cache.items() == static_cast<std::uint64_t>(count));
-  cache.cache().CheckInvariants();
-}
-
 }  // namespace
 }  // namespace larder::slab

@@ -51,19 +51,6 @@ TEST_CASE("with -M a full memory refuses stores and keeps what it has", "[wire][
   CHECK(std::stoull(stats.at("store_no_memory")) == 1);
 }
 
-TEST_CASE_METHOD(FullTest, "with full memory an item gets no first expiry, and stays",
-                 "[wire][full_memory]") {
-  client.Send("touch k0 100\r\n").Expect("NOT_FOUND\r\n");
-  client.Send("gat 100 k0\r\n").Expect("END\r\n");
-  client.Send("mg k0 T100 v\r\n").Expect("EN\r\n");
-  client.Send("mg k0 N100 T100 v\r\n").Expect("EN\r\n");  // An empty one would have room.
-  client.Send("md k0 I T100\r\n").Expect("SERVER_ERROR out of memory\r\n");
-  client.Send("touch k0 0\r\n").Expect("TOUCHED\r\n");
-  client.Send("get k0\r\n").Expect(ValueReply("k0", value) + "END\r\n");
-  client.Send("delete k1\r\ntouch k0 100\r\n").Expect("DELETED\r\nTOUCHED\r\n");
-  client.Send("mg k0 t\r\n").Expect("HD t100\r\n");
-}
-
 TEST_CASE_METHOD(FullTest, "with full memory every store is refused", "[wire][full_memory]") {
   for (const char* verb : {"set", "add"}) {
     CAPTURE(verb);
