@@ -20,9 +20,6 @@
 
 namespace larder::server {
 
-// Rounds of a command that lost the race for its item.
-inline constexpr int kRaceTriesMax = 64;
-
 // The most that follows a value in a reply.
 inline constexpr std::size_t kTailBytesMax = 64;
 
@@ -35,7 +32,8 @@ struct StorePlan {
 
   // Cache::Store can do it.
   bool is_plain() const {
-    return !chosen_cas && state == 0 && !terms.is_stale_allowed && !terms.creates;
+    return !chosen_cas && state == 0 && !terms.is_stale_allowed && !terms.creates &&
+           terms.mode != slab::StoreMode::kUnchanged;
   }
 };
 

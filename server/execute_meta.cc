@@ -7,6 +7,7 @@
 
 #include "protocol/meta_reply.h"
 #include "server/execute.h"
+#include "slab/race_hook.h"
 
 namespace larder::server {
 namespace {
@@ -420,7 +421,8 @@ std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash
   const auto chosen_cas = ChosenCas(request.arguments);
   const auto expires_at_s =
       FlagsOf(request).has('T') ? std::optional(SignedExpiresAt(request.exptime)) : std::nullopt;
-  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
+  // Another round is needed only if another client has replaced the item meanwhile.
+  for (;;) {
     std::string_view code = protocol::kMetaNotFound;
     Room missing_room = Room::kNone;
     (void)cache_.Visit(key, lane_, [&](Item& item) {
@@ -432,9 +434,10 @@ std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash
       code = protocol::kMetaDone;
     });
     if (missing_room == Room::kNone) return code;
-    if (!cache_.AddRoom(missing_room, key, lane_)) break;
+    if (cache_.AddRoom(missing_room, key, lane_) == slab::RoomStatus::kNoMemory) {
+      return protocol::kNoMemory;
+    }
   }
-  return protocol::kNoMemory;
 }
 
 // Takes an item's value away. Returns the code of the reply, or an error line.
@@ -444,7 +447,8 @@ std::string_view Executor::Empty(const Request& request, std::uint64_t hash) {
   StorePlan plan{.spec = SpecOf(request, hash),
                  .terms = {.mode = StoreMode::kUnchanged},
                  .state = makes_stale ? Item::kIsStale : 0};
-  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
+  // Another round is needed only if another client has changed the item meanwhile.
+  for (;;) {
     bool is_other = false;
     const Presence presence = cache_.Visit(plan.spec.key, lane_, [&](Item& item) {
       is_other = named_cas && *named_cas != ShownCas(item.cas());
@@ -455,11 +459,13 @@ std::string_view Executor::Empty(const Request& request, std::uint64_t hash) {
     });
     if (presence != Presence::kHit) return protocol::kMetaNotFound;
     if (is_other) return protocol::kMetaExists;
+    slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
     const slab::StoreOutcome outcome = StorePlanned(plan, {});
     if (outcome.status == StoreStatus::kStored) return protocol::kMetaDone;
-    if (outcome.status == StoreStatus::kNoMemory) break;
+    if (outcome.status != StoreStatus::kExists && outcome.status != StoreStatus::kNotFound) {
+      return protocol::kNoMemory;
+    }
   }
-  return protocol::kNoMemory;
 }
 
 // --- ma ----------------------------------------------------------------------------------------
@@ -474,7 +480,9 @@ void Executor::MetaArithmetic(const Request& request, std::uint64_t hash) {
                       .cas_unique = NamedCas(arguments).value_or(0),
                       .chosen_cas = ChosenCas(arguments)};
   if (asked.has('T')) change.expires_at_s = SignedExpiresAt(request.exptime);
-  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
+  // Another round is needed only if another client has stored the key meanwhile, and yet another
+  // has removed it again.
+  for (;;) {
     const ChangeOutcome outcome = Change({.bytes = request.key, .hash = hash}, change);
     switch (outcome.status) {
       case ChangeStatus::kChanged: {
@@ -499,7 +507,6 @@ void Executor::MetaArithmetic(const Request& request, std::uint64_t hash) {
         return output_.Append(protocol::kNoMemory);
     }
   }
-  output_.Append(protocol::kNoMemory);
 }
 
 // Stores the initial value. False if there is an item by now.

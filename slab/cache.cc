@@ -12,7 +12,6 @@ constexpr std::uint64_t kCasRange = 4096;  // Numbers that a lane takes at a tim
 constexpr std::uint64_t kCasAgeMax = std::uint64_t{1} << (Item::kNumberBits - 2);
 constexpr int kItemsToldAt = 16;  // Changes that a lane gathers before it tells the index.
 constexpr std::size_t kPrefaultItemBytes = 144;  // A 20 B key with a 100 B value.
-constexpr int kCreateTriesMax = 64;  // Lost races before an append that may create gives up.
 
 static_assert(kPageBytes / 2 - sizeof(Item) < Item::kIsChained);
 
@@ -166,10 +165,12 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
     const ItemRef old_ref = slot ? slot.ref() : kNoItem;
     Item* const old = slot ? &arena_->At(old_ref) : nullptr;
     const ClassId old_class = slot ? ClassOf(*old) : ClassId{0};
-    const auto refusal = mode == StoreMode::kSet ? std::nullopt : Refusal(mode, old, cas_unique);
-    if (refusal) [[unlikely]] {
-      if (mode == StoreMode::kAdd) MarkUse(*old, lane);
-      return {.status = *refusal, .class_id = old_class};
+    if (mode != StoreMode::kSet) {
+      const auto refusal = Refusal(mode, old, cas_unique);
+      if (refusal) [[unlikely]] {
+        if (mode == StoreMode::kAdd) MarkUse(*old, lane);
+        return {.status = *refusal, .class_id = old_class};
+      }
     }
 
     // The commonest store needs no class lock: the new value takes the old one's place.
@@ -271,11 +272,17 @@ Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lan
                                                  std::optional<std::uint64_t> chosen_cas) {
   if (!Fits(spec)) return Failure{StoreStatus::kTooLarge};
   if (IsForbidden(spec.key)) return Failure{StoreStatus::kForbidden};
+  return ReserveChunks(spec, chosen_cas, {}, lane);
+}
+
+Result<ReservedItem, StoreStatus> Cache::ReserveChunks(const ItemSpec& spec,
+                                                       std::optional<std::uint64_t> chosen_cas,
+                                                       const Held& held, Lane& lane) {
   const std::size_t cas_bytes = chosen_cas ? Item::kChosenCasBytes : 0;
   const std::size_t bytes = ItemBytes(spec) + cas_bytes;
   const bool is_chained = bytes > ladder_.chunk_bytes_max();
   SlabClass& c = ClassById(is_chained ? ladder_.largest() : ladder_.ClassFor(bytes));
-  const ItemRef head_ref = AllocateChunk(c, kNoItem, lane);
+  const ItemRef head_ref = AllocateChunk(c, kNoItem, held, lane);
   if (head_ref == kNoItem) return Failure{StoreStatus::kNoMemory};
   ReservedItem reserved(this, head_ref, spec.key.hash);
 
@@ -302,7 +309,7 @@ Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lan
     const std::size_t room = ladder_.chunk_bytes_max() - sizeof(Item);
     const std::size_t take = std::min(left, room);
     SlabClass& piece_class = ClassById(ladder_.ClassFor(sizeof(Item) + take));
-    const ItemRef ref = AllocateChunk(piece_class, head_ref, lane);
+    const ItemRef ref = AllocateChunk(piece_class, head_ref, held, lane);
     if (ref == kNoItem) return Failure{StoreStatus::kNoMemory};  // Frees what there is.
     Item& piece = arena_->At(ref);
     piece.key_bytes = 0;
@@ -323,16 +330,17 @@ StoreOutcome Cache::Publish(ReservedItem item, const PublishTerms& terms, Lane& 
   if (terms.mode != StoreMode::kAppend && terms.mode != StoreMode::kPrepend) {
     return PublishWhole(item, terms, lane);
   }
-  for (int tries = 0; tries < kCreateTriesMax; ++tries) {
+  // Another round is needed only if another client has stored the key meanwhile, and yet another
+  // has removed it again.
+  for (;;) {
     const StoreOutcome joined = Concatenate(item, terms, lane);
     if (joined.status != StoreStatus::kNotFound) return joined;
-    if (!terms.creates) break;
+    if (!terms.creates) return {.status = StoreStatus::kNotStored};
     const std::uint32_t value_bytes = item.value_bytes();
     StoreOutcome created = PublishWhole(item, {.mode = StoreMode::kAdd}, lane);
     created.joined_bytes = value_bytes;
     if (created.status == StoreStatus::kStored) return created;
   }
-  return {.status = StoreStatus::kNotStored};
 }
 
 StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, Lane& lane) {
@@ -349,6 +357,9 @@ StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, 
       if (terms.mode == StoreMode::kAdd) MarkUse(*old, lane);
       return {.status = *refusal, .class_id = old != nullptr ? ClassOf(*old) : ClassId{0}};
     }
+    if (terms.keeps_expiry && !arena_->At(item.ref_).SetExpiry(old->expires_at_s())) {
+      return {.status = StoreStatus::kExists, .class_id = ClassOf(*old)};
+    }
     const ItemRef ref = item.Release();
     Item& fresh = arena_->At(ref);
     fresh.set_number(NextCas(lane));
@@ -357,6 +368,7 @@ StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, 
       LARDER_CHECK(fresh.SetExpiry(old->expires_at_s()));
     }
     outcome = {.status = StoreStatus::kStored, .class_id = ClassOf(fresh), .cas = fresh.cas()};
+    if (terms.mode == StoreMode::kUnchanged) outcome.expires_at_s = old->expires_at_s();
     Link(guard, key.hash, slot, ref, lane);
     lane.total_items.Add();
   }

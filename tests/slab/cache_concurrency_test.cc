@@ -499,6 +499,44 @@ TEST_CASE("no append is lost", "[slab][cache][concurrency]") {
   cache.cache().CheckInvariants();
 }
 
+TEST_CASE("no append to a large value is refused or lost, however many come at once",
+          "[slab][cache][concurrency]") {
+  constexpr int kAppends = 40;
+  constexpr std::size_t kBytes = 400'000;
+  CacheFixture cache;
+  REQUIRE(cache.Set("k", std::string(kBytes, '-')) == StoreStatus::kStored);
+  std::atomic<int> refused{0};
+  std::vector<std::function<void()>> all;
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    all.emplace_back([&cache, &refused, number] {
+      Client client(cache.cache());
+      const HashedKey key{"k", cache.cache().Hash("k")};
+      const std::string letter(1, static_cast<char>('a' + number));
+      for (int i = 0; i < kAppends; ++i) {
+        const StoreMode mode = i % 2 == 0 ? StoreMode::kAppend : StoreMode::kPrepend;
+        if (client.Store(mode, "k", letter) != StoreStatus::kStored) ++refused;
+        const auto expires_at_s = CacheFixture::kStartS + 1 + static_cast<std::uint32_t>(i);
+        const Presence touched =
+            cache.cache().VisitToExpire(key, expires_at_s, client.lane(), [&](Item& item) {
+              LARDER_CHECK(item.SetExpiry(expires_at_s));
+              item.set_cas(cache.cache().NextCas(client.lane()));
+            });
+        if (touched != Presence::kHit) ++refused;
+      }
+    });
+  }
+  RunTogether(all);
+  CHECK(refused == 0);
+  const std::string value = cache.Get("k").value_or("");
+  CHECK(value.size() == kBytes + kWorkers * kAppends);
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    CHECK(std::ranges::count(value, static_cast<char>('a' + number)) == kAppends);
+  }
+  CHECK(cache.Delete("k"));
+  CHECK(cache.used_chunks() == 0);
+  cache.cache().CheckInvariants();
+}
+
 TEST_CASE("pins of one value come and go on many threads, while it is replaced and deleted",
           "[slab][cache][concurrency][pins]") {
   constexpr int kRounds = 150;
