@@ -205,6 +205,9 @@ void BinaryExecutor::Get(const Request& request, std::uint64_t hash) {
 }
 
 void BinaryExecutor::Miss(const Request& request, Presence presence) {
+  if (presence == Presence::kNoRoom) {
+    return AnswerError(EchoOf(request), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
+  }
   const auto cluster = ClusterUnder(request.key);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGatK;
@@ -325,6 +328,9 @@ void BinaryExecutor::Touch(const Request& request, std::uint64_t hash) {
     shared_.prefixes.CountGet(request.key, presence == Presence::kHit);
   }
   if (presence == Presence::kHit) return;
+  if (presence == Presence::kNoRoom) {
+    return AnswerError(EchoOf(request), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
+  }
   counters_.Add(Stat::kTouchMisses);
   AnswerError(EchoOf(request), BinaryStatus::kKeyNotFound);
 }

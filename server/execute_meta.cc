@@ -233,10 +233,11 @@ char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) con
 
 [[gnu::noinline]] void Executor::MetaGetMissed(const Request& request, std::uint64_t hash,
                                                Presence presence) {
+  if (presence == Presence::kNoRoom) return output_.Append(protocol::kNoMemory);
   const auto cluster = ClusterUnder(request.key);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const MetaFlagSet asked = FlagsOf(request);
-  if (asked.has('N') && presence != Presence::kNoRoom && CreateEmpty(request, hash)) return;
+  if (asked.has('N') && CreateEmpty(request, hash)) return;
   CountMiss(request.key, presence, Stat::kGetMisses);
   if (!asked.has('q')) AnswerOther(protocol::kMetaMissing, request);
 }

@@ -92,7 +92,8 @@ std::vector<GrowingMemory*> Cache::Growing() {
 Lane& Cache::AddLane() {
   const MutexLock lock(lanes_mutex_);
   Lane& lane = lanes_.emplace_back();
-  if (track_sizes_) lane.sizes = std::vector<Counter>(SizeStep(item_bytes_max_) + 1);
+  if (track_sizes_)
+    lane.sizes = std::vector<Counter>(SizeStep(item_bytes_max_ + Item::kExpiryBytes) + 1);
   return lane;
 }
 
@@ -139,6 +140,8 @@ bool Cache::IsOlder(std::uint64_t cas_unique, const Item& item) const noexcept {
 
 StoreOutcome Cache::Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
                           std::uint64_t cas_unique, Lane& lane) {
+  if (!evict_ && !spec.can_expire()) [[unlikely]]
+    return StoreWithRoom(mode, spec, value, cas_unique, lane);
   const std::size_t bytes = ItemBytes(spec);
   const bool is_small = bytes <= std::min(ladder_.chunk_bytes_max(), item_bytes_max_);
   if (is_small && mode != StoreMode::kAppend && mode != StoreMode::kPrepend) [[likely]] {
@@ -151,6 +154,12 @@ StoreOutcome Cache::Store(StoreMode mode, const ItemSpec& spec, std::string_view
   }
   reserved->value().Write(value);
   return Publish(std::move(*reserved), mode, cas_unique, lane);
+}
+
+StoreOutcome Cache::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_view value,
+                                  std::uint64_t cas_unique, Lane& lane) {
+  spec.has_expiry_room = true;
+  return Store(mode, spec, value, cas_unique, lane);
 }
 
 StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t bytes,
@@ -275,9 +284,10 @@ Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lan
   return ReserveChunks(spec, chosen_cas, {}, lane);
 }
 
-Result<ReservedItem, StoreStatus> Cache::ReserveChunks(const ItemSpec& spec,
+Result<ReservedItem, StoreStatus> Cache::ReserveChunks(ItemSpec spec,
                                                        std::optional<std::uint64_t> chosen_cas,
                                                        const Held& held, Lane& lane) {
+  if (!evict_) spec.has_expiry_room = true;  // So that a touch needs no memory.
   const std::size_t cas_bytes = chosen_cas ? Item::kChosenCasBytes : 0;
   const std::size_t bytes = ItemBytes(spec) + cas_bytes;
   const bool is_chained = bytes > ladder_.chunk_bytes_max();

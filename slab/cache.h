@@ -162,7 +162,7 @@ class Cache {
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn);
   // The same where fn gives the item this expiry, and finds room for it. kNoRoom when there is
-  // none, and no memory for a larger chunk.
+  // none, and no memory for a larger chunk. Without eviction every item has the room.
   template <class Fn>
   [[gnu::noinline]] Presence VisitToExpire(const HashedKey& key, std::uint32_t expires_at_s,
                                            Lane& lane, Fn&& fn);
@@ -233,7 +233,13 @@ class Cache {
   // Everything written before this call is gone.
   void FlushAll() noexcept;
 
-  bool Fits(const ItemSpec& spec) const noexcept { return ItemBytes(spec) <= item_bytes_max_; }
+  // Room for an expiry that is still to come does not count.
+  bool Fits(const ItemSpec& spec) const noexcept {
+    return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags != 0,
+                               spec.expires_at_s != 0) +
+               spec.value_bytes <=
+           item_bytes_max_;
+  }
 
   // --- Memory --------------------------------------------------------------------------------
 
@@ -367,6 +373,10 @@ class Cache {
                                             std::uint64_t cas_unique) noexcept;
   // The client that names this CAS has seen the item before its last change.
   bool IsOlder(std::uint64_t cas_unique, const Item& item) const noexcept;
+  // Store() without eviction: a touch will need no memory.
+  [[gnu::noinline]] StoreOutcome StoreWithRoom(StoreMode mode, ItemSpec spec,
+                                               std::string_view value, std::uint64_t cas_unique,
+                                               Lane& lane);
   // `bytes` is ItemBytes(spec).
   StoreOutcome StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t bytes,
                           std::string_view value, std::uint64_t cas_unique, Lane& lane);
@@ -377,7 +387,7 @@ class Cache {
     ItemRef kept = kNoItem;
   };
   // Reserve() but for its checks. With a bucket locked, kNoMemory says little: no page was moved.
-  Result<ReservedItem, StoreStatus> ReserveChunks(const ItemSpec& spec,
+  Result<ReservedItem, StoreStatus> ReserveChunks(ItemSpec spec,
                                                   std::optional<std::uint64_t> chosen_cas,
                                                   const Held& held, Lane& lane);
   // kNotFound if there is nothing to join with.

@@ -220,6 +220,7 @@ struct Item {
   // Item bytes without the value, as stored: what slab classes and the item limit count.
   static constexpr std::size_t OverheadBytes(std::size_t key_bytes, bool has_flags = false,
                                              bool can_expire = false);
+  static constexpr std::size_t kExpiryBytes = 4;
   static constexpr std::size_t kChainBytes = 12;
   static constexpr std::size_t kChosenCasBytes = 8;
 

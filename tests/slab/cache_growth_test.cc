@@ -219,6 +219,61 @@ TEST_CASE_METHOD(CacheFixture, "an item gets its first expiry, and moves for the
   CHECK(used_chunks() == 0);
 }
 
+TEST_CASE("without eviction an item gets its first expiry in the chunk that it has",
+          "[slab][cache][expiry]") {
+  CacheFixture cache({.memory_bytes = 8 * kPageBytes, .evict = false});
+  const std::string value = Noise(GENERATE(5U, 9000U, 300'000U), 1);
+  const auto store = GENERATE(&CacheFixture::Set, &CacheFixture::Add);
+  int count = 0;
+  while ((cache.*store)(std::to_string(count), value) == StoreStatus::kStored) ++count;
+  REQUIRE(count > 0);
+  const std::uint64_t bytes = cache.bytes();
+  for (int i = 0; i < count; ++i) {
+    REQUIRE(cache.Touch(std::to_string(i), kSoonS) == Presence::kHit);
+    REQUIRE(cache.See(std::to_string(i))->expires_at_s == kSoonS);
+  }
+  CHECK(cache.bytes() == bytes);
+  CHECK((cache.Get("0") == value));
+  CHECK(cache.items() == static_cast<std::uint64_t>(count));
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("the room that an item keeps for an expiry does not count for the item limit",
+          "[slab][cache][expiry]") {
+  const bool evicts = GENERATE(true, false);
+  const std::uint32_t item_bytes_max = GENERATE(1024U, static_cast<std::uint32_t>(kMiB));
+  CAPTURE(evicts, item_bytes_max);
+  CacheFixture cache({.item_bytes_max = item_bytes_max, .evict = evicts, .track_sizes = true});
+  const std::string value = Noise(item_bytes_max - Item::OverheadBytes(1), 1);
+  CHECK(cache.Set("k", value + "+") == StoreStatus::kTooLarge);
+  REQUIRE(cache.Set("k", value) == StoreStatus::kStored);
+  CHECK(cache.Touch("k", kSoonS) == Presence::kHit);
+  CHECK(cache.See("k")->expires_at_s == kSoonS);
+  CHECK((cache.Get("k") == value));
+  REQUIRE(cache.Set("j", value.substr(1)) == StoreStatus::kStored);
+  CHECK(cache.Append("j", "++") == StoreStatus::kNotStored);
+  CHECK(cache.Append("j", "+") == StoreStatus::kStored);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("an item whose first expiry finds no memory stays, and is not missed",
+          "[slab][cache][expiry]") {
+  CacheFixture cache({.memory_bytes = kPageBytes});
+  std::vector<CacheFixture::Pinned> pins;  // Nothing can be evicted.
+  int count = 0;
+  while (cache.Set(std::to_string(count), "value") == StoreStatus::kStored) {
+    pins.push_back(cache.Pin(std::to_string(count++)));
+  }
+  CHECK(cache.Touch("0", kSoonS) == Presence::kNoRoom);
+  CHECK(cache.Get("0") == "value");
+  CHECK(cache.Touch("0", 0) == Presence::kHit);
+  CHECK(cache.items() == static_cast<std::uint64_t>(count));
+  CHECK(cache.cache().AddRoom(Room::kExpiry, cache.Key("0"), cache.lane()) ==
+        RoomStatus::kNoMemory);
+  pins.clear();
+  cache.cache().CheckInvariants();
+}
+
 // --- What others do in the meantime --------------------------------------------------------------
 
 TEST_CASE_METHOD(CacheFixture, "an append is not repeated for a change of anything but the value",
