@@ -180,6 +180,8 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
         if (mode == StoreMode::kAdd) MarkUse(*old, lane);
         return {.status = *refusal, .class_id = old_class};
       }
+      // A store that depends on what is there is a use of it; a plain set says nothing about that.
+      if (old != nullptr) NoteUse(*old, old_class);
     }
 
     // The commonest store needs no class lock: the new value takes the old one's place.
@@ -369,6 +371,9 @@ StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, 
     }
     if (terms.keeps_expiry && !arena_->At(item.ref_).SetExpiry(old->expires_at_s())) {
       return {.status = StoreStatus::kExists, .class_id = ClassOf(*old)};
+    }
+    if (old != nullptr && terms.mode != StoreMode::kSet && terms.mode != StoreMode::kUnchanged) {
+      NoteUse(*old, ClassOf(*old));
     }
     const ItemRef ref = item.Release();
     Item& fresh = arena_->At(ref);

@@ -81,7 +81,8 @@ void Cache::WriteJoined(ValueCursor old, const ReservedItem& added, StoreMode mo
 StoreOutcome Cache::LinkJoined(Index::Guard& guard, ItemRef old_ref, ReservedItem& joined,
                                const ReservedItem& added, Lane& lane) {
   const HashedKey key = added.key();
-  const Item& old = arena_->At(old_ref);
+  Item& old = arena_->At(old_ref);
+  NoteUse(old, ClassOf(old));
   const ItemRef ref = joined.Release();
   Item& item = arena_->At(ref);
   // It may have changed since; the room for one is part of the layout.
