@@ -7,6 +7,7 @@
 
 #include "protocol/numbers.h"
 #include "server/socket_address.h"
+#include "slab/race_hook.h"
 
 namespace larder::server {
 namespace {
@@ -54,20 +55,9 @@ std::uint32_t Commands::LongPast() const {
   return 1;
 }
 
-char* Commands::PinOrCopy(Item& item, std::uint32_t value_bytes, char* out) {
+char* Commands::PinValue(Item& item, std::uint32_t value_bytes, char* out) {
   output_.Commit(out);
-  slab::ItemHandle pin = cache_.Pin(item);
-  if (pin) {
-    output_.AppendPinned(std::move(pin), cache_.Value(item), value_bytes);
-    return out;
-  }
-  out = output_.Room(value_bytes + kTailBytesMax);
-  for (slab::ValueCursor value = cache_.Value(item); !value.piece().empty();) {
-    const auto piece = value.piece();
-    std::memcpy(out, piece.data(), piece.size());
-    out += piece.size();
-    value.Advance(piece.size());
-  }
+  output_.AppendPinned(cache_.Pin(item), cache_.Value(item), value_bytes);
   return out;
 }
 
@@ -148,7 +138,8 @@ Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
 ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& change) {
   const ClassStat hits = change.is_incr ? ClassStat::kIncrHits : ClassStat::kDecrHits;
   std::array<char, protocol::kDecimalBytesMax> text;
-  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
+  // Another round is needed only if another client has changed the item meanwhile.
+  for (;;) {
     ChangeOutcome outcome;
     bool fits_in_place = true;
     Room missing_room = Room::kNone;
@@ -195,23 +186,27 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
       spec.client_flags = item.client_flags();
       spec.expires_at_s = change.expires_at_s.value_or(item.expires_at_s());
       spec.value_bytes = static_cast<std::uint32_t>(digits);
+      spec.has_expiry_room = item.can_expire();
     });
     if (missing_room != Room::kNone) {
-      if (!cache_.AddRoom(missing_room, key, lane_)) break;
+      if (cache_.AddRoom(missing_room, key, lane_) == slab::RoomStatus::kNoMemory) break;
       continue;
     }
     if (presence != Presence::kHit || fits_in_place) return outcome;
 
-    const slab::StoreOutcome stored =
-        StorePlanned({.spec = spec,
-                      .terms = {.mode = StoreMode::kUnchanged, .cas_unique = seen_number},
-                      .chosen_cas = change.chosen_cas},
-                     {text.data(), digits});
+    slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
+    const slab::StoreOutcome stored = StorePlanned({.spec = spec,
+                                                    .terms = {.mode = StoreMode::kUnchanged,
+                                                              .cas_unique = seen_number,
+                                                              .keeps_expiry = !change.expires_at_s},
+                                                    .chosen_cas = change.chosen_cas},
+                                                   {text.data(), digits});
     if (stored.status == StoreStatus::kNoMemory || stored.status == StoreStatus::kTooLarge) break;
     if (stored.status != StoreStatus::kStored) continue;  // Changed in between: look again.
     lane_.classes[stored.class_id].Add(hits);
     outcome.status = ChangeStatus::kChanged;
     outcome.cas = stored.cas;
+    outcome.expires_at_s = stored.expires_at_s;
     return outcome;
   }
   return {.status = ChangeStatus::kNoMemory};

@@ -21,10 +21,7 @@
 
 namespace larder::server {
 
-// Rounds of a command that lost the race for its item.
-inline constexpr int kRaceTriesMax = 64;
-
-// The most that PinOrCopy() leaves room for behind a value.
+// The most that follows a value in a reply.
 inline constexpr std::size_t kTailBytesMax = 64;
 
 // An incr or decr.
@@ -70,9 +67,9 @@ class Commands {
   // A time at which an item has expired, whatever the time is.
   [[gnu::noinline, gnu::cold]] std::uint32_t LongPast() const;
 
-  // Commits `out`, and hands over a large value: pinned, to be sent from where it lies, or, if it
-  // has too many pins already, as a copy. Returns where to go on, with room for kTailBytesMax.
-  [[gnu::noinline]] char* PinOrCopy(slab::Item& item, std::uint32_t value_bytes, char* out);
+  // Commits `out`, and hands over a large value: pinned, to be sent from where it lies. Returns
+  // `out`, where the reply goes on.
+  [[gnu::noinline]] char* PinValue(slab::Item& item, std::uint32_t value_bytes, char* out);
   // A hit, as eviction and the statistics of the item's class see it.
   void CountHit(slab::Item& item, slab::ClassStat stat) {
     const slab::ClassId id = cache_.ClassOf(item);
@@ -90,10 +87,10 @@ class Commands {
   }
 
   // Writes an item's value at `out`, where there is room for kPinBytesMin and kTailBytesMax; from
-  // kPinBytesMin up as PinOrCopy().
+  // kPinBytesMin up as PinValue().
   char* WriteValue(slab::Item& item, std::uint32_t value_bytes, char* out) {
     if (value_bytes >= kPinBytesMin) [[unlikely]]
-      return PinOrCopy(item, value_bytes, out);
+      return PinValue(item, value_bytes, out);
     // Knowing the bound, the compiler would write `rep movs` for memcpy: 35 ns more to copy 100 B.
     asm("" : "+r"(value_bytes));
     std::memcpy(out, item.value(), value_bytes);

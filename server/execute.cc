@@ -59,8 +59,6 @@ Next Executor::Execute(const Request& request, std::uint64_t hash) {
   switch (request.verb) {
     case Verb::kGet:
     case Verb::kGets:
-    case Verb::kGat:
-    case Verb::kGats:
       Get(request, hash);
       break;
     case Verb::kSet:
@@ -86,6 +84,9 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
     case Verb::kDelete:
       Delete(request, hash);
       break;
+    case Verb::kGat:
+    case Verb::kGats:
+      return GetAndTouch(request, hash);
     case Verb::kTouch:
       Touch(request, hash);
       break;
@@ -144,8 +145,6 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
       break;
     case Verb::kGet:
     case Verb::kGets:
-    case Verb::kGat:
-    case Verb::kGats:
     case Verb::kSet:
     case Verb::kAdd:
     case Verb::kReplace:
@@ -184,21 +183,32 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
 }
 
 void Executor::Get(const Request& request, std::uint64_t hash) {
-  const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGats;
   // Enough for every value that is copied, so that there is one check for the whole reply.
   char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
-  const slab::HashedKey key{.bytes = request.key, .hash = hash};
-  Presence presence = Presence::kMiss;
-  if (touches) [[unlikely]] {
-    presence = TouchItem(key, SignedExpiresAt(request.exptime), [&](Item& item) {
-      out = WriteHit(item, request, ClassStat::kTouchHits, out);
-    });
-  } else {
-    presence = cache_.Visit(
-        key, lane_, [&](Item& item) { out = WriteHit(item, request, ClassStat::kGetHits, out); });
+  const Presence presence =
+      cache_.Visit({.bytes = request.key, .hash = hash}, lane_,
+                   [&](Item& item) { out = WriteHit(item, request, ClassStat::kGetHits, out); });
+  FinishGet(request, presence, out);
+}
+
+Next Executor::GetAndTouch(const Request& request, std::uint64_t hash) {
+  char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
+  const Presence presence =
+      TouchItem({.bytes = request.key, .hash = hash}, SignedExpiresAt(request.exptime),
+                [&](Item& item) { out = WriteHit(item, request, ClassStat::kTouchHits, out); });
+  counters_.Add(Stat::kCmdTouch);  // As memcached: not as a get.
+  if (presence == Presence::kNoRoom) {
+    // An error ends the reply to a line: if more keys are to be answered, the connection ends too.
+    output_.Append(protocol::kNoMemoryWriting);
+    return request.is_last_key ? Next::kGoOn : Next::kClose;
   }
-  // As memcached: gat counts as a touch, not as a get.
-  if (touches) counters_.Add(Stat::kCmdTouch);
+  FinishGet(request, presence, out);
+  return Next::kGoOn;
+}
+
+// Inlined, as WriteHit().
+[[gnu::always_inline]] inline void Executor::FinishGet(const Request& request, Presence presence,
+                                                       char* out) {
   if (presence != Presence::kHit) out = Miss(request, presence, out);
   if (is_detail_on()) [[unlikely]] {
     shared_.prefixes.CountGet(request.key, presence == Presence::kHit);
@@ -319,6 +329,7 @@ void Executor::Touch(const Request& request, std::uint64_t hash) {
   const std::uint32_t expires_at_s = SignedExpiresAt(request.exptime);
   const Presence presence = TouchItem({.bytes = request.key, .hash = hash}, expires_at_s,
                                       [&](Item& item) { CountHit(item, ClassStat::kTouchHits); });
+  if (presence == Presence::kNoRoom) return Answer(protocol::kNoMemory, request.noreply);
   if (presence != Presence::kHit) counters_.Add(Stat::kTouchMisses);
   Answer(presence == Presence::kHit ? protocol::kTouched : protocol::kNotFound, request.noreply);
 }

@@ -67,6 +67,8 @@ class Executor : private Commands {
  private:
   [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
   void Get(const protocol::Request& request, std::uint64_t hash);
+  Next GetAndTouch(const protocol::Request& request, std::uint64_t hash);
+  void FinishGet(const protocol::Request& request, slab::Presence presence, char* out);
   char* WriteHit(slab::Item& item, const protocol::Request& request, slab::ClassStat stat,
                  char* out);
   // What Get() does when the cache has no item: it counts the miss, or, under the one key that the

@@ -25,8 +25,6 @@ using slab::StoreStatus;
 
 // With CAS off an item answers to no number. The cache hands out none of more than 48 bits.
 constexpr std::uint64_t kNobodysCas = ~std::uint64_t{0};
-// Rounds of an incr whose key comes and goes.
-constexpr int kCreateTriesMax = 64;
 
 Echo EchoOf(const Request& request) { return RequestPacket(request.arguments).echo(); }
 
@@ -204,6 +202,9 @@ void BinaryExecutor::Get(const Request& request, std::uint64_t hash) {
 }
 
 void BinaryExecutor::Miss(const Request& request, Presence presence) {
+  if (presence == Presence::kNoRoom) {
+    return AnswerError(EchoOf(request), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
+  }
   const auto cluster = ClusterUnder(request.key);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGatK;
@@ -335,6 +336,9 @@ void BinaryExecutor::Touch(const Request& request, std::uint64_t hash) {
     shared_.prefixes.CountGet(request.key, presence == Presence::kHit);
   }
   if (presence == Presence::kHit) return;
+  if (presence == Presence::kNoRoom) {
+    return AnswerError(EchoOf(request), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
+  }
   counters_.Add(Stat::kTouchMisses);
   AnswerError(EchoOf(request), BinaryStatus::kKeyNotFound);
 }
@@ -346,7 +350,9 @@ void BinaryExecutor::Arithmetic(const Request& request, std::uint64_t hash) {
                             .delta = request.number,
                             .cas_unique = CasWanted(packet.cas())};
   const bool creates = static_cast<std::uint32_t>(request.exptime) != protocol::kNeverCreate;
-  for (int tries = 0; tries < kCreateTriesMax; ++tries) {
+  // Another round is needed only if another client has stored the key meanwhile, and yet another
+  // has removed it again.
+  for (;;) {
     ChangeOutcome outcome = Change(key, change);
     if (outcome.status == ChangeStatus::kMiss && creates) {
       const slab::StoreOutcome created = Create(request, key);
@@ -361,7 +367,6 @@ void BinaryExecutor::Arithmetic(const Request& request, std::uint64_t hash) {
     }
     return AnswerChange(request, outcome);
   }
-  AnswerChange(request, {.status = ChangeStatus::kNoMemory});
 }
 
 // As memcached, an item with the initial number alone, and counted as no hit and no miss.

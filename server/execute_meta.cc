@@ -7,6 +7,7 @@
 
 #include "protocol/meta_reply.h"
 #include "server/execute.h"
+#include "slab/race_hook.h"
 
 namespace larder::server {
 namespace {
@@ -232,10 +233,11 @@ char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) con
 
 [[gnu::noinline]] void Executor::MetaGetMissed(const Request& request, std::uint64_t hash,
                                                Presence presence) {
+  if (presence == Presence::kNoRoom) return output_.Append(protocol::kNoMemory);
   const auto cluster = ClusterUnder(request.key);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const MetaFlagSet asked = FlagsOf(request);
-  if (asked.has('N') && presence != Presence::kNoRoom && CreateEmpty(request, hash)) return;
+  if (asked.has('N') && CreateEmpty(request, hash)) return;
   CountMiss(request.key, presence, Stat::kGetMisses);
   if (!asked.has('q')) AnswerOther(protocol::kMetaMissing, request);
 }
@@ -393,7 +395,8 @@ std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash
   const auto chosen_cas = ChosenCas(request.arguments);
   const auto expires_at_s =
       FlagsOf(request).has('T') ? std::optional(SignedExpiresAt(request.exptime)) : std::nullopt;
-  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
+  // Another round is needed only if another client has replaced the item meanwhile.
+  for (;;) {
     std::string_view code = protocol::kMetaNotFound;
     Room missing_room = Room::kNone;
     (void)cache_.Visit(key, lane_, [&](Item& item) {
@@ -405,9 +408,10 @@ std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash
       code = protocol::kMetaDone;
     });
     if (missing_room == Room::kNone) return code;
-    if (!cache_.AddRoom(missing_room, key, lane_)) break;
+    if (cache_.AddRoom(missing_room, key, lane_) == slab::RoomStatus::kNoMemory) {
+      return protocol::kNoMemory;
+    }
   }
-  return protocol::kNoMemory;
 }
 
 // Takes an item's value away. Returns the code of the reply, or an error line.
@@ -417,7 +421,8 @@ std::string_view Executor::Empty(const Request& request, std::uint64_t hash) {
   StorePlan plan{.spec = SpecOf(request, hash),
                  .terms = {.mode = StoreMode::kUnchanged},
                  .state = makes_stale ? Item::kIsStale : 0};
-  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
+  // Another round is needed only if another client has changed the item meanwhile.
+  for (;;) {
     bool is_other = false;
     const Presence presence = cache_.Visit(plan.spec.key, lane_, [&](Item& item) {
       is_other = named_cas && *named_cas != ShownCas(item.cas());
@@ -428,11 +433,13 @@ std::string_view Executor::Empty(const Request& request, std::uint64_t hash) {
     });
     if (presence != Presence::kHit) return protocol::kMetaNotFound;
     if (is_other) return protocol::kMetaExists;
+    slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
     const slab::StoreOutcome outcome = StorePlanned(plan, {});
     if (outcome.status == StoreStatus::kStored) return protocol::kMetaDone;
-    if (outcome.status == StoreStatus::kNoMemory) break;
+    if (outcome.status != StoreStatus::kExists && outcome.status != StoreStatus::kNotFound) {
+      return protocol::kNoMemory;
+    }
   }
-  return protocol::kNoMemory;
 }
 
 // --- ma ----------------------------------------------------------------------------------------
@@ -447,7 +454,9 @@ void Executor::MetaArithmetic(const Request& request, std::uint64_t hash) {
                       .cas_unique = NamedCas(arguments).value_or(0),
                       .chosen_cas = ChosenCas(arguments)};
   if (asked.has('T')) change.expires_at_s = SignedExpiresAt(request.exptime);
-  for (int tries = 0; tries < kRaceTriesMax; ++tries) {
+  // Another round is needed only if another client has stored the key meanwhile, and yet another
+  // has removed it again.
+  for (;;) {
     const ChangeOutcome outcome = Change({.bytes = request.key, .hash = hash}, change);
     switch (outcome.status) {
       case ChangeStatus::kChanged: {
@@ -472,7 +481,6 @@ void Executor::MetaArithmetic(const Request& request, std::uint64_t hash) {
         return output_.Append(protocol::kNoMemory);
     }
   }
-  output_.Append(protocol::kNoMemory);
 }
 
 // Stores the initial value. False if there is an item by now.

@@ -25,7 +25,8 @@ struct StorePlan {
 
   // Cache::Store can do it.
   bool is_plain() const {
-    return !chosen_cas && state == 0 && !terms.is_stale_allowed && !terms.creates;
+    return !chosen_cas && state == 0 && !terms.is_stale_allowed && !terms.creates &&
+           terms.mode != slab::StoreMode::kUnchanged;
   }
 };
 

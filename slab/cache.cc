@@ -12,7 +12,6 @@ constexpr std::uint64_t kCasRange = 4096;  // Numbers that a lane takes at a tim
 constexpr std::uint64_t kCasAgeMax = std::uint64_t{1} << (Item::kNumberBits - 2);
 constexpr int kItemsToldAt = 16;  // Changes that a lane gathers before it tells the index.
 constexpr std::size_t kPrefaultItemBytes = 144;  // A 20 B key with a 100 B value.
-constexpr int kCreateTriesMax = 64;  // Lost races before an append that may create gives up.
 
 static_assert(kPageBytes / 2 - sizeof(Item) < Item::kIsChained);
 
@@ -93,7 +92,8 @@ std::vector<GrowingMemory*> Cache::Growing() {
 Lane& Cache::AddLane() {
   const MutexLock lock(lanes_mutex_);
   Lane& lane = lanes_.emplace_back();
-  if (track_sizes_) lane.sizes = std::vector<Counter>(SizeStep(item_bytes_max_) + 1);
+  if (track_sizes_)
+    lane.sizes = std::vector<Counter>(SizeStep(item_bytes_max_ + Item::kExpiryBytes) + 1);
   return lane;
 }
 
@@ -140,6 +140,8 @@ bool Cache::IsOlder(std::uint64_t cas_unique, const Item& item) const noexcept {
 
 StoreOutcome Cache::Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
                           std::uint64_t cas_unique, Lane& lane) {
+  if (!evict_ && !spec.can_expire()) [[unlikely]]
+    return StoreWithRoom(mode, spec, value, cas_unique, lane);
   const std::size_t bytes = ItemBytes(spec);
   const bool is_small = bytes <= std::min(ladder_.chunk_bytes_max(), item_bytes_max_);
   if (is_small && mode != StoreMode::kAppend && mode != StoreMode::kPrepend) [[likely]] {
@@ -154,6 +156,12 @@ StoreOutcome Cache::Store(StoreMode mode, const ItemSpec& spec, std::string_view
   return Publish(std::move(*reserved), mode, cas_unique, lane);
 }
 
+StoreOutcome Cache::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_view value,
+                                  std::uint64_t cas_unique, Lane& lane) {
+  spec.has_expiry_room = true;
+  return Store(mode, spec, value, cas_unique, lane);
+}
+
 StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t bytes,
                                std::string_view value, std::uint64_t cas_unique, Lane& lane) {
   const HashedKey& key = spec.key;
@@ -166,10 +174,14 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
     const ItemRef old_ref = slot ? slot.ref() : kNoItem;
     Item* const old = slot ? &arena_->At(old_ref) : nullptr;
     const ClassId old_class = slot ? ClassOf(*old) : ClassId{0};
-    const auto refusal = mode == StoreMode::kSet ? std::nullopt : Refusal(mode, old, cas_unique);
-    if (refusal) [[unlikely]] {
-      if (mode == StoreMode::kAdd) MarkUse(*old, lane);
-      return {.status = *refusal, .class_id = old_class};
+    if (mode != StoreMode::kSet) {
+      const auto refusal = Refusal(mode, old, cas_unique);
+      if (refusal) [[unlikely]] {
+        if (mode == StoreMode::kAdd) MarkUse(*old, lane);
+        return {.status = *refusal, .class_id = old_class};
+      }
+      // A store that depends on what is there is a use of it; a plain set says nothing about that.
+      if (old != nullptr) NoteUse(*old, old_class);
     }
 
     // The commonest store needs no class lock: the new value takes the old one's place.
@@ -214,7 +226,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
         } else {
           CountUnlinked(*old, c.id(), lane);
           c.queue().Replace(old_ref, ref);
-          if (DropReference(*old)) {
+          if (old->DropReference()) {
             if (old->is_chained()) {
               old->next = leftovers;
               leftovers = old_ref;
@@ -249,7 +261,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
         CountUnlinked(*old, old_class, lane);
         const MutexLock lock(other.mutex());
         other.queue().Remove(old_ref);
-        if (DropReference(*old)) {
+        if (old->DropReference()) {
           old->next = leftovers;
           leftovers = old_ref;
         }
@@ -270,11 +282,18 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
 Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lane,
                                                  std::optional<std::uint64_t> chosen_cas) {
   if (const auto refusal = NeverStored(spec)) return Failure{*refusal};
+  return ReserveChunks(spec, chosen_cas, {}, lane);
+}
+
+Result<ReservedItem, StoreStatus> Cache::ReserveChunks(ItemSpec spec,
+                                                       std::optional<std::uint64_t> chosen_cas,
+                                                       const Held& held, Lane& lane) {
+  if (!evict_) spec.has_expiry_room = true;  // So that a touch needs no memory.
   const std::size_t cas_bytes = chosen_cas ? Item::kChosenCasBytes : 0;
   const std::size_t bytes = ItemBytes(spec) + cas_bytes;
   const bool is_chained = bytes > ladder_.chunk_bytes_max();
   SlabClass& c = ClassById(is_chained ? ladder_.largest() : ladder_.ClassFor(bytes));
-  const ItemRef head_ref = AllocateChunk(c, kNoItem, lane);
+  const ItemRef head_ref = AllocateChunk(c, kNoItem, held, lane);
   if (head_ref == kNoItem) return Failure{StoreStatus::kNoMemory};
   ReservedItem reserved(this, head_ref, spec.key.hash);
 
@@ -301,7 +320,7 @@ Result<ReservedItem, StoreStatus> Cache::Reserve(const ItemSpec& spec, Lane& lan
     const std::size_t room = ladder_.chunk_bytes_max() - sizeof(Item);
     const std::size_t take = std::min(left, room);
     SlabClass& piece_class = ClassById(ladder_.ClassFor(sizeof(Item) + take));
-    const ItemRef ref = AllocateChunk(piece_class, head_ref, lane);
+    const ItemRef ref = AllocateChunk(piece_class, head_ref, held, lane);
     if (ref == kNoItem) return Failure{StoreStatus::kNoMemory};  // Frees what there is.
     Item& piece = arena_->At(ref);
     piece.key_bytes = 0;
@@ -322,16 +341,17 @@ StoreOutcome Cache::Publish(ReservedItem item, const PublishTerms& terms, Lane& 
   if (terms.mode != StoreMode::kAppend && terms.mode != StoreMode::kPrepend) {
     return PublishWhole(item, terms, lane);
   }
-  for (int tries = 0; tries < kCreateTriesMax; ++tries) {
+  // Another round is needed only if another client has stored the key meanwhile, and yet another
+  // has removed it again.
+  for (;;) {
     const StoreOutcome joined = Concatenate(item, terms, lane);
     if (joined.status != StoreStatus::kNotFound) return joined;
-    if (!terms.creates) break;
+    if (!terms.creates) return {.status = StoreStatus::kNotStored};
     const std::uint32_t value_bytes = item.value_bytes();
     StoreOutcome created = PublishWhole(item, {.mode = StoreMode::kAdd}, lane);
     created.joined_bytes = value_bytes;
     if (created.status == StoreStatus::kStored) return created;
   }
-  return {.status = StoreStatus::kNotStored};
 }
 
 StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, Lane& lane) {
@@ -348,6 +368,12 @@ StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, 
       if (terms.mode == StoreMode::kAdd) MarkUse(*old, lane);
       return {.status = *refusal, .class_id = old != nullptr ? ClassOf(*old) : ClassId{0}};
     }
+    if (terms.keeps_expiry && !arena_->At(item.ref_).SetExpiry(old->expires_at_s())) {
+      return {.status = StoreStatus::kExists, .class_id = ClassOf(*old)};
+    }
+    if (old != nullptr && terms.mode != StoreMode::kSet && terms.mode != StoreMode::kUnchanged) {
+      NoteUse(*old, ClassOf(*old));
+    }
     const ItemRef ref = item.Release();
     Item& fresh = arena_->At(ref);
     fresh.set_number(NextCas(lane));
@@ -356,6 +382,7 @@ StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, 
       LARDER_CHECK(fresh.SetExpiry(old->expires_at_s()));
     }
     outcome = {.status = StoreStatus::kStored, .class_id = ClassOf(fresh), .cas = fresh.cas()};
+    if (terms.mode == StoreMode::kUnchanged) outcome.expires_at_s = old->expires_at_s();
     Link(guard, key.hash, slot, ref, lane);
     lane.total_items.Add();
   }
@@ -389,7 +416,7 @@ void Cache::Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemR
       const MutexLock lock(c.mutex());
       c.queue().InsertAs(ref, standing);
     }
-    if (DropReference(gone)) FreeChunks(old_ref);
+    if (gone.DropReference()) FreeChunks(old_ref);
   }
   CountLinked(arena_->At(ref), c.id(), lane);
   // Its value may have taken long to come: the one who chose the expiry counted it before.
@@ -473,20 +500,22 @@ void Cache::RefillCas(Lane& lane) noexcept {
 }
 
 ItemHandle Cache::Pin(Item& item) noexcept {
-  // Only the holder of the bucket's lock adds references, so this cannot overflow.
-  if (item.refs.load(std::memory_order_relaxed) == kRefsMax) return {};
-  item.refs.fetch_add(1, std::memory_order_relaxed);
-  return {this, arena_->RefOf(&item)};
+  const ItemRef ref = arena_->RefOf(&item);
+  // Only the holder of the bucket's lock adds references, so the header's cannot overflow. The last
+  // one is for all that extra_pins_ counts.
+  const bool is_extra = item.refs.load(std::memory_order_relaxed) >= kRefsMax - 1;
+  if (is_extra) [[unlikely]] {
+    extra_pins_.Add(ref, item);
+  } else {
+    item.AddReference();
+  }
+  return {this, ref, is_extra};
 }
 
-void Cache::Unpin(ItemRef ref) noexcept {
-  if (DropReference(arena_->At(ref))) FreeChunks(ref);
-}
-
-bool Cache::DropReference(Item& item) noexcept {
-  // With one reference left it is ours, and nobody can add to it: no locked instruction is needed.
-  return item.refs.load(std::memory_order_acquire) == 1 ||
-         item.refs.fetch_sub(1, std::memory_order_acq_rel) == 1;
+void Cache::Unpin(ItemRef ref, bool is_extra) noexcept {
+  Item& item = arena_->At(ref);
+  const bool is_last = is_extra ? extra_pins_.Remove(ref, item) : item.DropReference();
+  if (is_last) FreeChunks(ref);
 }
 
 void Cache::FreeChunks(ItemRef ref) {
@@ -568,7 +597,7 @@ void Cache::Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane) {
     const MutexLock lock(c.mutex());
     if (IsExpired(item, lane) && !item.was_fetched()) ++c.stats().expired_unfetched;
     c.queue().Remove(ref);
-    is_last = DropReference(item);
+    is_last = item.DropReference();
     if (is_last && !item.is_chained()) {
       c.Free(ref);
       return;

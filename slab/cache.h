@@ -20,6 +20,7 @@
 #include "slab/arena.h"
 #include "slab/counter.h"
 #include "slab/departures.h"
+#include "slab/extra_pins.h"
 #include "slab/hash.h"
 #include "slab/index.h"
 #include "slab/item.h"
@@ -162,7 +163,7 @@ class Cache {
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn);
   // The same where fn gives the item this expiry, and finds room for it. kNoRoom when there is
-  // none, and no memory for a larger chunk; a client may as well miss it.
+  // none, and no memory for a larger chunk. Without eviction every item has the room.
   template <class Fn>
   [[gnu::noinline]] Presence VisitToExpire(const HashedKey& key, std::uint32_t expires_at_s,
                                            Lane& lane, Fn&& fn);
@@ -182,7 +183,6 @@ class Cache {
     return Item::OverheadBytes(item.key_bytes, item.has_flags(), item.can_expire()) +
            item.value_bytes();
   }
-  // Empty when the item has as many pins as it can count: copy it then.
   ItemHandle Pin(Item& item) noexcept;
   ValueCursor Value(Item& item) const noexcept { return {*arena_, item}; }
   // The value may be overwritten in place: nobody is reading it outside the lock.
@@ -211,8 +211,8 @@ class Cache {
   // has no room for that: then AddRoom, and visit it again.
   [[nodiscard]] bool ChooseCas(Item& item, std::uint64_t cas, Lane& lane) noexcept;
   // Moves the item to a chunk where ChooseCas, or Item::SetExpiry, succeeds; nobody sees a
-  // difference. False if there is no memory, or no such item.
-  [[nodiscard]] bool AddRoom(Room room, const HashedKey& key, Lane& lane);
+  // difference. kMade as well if it has the room by now.
+  [[nodiscard]] RoomStatus AddRoom(Room room, const HashedKey& key, Lane& lane);
 
   // The class of the item that was removed, or nothing if there was none alive.
   std::optional<ClassId> Delete(const HashedKey& key, Lane& lane);
@@ -234,7 +234,13 @@ class Cache {
   // Everything written before this call is gone.
   void FlushAll() noexcept;
 
-  bool Fits(const ItemSpec& spec) const noexcept { return ItemBytes(spec) <= item_bytes_max_; }
+  // Room for an expiry that is still to come does not count.
+  bool Fits(const ItemSpec& spec) const noexcept {
+    return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags != 0,
+                               spec.expires_at_s != 0) +
+               spec.value_bytes <=
+           item_bytes_max_;
+  }
   // Why no such item can be stored, whatever memory there is: kTooLarge, kForbidden, or nothing.
   std::optional<StoreStatus> NeverStored(const ItemSpec& spec) const noexcept {
     if (!Fits(spec)) return StoreStatus::kTooLarge;
@@ -336,8 +342,6 @@ class Cache {
 
   // Of the memory limit, for what is remembered of keys that left.
   static constexpr std::uint64_t kDeparturesPercent = 1;
-  // Times that an item is given room before somebody else replaces it by one without.
-  static constexpr int kRoomTriesMax = 8;
   // Pages moved for one store before it fails.
   static constexpr int kMakeRoomTriesMax = 8;
 
@@ -375,24 +379,58 @@ class Cache {
                                             std::uint64_t cas_unique) noexcept;
   // The client that names this CAS has seen the item before its last change.
   bool IsOlder(std::uint64_t cas_unique, const Item& item) const noexcept;
+  // Store() without eviction: a touch will need no memory.
+  [[gnu::noinline]] StoreOutcome StoreWithRoom(StoreMode mode, ItemSpec spec,
+                                               std::string_view value, std::uint64_t cas_unique,
+                                               Lane& lane);
   // `bytes` is ItemBytes(spec).
   StoreOutcome StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t bytes,
                           std::string_view value, std::uint64_t cas_unique, Lane& lane);
   StoreOutcome PublishWhole(ReservedItem& item, const PublishTerms& terms, Lane& lane);
+  // A bucket that the caller has locked, and an item in it that must stay.
+  struct Held {
+    const Index::Guard* guard = nullptr;  // None: and no item.
+    ItemRef kept = kNoItem;
+  };
+  // Reserve() but for its checks. With a bucket locked, kNoMemory says little: no page was moved.
+  Result<ReservedItem, StoreStatus> ReserveChunks(ItemSpec spec,
+                                                  std::optional<std::uint64_t> chosen_cas,
+                                                  const Held& held, Lane& lane);
   // kNotFound if there is nothing to join with.
   StoreOutcome Concatenate(const ReservedItem& added, const PublishTerms& terms, Lane& lane);
-  // An item as it is now, its value pinned, so that it can be copied without a lock.
-  struct Original {
+  StoreOutcome ConcatenateLocked(const ReservedItem& added, const PublishTerms& terms, Lane& lane);
+  std::optional<StoreOutcome> RefusalToJoin(const Item& old, const ReservedItem& added,
+                                            const PublishTerms& terms) const;
+  // What the two come to, but for its value.
+  ItemSpec JoinedSpec(const Item& old, const ReservedItem& added) const;
+  void WriteJoined(ValueCursor old, const ReservedItem& added, StoreMode mode,
+                   const ReservedItem& joined) const;
+  // `old` is what it was joined with; the guard holds its bucket.
+  StoreOutcome LinkJoined(Index::Guard& guard, ItemRef old, ReservedItem& joined,
+                          const ReservedItem& added, Lane& lane);
+  std::optional<std::uint64_t> ChosenCasOf(const ReservedItem& item) const;
+  RoomStatus AddRoomLocked(Room room, const HashedKey& key, Lane& lane);
+  RoomStatus RoomWithoutMemory(Room room, const HashedKey& key, Lane& lane);
+  bool HasRoom(const Item& item, Room room) const noexcept;
+  // What is reserved for an item that gets more room.
+  struct RoomyShape {
     ItemSpec spec;
-    std::uint64_t number = 0;
-    std::uint64_t cas = 0;
-    bool has_chosen_cas = false;
-    ClassId class_id = 0;
+    std::optional<std::uint64_t> chosen_cas;
+  };
+  static RoomyShape ShapeWithRoom(const Item& old, const HashedKey& key, Room room);
+  // The guard holds the bucket of `old`, whose value `moved` has. False if the item has a chosen
+  // CAS by now, and `moved` no room for it.
+  bool LinkMoved(Index::Guard& guard, ItemRef old, ReservedItem& moved, Lane& lane);
+  // An item and a pin of it: as long as it is there, neither its value nor its layout change, and
+  // no other item gets its chunk. So a key that still has this chunk still has this value.
+  struct Original {
+    ItemRef ref = kNoItem;
     ItemHandle pin;
     ValueCursor value;
   };
-  // Nothing if there is no such item. An empty pin: it has as many as it can count.
-  std::optional<Original> PinOriginal(const HashedKey& key, Lane& lane);
+  // No pin: there is no such item, or look(const Item&), called with the bucket locked, said false.
+  template <class Look>
+  Original PinOriginal(const HashedKey& key, Lane& lane, Look&& look);
   // Links an owned, filled item in place of `old` (which may be empty).
   void Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemRef ref, Lane& lane);
 
@@ -425,8 +463,9 @@ class Cache {
   void Settle(SlabClass& c, Magazine& magazine, const Index::Guard* held)
       LARDER_REQUIRES(c.mutex());
   void Settle(SlabClass& c) LARDER_REQUIRES(c.mutex());
-  // As AllocateOrEvict for a caller without locks, who may also have a page moved.
-  ItemRef AllocateChunk(SlabClass& c, ItemRef head, Lane& lane);
+  // As AllocateOrEvict for a caller that has locked no class; moves a page too, if no bucket is
+  // held.
+  ItemRef AllocateChunk(SlabClass& c, ItemRef head, const Held& held, Lane& lane);
   bool MakeRoom(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mover_mutex_);
   std::vector<ClassLoad> Loads();
   // A page of class `from` becomes one of `to`. 0 for `from`: of any other class that may lose it,
@@ -507,9 +546,7 @@ class Cache {
   void CountLinked(const Item& item, ClassId id, Lane& lane) noexcept;
   void CountUnlinked(const Item& item, ClassId id, Lane& lane) noexcept;
   void CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id, Lane& lane) noexcept;
-  // Gives up one reference; true if it was the last: the caller frees.
-  static bool DropReference(Item& item) noexcept;
-  void Unpin(ItemRef ref) noexcept;
+  void Unpin(ItemRef ref, bool is_extra) noexcept;
   void FreeChunks(ItemRef item);
   std::uint64_t CheckSegment(SlabClass& c, Segment segment) LARDER_REQUIRES(c.mutex());
   // Frees chunks linked by Item::next, of any class.
@@ -562,6 +599,7 @@ class Cache {
   std::atomic<std::uint64_t> range_floor_{0};
   WriteTimes write_times_;
   Departures departures_;
+  ExtraPins extra_pins_;
 
   std::atomic<EvictionPolicy> policy_;  // As the classes have it; changed under mover_mutex_.
 
@@ -630,7 +668,8 @@ Presence Cache::Visit(const HashedKey& key, Lane& lane, Fn&& fn) {
 template <class Fn>
 Presence Cache::VisitToExpire(const HashedKey& key, std::uint32_t expires_at_s, Lane& lane,
                               Fn&& fn) {
-  for (int tries = 0; tries < kRoomTriesMax; ++tries) {
+  // Another round is needed only if another client has replaced the item meanwhile.
+  for (;;) {
     bool has_room = true;
     const Presence presence = Visit(key, lane, [&](Item& item) {
       has_room = item.can_expire() || expires_at_s == 0;
@@ -639,9 +678,8 @@ Presence Cache::VisitToExpire(const HashedKey& key, std::uint32_t expires_at_s, 
     });
     if (has_room) [[likely]]
       return presence;
-    if (!AddRoom(Room::kExpiry, key, lane)) break;
+    if (AddRoom(Room::kExpiry, key, lane) == RoomStatus::kNoMemory) return Presence::kNoRoom;
   }
-  return Presence::kNoRoom;
 }
 
 inline void Cache::PrefetchItem(ItemRef ref) const noexcept {

@@ -210,20 +210,20 @@ void Cache::Settle(SlabClass& c) {
   for (Magazine* const magazine : c.magazines()) Settle(c, *magazine, nullptr);
 }
 
-ItemRef Cache::AllocateChunk(SlabClass& c, ItemRef head, Lane& lane) {
+ItemRef Cache::AllocateChunk(SlabClass& c, ItemRef head, const Held& held, Lane& lane) {
   for (int tries = 0;; ++tries) {
     ItemRef leftovers = kNoItem;
     ItemRef ref = kNoItem;
     {
       const MutexLock lock(c.mutex());
-      ref = AllocateOrEvict(c, nullptr, kNoItem, lane, leftovers);
+      ref = AllocateOrEvict(c, held.guard, held.kept, lane, leftovers);
       if (ref != kNoItem && head != kNoItem) {
         arena_->At(ref).set_use(ChunkUse::kContinuation);
         arena_->At(ref).prev = head;
       }
     }
     FreeList(leftovers);
-    if (ref != kNoItem) return ref;
+    if (ref != kNoItem || held.guard != nullptr) return ref;
     if (tries >= kMakeRoomTriesMax || !MakeRoom(c, lane)) {
       const MutexLock lock(c.mutex());
       ++c.stats().out_of_memory;

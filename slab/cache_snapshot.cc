@@ -400,7 +400,8 @@ std::string CacheSnapshot::Restorer::CheckItem(ItemRef ref, const Item& item,
   if (item.head_bytes() > chunk_bytes || item.used_bytes() + cas_bytes > chunk_bytes) {
     return kIsDamaged + "one is larger than its chunk";
   }
-  if (Cache::ItemBytes(item) > cache_.item_bytes_max_) return kIsDamaged + "one is too large";
+  if (Cache::ItemBytes(item) > cache_.item_bytes_max_ + Item::kExpiryBytes)
+    return kIsDamaged + "one is too large";
   return item.is_chained() ? CheckChain(ref, item) : "";
 }
 

@@ -51,11 +51,21 @@ struct Item {
   std::uint32_t number_low;
   std::uint32_t size_and_state;  // See below.
   std::uint16_t number_high;
-  std::atomic<std::uint8_t> refs;  // 1 for the link in the index, 1 a pin or owner.
+  std::atomic<std::uint8_t> refs;  // 1 for the link in the index, 1 a pin or owner; see ExtraPins.
   std::uint8_t key_bytes;
   std::uint16_t last_access_low;  // Unix time in seconds, 24 bits.
   std::uint8_t last_access_high;
   std::atomic<ChunkUse> chunk_use;
+
+  // REQUIRES: the item's bucket is locked, and it has less than kRefsMax.
+  void AddReference() { refs.fetch_add(1, std::memory_order_relaxed); }
+  // True if it was the last: the caller frees.
+  [[nodiscard]] bool DropReference() {
+    // With one reference left it is ours, and nobody can add to it: no locked instruction is
+    // needed.
+    return refs.load(std::memory_order_acquire) == 1 ||
+           refs.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  }
 
   ChunkUse use() const { return chunk_use.load(std::memory_order_acquire); }
   void set_use(ChunkUse use) { chunk_use.store(use, std::memory_order_release); }
@@ -210,6 +220,7 @@ struct Item {
   // Item bytes without the value, as stored: what slab classes and the item limit count.
   static constexpr std::size_t OverheadBytes(std::size_t key_bytes, bool has_flags = false,
                                              bool can_expire = false);
+  static constexpr std::size_t kExpiryBytes = 4;
   static constexpr std::size_t kChainBytes = 12;
   static constexpr std::size_t kChosenCasBytes = 8;
 

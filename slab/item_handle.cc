@@ -6,15 +6,16 @@ namespace larder::slab {
 
 ItemHandle& ItemHandle::operator=(ItemHandle&& other) noexcept {
   if (this != &other) {
-    if (cache_ != nullptr) cache_->Unpin(ref_);
+    if (cache_ != nullptr) cache_->Unpin(ref_, is_extra_);
     cache_ = std::exchange(other.cache_, nullptr);
     ref_ = other.ref_;
+    is_extra_ = other.is_extra_;
   }
   return *this;
 }
 
 ItemHandle::~ItemHandle() {
-  if (cache_ != nullptr) cache_->Unpin(ref_);
+  if (cache_ != nullptr) cache_->Unpin(ref_, is_extra_);
 }
 
 ReservedItem::~ReservedItem() {

@@ -20,7 +20,9 @@ class ItemHandle {
  public:
   ItemHandle() = default;
   ItemHandle(ItemHandle&& other) noexcept
-      : cache_(std::exchange(other.cache_, nullptr)), ref_(other.ref_) {}
+      : cache_(std::exchange(other.cache_, nullptr)),
+        ref_(other.ref_),
+        is_extra_(other.is_extra_) {}
   ItemHandle& operator=(ItemHandle&& other) noexcept;
   ~ItemHandle();
 
@@ -28,10 +30,12 @@ class ItemHandle {
 
  private:
   friend class Cache;
-  ItemHandle(Cache* cache, ItemRef ref) : cache_(cache), ref_(ref) {}
+  ItemHandle(Cache* cache, ItemRef ref, bool is_extra)
+      : cache_(cache), ref_(ref), is_extra_(is_extra) {}
 
   Cache* cache_ = nullptr;
   ItemRef ref_ = kNoItem;
+  bool is_extra_ = false;  // Counted in ExtraPins, not in the item's header.
 };
 
 // Room for an item that nobody else sees yet. Fill its value, then Cache::Publish it; destroyed

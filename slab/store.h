@@ -16,7 +16,7 @@ enum class StoreMode : std::uint8_t {
   kAppend,
   kPrepend,
   kCas,
-  kUnchanged,  // As kCas, but compares Item::number(), which no client can choose.
+  kUnchanged,  // As kCas, but compares Item::number(), which no client can choose. No use.
 };
 
 enum class StoreStatus : std::uint8_t {
@@ -34,6 +34,7 @@ struct StoreOutcome {
   ClassId class_id = 0;            // Of the item that was stored, or that refused a cas.
   std::uint32_t joined_bytes = 0;  // append and prepend: of the value that was stored.
   std::uint64_t cas = 0;           // Of the item that was stored; 0 if none was.
+  std::uint32_t expires_at_s = 0;  // kUnchanged: of the item that was replaced.
 };
 
 enum class DeleteStatus : std::uint8_t { kDeleted, kNotFound, kExists };
@@ -57,6 +58,12 @@ struct ItemSpec {
 // What an item may get only later, and then needs room for.
 enum class Room : std::uint8_t { kNone, kChosenCas, kExpiry };
 
+enum class RoomStatus : std::uint8_t {
+  kMade,
+  kMiss,  // There is no such item any more.
+  kNoMemory,
+};
+
 // How a reserved item becomes visible.
 struct PublishTerms {
   StoreMode mode = StoreMode::kSet;
@@ -65,6 +72,9 @@ struct PublishTerms {
   // one's expiry and Item::kIsWon. REQUIRES: it was reserved with ItemSpec::has_expiry_room.
   bool is_stale_allowed = false;
   bool creates = false;  // kAppend, kPrepend: where there is no item, this becomes it.
+  // kUnchanged: the item keeps the expiry that it has by then, for a touch changes no number.
+  // kExists if it was given one, and no room was reserved for it: look again.
+  bool keeps_expiry = false;
 };
 
 enum class Presence : std::uint8_t {
@@ -72,7 +82,7 @@ enum class Presence : std::uint8_t {
   kMiss,
   kExpired,  // Was there past its time; is removed now.
   kFlushed,  // Was there before the last flush; is removed now.
-  kNoRoom,   // Is there, and has no room for an expiry: VisitToExpire.
+  kNoRoom,   // Is there, and no memory for its expiry: VisitToExpire.
 };
 
 }  // namespace larder::slab

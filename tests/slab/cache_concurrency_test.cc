@@ -499,6 +499,96 @@ TEST_CASE("no append is lost", "[slab][cache][concurrency]") {
   cache.cache().CheckInvariants();
 }
 
+TEST_CASE("no append to a large value is refused or lost, however many come at once",
+          "[slab][cache][concurrency]") {
+  constexpr int kAppends = 40;
+  constexpr std::size_t kBytes = 400'000;
+  CacheFixture cache;
+  REQUIRE(cache.Set("k", std::string(kBytes, '-')) == StoreStatus::kStored);
+  std::atomic<int> refused{0};
+  std::vector<std::function<void()>> all;
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    all.emplace_back([&cache, &refused, number] {
+      Client client(cache.cache());
+      const HashedKey key{"k", cache.cache().Hash("k")};
+      const std::string letter(1, static_cast<char>('a' + number));
+      for (int i = 0; i < kAppends; ++i) {
+        const StoreMode mode = i % 2 == 0 ? StoreMode::kAppend : StoreMode::kPrepend;
+        if (client.Store(mode, "k", letter) != StoreStatus::kStored) ++refused;
+        const auto expires_at_s = CacheFixture::kStartS + 1 + static_cast<std::uint32_t>(i);
+        const Presence touched =
+            cache.cache().VisitToExpire(key, expires_at_s, client.lane(), [&](Item& item) {
+              LARDER_CHECK(item.SetExpiry(expires_at_s));
+              item.set_cas(cache.cache().NextCas(client.lane()));
+            });
+        if (touched != Presence::kHit) ++refused;
+      }
+    });
+  }
+  RunTogether(all);
+  CHECK(refused == 0);
+  const std::string value = cache.Get("k").value_or("");
+  CHECK(value.size() == kBytes + kWorkers * kAppends);
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    CHECK(std::ranges::count(value, static_cast<char>('a' + number)) == kAppends);
+  }
+  CHECK(cache.Delete("k"));
+  CHECK(cache.used_chunks() == 0);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("pins of one value come and go on many threads, while it is replaced and deleted",
+          "[slab][cache][concurrency][pins]") {
+  constexpr int kRounds = 150;
+  constexpr std::size_t kPins = 120;  // Of each of four threads: twice what a header counts.
+  CacheFixture cache;
+  REQUIRE(cache.Set("k", std::string(9000, 'a')) == StoreStatus::kStored);
+  struct Pinned {
+    ItemHandle handle;
+    ValueCursor value;
+  };
+  std::atomic<int> faults{0};
+  std::vector<std::function<void()>> all;
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    all.emplace_back([&cache, &faults, number] {
+      Client client(cache.cache());
+      std::mt19937 random(static_cast<unsigned>(number));
+      std::vector<Pinned> pins;
+      for (int round = 0; round < kRounds; ++round) {
+        while (pins.size() < kPins) {
+          Pinned pinned;
+          const Presence presence = client.Visit("k", [&](Item& item) {
+            pinned = {cache.cache().Pin(item), cache.cache().Value(item)};
+          });
+          if (presence != Presence::kHit) {
+            (void)client.Store(StoreMode::kAdd, "k", std::string(9000, 'a'));
+            continue;
+          }
+          pins.push_back(std::move(pinned));
+        }
+        // All the bytes of a value are one letter.
+        const auto piece = pins[random() % kPins].value.piece();
+        if (piece.front() != piece.back()) ++faults;
+        std::shuffle(pins.begin(), pins.end(), random);
+        pins.resize(random() % kPins);
+        if (random() % 4 == 0) {
+          const std::string value(9000, static_cast<char>('a' + random() % 26));
+          (void)client.Store(StoreMode::kSet, "k", value);
+        }
+        if (random() % 8 == 0) {
+          (void)cache.cache().Delete({"k", cache.cache().Hash("k")}, client.lane());
+        }
+      }
+    });
+  }
+  RunTogether(all);
+  CHECK(faults == 0);
+  (void)cache.Delete("k");
+  CHECK(cache.used_chunks() == 0);
+  CHECK(cache.bytes() == 0);
+  cache.cache().CheckInvariants();
+}
+
 TEST_CASE("no increment is lost, by cas or in place", "[slab][cache][concurrency]") {
   constexpr std::uint64_t kIncrements = 3000;
   CacheFixture cache;

@@ -25,7 +25,9 @@ CATCH_REGISTER_ENUM(larder::slab::StoreStatus, larder::slab::StoreStatus::kStore
                     larder::slab::StoreStatus::kNoMemory, larder::slab::StoreStatus::kForbidden)
 CATCH_REGISTER_ENUM(larder::slab::Presence, larder::slab::Presence::kHit,
                     larder::slab::Presence::kMiss, larder::slab::Presence::kExpired,
-                    larder::slab::Presence::kFlushed)
+                    larder::slab::Presence::kFlushed, larder::slab::Presence::kNoRoom)
+CATCH_REGISTER_ENUM(larder::slab::RoomStatus, larder::slab::RoomStatus::kMade,
+                    larder::slab::RoomStatus::kMiss, larder::slab::RoomStatus::kNoMemory)
 
 namespace larder::slab {
 

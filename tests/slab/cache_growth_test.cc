@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "tests/race_steps.h"
 #include "tests/slab/cache_fixture.h"
 
 namespace larder::slab {
@@ -94,7 +97,7 @@ TEST_CASE_METHOD(CacheFixture, "an item gets a CAS that a client chose where it 
     CAPTURE(value_bytes);
     if (!is_chosen) {
       has_moved = true;
-      REQUIRE(cache().AddRoom(Room::kChosenCas, Key("k"), lane()));
+      REQUIRE(cache().AddRoom(Room::kChosenCas, Key("k"), lane()) == RoomStatus::kMade);
       CHECK(See("k")->cas == cas);
       Visit("k", [&](Item& item) {
         CHECK(item.is_stale());
@@ -113,7 +116,7 @@ TEST_CASE_METHOD(CacheFixture, "an item gets a CAS that a client chose where it 
     CHECK(See("k")->cas > cas);
   }
   CHECK(has_moved);
-  CHECK_FALSE(cache().AddRoom(Room::kChosenCas, Key("missing"), lane()));
+  CHECK(cache().AddRoom(Room::kChosenCas, Key("missing"), lane()) == RoomStatus::kMiss);
   CHECK(Delete("k"));
   CHECK(bytes() == 0);
   CHECK(used_chunks() == 0);
@@ -216,16 +219,206 @@ TEST_CASE_METHOD(CacheFixture, "an item gets its first expiry, and moves for the
   CHECK(used_chunks() == 0);
 }
 
-TEST_CASE("without memory for its first expiry an item stays, and the touch misses",
+TEST_CASE("without eviction an item gets its first expiry in the chunk that it has",
           "[slab][cache][expiry]") {
-  CacheFixture cache({.memory_bytes = kPageBytes, .evict = false});
+  CacheFixture cache({.memory_bytes = 8 * kPageBytes, .evict = false});
+  const std::string value = Noise(GENERATE(5U, 9000U, 300'000U), 1);
+  const auto store = GENERATE(&CacheFixture::Set, &CacheFixture::Add);
   int count = 0;
-  while (cache.Set(std::to_string(count), "value") == StoreStatus::kStored) ++count;
+  while ((cache.*store)(std::to_string(count), value) == StoreStatus::kStored) ++count;
+  REQUIRE(count > 0);
+  const std::uint64_t bytes = cache.bytes();
+  for (int i = 0; i < count; ++i) {
+    REQUIRE(cache.Touch(std::to_string(i), kSoonS) == Presence::kHit);
+    REQUIRE(cache.See(std::to_string(i))->expires_at_s == kSoonS);
+  }
+  CHECK(cache.bytes() == bytes);
+  CHECK((cache.Get("0") == value));
+  CHECK(cache.items() == static_cast<std::uint64_t>(count));
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("the room that an item keeps for an expiry does not count for the item limit",
+          "[slab][cache][expiry]") {
+  const bool evicts = GENERATE(true, false);
+  const std::uint32_t item_bytes_max = GENERATE(1024U, static_cast<std::uint32_t>(kMiB));
+  CAPTURE(evicts, item_bytes_max);
+  CacheFixture cache({.item_bytes_max = item_bytes_max, .evict = evicts, .track_sizes = true});
+  const std::string value = Noise(item_bytes_max - Item::OverheadBytes(1), 1);
+  CHECK(cache.Set("k", value + "+") == StoreStatus::kTooLarge);
+  REQUIRE(cache.Set("k", value) == StoreStatus::kStored);
+  CHECK(cache.Touch("k", kSoonS) == Presence::kHit);
+  CHECK(cache.See("k")->expires_at_s == kSoonS);
+  CHECK((cache.Get("k") == value));
+  REQUIRE(cache.Set("j", value.substr(1)) == StoreStatus::kStored);
+  CHECK(cache.Append("j", "++") == StoreStatus::kNotStored);
+  CHECK(cache.Append("j", "+") == StoreStatus::kStored);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("an item whose first expiry finds no memory stays, and is not missed",
+          "[slab][cache][expiry]") {
+  CacheFixture cache({.memory_bytes = kPageBytes});
+  std::vector<CacheFixture::Pinned> pins;  // Nothing can be evicted.
+  int count = 0;
+  while (cache.Set(std::to_string(count), "value") == StoreStatus::kStored) {
+    pins.push_back(cache.Pin(std::to_string(count++)));
+  }
   CHECK(cache.Touch("0", kSoonS) == Presence::kNoRoom);
   CHECK(cache.Get("0") == "value");
   CHECK(cache.Touch("0", 0) == Presence::kHit);
   CHECK(cache.items() == static_cast<std::uint64_t>(count));
+  CHECK(cache.cache().AddRoom(Room::kExpiry, cache.Key("0"), cache.lane()) ==
+        RoomStatus::kNoMemory);
+  pins.clear();
   cache.cache().CheckInvariants();
+}
+
+// --- What others do in the meantime --------------------------------------------------------------
+
+TEST_CASE_METHOD(CacheFixture, "an append is not repeated for a change of anything but the value",
+                 "[slab][cache][race]") {
+  const StoreMode mode = GENERATE(StoreMode::kAppend, StoreMode::kPrepend);
+  const std::string value = Noise(GENERATE(5U, 300'000U), 1);
+  REQUIRE(Store({.key = "k", .value = value, .flags = 3, .expires_at_s = kSoonS}) ==
+          StoreStatus::kStored);
+  const std::uint64_t cas = See("k")->cas;
+  int times = 0;
+  const RaceSteps steps(RacePoint::kJoin, [&] {
+    ++times;
+    CHECK(Touch("k", kSoonS + 1) == Presence::kHit);
+    Visit("k", [&](Item& item) {
+      item.set_cas(cache().NextCas(lane()));
+      item.size_and_state |= Item::kIsStale;
+    });
+  });
+  SECTION("without a CAS it stores") {
+    CHECK(Store({.mode = mode, .key = "k", .value = "+"}) == StoreStatus::kStored);
+    const auto seen = See("k");
+    CHECK((seen->value == (mode == StoreMode::kAppend ? value + "+" : "+" + value)));
+    CHECK(seen->expires_at_s == kSoonS + 1);
+    CHECK(seen->client_flags == 3);
+  }
+  SECTION("with the CAS from before it does not") {
+    CHECK(Store({.mode = mode, .key = "k", .value = "+", .cas = cas}) == StoreStatus::kExists);
+    CHECK((Get("k") == value));
+  }
+  CHECK(times == 1);
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "an append to what is stored again and again joins the last value",
+                 "[slab][cache][race]") {
+  const StoreMode mode = GENERATE(StoreMode::kAppend, StoreMode::kPrepend);
+  const std::size_t bytes = GENERATE(5U, 5000U, 300'000U);
+  const auto chosen_cas = GENERATE(as<std::optional<std::uint64_t>>{}, std::nullopt, kWideCas);
+  REQUIRE(Set("k", "0") == StoreStatus::kStored);
+  std::uint64_t times = 0;
+  {
+    const RaceSteps steps(RacePoint::kJoin, [&] {
+      REQUIRE(Set("k", Noise(bytes + times % 3, times)) == StoreStatus::kStored);
+      ++times;
+    });
+    CHECK(PublishChosen("k", "+", {.mode = mode}, chosen_cas).status == StoreStatus::kStored);
+  }
+  CHECK(times > 1);
+  const std::string last = Noise(bytes + (times - 1) % 3, times - 1);
+  CHECK((Get("k") == (mode == StoreMode::kAppend ? last + "+" : "+" + last)));
+  if (chosen_cas) CHECK(See("k")->cas == *chosen_cas);
+  CHECK(Delete("k"));
+  CHECK(used_chunks() == 0);
+  cache().CheckInvariants();
+}
+
+TEST_CASE("an append to what is stored again and again makes room by eviction",
+          "[slab][cache][race]") {
+  CacheFixture cache({.memory_bytes = 2 * kMiB});
+  const std::size_t bytes = GENERATE(5U, 300'000U);
+  cache.Fill(bytes);
+  std::uint64_t times = 0;
+  {
+    const RaceSteps steps(RacePoint::kJoin, [&] {
+      (void)cache.Set("k", Noise(bytes, ++times));
+      cache.Fill(bytes, 1);
+      REQUIRE(cache.Set("k", Noise(bytes, times)) == StoreStatus::kStored);
+    });
+    REQUIRE(cache.Set("k", "0") == StoreStatus::kStored);
+    CHECK(cache.Append("k", "+") == StoreStatus::kStored);
+  }
+  CHECK((cache.Get("k") == Noise(bytes, times) + "+"));
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture, "an item that is stored again and again gets its room",
+                 "[slab][cache][race]") {
+  const std::size_t bytes = GENERATE(5U, 5000U, 300'000U);
+  REQUIRE(Set("k", Noise(bytes, 0)) == StoreStatus::kStored);
+  std::uint64_t times = 0;
+  {
+    const RaceSteps steps(RacePoint::kAddRoom, [&] {
+      REQUIRE(Set("k", Noise(bytes, ++times)) == StoreStatus::kStored);
+    });
+    CHECK(Touch("k", kSoonS) == Presence::kHit);
+  }
+  CHECK(times > 1);
+  CHECK(See("k")->expires_at_s == kSoonS);
+  CHECK((Get("k") == Noise(bytes, times)));
+  CHECK(Delete("k"));
+  CHECK(used_chunks() == 0);
+}
+
+TEST_CASE_METHOD(CacheFixture, "an item that moves for room has what changed meanwhile",
+                 "[slab][cache][race]") {
+  const bool has_cas = GENERATE(false, true);
+  const bool gets_cas = GENERATE(false, true);
+  CAPTURE(has_cas, gets_cas);
+  const std::string value = "value";  // With room for a CAS in its chunk.
+  const auto chosen = has_cas ? std::optional(kWideCas) : std::nullopt;
+  REQUIRE(PublishChosen("k", value, {}, chosen).status == StoreStatus::kStored);
+  std::uint64_t number = 0;
+  {
+    const RaceSteps steps(RacePoint::kAddRoom, [&] {
+      Visit("k", [&](Item& item) {
+        item.size_and_state |= Item::kIsWon;
+        item.set_cas(cache().NextCas(lane()));
+        if (gets_cas) CHECK(cache().ChooseCas(item, 77, lane()));
+        number = item.number();
+      });
+    });
+    CHECK(Touch("k", kSoonS) == Presence::kHit);
+  }
+  Visit("k", [&](Item& item) {
+    CHECK(item.is_won());
+    CHECK(item.number() == number);
+    CHECK(item.cas() == (gets_cas ? 77 : number));
+    CHECK(item.expires_at_s() == kSoonS);
+  });
+  CHECK((Get("k") == value));
+  cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(CacheFixture,
+                 "what goes on from an unchanged item keeps the expiry it has by then",
+                 "[slab][cache][race]") {
+  const std::uint32_t first_expiry_s = GENERATE(0U, kSoonS);
+  REQUIRE(Store({.key = "k", .value = "9", .expires_at_s = first_expiry_s}) ==
+          StoreStatus::kStored);
+  std::uint64_t number = 0;
+  Visit("k", [&](const Item& item) { number = item.number(); });
+  REQUIRE(Touch("k", kSoonS + 1) == Presence::kHit);
+  ItemSpec spec = Spec("k", 2);
+  const bool has_room = GENERATE(false, true);
+  spec.has_expiry_room = has_room;
+  auto reserved = cache().Reserve(spec, lane());
+  REQUIRE(reserved);
+  WriteAll("10", reserved->value());
+  const StoreOutcome outcome = cache().Publish(
+      std::move(*reserved),
+      {.mode = StoreMode::kUnchanged, .cas_unique = number, .keeps_expiry = true}, lane());
+  CHECK(outcome.status == (has_room ? StoreStatus::kStored : StoreStatus::kExists));
+  CHECK(outcome.expires_at_s == (has_room ? kSoonS + 1 : 0));
+  CHECK(See("k")->expires_at_s == kSoonS + 1);
+  CHECK(Get("k") == (has_room ? "10" : "9"));
 }
 
 }  // namespace

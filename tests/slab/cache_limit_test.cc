@@ -230,7 +230,7 @@ TEST_CASE("without eviction a full cache refuses, and set removes the old item",
 TEST_CASE("without eviction, memory that deletes emptied serves any size", "[slab][cache]") {
   CacheFixture cache({.memory_bytes = 8 * kPageBytes, .evict = false});
   int stored = 0;
-  while (cache.Add(std::to_string(stored), Noise(97, 1)) == StoreStatus::kStored) ++stored;
+  while (cache.Add(std::to_string(stored), Noise(400, 1)) == StoreStatus::kStored) ++stored;
   REQUIRE(cache.Set("large", Noise(5000, 1)) == StoreStatus::kNoMemory);
   for (int i = 0; i < stored; ++i) REQUIRE(cache.Delete(std::to_string(i)));
   // One page stays with the class, for its next item.

@@ -182,7 +182,7 @@ TEST_CASE("without eviction a page leaves only a class that has room for its ite
   cache.cache().BalancePages(cache.lane());
   CHECK(cache.Class(3).pages == 1);
   CHECK(cache.items() == items / 2);
-  CHECK(cache.Set("small", std::string(24, 'v')) == StoreStatus::kStored);
+  CHECK(cache.Set("small", std::string(20, 'v')) == StoreStatus::kStored);
   cache.cache().CheckInvariants();
 }
 

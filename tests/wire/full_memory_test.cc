@@ -1,4 +1,5 @@
-#include "tests/wire/fixture.h"
+#include "tests/temporary_folder.h"
+#include "tests/wire/binary_fixture.h"
 
 namespace larder::wire {
 namespace {
@@ -51,17 +52,83 @@ TEST_CASE("with -M a full memory refuses stores and keeps what it has", "[wire][
   CHECK(std::stoull(stats.at("store_no_memory")) == 1);
 }
 
-TEST_CASE_METHOD(FullTest, "with full memory an item gets no first expiry, and stays",
+TEST_CASE_METHOD(FullTest, "with full memory an item gets its first expiry where it lies",
                  "[wire][full_memory]") {
-  client.Send("touch k0 100\r\n").Expect("NOT_FOUND\r\n");
-  client.Send("gat 100 k0\r\n").Expect("END\r\n");
-  client.Send("mg k0 T100 v\r\n").Expect("EN\r\n");
-  client.Send("mg k0 N100 T100 v\r\n").Expect("EN\r\n");  // An empty one would have room.
-  client.Send("md k0 I T100\r\n").Expect("SERVER_ERROR out of memory\r\n");
-  client.Send("touch k0 0\r\n").Expect("TOUCHED\r\n");
-  client.Send("get k0\r\n").Expect(ValueReply("k0", value) + "END\r\n");
-  client.Send("delete k1\r\ntouch k0 100\r\n").Expect("DELETED\r\nTOUCHED\r\n");
-  client.Send("mg k0 t\r\n").Expect("HD t100\r\n");
+  const std::string reply = ValueReply("k0", value) + "END\r\n";
+  client.Send("touch k0 100\r\nmg k0 t\r\n").Expect("TOUCHED\r\nHD t100\r\n");
+  client.Send("gat 200 k1\r\nmg k1 t\r\n");
+  client.Expect(ValueReply("k1", value) + "END\r\nHD t200\r\n");
+  client.Send("mg k2 T300 s t\r\n").Expect("HD s40000 t300\r\n");
+  client.Send("mg k3 N100 T300 s t\r\n").Expect("HD s40000 t300\r\n");
+  client.Send("md k4 I T400\r\nmg k4 t\r\n").Expect("HD\r\nHD t400 X W\r\n");
+  client.Send("ma n MD T500 t v\r\n").Expect("VA 1 t500\r\n8\r\n");
+  BinaryClient binary{server.Connect()};
+  CHECK(binary.Ask({.opcode = kTouch, .extras = Big(600, 4), .key = "k5"}).status == 0);
+  CHECK(binary.Ask({.opcode = kGat, .extras = Big(700, 4), .key = "k6"}).status == 0);
+  client.Send("mg k5 t\r\nmg k6 t\r\n").Expect("HD t600\r\nHD t700\r\n");
+  client.Send("touch k0 0\r\nmg k0 t\r\n").Expect("TOUCHED\r\nHD t-1\r\n");
+}
+
+// Larder without eviction, on the memory file of one that evicted: it is full of items that have no
+// room for an expiry.
+class RestartedFullTest {
+ protected:
+  RestartedFullTest() {
+    {
+      TestServer evicting([&](Config& config) { Configure(config, true); });
+      Client client = evicting.Connect();
+      for (int stored = 0; client.Stat("evictions") == 0; ++stored) {
+        REQUIRE(stored < 1000);
+        client.Send(SetRequest("k" + std::to_string(stored), value)).Expect("STORED\r\n");
+      }
+      client.Send("get k10\r\n").Expect(reply);
+      evicting.RequestStop();
+      evicting.Join();
+    }
+    server = std::make_unique<TestServer>([&](Config& config) { Configure(config, false); });
+  }
+  void Configure(Config& config, bool evicts) {
+    config.memory_bytes = 8U << 20;
+    config.memory_file = folder / "items";
+    config.evict = evicts;
+  }
+
+  TemporaryFolder folder;
+  const std::string value = PatternBytes(40000, 1);
+  const std::string reply = ValueReply("k10", value) + "END\r\n";
+  std::unique_ptr<TestServer> server;
+};
+
+TEST_CASE_METHOD(RestartedFullTest, "a key whose expiry needs memory that is out is never missed",
+                 "[wire][full_memory]") {
+  Client client = server->Connect();
+  const std::string_view kNoMemory = "SERVER_ERROR out of memory\r\n";
+  const std::string_view kNoMemoryWriting = "SERVER_ERROR out of memory writing get response\r\n";
+  client.Send("get k10\r\n").Expect(reply);
+  client.Send("touch k10 100\r\n").Expect(kNoMemory).ExpectNothing();
+  client.Send("touch k10 100 noreply\r\n").ExpectNothing();
+  client.Send("gat 100 k10\r\n").Expect(kNoMemoryWriting).ExpectNothing();
+  client.Send("gats 100 none k10\r\n").Expect(kNoMemoryWriting).ExpectNothing();
+  client.Send("mg k10 T100 v\r\n").Expect(kNoMemory).ExpectNothing();
+  client.Send("mg k10 T100 q\r\n").Expect(kNoMemory).ExpectNothing();
+  client.Send("mg k10 N100 T100 v\r\n").Expect(kNoMemory).ExpectNothing();
+  client.Send("md k10 I T100\r\n").Expect(kNoMemory).ExpectNothing();
+  client.Send("touch k10 0\r\nget k10\r\n").Expect("TOUCHED\r\n" + reply);
+  BinaryClient binary{server->Connect()};
+  for (const Opcode opcode : {kTouch, kGat, kGatQ, kGatK, kGatKQ}) {
+    CAPTURE(int{opcode});
+    binary.Send({.opcode = opcode, .extras = Big(100, 4), .key = "k10"});
+    binary.Expect(opcode, kNoMemoryForItem).ExpectNothing();
+  }
+  // It is no hit, and no miss either.
+  CHECK(client.Stat("touch_hits") == 1);
+  CHECK(client.Stat("touch_misses") == 1);  // "none".
+  CHECK(client.Stat("get_misses") == 0);
+  // A line that has more keys to answer cannot go on after an error.
+  Client other = server->Connect();
+  other.Send("gat 100 k10 k11\r\n").Expect(kNoMemoryWriting).ExpectClosed();
+  client.Send("delete k11\r\ntouch k10 100\r\n").Expect("DELETED\r\nTOUCHED\r\n");
+  client.Send("mg k10 t\r\n").Expect("HD t100\r\n");
 }
 
 TEST_CASE_METHOD(FullTest, "with full memory every store is refused", "[wire][full_memory]") {

@@ -100,6 +100,39 @@ TEST_CASE("clients that do not read cannot keep memory from others", "[wire][slo
   }
 }
 
+TEST_CASE_METHOD(WireTest, "a value that hundreds are being sent is there for everybody else too",
+                 "[wire][slow_reader]") {
+  const std::string value = PatternBytes(1000000, 1);
+  client.Send(SetRequest("a", value)).Expect("STORED\r\n");
+  const std::size_t before = ResidentBytes();
+  std::vector<Client> slow;
+  for (int i = 0; i < 400; ++i) {
+    slow.push_back(server.ConnectSlow());
+    slow.back().SendWithoutReading(Repeat("get a\r\n", 4));
+  }
+  server.Settle();
+  CHECK(ResidentBytes() < before + (std::size_t{64} << 20));
+  const std::string reply = ValueReply("a", value) + "END\r\n";
+  client.Send("get a\r\ntouch a 0\r\ngat 0 a\r\n").Expect(reply + "TOUCHED\r\n" + reply);
+  client.Send("touch a 500\r\ngat 500 a\r\n").Expect("TOUCHED\r\n" + reply);
+  client.Send("mg a T500 v\r\n").Expect("VA 1000000\r\n" + value + "\r\n");
+  client.Send("md a I T500\r\nmd a I E5\r\n").Expect("HD\r\nHD\r\n");
+  client.Send("append a 0 0 1\r\n+\r\nprepend a 0 0 1\r\n-\r\nms a 1 MA\r\n+\r\n");
+  client.Expect("STORED\r\nSTORED\r\nHD\r\n");
+  client.Send("get a\r\n").Expect(ValueReply("a", "-" + value + "++") + "END\r\n");
+  // What they were being sent stays as it was.
+  slow[300].Expect(reply + reply + reply + reply);
+  client.Send("delete a\r\n").Expect("DELETED\r\n");
+  slow[301].Expect(reply + reply + reply + reply);
+  slow.clear();
+  server.Settle();
+  for (const auto& [name, used] : client.Stats("slabs")) {
+    if (!name.ends_with(":used_chunks")) continue;
+    CAPTURE(name);
+    CHECK(used == "0");
+  }
+}
+
 TEST_CASE_METHOD(WireTest, "quit waits for replies that are stuck", "[wire][slow_reader]") {
   const std::string value = PatternBytes(1000000, 1);
   client.Send(SetRequest("a", value)).Expect("STORED\r\n");
