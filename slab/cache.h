@@ -99,6 +99,16 @@ struct SweepTally {
   std::uint32_t passed_over = 0;  // Items that were busy or pinned.
 };
 
+// Where tests hold a thread up, to force a schedule.
+enum class Moment : std::uint8_t {
+  kListed,      // A walk has listed its items, and locked no bucket yet.
+  kPageChosen,  // A page is to be emptied. No bucket or class is locked.
+  kTenantSeen,  // A page move has looked up the key of an item, and locked nothing.
+  kBatchTaken,  // A lane has items in its magazine that are to leave. Only a bucket is locked.
+  kSpared,      // It has one of them in its hands, which stays. Its bucket is locked too.
+  kNoStock,     // A lane found nothing in its magazine, though it had refilled it.
+};
+
 // What a server has to know of its past besides its items.
 struct SavedMoment {
   std::uint32_t now_s = 0;        // Unix time.
@@ -134,6 +144,7 @@ class Cache {
     std::string memory_file = {};
     std::uint32_t now_s = 0;                            // Unix time of a restart.
     std::function<void(const std::string&)> tell = {};  // Of a restart: a line; how far it is.
+    std::function<void(Moment)> pause = {};  // Tests: called at these moments, with what is locked.
   };
 
   // Fails with the system's reason when the address ranges cannot be reserved, or the memory file
@@ -325,6 +336,10 @@ class Cache {
   static Result<std::unique_ptr<Cache>, std::string> Build(const Options& options,
                                                            std::unique_ptr<MemoryFile> memory_file);
 
+  void Pause(Moment moment) const {
+    if (pause_) [[unlikely]]
+      pause_(moment);
+  }
   // What the warmer looks after.
   std::vector<GrowingMemory*> Growing();
 
@@ -463,13 +478,22 @@ class Cache {
     std::array<WalkedItem, kWalkChunksMax> list;
     std::size_t count = 0;
     std::uint32_t chunks = 0;  // Looked at.
+    // Chunks whose item is to leave and in a lane's hands: it can neither be read nor waited for
+    // while the class is locked.
+    std::array<std::uint32_t, kWalkChunksMax> held{};
+    std::size_t held_count = 0;
+    bool is_settled = false;  // What was to leave and in no lane's hands is queued again.
 
     std::span<const WalkedItem> found() const { return std::span(list).first(count); }
   };
   // The class to lock for the next step; nullptr, and the page is left, if there is nothing for it.
   SlabClass* EnterPage(PageWalk& walk, const ClassSet* wanted);
-  // Steps on. The buckets of the items are on their way.
-  void ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) const
+  bool HasChunk(const SlabClass& c, PageIndex page, std::uint32_t number) const;
+  // Steps on. The items stay linked, and in their buckets, while the class is locked; the buckets
+  // are on their way.
+  void ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) LARDER_REQUIRES(c.mutex());
+  // REQUIRES: HasChunk.
+  void ListChunk(SlabClass& c, PageIndex page, std::uint32_t number, WalkedItems& items)
       LARDER_REQUIRES(c.mutex());
   void TakeOut(SlabClass& c, Index::Guard& guard, const WalkedItem& found, Lane& lane,
                ItemRef& leftovers) LARDER_REQUIRES(c.mutex());
@@ -533,6 +557,7 @@ class Cache {
   const std::uint32_t item_bytes_max_;
   const bool evict_;
   const bool track_sizes_;
+  const std::function<void(Moment)> pause_;  // Mostly empty.
   std::unique_ptr<MemoryFile> memory_file_;  // Constant but for a restart that fails.
   std::uint32_t restored_flush_due_s_ = 0;   // Constant once created.
   const std::unique_ptr<Arena> arena_;
