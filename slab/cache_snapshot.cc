@@ -220,6 +220,7 @@ class CacheSnapshot::Restorer {
   std::string CheckItem(ItemRef ref, const Item& item, std::uint32_t chunk_bytes);
   std::string CheckChain(ItemRef ref, const Item& item);
   std::string CheckWhole(const Head& head) const;
+  void BuryExpired(Item& item, std::uint32_t now_s) const;
   void NoteLinks(ItemRef ref, const Item& item, ClassId id);
   void AddToIndex(std::uint64_t hash, ItemRef ref);
   void FlushBatch();
@@ -231,6 +232,7 @@ class CacheSnapshot::Restorer {
   bool IsChunk(ItemRef ref) const;
 
   Cache& cache_;
+  std::uint32_t stopped_at_s_ = 0;
   std::vector<ClassRecord> class_records_;  // By ClassId, [0] unused.
   std::vector<PageRecord> page_records_;
   std::vector<std::array<SeenList, 2>> seen_;  // By ClassId and Segment.
@@ -259,6 +261,7 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
   if (std::string wrong = CheckHead(head, state_bytes, now_s); !wrong.empty()) {
     return Failure{std::move(wrong)};
   }
+  stopped_at_s_ = head.stopped_at_s;
   class_records_.resize(head.class_count + 1);
   seen_.resize(head.class_count + 1);
   for (std::uint32_t id = 1; id <= head.class_count; ++id) {
@@ -379,6 +382,7 @@ std::string CacheSnapshot::Restorer::ScanPage(PageIndex page, Lane& lane) {
     }
     if (item.use() != ChunkUse::kQueued) return kIsDamaged + "a chunk is of no known use";
     if (std::string wrong = CheckItem(ref, item, chunk_bytes); !wrong.empty()) return wrong;
+    BuryExpired(item, lane.now_s);
     NoteLinks(ref, item, id);
     AddToIndex(cache_.Hash(item.key()), ref);
     cache_.CountLinked(item, id, lane);
@@ -428,6 +432,13 @@ std::string CacheSnapshot::Restorer::CheckChain(ItemRef ref, const Item& item) {
     at = piece.next;
   }
   return bytes == item.value_bytes() ? "" : is_broken;
+}
+
+// What had expired when it was saved stays so, though the clock has gone back since.
+void CacheSnapshot::Restorer::BuryExpired(Item& item, std::uint32_t now_s) const {
+  constexpr std::uint32_t kLongAgoS = 1;
+  const bool has_come_back = item.expires_at_s() > now_s && item.expires_at_s() <= stopped_at_s_;
+  if (has_come_back) LARDER_CHECK(item.SetExpiry(kLongAgoS));
 }
 
 bool CacheSnapshot::Restorer::IsChunk(ItemRef ref) const {

@@ -123,6 +123,24 @@ TEST_CASE_METHOD(RestartTest, "time passes while the cache is down", "[restart]"
   CHECK(cache().Look("long") == Presence::kHit);
 }
 
+TEST_CASE_METHOD(RestartTest, "what had expired stays so when the clock went back", "[restart]") {
+  constexpr std::uint32_t kStartS = CacheFixture::kStartS;
+  REQUIRE(cache().Store({.key = "dead", .value = "v", .expires_at_s = kStartS + 30}) ==
+          StoreStatus::kStored);
+  REQUIRE(cache().Store({.key = "alive", .value = "v", .expires_at_s = kStartS + 31}) ==
+          StoreStatus::kStored);
+  REQUIRE(cache().Set("immortal", "v") == StoreStatus::kStored);
+  cache().lane().now_s += 30;  // Nobody asked for it since, and nothing was swept.
+  options().now_s = kStartS - 20;
+  Restart();
+  CHECK(cache().See("alive")->expires_at_s == kStartS + 31);
+  CHECK(cache().Look("immortal") == Presence::kHit);
+  const bool is_asked_for_now = GENERATE(true, false);
+  if (!is_asked_for_now) Restart();  // Neither does it come back with another one.
+  CHECK(cache().Look("dead") == Presence::kExpired);
+  CHECK(cache().items() == 2);
+}
+
 TEST_CASE_METHOD(RestartTest, "a clock that went back far begins empty", "[restart]") {
   REQUIRE(cache().Set("key", "value") == StoreStatus::kStored);
   options().now_s -= 60;
