@@ -90,6 +90,14 @@ struct ClassSnapshot {
   std::uint64_t items() const { return probation_items + main_items; }
 };
 
+// What no flush has killed. An item that expired counts until it is removed.
+struct AliveCount {
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+
+  bool operator==(const AliveCount&) const = default;
+};
+
 // What a step of the sweep met.
 struct SweepTally {
   std::uint32_t chunks = 1;       // Looked at; a page without any counts as one.
@@ -241,8 +249,15 @@ class Cache {
     return lane.cas_next++;
   }
 
+  // Inside Visit: a new number for an item whose value is changed in place.
+  void Renumber(Item& item, Lane& lane) noexcept {
+    const std::uint64_t number = NextCas(lane);
+    NoteRevived(item, lane);
+    item.set_cas(number);
+  }
+
   // Everything written before this call is gone.
-  void FlushAll() noexcept;
+  void FlushAll() noexcept LARDER_EXCLUDES(number_mutex_);
 
   bool Fits(const ItemSpec& spec) const noexcept { return ItemBytes(spec) <= item_bytes_max_; }
 
@@ -286,6 +301,8 @@ class Cache {
 
   // --- Statistics ----------------------------------------------------------------------------
 
+  // Exact but for what changes meanwhile: a flush shows at once, whatever is swept when.
+  AliveCount Alive() const LARDER_EXCLUDES(lanes_mutex_);
   std::vector<ClassSnapshot> Classes(Lane& lane);
   // Takes milliseconds for every 10 GiB, see ResidentBytes.
   MemoryUse Memory();
@@ -522,11 +539,22 @@ class Cache {
   static bool DropReference(Item& item) noexcept;
   void Unpin(ItemRef ref) noexcept;
   void FreeChunks(ItemRef item);
-  std::uint64_t CheckSegment(SlabClass& c, Segment segment) LARDER_REQUIRES(c.mutex());
+  std::uint64_t CheckSegment(SlabClass& c, Segment segment, AliveCount& alive)
+      LARDER_REQUIRES(c.mutex());
   // Frees chunks linked by Item::next, of any class.
   void FreeList(ItemRef first);
   void TellIndex(Lane& lane) noexcept;
-  void RefillCas(Lane& lane) noexcept;
+  void RefillCas(Lane& lane) noexcept LARDER_EXCLUDES(number_mutex_);
+  // What the lane has counted so far is below the cutoff of the last flush. Its next number comes
+  // from another range.
+  void KnowFlush(Lane& lane, std::uint64_t cutoff) noexcept;
+  // The item's number was drawn before this one.
+  bool IsBelow(const Item& item, std::uint64_t number) const noexcept;
+  bool IsBelowFloor(const Item& item, const Lane& lane) const noexcept {
+    return IsBelow(item, lane.flush_floor.load(std::memory_order_relaxed));
+  }
+  // The item, which a flush may have killed since it was found, is about to get a new number.
+  void NoteRevived(const Item& item, Lane& lane) noexcept;
   static void RaiseTo(std::atomic<std::uint64_t>& bound, std::uint64_t number) noexcept;
   // Since the number was drawn; 0 if that is not known.
   std::uint32_t SecondsSince(std::uint64_t number, const Lane& lane) const noexcept;
@@ -569,6 +597,10 @@ class Cache {
 
   std::atomic<std::uint64_t> cas_unused_{1};  // Lanes take ranges from here.
   std::atomic<std::uint64_t> flush_cas_{0};   // Items with a smaller CAS were flushed.
+  // The first number that the last FlushAll has left alive: flush_cas_, unless that was raised for
+  // items that are too old. Written under number_mutex_, before any number is drawn that is not
+  // below it; so whoever meets such a number sees the cutoff too.
+  std::atomic<std::uint64_t> flush_cutoff_{0};
   // Smaller numbers are not given to writes any more: they are from before the last flush, or from
   // before the current second. Never less than flush_cas_.
   std::atomic<std::uint64_t> range_floor_{0};
@@ -586,8 +618,9 @@ class Cache {
   Counter busy_pages_;
   std::atomic<bool> is_moving_{false};
 
-  Mutex limit_mutex_;  // Held by the one who changes the memory limit; before the arena's.
-  Mutex mover_mutex_;  // Held by the one who moves a page; before every other lock.
+  Mutex number_mutex_;  // Held by the one who changes cas_unused_; after every other lock.
+  Mutex limit_mutex_;   // Held by the one who changes the memory limit; before the arena's.
+  Mutex mover_mutex_;   // Held by the one who moves a page; before every other lock.
   PageIndex mover_cursor_ LARDER_GUARDED_BY(mover_mutex_) = 0;
   PageBalancer balancer_ LARDER_GUARDED_BY(mover_mutex_);
   PagePlan plan_ LARDER_GUARDED_BY(mover_mutex_);  // What is left to do of it.

@@ -274,10 +274,15 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
   }
   if (std::string wrong = TakePages(head); !wrong.empty()) return Failure{std::move(wrong)};
 
+  // First: items are counted by what the last flush left alive.
+  cache_.cas_unused_.store(head.cas_unused, std::memory_order_relaxed);
+  cache_.flush_cas_.store(head.flush_cas, std::memory_order_release);
+  cache_.flush_cutoff_.store(head.flush_cas, std::memory_order_release);
   // The whole table at once: nothing is inserted that a split would move.
   cache_.index_->Grow(static_cast<std::int64_t>(head.items));
   Lane& lane = cache_.AddLane();
   lane.now_s = now_s;
+  cache_.KnowFlush(lane, head.flush_cas);
   auto told_at = std::chrono::steady_clock::now();
   std::vector<PageIndex> free_pages;
   for (PageIndex page = 0; page < head.page_count; ++page) {
@@ -300,8 +305,6 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
     c.queue().Restore(class_records_[id].queue());
   }
   cache_.arena_->Restore(head.page_count, std::move(free_pages));
-  cache_.cas_unused_.store(head.cas_unused, std::memory_order_relaxed);
-  cache_.flush_cas_.store(head.flush_cas, std::memory_order_release);
   return SavedMoment{.now_s = head.stopped_at_s, .flush_due_s = head.flush_due_s};
 }
 
@@ -534,8 +537,7 @@ Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& o
     const auto moment = CacheSnapshot::Restore(cache, *state, options.now_s, tell);
     if (moment) {
       cache.restored_flush_due_s_ = moment->flush_due_s;
-      std::uint64_t items = 0;
-      cache.ForEachLane([&](const Lane& lane) { items += lane.items.value(); });
+      const std::uint64_t items = cache.Alive().items;
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
           std::chrono::steady_clock::now() - started_at);
       tell("restored " + std::to_string(items) + " items in " + std::to_string(took.count()) +
@@ -556,9 +558,7 @@ Result<std::uint64_t, std::string> Cache::Save(const SavedMoment& moment) {
   if (std::string wrong = memory_file_->WriteState(*state, arena_->PageAt(0)); !wrong.empty()) {
     return Failure{std::move(wrong)};
   }
-  std::uint64_t items = 0;
-  ForEachLane([&](const Lane& lane) { items += lane.items.value(); });
-  return items;
+  return Alive().items;
 }
 
 }  // namespace larder::slab

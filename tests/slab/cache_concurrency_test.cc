@@ -267,7 +267,7 @@ class StormWorker {
       const std::string block =
           blocks_.Make(number, version, item.value_bytes() - Blocks::kHeadBytes);
       std::memcpy(item.value(), block.data(), block.size());
-      item.set_cas(cache_.NextCas(lane_));
+      cache_.Renumber(item, lane_);
       ++tally_.rewrites;
     });
   }
@@ -528,7 +528,7 @@ TEST_CASE("no increment is lost, by cas or in place", "[slab][cache][concurrency
         std::memcpy(&number, item.value(), sizeof number);
         ++number;
         std::memcpy(item.value(), &number, sizeof number);
-        item.set_cas(cache.cache().NextCas(client.lane()));
+        cache.cache().Renumber(item, client.lane());
         ++i;
       });
     }
@@ -558,7 +558,7 @@ TEST_CASE("a store that began before a flush does not undo what was written afte
     while (!has_started) std::this_thread::yield();
     for (int i = 0; i < 1000; ++i) std::this_thread::yield();
     std::thread([&] { cache.cache().FlushAll(); }).join();
-    item.set_cas(cache.cache().NextCas(flusher.lane()));  // As incr does.
+    cache.cache().Renumber(item, flusher.lane());  // As incr does.
   });
   thread.join();
   CHECK(cache.Look("k") == Presence::kHit);
