@@ -127,7 +127,7 @@ Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
                      std::optional<std::uint32_t> expires_at_s) {
   if (expires_at_s.value_or(0) != 0 && !item.can_expire()) return Room::kExpiry;
   if (!chosen_cas) {
-    item.set_cas(cache_.NextCas(lane_));
+    cache_.Renumber(item, lane_);
   } else if (!cache_.ChooseCas(item, *chosen_cas, lane_)) {
     return Room::kChosenCas;
   }

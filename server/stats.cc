@@ -121,8 +121,6 @@ Stats::Sums Stats::Gather() const {
   for (const WorkerCounters& worker : workers_) worker.AddTo(sums.commands);
   shared_.cache.ForEachLane([&](const slab::Lane& lane) {
     sums.total_items += lane.total_items.value();
-    sums.items += lane.items.value();
-    sums.bytes += lane.bytes.value();
     for (std::size_t id = 0; id < lane.classes.size(); ++id) {
       lane.classes[id].AddTo(sums.classes[id]);
     }
@@ -334,8 +332,9 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("log_watchers", 0);
   stat("unexpected_napi_ids", 0);
   stat("round_robin_fallback", 0);
-  stat("bytes", sums.bytes);
-  stat("curr_items", sums.items);
+  const slab::AliveCount alive = shared_.cache.Alive();
+  stat("bytes", alive.bytes);
+  stat("curr_items", alive.items);
   stat("total_items", sums.total_items);
   stat("slab_global_page_pool", shared_.cache.arena().free_pages());
   stat("expired_unfetched", evictions.expired_unfetched);

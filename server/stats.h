@@ -42,8 +42,6 @@ class Stats {
     std::uint64_t total_items = 0;
     std::uint64_t sweep_passes = 0;
     // Gauges: a reset leaves them.
-    std::uint64_t items = 0;
-    std::uint64_t bytes = 0;
 
     std::uint64_t command(Stat stat) const { return commands[static_cast<std::size_t>(stat)]; }
     std::uint64_t in_class(slab::ClassId id, slab::ClassStat stat) const {

@@ -61,6 +61,7 @@ Cache::Cache(const Options& options, std::unique_ptr<MemoryFile> memory_file,
       item_bytes_max_(options.item_bytes_max),
       evict_(options.evict),
       track_sizes_(options.track_sizes),
+      pause_(options.pause),
       memory_file_(std::move(memory_file)),
       arena_(std::move(arena)),
       index_(std::move(index)),
@@ -466,11 +467,13 @@ DeleteOutcome Cache::DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_u
 }
 
 void Cache::FlushAll() noexcept {
+  const MutexLock lock(number_mutex_);
   // Every lane's range begins below the cutoff, so each takes a new one at its next write.
   const std::uint64_t cutoff = cas_unused_.fetch_add(1, std::memory_order_relaxed) + 1;
   // In this order: who sees that something was flushed draws no number that is flushed too.
   RaiseTo(range_floor_, cutoff);
   RaiseTo(flush_cas_, cutoff);
+  flush_cutoff_.store(cutoff, std::memory_order_release);
 }
 
 void Cache::RaiseTo(std::atomic<std::uint64_t>& bound, std::uint64_t number) noexcept {
@@ -489,6 +492,9 @@ void Cache::Tick(std::uint32_t now_s) noexcept {
 }
 
 void Cache::RefillCas(Lane& lane) noexcept {
+  const MutexLock lock(number_mutex_);
+  const std::uint64_t cutoff = flush_cutoff_.load(std::memory_order_relaxed);
+  if (lane.flush_floor.load(std::memory_order_relaxed) != cutoff) KnowFlush(lane, cutoff);
   lane.cas_next = cas_unused_.fetch_add(kCasRange, std::memory_order_relaxed);
   lane.cas_end = lane.cas_next + kCasRange;
   // Items keep 48 bits. One that was not written for 7e13 writes counts as flushed, so that what is
@@ -545,18 +551,83 @@ void Cache::TellIndex(Lane& lane) noexcept {
   lane.items_untold = 0;
 }
 
+// --- What is alive -------------------------------------------------------------------------------
+//
+// A flush removes nothing, so a lane's gauges of items and bytes fall only as dead ones are
+// removed. Beside them it keeps how much of what it counted is dead: all of it when it hears of a
+// flush, and from then on what has a number below that flush's cutoff. To which side a number
+// belongs, all lanes agree on, so an item may be counted by one and taken off by another. A lane
+// that has not heard of the last flush has counted nothing that is alive: whatever has a number
+// from after the flush is counted by one who has heard.
+//
+// An item that is overwritten in place needs no look at this: its old and its new number lie on the
+// same side of every cutoff. The new one is drawn with the bucket locked and before the old item is
+// seen to be alive; from after a flush, it would have found the old item dead.
+
+void Cache::KnowFlush(Lane& lane, std::uint64_t cutoff) noexcept {
+  lane.flushed_items.Set(lane.items.value());
+  lane.flushed_bytes.Set(lane.bytes.value());
+  lane.flush_floor.store(cutoff, std::memory_order_release);
+  lane.cas_end = 0;
+}
+
+bool Cache::IsBelow(const Item& item, std::uint64_t number) const noexcept {
+  // Items keep 48 bits of theirs.
+  const std::uint64_t unused = cas_unused_.load(std::memory_order_relaxed);
+  return ((unused - item.number()) & Item::kNumberMask) > unused - number;
+}
+
+void Cache::NoteRevived(const Item& item, Lane& lane) noexcept {
+  if (!IsBelowFloor(item, lane)) return;
+  lane.flushed_items.Subtract(1);
+  lane.flushed_bytes.Subtract(ItemBytes(item));
+}
+
+AliveCount Cache::Alive() const {
+  constexpr int kTriesMax = 16;  // Against flushes that come one after the other.
+  std::int64_t items = 0;
+  std::int64_t bytes = 0;
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    const std::uint64_t cutoff = flush_cutoff_.load(std::memory_order_acquire);
+    items = 0;
+    bytes = 0;
+    ForEachLane([&](const Lane& lane) {
+      if (lane.flush_floor.load(std::memory_order_acquire) != cutoff) return;
+      items += static_cast<std::int64_t>(lane.items.value() - lane.flushed_items.value());
+      bytes += static_cast<std::int64_t>(lane.bytes.value() - lane.flushed_bytes.value());
+    });
+    if (flush_cutoff_.load(std::memory_order_acquire) == cutoff) break;
+  }
+  // Below 0 only while an item goes from one lane's count to another's.
+  return {.items = static_cast<std::uint64_t>(std::max<std::int64_t>(items, 0)),
+          .bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0))};
+}
+
 void Cache::CountLinked(const Item& item, ClassId id, Lane& lane) noexcept {
   const std::size_t bytes = ItemBytes(item);
   lane.items.Add();
   lane.bytes.Add(bytes);
+  // Its number is from the lane's range, which is not below the floor; but the lane may have heard
+  // of a flush since it was drawn, and then has no range.
+  if (lane.cas_end == 0 && IsBelowFloor(item, lane)) [[unlikely]] {
+    lane.flushed_items.Add();
+    lane.flushed_bytes.Add(bytes);
+  }
   lane.classes[id].Add(ClassStat::kRequestedBytes, bytes);
   if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Add();
 }
 
 void Cache::CountUnlinked(const Item& item, ClassId id, Lane& lane) noexcept {
+  const std::uint64_t cutoff = flush_cutoff_.load(std::memory_order_acquire);
+  if (lane.flush_floor.load(std::memory_order_relaxed) != cutoff) [[unlikely]]
+    KnowFlush(lane, cutoff);
   const std::size_t bytes = ItemBytes(item);
   lane.items.Subtract(1);
   lane.bytes.Subtract(bytes);
+  if (IsBelowFloor(item, lane)) [[unlikely]] {
+    lane.flushed_items.Subtract(1);
+    lane.flushed_bytes.Subtract(bytes);
+  }
   lane.classes[id].Subtract(ClassStat::kRequestedBytes, bytes);
   if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Subtract(1);
 }

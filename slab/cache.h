@@ -92,6 +92,14 @@ struct ClassSnapshot {
   std::uint64_t items() const { return probation_items + main_items; }
 };
 
+// What no flush has killed. An item that expired counts until it is removed.
+struct AliveCount {
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+
+  bool operator==(const AliveCount&) const = default;
+};
+
 // What a step of the sweep met.
 struct SweepTally {
   std::uint32_t chunks = 1;       // Looked at; a page without any counts as one.
@@ -99,6 +107,16 @@ struct SweepTally {
   std::uint32_t expiring = 0;     // Of these, alive but with an expiry.
   std::uint32_t reclaimed = 0;    // Of these, dead and freed.
   std::uint32_t passed_over = 0;  // Items that were busy or pinned.
+};
+
+// Where tests hold a thread up, to force a schedule.
+enum class Moment : std::uint8_t {
+  kListed,      // A walk has listed its items, and locked no bucket yet.
+  kPageChosen,  // A page is to be emptied. No bucket or class is locked.
+  kTenantSeen,  // A page move has looked up the key of an item, and locked nothing.
+  kBatchTaken,  // A lane has items in its magazine that are to leave. Only a bucket is locked.
+  kSpared,      // It has one of them in its hands, which stays. Its bucket is locked too.
+  kNoStock,     // A lane found nothing in its magazine, though it had refilled it.
 };
 
 // What a server has to know of its past besides its items.
@@ -136,6 +154,7 @@ class Cache {
     std::string memory_file = {};
     std::uint32_t now_s = 0;                            // Unix time of a restart.
     std::function<void(const std::string&)> tell = {};  // Of a restart: a line; how far it is.
+    std::function<void(Moment)> pause = {};  // Tests: called at these moments, with what is locked.
   };
 
   // Fails with the system's reason when the address ranges cannot be reserved, or the memory file
@@ -231,8 +250,15 @@ class Cache {
     return lane.cas_next++;
   }
 
+  // Inside Visit: a new number for an item whose value is changed in place.
+  void Renumber(Item& item, Lane& lane) noexcept {
+    const std::uint64_t number = NextCas(lane);
+    NoteRevived(item, lane);
+    item.set_cas(number);
+  }
+
   // Everything written before this call is gone.
-  void FlushAll() noexcept;
+  void FlushAll() noexcept LARDER_EXCLUDES(number_mutex_);
 
   // Room for an expiry that is still to come does not count.
   bool Fits(const ItemSpec& spec) const noexcept {
@@ -290,6 +316,8 @@ class Cache {
 
   // --- Statistics ----------------------------------------------------------------------------
 
+  // Exact but for what changes meanwhile: a flush shows at once, whatever is swept when.
+  AliveCount Alive() const LARDER_EXCLUDES(lanes_mutex_);
   std::vector<ClassSnapshot> Classes(Lane& lane);
   // Takes milliseconds for every 10 GiB, see ResidentBytes.
   MemoryUse Memory();
@@ -337,6 +365,10 @@ class Cache {
   static Result<std::unique_ptr<Cache>, std::string> Build(const Options& options,
                                                            std::unique_ptr<MemoryFile> memory_file);
 
+  void Pause(Moment moment) const {
+    if (pause_) [[unlikely]]
+      pause_(moment);
+  }
   // What the warmer looks after.
   std::vector<GrowingMemory*> Growing();
 
@@ -508,13 +540,22 @@ class Cache {
     std::array<WalkedItem, kWalkChunksMax> list;
     std::size_t count = 0;
     std::uint32_t chunks = 0;  // Looked at.
+    // Chunks whose item is to leave and in a lane's hands: it can neither be read nor waited for
+    // while the class is locked.
+    std::array<std::uint32_t, kWalkChunksMax> held{};
+    std::size_t held_count = 0;
+    bool is_settled = false;  // What was to leave and in no lane's hands is queued again.
 
     std::span<const WalkedItem> found() const { return std::span(list).first(count); }
   };
   // The class to lock for the next step; nullptr, and the page is left, if there is nothing for it.
   SlabClass* EnterPage(PageWalk& walk, const ClassSet* wanted);
-  // Steps on. The buckets of the items are on their way.
-  void ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) const
+  bool HasChunk(const SlabClass& c, PageIndex page, std::uint32_t number) const;
+  // Steps on. The items stay linked, and in their buckets, while the class is locked; the buckets
+  // are on their way.
+  void ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) LARDER_REQUIRES(c.mutex());
+  // REQUIRES: HasChunk.
+  void ListChunk(SlabClass& c, PageIndex page, std::uint32_t number, WalkedItems& items)
       LARDER_REQUIRES(c.mutex());
   void TakeOut(SlabClass& c, Index::Guard& guard, const WalkedItem& found, Lane& lane,
                ItemRef& leftovers) LARDER_REQUIRES(c.mutex());
@@ -548,11 +589,22 @@ class Cache {
   void CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id, Lane& lane) noexcept;
   void Unpin(ItemRef ref, bool is_extra) noexcept;
   void FreeChunks(ItemRef item);
-  std::uint64_t CheckSegment(SlabClass& c, Segment segment) LARDER_REQUIRES(c.mutex());
+  std::uint64_t CheckSegment(SlabClass& c, Segment segment, AliveCount& alive)
+      LARDER_REQUIRES(c.mutex());
   // Frees chunks linked by Item::next, of any class.
   void FreeList(ItemRef first);
   void TellIndex(Lane& lane) noexcept;
-  void RefillCas(Lane& lane) noexcept;
+  void RefillCas(Lane& lane) noexcept LARDER_EXCLUDES(number_mutex_);
+  // What the lane has counted so far is below the cutoff of the last flush. Its next number comes
+  // from another range.
+  void KnowFlush(Lane& lane, std::uint64_t cutoff) noexcept;
+  // The item's number was drawn before this one.
+  bool IsBelow(const Item& item, std::uint64_t number) const noexcept;
+  bool IsBelowFloor(const Item& item, const Lane& lane) const noexcept {
+    return IsBelow(item, lane.flush_floor.load(std::memory_order_relaxed));
+  }
+  // The item, which a flush may have killed since it was found, is about to get a new number.
+  void NoteRevived(const Item& item, Lane& lane) noexcept;
   static void RaiseTo(std::atomic<std::uint64_t>& bound, std::uint64_t number) noexcept;
   // Since the number was drawn; 0 if that is not known.
   std::uint32_t SecondsSince(std::uint64_t number, const Lane& lane) const noexcept;
@@ -583,6 +635,7 @@ class Cache {
   const std::uint32_t item_bytes_max_;
   const bool evict_;
   const bool track_sizes_;
+  const std::function<void(Moment)> pause_;  // Mostly empty.
   std::unique_ptr<MemoryFile> memory_file_;  // Constant but for a restart that fails.
   std::uint32_t restored_flush_due_s_ = 0;   // Constant once created.
   const std::unique_ptr<Arena> arena_;
@@ -594,6 +647,10 @@ class Cache {
 
   std::atomic<std::uint64_t> cas_unused_{1};  // Lanes take ranges from here.
   std::atomic<std::uint64_t> flush_cas_{0};   // Items with a smaller CAS were flushed.
+  // The first number that the last FlushAll has left alive: flush_cas_, unless that was raised for
+  // items that are too old. Written under number_mutex_, before any number is drawn that is not
+  // below it; so whoever meets such a number sees the cutoff too.
+  std::atomic<std::uint64_t> flush_cutoff_{0};
   // Smaller numbers are not given to writes any more: they are from before the last flush, or from
   // before the current second. Never less than flush_cas_.
   std::atomic<std::uint64_t> range_floor_{0};
@@ -612,8 +669,9 @@ class Cache {
   Counter busy_pages_;
   std::atomic<bool> is_moving_{false};
 
-  Mutex limit_mutex_;  // Held by the one who changes the memory limit; before the arena's.
-  Mutex mover_mutex_;  // Held by the one who moves a page; before every other lock.
+  Mutex number_mutex_;  // Held by the one who changes cas_unused_; after every other lock.
+  Mutex limit_mutex_;   // Held by the one who changes the memory limit; before the arena's.
+  Mutex mover_mutex_;   // Held by the one who moves a page; before every other lock.
   PageIndex mover_cursor_ LARDER_GUARDED_BY(mover_mutex_) = 0;
   PageBalancer balancer_ LARDER_GUARDED_BY(mover_mutex_);
   PagePlan plan_ LARDER_GUARDED_BY(mover_mutex_);  // What is left to do of it.

@@ -158,7 +158,7 @@ StoreOutcome Cache::ConcatenateLocked(const ReservedItem& added, const PublishTe
 bool Cache::ChooseCas(Item& item, std::uint64_t cas, Lane& lane) noexcept {
   const std::size_t needed = item.used_bytes() + Item::kChosenCasBytes;
   if (needed > ladder_.chunk_bytes(ClassOf(item))) return false;
-  item.set_number(NextCas(lane));
+  Renumber(item, lane);
   item.SetChosenCas(cas);
   return true;
 }

@@ -157,8 +157,8 @@ std::size_t Cache::SnapshotQueue(QueueWalk& walk, Lane& lane, std::span<ItemSnap
   return taken;
 }
 
-// The number of chunks that the segment's items take.
-std::uint64_t Cache::CheckSegment(SlabClass& c, Segment segment) {
+// The number of chunks that the segment's items take. Adds those that are alive.
+std::uint64_t Cache::CheckSegment(SlabClass& c, Segment segment, AliveCount& alive) {
   std::uint64_t used = 0;
   std::uint64_t walked = 0;
   ItemRef before = kNoItem;
@@ -182,6 +182,10 @@ std::uint64_t Cache::CheckSegment(SlabClass& c, Segment segment) {
       piece = chunk.next;
     }
     LARDER_CHECK(bytes == item.value_bytes());
+    if (!IsBelow(item, flush_cutoff_.load())) {
+      ++alive.items;
+      alive.bytes += ItemBytes(item);
+    }
     before = ref;
     ++walked;
   }
@@ -197,6 +201,7 @@ void Cache::CheckInvariants() {
   std::uint64_t used = 0;
   std::uint64_t expected_used = 0;
   std::uint32_t pages = 0;
+  AliveCount alive;
   for (std::size_t id = 1; id < classes_.size(); ++id) {
     SlabClass& c = ClassById(id);
     const MutexLock lock(c.mutex());
@@ -205,11 +210,12 @@ void Cache::CheckInvariants() {
     used += c.used_chunks();
     queued += c.queue().count();
     for (const Segment segment : {Segment::kProbation, Segment::kMain}) {
-      expected_used += CheckSegment(c, segment);
+      expected_used += CheckSegment(c, segment, alive);
     }
   }
   LARDER_CHECK(indexed == queued);
   LARDER_CHECK(used == expected_used);
+  LARDER_CHECK(Alive() == alive);
   LARDER_CHECK(pages == arena_->pages_in_use());
 }
 

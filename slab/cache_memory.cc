@@ -99,7 +99,9 @@ ItemRef Cache::TakeStocked(SlabClass& c, const Index::Guard& held, Lane& lane, I
   const ItemRef ref = magazine->Take();
   if (ref != kNoItem) return ref;
   Refill(c, *magazine, held, lane, leftovers);
-  return magazine->Take();
+  const ItemRef refilled = magazine->Take();
+  if (refilled == kNoItem) Pause(Moment::kNoStock);
+  return refilled;
 }
 
 // Free chunks, or those of the next items to go: these are only taken out of the queue under the
@@ -108,6 +110,7 @@ ItemRef Cache::TakeStocked(SlabClass& c, const Index::Guard& held, Lane& lane, I
 void Cache::Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, Lane& lane,
                    ItemRef& leftovers) {
   const Leaving leaving = TakeBatch(c, magazine, held);
+  Pause(Moment::kBatchTaken);
   for (std::uint32_t slot = leaving.begin; slot < leaving.end; ++slot) {
     if (slot + kOverflowAhead < leaving.end) {
       index_->PrefetchOverflow(magazine.entry(slot + kOverflowAhead).hash);
@@ -171,6 +174,7 @@ ItemRef Cache::LetGo(Magazine& magazine, std::uint32_t slot, const Index::Guard&
   const bool is_dead = IsDead(item, lane);
   const auto spared = is_dead ? std::nullopt : EvictionQueue::IfSpared(item.standing());
   if (spared) {
+    Pause(Moment::kSpared);
     item.set_standing(*spared);
     magazine.Return(slot, ref, Way::kSpared);
     return kNoItem;

@@ -162,6 +162,7 @@ bool Cache::MovePage(PageMove move, Lane& lane) {
       busy.clear();
       continue;
     }
+    Pause(Moment::kPageChosen);
     if (!Evacuate(ClassById(from), *page, lane)) {
       busy_pages_.Add();
       busy.push_back(*page);
@@ -280,15 +281,23 @@ bool Cache::EmptyChunk(SlabClass& c, const Tenant& tenant, Lane& lane) {
     const MutexLock lock(item_class.mutex());
     if (ClassOf(ref).id() != item_class.id()) return true;
     const Item& item = arena_->At(ref);
-    if (item.use() == ChunkUse::kOwned) return false;
-    if (!item.is_linked()) return true;
+    if (item.use() == ChunkUse::kLeaving) {
+      Settle(item_class);
+      if (ClassOf(ref).id() != item_class.id()) return true;
+    }
+    const ChunkUse use = item.use();
+    if (use == ChunkUse::kOwned || use == ChunkUse::kLeaving) return false;  // A lane has it.
+    if (!Item::IsSteady(use)) return true;
     key_bytes = item.key_bytes;
     std::memcpy(key.data(), item.payload(), key_bytes);
   }
-  const std::uint64_t hash = Hash({key.data(), key_bytes});
-  Index::Guard guard = index_->Lock(hash);
-  const Index::Slot slot = guard.Find(hash, ref);
+  Pause(Moment::kTenantSeen);
+  const std::uint64_t seen_hash = Hash({key.data(), key_bytes});
+  Index::Guard guard = index_->Lock(seen_hash);
+  const Index::Slot slot = guard.Find(seen_hash, ref);
   if (!slot) return true;
+  // It is of this bucket, but may be another item by now.
+  const std::uint64_t hash = Hash(arena_->At(ref).key());
   Item& item = arena_->At(ref);
   if (item.refs.load(std::memory_order_acquire) != 1) return false;
   const bool is_dead = IsDead(item, lane);

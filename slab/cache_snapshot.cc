@@ -220,6 +220,7 @@ class CacheSnapshot::Restorer {
   std::string CheckItem(ItemRef ref, const Item& item, std::uint32_t chunk_bytes);
   std::string CheckChain(ItemRef ref, const Item& item);
   std::string CheckWhole(const Head& head) const;
+  void BuryExpired(Item& item, std::uint32_t now_s) const;
   void NoteLinks(ItemRef ref, const Item& item, ClassId id);
   void AddToIndex(std::uint64_t hash, ItemRef ref);
   void FlushBatch();
@@ -231,6 +232,7 @@ class CacheSnapshot::Restorer {
   bool IsChunk(ItemRef ref) const;
 
   Cache& cache_;
+  std::uint32_t stopped_at_s_ = 0;
   std::vector<ClassRecord> class_records_;  // By ClassId, [0] unused.
   std::vector<PageRecord> page_records_;
   std::vector<std::array<SeenList, 2>> seen_;  // By ClassId and Segment.
@@ -259,6 +261,7 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
   if (std::string wrong = CheckHead(head, state_bytes, now_s); !wrong.empty()) {
     return Failure{std::move(wrong)};
   }
+  stopped_at_s_ = head.stopped_at_s;
   class_records_.resize(head.class_count + 1);
   seen_.resize(head.class_count + 1);
   for (std::uint32_t id = 1; id <= head.class_count; ++id) {
@@ -271,10 +274,15 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
   }
   if (std::string wrong = TakePages(head); !wrong.empty()) return Failure{std::move(wrong)};
 
+  // First: items are counted by what the last flush left alive.
+  cache_.cas_unused_.store(head.cas_unused, std::memory_order_relaxed);
+  cache_.flush_cas_.store(head.flush_cas, std::memory_order_release);
+  cache_.flush_cutoff_.store(head.flush_cas, std::memory_order_release);
   // The whole table at once: nothing is inserted that a split would move.
   cache_.index_->Grow(static_cast<std::int64_t>(head.items));
   Lane& lane = cache_.AddLane();
   lane.now_s = now_s;
+  cache_.KnowFlush(lane, head.flush_cas);
   auto told_at = std::chrono::steady_clock::now();
   std::vector<PageIndex> free_pages;
   for (PageIndex page = 0; page < head.page_count; ++page) {
@@ -297,8 +305,6 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
     c.queue().Restore(class_records_[id].queue());
   }
   cache_.arena_->Restore(head.page_count, std::move(free_pages));
-  cache_.cas_unused_.store(head.cas_unused, std::memory_order_relaxed);
-  cache_.flush_cas_.store(head.flush_cas, std::memory_order_release);
   return SavedMoment{.now_s = head.stopped_at_s, .flush_due_s = head.flush_due_s};
 }
 
@@ -379,6 +385,7 @@ std::string CacheSnapshot::Restorer::ScanPage(PageIndex page, Lane& lane) {
     }
     if (item.use() != ChunkUse::kQueued) return kIsDamaged + "a chunk is of no known use";
     if (std::string wrong = CheckItem(ref, item, chunk_bytes); !wrong.empty()) return wrong;
+    BuryExpired(item, lane.now_s);
     NoteLinks(ref, item, id);
     AddToIndex(cache_.Hash(item.key()), ref);
     cache_.CountLinked(item, id, lane);
@@ -429,6 +436,13 @@ std::string CacheSnapshot::Restorer::CheckChain(ItemRef ref, const Item& item) {
     at = piece.next;
   }
   return bytes == item.value_bytes() ? "" : is_broken;
+}
+
+// What had expired when it was saved stays so, though the clock has gone back since.
+void CacheSnapshot::Restorer::BuryExpired(Item& item, std::uint32_t now_s) const {
+  constexpr std::uint32_t kLongAgoS = 1;
+  const bool has_come_back = item.expires_at_s() > now_s && item.expires_at_s() <= stopped_at_s_;
+  if (has_come_back) LARDER_CHECK(item.SetExpiry(kLongAgoS));
 }
 
 bool CacheSnapshot::Restorer::IsChunk(ItemRef ref) const {
@@ -524,8 +538,7 @@ Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& o
     const auto moment = CacheSnapshot::Restore(cache, *state, options.now_s, tell);
     if (moment) {
       cache.restored_flush_due_s_ = moment->flush_due_s;
-      std::uint64_t items = 0;
-      cache.ForEachLane([&](const Lane& lane) { items += lane.items.value(); });
+      const std::uint64_t items = cache.Alive().items;
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
           std::chrono::steady_clock::now() - started_at);
       tell("restored " + std::to_string(items) + " items in " + std::to_string(took.count()) +
@@ -546,9 +559,7 @@ Result<std::uint64_t, std::string> Cache::Save(const SavedMoment& moment) {
   if (std::string wrong = memory_file_->WriteState(*state, arena_->PageAt(0)); !wrong.empty()) {
     return Failure{std::move(wrong)};
   }
-  std::uint64_t items = 0;
-  ForEachLane([&](const Lane& lane) { items += lane.items.value(); });
-  return items;
+  return Alive().items;
 }
 
 }  // namespace larder::slab

@@ -1,6 +1,8 @@
 // How the cache is walked in the order of addresses: for what expired, and for dumps.
 #include <algorithm>
 #include <cstring>
+#include <thread>
+#include <vector>
 
 #include "slab/cache.h"
 #include "slab/check.h"
@@ -23,20 +25,36 @@ SlabClass* Cache::EnterPage(PageWalk& walk, const ClassSet* wanted) {
   return &c;
 }
 
-void Cache::ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) const {
-  // The page may have left the class before the lock was there.
-  const bool is_here = page_table_.class_of(walk.page) == c.id();
-  const std::uint32_t carved = is_here ? page_table_.at(walk.page).carved : 0;
-  const std::byte* const page = arena_->PageAt(walk.page);
-  for (; items.chunks < kWalkChunksMax && walk.chunk < carved; ++items.chunks, ++walk.chunk) {
-    const ItemRef ref = arena_->RefOf(page + std::size_t{walk.chunk} * c.chunk_bytes());
-    const Item& item = arena_->At(ref);
-    if (!item.is_linked()) continue;
+// The page may have left the class before the lock was there.
+bool Cache::HasChunk(const SlabClass& c, PageIndex page, std::uint32_t number) const {
+  return page_table_.class_of(page) == c.id() && number < page_table_.at(page).carved;
+}
+
+void Cache::ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) {
+  for (; items.chunks < kWalkChunksMax && HasChunk(c, walk.page, walk.chunk);
+       ++items.chunks, ++walk.chunk) {
+    ListChunk(c, walk.page, walk.chunk, items);
+  }
+  if (!HasChunk(c, walk.page, walk.chunk)) walk.LeavePage();
+}
+
+void Cache::ListChunk(SlabClass& c, PageIndex page, std::uint32_t number, WalkedItems& items) {
+  const ItemRef ref = arena_->RefOf(arena_->PageAt(page) + std::size_t{number} * c.chunk_bytes());
+  const Item& item = arena_->At(ref);
+  ChunkUse use = item.use();
+  if (use == ChunkUse::kLeaving && !items.is_settled) {
+    Settle(c);  // So it is queued again, unless the lane has it in its hands.
+    items.is_settled = true;
+    if (!HasChunk(c, page, number)) return;  // A free chunk was the last of its page.
+    use = item.use();
+  }
+  if (use == ChunkUse::kLeaving) {
+    items.held[items.held_count++] = number;
+  } else if (Item::IsSteady(use)) {
     WalkedItem& listed = items.list[items.count++];
     listed = {.ref = ref, .hash = Hash(item.key())};
     index_->PrefetchBucket(listed.hash);
   }
-  if (walk.chunk >= carved) walk.LeavePage();
 }
 
 SweepTally Cache::Sweep(PageWalk& walk, Lane& lane) {
@@ -49,7 +67,9 @@ SweepTally Cache::Sweep(PageWalk& walk, Lane& lane) {
     WalkedItems items;
     const MutexLock lock(c.mutex());
     ListLinked(c, walk, items);
+    Pause(Moment::kListed);
     tally.chunks = std::max(items.chunks, 1U);
+    tally.passed_over = static_cast<std::uint32_t>(items.held_count);
     // Whoever holds this class waits for no bucket. What cannot be had now is for the next time.
     for (const WalkedItem& found : items.found()) {
       Item& item = arena_->At(found.ref);
@@ -58,7 +78,6 @@ SweepTally Cache::Sweep(PageWalk& walk, Lane& lane) {
         ++tally.passed_over;
         continue;
       }
-      if (!item.is_linked()) continue;  // A lane has let it go.
       ++tally.checked;
       if (!IsDead(item, lane)) {
         if (item.expires_at_s() != 0) ++tally.expiring;
@@ -120,24 +139,40 @@ std::size_t Cache::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane&
   const auto take = [&](const Item& item) {
     if (!IsDead(item, lane)) FillSnapshot(item, lane, snapshots[taken++]);
   };
-  {
-    WalkedItems items;
-    const MutexLock lock(c.mutex());
-    ListLinked(c, walk, items);
-    for (const WalkedItem& found : items.found()) {
-      const Index::Guard guard = index_->TryLock(found.hash, nullptr);
-      if (guard) {
-        if (arena_->At(found.ref).is_linked()) take(arena_->At(found.ref));
+  const PageIndex page = walk.page;
+  WalkedItems items;
+  std::vector<std::uint32_t> held;  // What a lane has in its hands, and what it had before.
+  for (bool is_first = true; is_first || !held.empty(); is_first = false) {
+    if (!is_first)
+      std::this_thread::yield();  // To the lane: it holds locks, so it is not for long.
+    items = {};
+    {
+      const MutexLock lock(c.mutex());
+      if (is_first) {
+        ListLinked(c, walk, items);
       } else {
-        busy.list[busy.count++] = found;
+        for (const std::uint32_t number : held) {
+          if (HasChunk(c, page, number)) ListChunk(c, page, number, items);
+        }
+      }
+      held.assign(items.held.begin(), items.held.begin() + items.held_count);
+      Pause(Moment::kListed);
+      busy.count = 0;
+      for (const WalkedItem& found : items.found()) {
+        const Index::Guard guard = index_->TryLock(found.hash, nullptr);
+        if (guard) {
+          take(arena_->At(found.ref));
+        } else {
+          busy.list[busy.count++] = found;
+        }
       }
     }
-  }
-  // Without the class one may wait for a bucket. What is found in it is linked, if perhaps not the
-  // item that it was.
-  for (const WalkedItem& found : busy.found()) {
-    const Index::Guard guard = index_->Lock(found.hash);
-    if (guard.Find(found.hash, found.ref)) take(arena_->At(found.ref));
+    // Without the class one may wait for a bucket. What is found in it is linked, if perhaps not
+    // the item that it was.
+    for (const WalkedItem& found : busy.found()) {
+      const Index::Guard guard = index_->Lock(found.hash);
+      if (guard.Find(found.hash, found.ref)) take(arena_->At(found.ref));
+    }
   }
   return taken;
 }

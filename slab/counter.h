@@ -15,6 +15,7 @@ class Counter {
   void Add(std::uint64_t n = 1) {
     value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
+  void Set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
   // For gauges that are summed over lanes: wraps, the sum is right again.
   void Subtract(std::uint64_t n) { Add(0 - n); }
   std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }

@@ -40,9 +40,12 @@ enum class ChunkUse : std::uint8_t {
 // ask for it. All four are unaligned. No CRLF is stored.
 //
 // Threads: `next` and `prev`: caller locks the class, or owns the item alone. `refs` and `use()`:
-//          atomic. `key_bytes` and the key: constant while the chunk is not free. All else: caller
-//          locks the item's bucket, or owns the item alone, or (value only) holds a pin. So each of
-//          these is a field of its own.
+//          atomic. `key_bytes` and the key: constant while the item is linked. It stays linked
+//          while its bucket is locked, and while its class is locked if its use IsSteady(); but one
+//          that is kLeaving may go, and another begin in its chunk, with no more than buckets
+//          locked. After that, whoever finds the chunk in the bucket that he has locked knows that
+//          the item in it is one of that bucket. All else: caller locks the item's bucket, or owns
+//          the item alone, or (value only) holds a pin. So each of these is a field of its own.
 // Source:  a 20 B key with a 100 B value takes 144 bytes, 148 with an expiry. Eight bytes of CAS,
 //          four of the time of access and the expiry always there made it 152.
 struct Item {
@@ -73,6 +76,10 @@ struct Item {
     return use() == ChunkUse::kArriving || use() == ChunkUse::kLeaving;
   }
   bool is_linked() const { return use() == ChunkUse::kQueued || is_in_magazine(); }
+  // A linked item whose key can be read while its class is locked: see "Threads".
+  static bool IsSteady(ChunkUse use) {
+    return use == ChunkUse::kQueued || use == ChunkUse::kArriving;
+  }
 
   // Where the Magazine has it; lies in `next` and `prev`, which no list needs then.
   std::atomic<ItemRef>* magazine_slot() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -41,12 +42,19 @@ struct alignas(128) Lane {
   std::uint64_t cas_next = 0;
   std::uint64_t cas_end = 0;
 
+  // Cache::flush_cutoff_ as this lane knows it; its range of numbers is not below it. Written by
+  // the lane, released after the gauges that belong to it; read by any thread.
+  std::atomic<std::uint64_t> flush_floor{0};
+
   // Items added less items removed since the index was last told.
   std::int32_t items_untold = 0;
 
   // Gauges count up and down, and may wrap in one lane; their sum over all lanes is right.
-  Counter items;        // Gauge.
-  Counter bytes;        // Gauge: as ClassStat::kRequestedBytes, all classes.
+  Counter items;  // Gauge.
+  Counter bytes;  // Gauge: as ClassStat::kRequestedBytes, all classes.
+  // Gauges: of these two, what is below flush_floor; see Cache::Alive.
+  Counter flushed_items;
+  Counter flushed_bytes;
   Counter total_items;  // Items stored.
   Counter expiries;     // Expiries given; see slab/expiry_sweep.h.
   std::array<Counters<ClassStat>, kClassesMax + 1> classes;

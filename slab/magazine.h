@@ -30,7 +30,8 @@ struct Removal {
 //   slot   |arriving|arriving|   -    |arriving|stocked|leaving|     -: its item was removed
 //
 // A linked item that is in no queue is in a slot: its use is kArriving or kLeaving, and
-// magazine_slot() names it.
+// magazine_slot() names it. One that is kLeaving may be in the lane's hands instead: between
+// TakeBack and Return, or until it is unlinked.
 //
 // Threads: an exchange of the slot decides who has what lay in it. TakeAny and TakeRemovals:
 //          whoever has locked the class; Stock and Release: the lane, with the class locked.

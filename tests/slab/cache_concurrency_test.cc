@@ -125,14 +125,12 @@ struct Wares {
   std::uint64_t keys = 500;
   double bytes_max = 300'000;
   std::uint64_t memory_bytes = 4 * kMiB;
-  bool is_flushed = true;
+  int fill = 0;  // Keys that are stored at the start.
 };
 // Of all sizes, chained ones too.
 const Wares kAllSizes{};
 // Many of one class, so that chunks are taken by the magazine.
-const Wares kSmallItems{
-
-    .keys = 30'000, .bytes_max = 40, .memory_bytes = 3 * kMiB, .is_flushed = false};
+const Wares kSmallItems{.keys = 30'000, .bytes_max = 40, .memory_bytes = 3 * kMiB, .fill = 30'000};
 
 // A worker of the storm: does random things to random keys until the deadline.
 class StormWorker {
@@ -147,11 +145,26 @@ class StormWorker {
     lane_.now_s = 1000;
   }
 
+  // Each worker flushes once, in the second half, at a moment of its own. Step flushes wares of all
+  // sizes besides; small ones would never fill the memory then.
   void Run(std::chrono::steady_clock::time_point deadline) {
-    while (std::chrono::steady_clock::now() < deadline) {
+    const auto started = std::chrono::steady_clock::now();
+    const auto flush_at = started + (deadline - started) * (kWorkers + number_) / (2 * kWorkers);
+    bool has_flushed = false;
+    for (auto now = started; now < deadline; now = std::chrono::steady_clock::now()) {
       for (int i = 0; i < 20; ++i) Step();
+      if (has_flushed || now < flush_at) continue;
+      FlushAndCheck();
+      has_flushed = true;
     }
     while (!pins_.empty()) Unpin();
+  }
+  void Fill(int count) {
+    for (int number = 0; number < count; ++number) {
+      const std::string name = KeyOf(static_cast<std::uint64_t>(number));
+      Store(StoreMode::kSet, static_cast<std::uint64_t>(number), {name, cache_.Hash(name)},
+            static_cast<std::size_t>(wares_.bytes_max));
+    }
   }
   const Tally& tally() const { return tally_; }
   static std::string KeyOf(std::uint64_t number) { return "key" + std::to_string(number); }
@@ -192,7 +205,7 @@ class StormWorker {
                            [&](Item& item) { LARDER_CHECK(item.SetExpiry(lane_.now_s + 1)); });
     } else if (choice < 990) {
       ++lane_.now_s;
-    } else if (choice == 999 && wares_.is_flushed && random_() % 8 == 0) {
+    } else if (choice == 999 && wares_.fill == 0 && random_() % 8 == 0) {
       FlushAndCheck();
     }
   }
@@ -239,7 +252,7 @@ class StormWorker {
     const std::string block = blocks_.Make(number, random_(), bytes);
     const ItemSpec spec{.key = key,
                         .client_flags = static_cast<std::uint32_t>(random_() % 2),
-                        .expires_at_s = random_() % 10 == 0 ? lane_.now_s + 2 : 0,
+                        .expires_at_s = RandomExpiry(),
                         .value_bytes = static_cast<std::uint32_t>(block.size())};
     const StoreOutcome outcome = cache_.Store(mode, spec, block, 0, lane_);
     if (outcome.status != StoreStatus::kStored) return;
@@ -267,7 +280,7 @@ class StormWorker {
       const std::string block =
           blocks_.Make(number, version, item.value_bytes() - Blocks::kHeadBytes);
       std::memcpy(item.value(), block.data(), block.size());
-      item.set_cas(cache_.NextCas(lane_));
+      cache_.Renumber(item, lane_);
       ++tally_.rewrites;
     });
   }
@@ -298,6 +311,11 @@ class StormWorker {
       scratch_.append(reinterpret_cast<const char*>(piece.data()), piece.size());
       from.Advance(piece.size());
     }
+  }
+  // Mostly none; sometimes soon, and sometimes long over, as for a negative exptime.
+  std::uint32_t RandomExpiry() {
+    const auto choice = random_() % 20;
+    return choice == 0 ? 1 : choice <= 2 ? lane_.now_s + 2 : 0;
   }
   // As many of 10 to 100 as of 10 to 100 thousand.
   std::size_t RandomBytes(double bytes_max) {
@@ -380,17 +398,22 @@ void Disturb(Cache& cache, const Wares& wares, std::chrono::steady_clock::time_p
 TEST_CASE("readers see whole values of the right key, whatever happens",
           "[slab][cache][concurrency]") {
   const Wares& wares = GENERATE(std::cref(kAllSizes), std::cref(kSmallItems));
-  CAPTURE(wares.keys);
-  CacheFixture cache({.memory_bytes = wares.memory_bytes, .track_sizes = true});
+  const auto eviction = GENERATE(EvictionPolicy::kSegmented, EvictionPolicy::kLru);
+  CAPTURE(wares.keys, eviction);
+  CacheFixture cache(
+      {.memory_bytes = wares.memory_bytes, .eviction = eviction, .track_sizes = true});
   const Blocks blocks;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(1200);
   std::vector<StormWorker> workers;
   workers.reserve(kWorkers);
+  for (std::size_t number = 0; number < kWorkers; ++number) {
+    workers.emplace_back(cache.cache(), blocks, wares, number);
+  }
+  workers.front().Fill(wares.fill);
   Walker walker(cache.cache());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(1200);
   std::vector<std::function<void()>> all{[&] { Disturb(cache.cache(), wares, deadline); },
                                          [&] { walker.Run(deadline); }};
-  for (std::size_t number = 0; number < kWorkers; ++number) {
-    StormWorker& worker = workers.emplace_back(cache.cache(), blocks, wares, number);
+  for (StormWorker& worker : workers) {
     all.emplace_back([&worker, deadline] { worker.Run(deadline); });
   }
   RunTogether(all);
@@ -422,6 +445,7 @@ TEST_CASE("readers see whole values of the right key, whatever happens",
   cache.cache().CheckInvariants();
   CHECK(cache.items() == 0);
   CHECK(cache.bytes() == 0);
+  CHECK(cache.alive() == AliveCount{});
   CHECK(cache.used_chunks() == 0);
   REQUIRE(cache.cache().SetMemoryLimit(kPageBytes));
   cache.cache().Maintain(cache.lane());
@@ -618,7 +642,7 @@ TEST_CASE("no increment is lost, by cas or in place", "[slab][cache][concurrency
         std::memcpy(&number, item.value(), sizeof number);
         ++number;
         std::memcpy(item.value(), &number, sizeof number);
-        item.set_cas(cache.cache().NextCas(client.lane()));
+        cache.cache().Renumber(item, client.lane());
         ++i;
       });
     }
@@ -648,7 +672,7 @@ TEST_CASE("a store that began before a flush does not undo what was written afte
     while (!has_started) std::this_thread::yield();
     for (int i = 0; i < 1000; ++i) std::this_thread::yield();
     std::thread([&] { cache.cache().FlushAll(); }).join();
-    item.set_cas(cache.cache().NextCas(flusher.lane()));  // As incr does.
+    cache.cache().Renumber(item, flusher.lane());  // As incr does.
   });
   thread.join();
   CHECK(cache.Look("k") == Presence::kHit);

@@ -237,7 +237,8 @@ class CacheFixture {
     for (const ClassSnapshot& snapshot : cache_->Classes(*lane_)) evicted += snapshot.stats.evicted;
     return evicted;
   }
-  // Gauges summed over all lanes.
+  AliveCount alive() const { return cache_->Alive(); }
+  // Gauges summed over all lanes: the dead count too.
   std::uint64_t items() const {
     std::uint64_t items = 0;
     cache_->ForEachLane([&](const Lane& lane) { items += lane.items.value(); });

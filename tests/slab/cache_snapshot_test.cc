@@ -123,6 +123,44 @@ TEST_CASE_METHOD(RestartTest, "time passes while the cache is down", "[restart]"
   CHECK(cache().Look("long") == Presence::kHit);
 }
 
+TEST_CASE_METHOD(RestartTest, "what was flushed and not removed yet is not alive after a restart",
+                 "[restart][flush_all]") {
+  for (int i = 0; i < 100; ++i)
+    REQUIRE(cache().Set("k" + std::to_string(i), "v") == StoreStatus::kStored);
+  cache().cache().FlushAll();
+  for (int i = 0; i < 7; ++i)
+    REQUIRE(cache().Set("n" + std::to_string(i), "v") == StoreStatus::kStored);
+  const AliveCount alive = cache().alive();
+  CHECK(alive.items == 7);
+  CHECK(Stop() == 7);
+  Start();
+  CHECK_THAT(told(), Contains("restored 7 items in "));
+  CHECK(cache().alive() == alive);
+  CHECK(cache().items() == 107);
+  CHECK(cache().Look("k1") == Presence::kFlushed);
+  CHECK(cache().Delete("n1"));
+  CHECK(cache().alive().items == 6);
+  cache().cache().CheckInvariants();
+}
+
+TEST_CASE_METHOD(RestartTest, "what had expired stays so when the clock went back", "[restart]") {
+  constexpr std::uint32_t kStartS = CacheFixture::kStartS;
+  REQUIRE(cache().Store({.key = "dead", .value = "v", .expires_at_s = kStartS + 30}) ==
+          StoreStatus::kStored);
+  REQUIRE(cache().Store({.key = "alive", .value = "v", .expires_at_s = kStartS + 31}) ==
+          StoreStatus::kStored);
+  REQUIRE(cache().Set("immortal", "v") == StoreStatus::kStored);
+  cache().lane().now_s += 30;  // Nobody asked for it since, and nothing was swept.
+  options().now_s = kStartS - 20;
+  Restart();
+  CHECK(cache().See("alive")->expires_at_s == kStartS + 31);
+  CHECK(cache().Look("immortal") == Presence::kHit);
+  const bool is_asked_for_now = GENERATE(true, false);
+  if (!is_asked_for_now) Restart();  // Neither does it come back with another one.
+  CHECK(cache().Look("dead") == Presence::kExpired);
+  CHECK(cache().items() == 2);
+}
+
 TEST_CASE_METHOD(RestartTest, "a clock that went back far begins empty", "[restart]") {
   REQUIRE(cache().Set("key", "value") == StoreStatus::kStored);
   options().now_s -= 60;

@@ -24,6 +24,33 @@ TEST_CASE_METHOD(WireTest, "what is stored right after flush_all stays", "[wire]
   }
 }
 
+TEST_CASE_METHOD(WireTest,
+                 "curr_items and bytes are those of what is alive at once after flush_all",
+                 "[wire][flush_all]") {
+  const auto store_some = [this] {
+    for (int i = 0; i < 50; ++i) {
+      client.Send(SetRequest("key" + std::to_string(i), "value")).Expect("STORED\r\n");
+    }
+  };
+  client.Send("lru_crawler disable\r\n").Expect("OK\r\n");
+  for (int round = 0; round < 3; ++round) {
+    store_some();
+    CHECK(client.Stat("curr_items") == 50);
+    client.Send("flush_all\r\n").Expect("OK\r\n");
+    CHECK(client.Stat("curr_items") == 0);
+    CHECK(client.Stat("bytes") == 0);
+  }
+  client.Send(SetRequest("key1", "value")).Expect("STORED\r\n");
+  CHECK(client.Stat("curr_items") == 1);
+  store_some();
+  client.Send("flush_all 10\r\n").Expect("OK\r\n");
+  server.AdvanceClock(7);
+  CHECK(client.Stat("curr_items") == 50);
+  server.AdvanceClock(3);
+  CHECK(client.Stat("curr_items") == 0);
+  CHECK(client.Stat("bytes") == 0);
+}
+
 TEST_CASE_METHOD(WireTest, "a delay of 0 or less is none", "[wire][flush_all]") {
   for (const char* request :
        {"flush_all 0\r\n", "flush_all -1\r\n", "flush_all 0 x\r\n", "flush_all -2147483648\r\n"}) {
