@@ -550,7 +550,9 @@ class Cache {
   };
   // The class to lock for the next step; nullptr, and the page is left, if there is nothing for it.
   SlabClass* EnterPage(PageWalk& walk, const ClassSet* wanted);
-  bool HasChunk(const SlabClass& c, PageIndex page, std::uint32_t number) const;
+  // The page is of the class, and the chunk was handed out once.
+  bool HasChunk(SlabClass& c, PageIndex page, std::uint32_t number) const
+      LARDER_REQUIRES(c.mutex());
   // Steps on. The items stay linked, and in their buckets, while the class is locked; the buckets
   // are on their way.
   void ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) LARDER_REQUIRES(c.mutex());

@@ -26,7 +26,7 @@ SlabClass* Cache::EnterPage(PageWalk& walk, const ClassSet* wanted) {
 }
 
 // The page may have left the class before the lock was there.
-bool Cache::HasChunk(const SlabClass& c, PageIndex page, std::uint32_t number) const {
+bool Cache::HasChunk(SlabClass& c, PageIndex page, std::uint32_t number) const {
   return page_table_.class_of(page) == c.id() && number < page_table_.at(page).carved;
 }
 
