@@ -48,6 +48,8 @@ void WritePorts(const Server& server) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const auto opened = larder::server::OpenStandardFiles();
+  if (!opened) return Leave(opened.error());
   const auto config = larder::server::ParseConfig(argc, argv);
   if (!config) return Leave(config.error());
   for (const std::string& warning : config->warnings) Warn(warning);

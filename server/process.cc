@@ -69,6 +69,18 @@ Failure<ConfigExit> CannotDaemonize() {
 
 }  // namespace
 
+StepResult OpenStandardFiles() {
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(standard, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest that is free, and those below are open.
+    if (open("/dev/null", O_RDWR) != standard) {
+      return ConfigExit::SystemError(
+          fmt::format("failed to open /dev/null for a standard file: {}", Reason()));
+    }
+  }
+  return Done{};
+}
+
 StepResult RaiseFileLimit(int connections_max) {
   const auto needed = static_cast<rlim_t>(connections_max);
   const rlim_t wanted = needed + kOwnFilesMax;

@@ -31,11 +31,12 @@ def command(program, port, *options):
 class Larder:
     """`with Larder(program) as port:` runs it on a free port, and ends it by its pid."""
 
-    def __init__(self, program, *options, environment=None, log=None):
-        """`log` is a file for its standard error."""
+    def __init__(self, program, *options, environment=None, log=None, closed=()):
+        """`log` is a file for its standard error; of 0, 1 and 2, it starts without those `closed`."""
         self._command = command(program, -1, *options)
         self._environment = {**os.environ, **(environment or {})}
         self._log = log
+        self._closed = closed
         self._process = None
         self._is_killed = False
 
@@ -63,6 +64,7 @@ class Larder:
             port_file = pathlib.Path(folder) / "ports"
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stderr=self._log,
+                preexec_fn=lambda: [os.close(standard) for standard in self._closed],
                 env={**self._environment, "MEMCACHED_PORT_FILENAME": str(port_file)})
             deadline = time.monotonic() + START_TIMEOUT_S
             while not port_file.exists():

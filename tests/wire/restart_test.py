@@ -261,6 +261,23 @@ def a_relative_path_outlives_the_folder(program, folder):
         time.sleep(0.01)
 
 
+def log_lines_go_nowhere_without_standard_files(program, folder):
+    """Never into the memory file."""
+    options = ("-e", str(folder / "items"), *MEMORY)
+    for closed in ((2,), (0, 1, 2), (0, 2)):
+        (folder / "items").unlink(missing_ok=True)
+        with Larder(program, *options, "-vv", closed=closed) as port, Client(port) as client:
+            fill(client, "first")
+            expected = count_present(client)
+            # More lines than fit before the items.
+            for _ in range(100):
+                client.send((b"get " + b"k" * 250 + b"\r\n") * 100)
+                for _ in range(100):
+                    check_equal(client.ask(b""), b"END\r\n")
+        with Larder(program, *options) as port, Client(port) as client:
+            check_equal(count_present(client), expected)
+
+
 class Load(threading.Thread):
     """Stores self-checking values until the server is gone."""
 
@@ -344,6 +361,7 @@ CASES = [
     the_limit_is_bounded_by_the_file,
     a_share_of_the_memory_shows_as_bytes,
     a_relative_path_outlives_the_folder,
+    log_lines_go_nowhere_without_standard_files,
     a_kill_under_load_begins_empty,
     a_kill_while_stopping_or_starting_brings_back_all_or_nothing,
 ]
