@@ -30,8 +30,10 @@ class MemoryFile {
  public:
   static constexpr std::uint64_t kArenaOffset = std::uint64_t{2} << 20;
 
-  // Opens the file or makes it, readable to its owner only. Fails with a reason when it is no
-  // regular file, or another process has it.
+  // Opens the file or makes it, readable to its owner only. Fails with a reason, and changes
+  // nothing, when it is not empty and not written by larder, or anything but a regular file that
+  // belongs to the user of the process and has mode 600; when it is a symbolic link; or when
+  // another process has it.
   static Result<std::unique_ptr<MemoryFile>, std::string> Open(const std::string& path);
   ~MemoryFile();
   MemoryFile(const MemoryFile&) = delete;
@@ -65,6 +67,7 @@ class MemoryFile {
   struct Header;
 
   MemoryFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  std::string CheckIsOurs() const;
   std::string WriteHeader(const Header& header) const;
 
   const std::string path_;

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -100,6 +101,94 @@ TEST_CASE_METHOD(MemoryFileTest, "what is no regular file is refused", "[memory_
   CHECK_THAT(MemoryFile::Open("/dev/null").error(), Contains("is not a regular file"));
   CHECK_THAT(MemoryFile::Open(folder.path()).error(), Contains("Is a directory"));
   CHECK_THAT(MemoryFile::Open(folder / "no/items").error(), Contains("No such file"));
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "what larder did not write is refused and stays as it is",
+                 "[memory_file]") {
+  for (const std::string& text :
+       {std::string("#!/bin/sh\n"), std::string(100'000, 'x'), std::string(100'000, '\0'),
+        std::string("x"), std::string("\0LRFILE", 7)}) {
+    CAPTURE(text.size());
+    std::filesystem::remove(path);
+    WriteFile(path, text);
+    for (const mode_t mode : {mode_t{0600}, mode_t{0644}}) {
+      REQUIRE(chmod(path.c_str(), mode) == 0);
+      const auto before = std::filesystem::last_write_time(path);
+      const auto opened = MemoryFile::Open(path);
+      REQUIRE_FALSE(opened);
+      CHECK(opened.error() ==
+            "memory file " + path + " was not written by larder: it stays as it is");
+      CHECK(Contents(path) == text);
+      CHECK(std::filesystem::last_write_time(path) == before);
+    }
+  }
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file that others may use is refused, be it empty or saved",
+                 "[memory_file]") {
+  for (const bool is_saved : {false, true}) {
+    if (is_saved) {
+      Save("items", "state");
+    } else {
+      WriteFile(path, "");
+    }
+    const std::string text = Contents(path);
+    for (const mode_t mode : {0644, 0640, 0601, 0700, 0400, 04600}) {
+      CAPTURE(is_saved, mode);
+      REQUIRE(chmod(path.c_str(), mode) == 0);
+      const auto opened = MemoryFile::Open(path);
+      CHECK_FALSE(opened);
+      CHECK(Contents(path) == text);
+    }
+    REQUIRE(chmod(path.c_str(), 0644) == 0);
+    CHECK(MemoryFile::Open(path).error() ==
+          "memory file " + path + " has mode 644, not 600: others may have read or changed it");
+    REQUIRE(chmod(path.c_str(), 0600) == 0);
+    CHECK(MemoryFile::Open(path));
+  }
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file of another user is refused", "[memory_file]") {
+  if (geteuid() != 0) return;
+  Save("items", "state");
+  const std::string text = Contents(path);
+  REQUIRE(chown(path.c_str(), 65534, 65534) == 0);
+  CHECK(MemoryFile::Open(path).error() == "memory file " + path + " belongs to another user");
+  CHECK(Contents(path) == text);
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a symbolic link is refused, wherever it leads", "[memory_file]") {
+  const std::string target = folder / "target";
+  std::filesystem::create_symlink(target, path);
+  const std::string reason = "memory file " + path + " is a symbolic link";
+  CHECK(MemoryFile::Open(path).error() == reason);
+  CHECK_FALSE(std::filesystem::exists(target));
+  std::filesystem::remove(path);
+  Save("items", "state");
+  std::filesystem::rename(path, target);
+  std::filesystem::create_symlink(target, path);
+  CHECK(MemoryFile::Open(path).error() == reason);
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a new file is readable to its owner whatever the umask",
+                 "[memory_file]") {
+  const mode_t before = umask(0777);
+  const bool is_open = static_cast<bool>(MemoryFile::Open(path));
+  umask(before);
+  CHECK(is_open);
+  CHECK(Load() == "it is new");
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file that is being made is known as ours at every moment",
+                 "[memory_file]") {
+  (void)Open();
+  CHECK(Load() == "it is new");
+  // Its size comes with its space; a process may be killed between that and whatever follows.
+  CHECK_THAT(Open()->Prepare((std::uint64_t{1} << 63) - kArenaBytes, kStateBytesMax),
+             Contains("cannot have"));
+  CHECK(Load() == "it is new");
+  REQUIRE(Open()->Prepare(kArenaBytes, kStateBytesMax) == "");
+  CHECK(Load() == "the server that used it did not stop in order");
 }
 
 TEST_CASE_METHOD(MemoryFileTest, "only its owner can read it", "[memory_file]") {

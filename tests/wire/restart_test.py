@@ -205,6 +205,27 @@ def a_start_that_fails_loses_nothing(program, folder):
         check_equal(client.get("key"), b"value")
 
 
+def other_files_are_refused_and_stay_as_they_are(program, folder):
+    note = folder / "note"
+    note.write_text("not a memory file\n" * 1000)
+    link = folder / "link"
+    link.symlink_to(folder / "nothing")
+    shared = folder / "shared"
+    shared.touch(0o644)
+    for path, reason in ((note, "was not written by larder: it stays as it is"),
+                         (link, "is a symbolic link"),
+                         (shared, "has mode 644, not 600: others may have read or changed it")):
+        before = path.lstat()
+        done = subprocess.run(command(program, -1, "-e", str(path), *MEMORY),
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              timeout=PATIENCE_S, check=False)
+        check_equal(done.stderr.strip(), f"memory file {path} {reason}")
+        check_equal(done.returncode, 71)
+        after = path.lstat()
+        check_equal((after.st_size, after.st_mtime_ns), (before.st_size, before.st_mtime_ns))
+    check_equal((folder / "nothing").exists(), False)
+
+
 def no_space_is_told(program, _):
     full = "/dev/shm/larder-restart-test-no-space"
     if not os.path.isdir("/dev/shm") or os.statvfs("/dev/shm").f_blocks == 0:
@@ -357,6 +378,7 @@ CASES = [
     time_passes_while_it_is_down,
     a_memory_file_has_one_server,
     a_start_that_fails_loses_nothing,
+    other_files_are_refused_and_stay_as_they_are,
     no_space_is_told,
     the_limit_is_bounded_by_the_file,
     a_share_of_the_memory_shows_as_bytes,
