@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/event_loop.h"
+
 namespace larder::server {
 namespace {
 
@@ -13,7 +15,15 @@ Background::Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep
     : cache_(cache), clock_(clock), sweep_(sweep), lane_(cache.AddLane()) {}
 
 void Background::Start() {
-  thread_ = std::thread([this] { Run(); });
+  thread_ = StartThread([this] { Run(); });
+}
+
+void Background::Release() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_released_ = true;
+  }
+  changed_.notify_all();
 }
 
 void Background::Stop() {
@@ -39,6 +49,7 @@ void Background::Run() {
   auto next_turn = steady_clock::now() + kPause;
   std::chrono::microseconds pause = kPause;
   std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return is_stopping_ || is_released_; });
   for (;;) {
     changed_.wait_for(lock, pause, [this] { return is_stopping_ || is_wanted_; });
     if (is_stopping_) return;

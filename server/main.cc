@@ -1,7 +1,6 @@
 // larder: reads the command line, prepares the process, serves.
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -11,6 +10,7 @@
 #include "server/config.h"
 #include "server/process.h"
 #include "server/server.h"
+#include "server/signals.h"
 
 namespace {
 
@@ -50,6 +50,8 @@ void WritePorts(const Server& server) {
 int main(int argc, char** argv) {
   const auto opened = larder::server::OpenStandardFiles();
   if (!opened) return Leave(opened.error());
+  const auto caught = larder::server::CatchSignals();
+  if (!caught) return Leave(caught.error());
   const auto config = larder::server::ParseConfig(argc, argv);
   if (!config) return Leave(config.error());
   for (const std::string& warning : config->warnings) Warn(warning);
@@ -71,8 +73,11 @@ int main(int argc, char** argv) {
     if (!locked) Warn(locked.error());
   }
 
-  std::signal(SIGPIPE, SIG_IGN);
   const auto server = Server::Create(*config);
+  if (!server && server.error().exit_code == EXIT_SUCCESS) {  // A signal came first.
+    Warn(server.error().message);
+    return EXIT_SUCCESS;
+  }
   if (!server) return Leave(server.error());
   WritePorts(**server);
   std::optional<PidFile> pid_file;

@@ -1,8 +1,6 @@
 // A running server, whole.
 #pragma once
 
-#include <event2/event.h>
-
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -18,6 +16,7 @@
 #include "server/config.h"
 #include "server/connection_table.h"
 #include "server/counters.h"
+#include "server/event_loop.h"
 #include "server/listener.h"
 #include "server/prefix_stats.h"
 #include "server/shared.h"
@@ -36,14 +35,15 @@ namespace larder::server {
 // Owns:    cache, workers, listeners.
 class Server {
  public:
-  // Binds and listens: when this returns, clients can connect. Fails with what to print and the
-  // exit code.
+  // Has all that it needs, binds and listens: when this returns, clients can connect. Fails with
+  // what to print and the exit code, which is 0 when a signal asked to stop meanwhile. Whatever it
+  // fails for, a memory file stays as it was.
   static Result<std::unique_ptr<Server>, ConfigExit> Create(const Config& config);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // SIGTERM, SIGINT and SIGUSR1 stop the server in order, SIGHUP has files read again.
+  // Does what signals asked for since CatchSignals, and will ask for. See server/signals.h.
   void HandleSignals();
 
   // Serves until RequestStop or a signal; then finishes what is in flight, and saves what a memory
@@ -65,16 +65,23 @@ class Server {
     Server* server;
     const ListenSocket* socket;
     ConnectionInfo info;
-    std::unique_ptr<event, decltype(&event_free)> on_readable{nullptr, &event_free};
+    Event on_readable{nullptr, &event_free};
+    bool is_broken = false;  // Left alone until the next second.
+    bool has_complained = false;
   };
 
+  static Result<std::unique_ptr<Server>, ConfigExit> CreateOrThrow(const Config& config);
+  // Throws std::system_error when the system refuses what it needs.
   Server(const Config& config, std::unique_ptr<Authenticator> authenticator,
          std::unique_ptr<slab::Cache> cache, std::vector<ListenSocket> listeners);
 
-  void Accept(const Listening& listening);
+  // What changes the cache, and has clients served. Throws as the constructor.
+  void Open();
+  void Accept(Listening& listening);
+  void LeaveAlone(Listening& listening, int error);
+  void TryBrokenAgain();
   void PauseAccepting();
   void ResumeAccepting();
-  void Wake();
   void Tick();
   void TickNextSecond();
   void FlushIfDue();
@@ -95,11 +102,11 @@ class Server {
   ClusterSource cluster_source_;
   Background background_;
   const EventBase base_;
-  const int wake_fd_;
-  std::unique_ptr<event, decltype(&event_free)> wake_event_;
-  std::unique_ptr<event, decltype(&event_free)> second_event_;
-  std::unique_ptr<event, decltype(&event_free)> resume_event_;
-  std::vector<std::unique_ptr<event, decltype(&event_free)>> signal_events_;
+  const WakeFd wake_;
+  const Event wake_event_;
+  const Event second_event_;
+  const Event resume_event_;
+  Event signal_event_;  // Once HandleSignals was called.
   std::deque<Listening> listening_;
   std::deque<Worker> workers_;
   std::size_t next_worker_ = 0;

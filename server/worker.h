@@ -1,8 +1,6 @@
 // A worker thread and its connections.
 #pragma once
 
-#include <event2/event.h>
-
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -17,6 +15,7 @@
 #include "protocol/text_parser.h"
 #include "server/connection.h"
 #include "server/counters.h"
+#include "server/event_loop.h"
 #include "server/execute.h"
 #include "server/execute_binary.h"
 #include "server/output.h"
@@ -30,8 +29,6 @@ inline constexpr std::size_t kBatchRequests = 32;
 // Replies beyond this are sent before more requests are served; with the largest value on top, it
 // is also the most that is kept for a client that does not read.
 inline constexpr std::size_t kOutputPerTurnBytes = 256 * 1024;
-
-using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
 
 // Requests parsed ahead, so that their memory is on the way when they are executed.
 struct Batch {
@@ -57,6 +54,7 @@ struct Batch {
 // Owns:    its connections.
 class Worker {
  public:
+  // It and Start throw std::system_error when the system refuses what a loop needs.
   explicit Worker(Shared& shared);
   ~Worker();
   Worker(const Worker&) = delete;
@@ -99,15 +97,14 @@ class Worker {
   void CloseIdle();
   void Drain();
   void Destroy(Connection& connection);
-  void Wake();
 
   Shared& shared_;
   slab::Lane& lane_;
   WorkerCounters& counters_;
   const EventBase base_;
-  const int wake_fd_;
-  std::unique_ptr<event, decltype(&event_free)> wake_event_;
-  std::unique_ptr<event, decltype(&event_free)> second_event_;
+  const WakeFd wake_;
+  Event wake_event_;
+  Event second_event_;  // None without idle_timeout.
   std::unique_ptr<char[]> input_area_;
   Output output_;
   Batch batch_;

@@ -194,7 +194,8 @@ class CacheSnapshot::Restorer {
  public:
   explicit Restorer(Cache& cache) : cache_(cache) {}
 
-  Result<SavedMoment, std::string> Restore(std::span<const std::byte> state, std::uint32_t now_s,
+  Result<SavedMoment, std::string> Restore(std::span<const std::byte> state,
+                                           const Cache::Options& options,
                                            const std::function<void(const std::string&)>& tell);
 
  private:
@@ -245,18 +246,18 @@ class CacheSnapshot::Restorer {
 };
 
 Result<SavedMoment, std::string> CacheSnapshot::Restore(
-    Cache& cache, std::span<const std::byte> state, std::uint32_t now_s,
+    Cache& cache, std::span<const std::byte> state, const Cache::Options& options,
     const std::function<void(const std::string&)>& tell) {
-  return Restorer(cache).Restore(state, now_s, tell);
+  return Restorer(cache).Restore(state, options, tell);
 }
 
 Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
-    std::span<const std::byte> state, std::uint32_t now_s,
+    std::span<const std::byte> state, const Cache::Options& options,
     const std::function<void(const std::string&)>& tell) {
   if (state.size() < sizeof(Head)) return Failure{std::string("its state is too short")};
   const std::size_t state_bytes = state.size();
   const auto head = ReadRecord<Head>(state);
-  if (std::string wrong = CheckHead(head, state_bytes, now_s); !wrong.empty()) {
+  if (std::string wrong = CheckHead(head, state_bytes, options.now_s); !wrong.empty()) {
     return Failure{std::move(wrong)};
   }
   class_records_.resize(head.class_count + 1);
@@ -274,7 +275,7 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
   // The whole table at once: nothing is inserted that a split would move.
   cache_.index_->Grow(static_cast<std::int64_t>(head.items));
   Lane& lane = cache_.AddLane();
-  lane.now_s = now_s;
+  lane.now_s = options.now_s;
   auto told_at = std::chrono::steady_clock::now();
   std::vector<PageIndex> free_pages;
   for (PageIndex page = 0; page < head.page_count; ++page) {
@@ -282,6 +283,7 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
       free_pages.push_back(page);
       continue;
     }
+    if (options.is_cancelled && options.is_cancelled()) return Failure{std::string("cancelled")};
     if (std::string wrong = ScanPage(page, lane); !wrong.empty()) return Failure{std::move(wrong)};
     if (std::chrono::steady_clock::now() - told_at >= kTellEvery) {
       told_at += kTellEvery;
@@ -513,14 +515,15 @@ Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& o
   auto state = file->ReadState();
   const std::uint64_t pages = options.memory_bytes >> kPageShift;
   std::string wrong =
-      file->Prepare(pages << kPageShift, CacheSnapshot::BytesMax(static_cast<PageIndex>(pages)));
+      file->Prepare(pages << kPageShift, CacheSnapshot::BytesMax(static_cast<PageIndex>(pages)),
+                    options.is_cancelled);
   if (!wrong.empty()) return Failure{std::move(wrong)};
 
   if (state) {
     auto built = Build(options, std::move(file));
     if (!built) return built;
     Cache& cache = **built;
-    const auto moment = CacheSnapshot::Restore(cache, *state, options.now_s, tell);
+    const auto moment = CacheSnapshot::Restore(cache, *state, options, tell);
     if (moment) {
       cache.restored_flush_due_s_ = moment->flush_due_s;
       std::uint64_t items = 0;
@@ -531,12 +534,18 @@ Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& o
            " ms");
       return built;
     }
+    if (options.is_cancelled && options.is_cancelled()) {
+      return Failure{"memory file " + options.memory_file +
+                     ": stopped while its items were read: it stays as it was"};
+    }
     state = Failure{moment.error()};
     file = std::move(cache.memory_file_);
   }
   tell("starts empty: " + state.error());
   return Build(options, std::move(file));
 }
+
+std::string Cache::BeginUse() { return memory_file_ != nullptr ? memory_file_->BeginUse() : ""; }
 
 Result<std::uint64_t, std::string> Cache::Save(const SavedMoment& moment) {
   LARDER_CHECK(memory_file_ != nullptr);

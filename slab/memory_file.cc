@@ -70,11 +70,12 @@ bool IsSymbolicLink(const std::string& path) {
   return lstat(path.c_str(), &facts) == 0 && S_ISLNK(facts.st_mode);
 }
 
-// 0, or the error.
-int Allocate(int fd, std::uint64_t offset, std::uint64_t bytes) {
+// 0, or the error: EINTR if it is cancelled.
+int Allocate(int fd, std::uint64_t offset, std::uint64_t bytes,
+             const std::function<bool()>& is_cancelled = {}) {
   for (;;) {
     const int error = posix_fallocate(fd, static_cast<off_t>(offset), static_cast<off_t>(bytes));
-    if (error != EINTR) return error;
+    if (error != EINTR || (is_cancelled && is_cancelled())) return error;
   }
 }
 
@@ -134,7 +135,10 @@ std::string MemoryFile::CheckIsOurs() const {
   return {};
 }
 
-MemoryFile::~MemoryFile() { close(fd_); }
+MemoryFile::~MemoryFile() {
+  if (bytes_before_) (void)!ftruncate(fd_, static_cast<off_t>(*bytes_before_));
+  close(fd_);
+}
 
 Result<std::vector<std::byte>, std::string> MemoryFile::ReadState() const {
   struct stat facts = {};
@@ -166,27 +170,35 @@ Result<std::vector<std::byte>, std::string> MemoryFile::ReadState() const {
   return state;
 }
 
-std::string MemoryFile::Prepare(std::uint64_t arena_bytes, std::uint64_t state_bytes_max) {
+std::string MemoryFile::Prepare(std::uint64_t arena_bytes, std::uint64_t state_bytes_max,
+                                const std::function<bool()>& is_cancelled) {
   const std::uint64_t body_bytes = arena_bytes + state_bytes_max;
   struct stat before = {};
   if (fstat(fd_, &before) != 0) return Reason("cannot look at memory file " + path_);
+  if (!bytes_before_) bytes_before_ = static_cast<std::uint64_t>(before.st_size);
   // Before it has a size: whatever becomes of this process, the next one knows whose file it is.
   if (before.st_size == 0) {
     if (std::string wrong = WriteHeader({}); !wrong.empty()) return wrong;
   }
   // This changes no byte of what is there.
-  if (const int error = Allocate(fd_, kArenaOffset, body_bytes); error != 0) {
-    (void)ftruncate(fd_, before.st_size);
+  if (const int error = Allocate(fd_, kArenaOffset, body_bytes, is_cancelled); error != 0) {
     return Reason("cannot have " + std::to_string(body_bytes >> 20) + " MiB for memory file " +
                       path_ + " (-e)",
                   error);
   }
-  if (std::string wrong = WriteHeader({}); !wrong.empty()) return wrong;
-  if (ftruncate(fd_, static_cast<off_t>(kArenaOffset + body_bytes)) != 0) {
-    return Reason("cannot give memory file " + path_ + " its size");
-  }
   arena_bytes_ = arena_bytes;
   state_bytes_max_ = state_bytes_max;
+  return {};
+}
+
+std::string MemoryFile::BeginUse() {
+  LARDER_CHECK(arena_bytes_ > 0);
+  // The size that it had is nothing to go back to once the mark may be gone.
+  bytes_before_.reset();
+  if (std::string wrong = WriteHeader({}); !wrong.empty()) return wrong;
+  if (ftruncate(fd_, static_cast<off_t>(kArenaOffset + arena_bytes_ + state_bytes_max_)) != 0) {
+    return Reason("cannot give memory file " + path_ + " its size");
+  }
   return {};
 }
 

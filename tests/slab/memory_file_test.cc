@@ -53,6 +53,7 @@ class MemoryFileTest {
     const Addresses addresses;
     const auto file = Open();
     REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+    REQUIRE(file->BeginUse() == "");
     REQUIRE(file->MapAt(addresses.base(), kArenaBytes) == "");
     std::memcpy(addresses.base(), arena.data(), arena.size());
     REQUIRE(file->WriteState(std::as_bytes(std::span(state)), addresses.base()) == "");
@@ -84,8 +85,31 @@ TEST_CASE_METHOD(MemoryFileTest, "a file that is in use holds nothing for the ne
                  "[memory_file]") {
   CHECK(Load() == "it is new");
   Save("items", "state");
-  REQUIRE(Open()->Prepare(kArenaBytes, kStateBytesMax) == "");
+  {
+    const auto file = Open();
+    REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+    REQUIRE(file->BeginUse() == "");
+  }
   CHECK(Load() == "the server that used it did not stop in order");
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file that is only prepared stays as it was", "[memory_file]") {
+  Save("items", "state");
+  const std::string saved = Contents(path);
+  for (const std::uint64_t arena_bytes : {kArenaBytes, 3 * kArenaBytes, kArenaBytes / 2}) {
+    CAPTURE(arena_bytes);
+    {
+      const auto file = Open();
+      REQUIRE(file->Prepare(arena_bytes, kStateBytesMax) == "");
+      const Addresses addresses;
+      REQUIRE(file->MapAt(addresses.base(), kArenaBytes / 2) == "");
+      CHECK(std::string_view(addresses.text(), 5) == "items");
+      // As a process that is killed leaves it.
+      CHECK(Contents(path).starts_with(saved));
+    }
+    CHECK(Contents(path) == saved);
+  }
+  CHECK(Load() == "state");
 }
 
 TEST_CASE_METHOD(MemoryFileTest, "a file has one process at a time", "[memory_file]") {
@@ -187,8 +211,16 @@ TEST_CASE_METHOD(MemoryFileTest, "a file that is being made is known as ours at 
   CHECK_THAT(Open()->Prepare((std::uint64_t{1} << 63) - kArenaBytes, kStateBytesMax),
              Contains("cannot have"));
   CHECK(Load() == "it is new");
-  REQUIRE(Open()->Prepare(kArenaBytes, kStateBytesMax) == "");
-  CHECK(Load() == "the server that used it did not stop in order");
+  const auto file = Open();
+  REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+  const std::string magic = Contents(path).substr(0, 8);
+  CHECK(magic != std::string(8, '\0'));
+  const std::string killed = folder / "killed";
+  { REQUIRE(MemoryFile::Open(killed)); }
+  WriteFile(killed, Contents(path));
+  const auto opened = MemoryFile::Open(killed);
+  REQUIRE(opened);
+  CHECK((*opened)->ReadState().error() == "the server that used it did not stop in order");
 }
 
 TEST_CASE_METHOD(MemoryFileTest, "only its owner can read it", "[memory_file]") {
@@ -229,6 +261,7 @@ TEST_CASE_METHOD(MemoryFileTest, "the file grows and shrinks with its arena", "[
   const Addresses addresses;
   for (const std::uint64_t factor : {3, 1}) {
     REQUIRE(file->Prepare(factor * kArenaBytes, kStateBytesMax) == "");
+    REQUIRE(file->BeginUse() == "");
     CHECK(std::filesystem::file_size(path) ==
           MemoryFile::kArenaOffset + factor * kArenaBytes + kStateBytesMax);
     REQUIRE(file->MapAt(addresses.base(), kArenaBytes) == "");

@@ -7,6 +7,8 @@ Which ways to end keep the items, and that no moment of being killed brings back
 import os
 import pathlib
 import random
+import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,65 +18,14 @@ import threading
 import time
 import zlib
 
-from larder_process import Larder, command
+from larder_process import Client, Larder, check_equal, command
 
 PATIENCE_S = 20
 MEMORY = ("-m", "16", "-t", "2")
 KILLS_UNDER_LOAD = 6
 KILLS_WHILE_STOPPING = 10
 KEYS = 3000
-
-
-def check_equal(got, expected):
-    if got != expected:
-        raise AssertionError(f"expected {expected!r}, got {got!r}")
-
-
-class Client:
-    """A connection that speaks the text protocol."""
-
-    def __init__(self, port):
-        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
-        self._lines = self._socket.makefile("rb")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._lines.close()
-        self._socket.close()
-
-    def send(self, request):
-        self._socket.sendall(request)
-
-    def ask(self, request):
-        self.send(request)
-        return self._lines.readline()
-
-    def set(self, key, value, flags=0, exptime=0):
-        head = f"set {key} {flags} {exptime} {len(value)}\r\n".encode()
-        check_equal(self.ask(head + value + b"\r\n"), b"STORED\r\n")
-
-    def get(self, key):
-        """The value, or None."""
-        head = self.ask(f"get {key}\r\n".encode())
-        if head == b"END\r\n":
-            return None
-        value = self._lines.read(int(head.split()[3]))
-        check_equal(self._lines.read(7), b"\r\nEND\r\n")
-        return value
-
-    def meta(self, key, flags):
-        return self.ask(f"mg {key} {flags}\r\n".encode())
-
-    def stat(self, name, group=""):
-        self.send(f"stats {group}".strip().encode() + b"\r\n")
-        found = None
-        for line in iter(self._lines.readline, b"END\r\n"):
-            words = line.decode().split(" ", 2)
-            if words[1] == name:
-                found = words[2].strip()
-        return found
+LIMITED_ID = 54321  # Of a user and a group that have nothing else: limits count what a user has.
 
 
 def value_of(key, salt, size):
@@ -203,6 +154,73 @@ def a_start_that_fails_loses_nothing(program, folder):
             raise AssertionError("it started on a port that is in use")
     with Larder(program, *options) as port, Client(port) as client:
         check_equal(client.get("key"), b"value")
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def starts_with(limit, number, words, port):
+    """Whether the server starts when it may have `number` of what `limit` limits; it must end in
+    order, one way or the other."""
+    def become_limited():
+        if os.geteuid() == 0:
+            os.setgid(LIMITED_ID)
+            os.setgroups([])
+            os.setuid(LIMITED_ID)
+        resource.setrlimit(limit, (number, number))
+
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=become_limited)
+    deadline = time.monotonic() + PATIENCE_S
+    serves = False
+    while process.poll() is None and not serves:
+        if time.monotonic() > deadline:
+            process.kill()
+            raise AssertionError("it neither starts nor ends")
+        try:
+            socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
+            serves = True
+        except ConnectionRefusedError:
+            time.sleep(0.005)
+    if process.poll() is None:
+        process.terminate()
+    _, text = process.communicate(timeout=PATIENCE_S)
+    lines = [line for line in text.splitlines() if not line.startswith("memory file ")]
+    if serves and process.returncode == 0:
+        return True
+    if serves or process.returncode != 71 or len(lines) != 1:
+        raise AssertionError(f"with {number} it ended with {process.returncode}: {text}")
+    return False
+
+
+def a_start_that_lacks_threads_or_descriptors_loses_nothing(program, folder):
+    folder.chmod(0o755)
+    own = folder / "own"
+    own.mkdir()
+    copy = own / "larder"
+    shutil.copy(program, copy)
+    options = ("-e", str(own / "items"), *MEMORY, "-c", "2")
+    with Larder(program, *options) as port, Client(port) as client:
+        fill(client, "first")
+        expected = count_present(client)
+    if os.geteuid() == 0:
+        for path in (own, own / "items"):
+            os.chown(path, LIMITED_ID, LIMITED_ID)
+    port = free_port()
+    words = [str(copy), "-l", "127.0.0.1", "-p", str(port), *options]
+    for limit, first in ((resource.RLIMIT_NPROC, 1), (resource.RLIMIT_NOFILE, 4)):
+        number = first
+        while not starts_with(limit, number, words, port):
+            number += 1
+            if number > first + 60 or (limit == resource.RLIMIT_NPROC and os.geteuid() != 0):
+                break
+        check_equal(number > first or os.geteuid() != 0, True)
+    if os.geteuid() == 0:
+        os.chown(own / "items", 0, 0)
+    with Larder(program, *options) as port, Client(port) as client:
+        check_equal(count_present(client), expected)
 
 
 def other_files_are_refused_and_stay_as_they_are(program, folder):
@@ -378,6 +396,7 @@ CASES = [
     time_passes_while_it_is_down,
     a_memory_file_has_one_server,
     a_start_that_fails_loses_nothing,
+    a_start_that_lacks_threads_or_descriptors_loses_nothing,
     other_files_are_refused_and_stay_as_they_are,
     no_space_is_told,
     the_limit_is_bounded_by_the_file,
