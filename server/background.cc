@@ -11,8 +11,13 @@ constexpr std::chrono::milliseconds kPause{50};
 
 }  // namespace
 
-Background::Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep)
-    : cache_(cache), clock_(clock), sweep_(sweep), lane_(cache.AddLane()) {}
+Background::Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep,
+                       Authenticator& authenticator)
+    : cache_(cache),
+      clock_(clock),
+      sweep_(sweep),
+      authenticator_(authenticator),
+      lane_(cache.AddLane()) {}
 
 void Background::Start() {
   thread_ = StartThread([this] { Run(); });
@@ -73,6 +78,7 @@ void Background::Run() {
 void Background::Turn() {
   cache_.Maintain(lane_);
   cache_.BalancePages(lane_);
+  authenticator_.Look(lane_.now_s);
 }
 
 }  // namespace larder::server

@@ -7,20 +7,22 @@
 #include <mutex>
 #include <thread>
 
+#include "server/authenticator.h"
 #include "server/clock.h"
 #include "slab/cache.h"
 #include "slab/expiry_sweep.h"
 
 namespace larder::server {
 
-// Background looks after the cache in short turns, with a pause behind each; slices of the sweep
-// come in between.
+// Background looks after the cache and the files of passwords in short turns, with a pause behind
+// each; slices of the sweep come in between.
 //
 // Threads: Start, Release and Stop: one thread; FinishTurn: any thread.
-// Owns:    its thread. The cache, the clock and the sweep must outlive it.
+// Owns:    its thread. What it is made with must outlive it.
 class Background {
  public:
-  Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep);
+  Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep,
+             Authenticator& authenticator);
   ~Background() { Stop(); }
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
@@ -43,6 +45,7 @@ class Background {
   slab::Cache& cache_;
   const Clock& clock_;
   slab::ExpirySweep& sweep_;
+  Authenticator& authenticator_;
   slab::Lane& lane_;
   std::thread thread_;
 

@@ -121,7 +121,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
       lane_(cache_->AddLane()),
       counters_(stats_.AddWorker()),
       cluster_source_(config_, cluster_, counters_),
-      background_(*cache_, clock_, sweep_),
+      background_(*cache_, clock_, sweep_, *authenticator_),
       base_(MakeEventBase()),
       wake_event_(MakeEvent(
           base_.get(), wake_.get(), EV_READ | EV_PERSIST,
@@ -235,7 +235,7 @@ int Server::port() const { return listeners_.empty() ? 0 : listeners_.front().po
 void Server::Tick() {
   const std::uint32_t wanted = wanted_advance_s_.load(std::memory_order_acquire);
   const bool reloads = wants_reload_.exchange(false, std::memory_order_acquire);
-  if (reloads) authenticator_->Reload();
+  if (reloads) authenticator_->RequestReload();
   clock_.Tick();
   lane_.now_s = clock_.now_s();
   cache_->Tick(lane_.now_s);
