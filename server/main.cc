@@ -1,6 +1,7 @@
 // larder: reads the command line, prepares the process, serves.
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -11,6 +12,15 @@
 #include "server/process.h"
 #include "server/server.h"
 #include "server/signals.h"
+
+// jemalloc's, if it is linked. What is freed goes back to the system within seconds, by one thread:
+// without it, only when the arena that had it is used again.
+extern "C" {
+extern const char* malloc_conf;
+const char* malloc_conf = "dirty_decay_ms:5000,max_background_threads:1";
+[[gnu::weak]] int mallctl(const char* name, void* old, std::size_t* old_bytes, void* value,
+                          std::size_t value_bytes);
+}
 
 namespace {
 
@@ -45,6 +55,15 @@ void WritePorts(const Server& server) {
   if (!written) Warn(written.error());
 }
 
+// After the last fork, which no thread survives.
+larder::server::StepResult StartGivingMemoryBack() {
+  if (mallctl == nullptr) return larder::server::Done{};
+  bool starts = true;
+  const int error = mallctl("background_thread", nullptr, nullptr, &starts, sizeof starts);
+  if (error == 0) return larder::server::Done{};
+  return ConfigExit::SystemError("failed to start: no thread that gives memory back");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -68,6 +87,8 @@ int main(int argc, char** argv) {
   const auto side = larder::server::Daemonize(*config);
   if (!side) return Leave(side.error());
   if (*side == ForkSide::kStarter) _exit(0);
+  const auto gives_back = StartGivingMemoryBack();
+  if (!gives_back) return Leave(gives_back.error());
   if (config->lock_memory) {
     const auto locked = larder::server::LockMemory();
     if (!locked) Warn(locked.error());

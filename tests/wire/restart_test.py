@@ -187,7 +187,8 @@ def starts_with(limit, number, words, port):
     if process.poll() is None:
         process.terminate()
     _, text = process.communicate(timeout=PATIENCE_S)
-    lines = [line for line in text.splitlines() if not line.startswith("memory file ")]
+    others = ("memory file ", "<jemalloc>: ")
+    lines = [line for line in text.splitlines() if not line.startswith(others)]
     if serves and process.returncode == 0:
         return True
     if serves or process.returncode != 71 or len(lines) != 1:
@@ -317,6 +318,40 @@ def log_lines_go_nowhere_without_standard_files(program, folder):
             check_equal(count_present(client), expected)
 
 
+def check_threads(pid):
+    """Of a server with three workers; a thread gives itself its name."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        threads = [(task / "comm").read_text().strip()
+                   for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+        if "jemalloc_bg_thd" in threads or time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    check_equal(threads.count("jemalloc_bg_thd"), 1)
+    check_equal(len(threads), 7)  # With main, and two more that look after the cache.
+
+
+def one_thread_gives_memory_back(program, folder):
+    """With -d too: threads do not survive a fork."""
+    if b"background_thread" not in pathlib.Path(program).read_bytes():
+        print("         not tried: it has no jemalloc of its own", flush=True)
+        return
+    larder = Larder(program, "-t", "3")
+    with larder:
+        check_threads(larder.pid)
+    pid_file = folder / "pid"
+    subprocess.run(command(pathlib.Path(program).resolve(), -1, "-d", "-t", "3", "-P", str(pid_file)),
+                   cwd=folder, timeout=PATIENCE_S, check=True)
+    deadline = time.monotonic() + PATIENCE_S
+    while not pid_file.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    pid = int(pid_file.read_text())
+    try:
+        check_threads(pid)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+
+
 class Load(threading.Thread):
     """Stores self-checking values until the server is gone."""
 
@@ -403,6 +438,7 @@ CASES = [
     a_share_of_the_memory_shows_as_bytes,
     a_relative_path_outlives_the_folder,
     log_lines_go_nowhere_without_standard_files,
+    one_thread_gives_memory_back,
     a_kill_under_load_begins_empty,
     a_kill_while_stopping_or_starting_brings_back_all_or_nothing,
 ]
