@@ -112,7 +112,6 @@ int main(int argc, char** argv) {
       pid_file.emplace(std::move(*written));
     }
   }
-  (*server)->HandleSignals();
   (*server)->Run();
   if (config->verbosity > 0) Warn("Exiting normally");
   return EXIT_SUCCESS;

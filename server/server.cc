@@ -138,12 +138,19 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
           base_.get(), -1, EV_PERSIST,
           [](int, short, void* self) noexcept { static_cast<Server*>(self)->ResumeAccepting(); },
           this)),
-      signal_event_(nullptr, &event_free) {
+      signal_event_(SignalFd() < 0 ? Event(nullptr, &event_free)
+                                   : MakeEvent(
+                                         base_.get(), SignalFd(), EV_READ | EV_PERSIST,
+                                         [](int, short, void* self) noexcept {
+                                           static_cast<Server*>(self)->OnSignal();
+                                         },
+                                         this)) {
   if (!config_.sweeps) sweep_.Disable();
   sweep_.set_pause_min_us(config_.sweep_pause_us);
   sweep_.set_slice_max(config_.sweep_slice_max);
   lane_.now_s = clock_.now_s();
   AddEvent(*wake_event_);
+  if (signal_event_ != nullptr) AddEvent(*signal_event_);
   for (const ListenSocket& socket : listeners_) {
     Listening& listening = listening_.emplace_back();
     listening.server = this;
@@ -185,17 +192,10 @@ Server::~Server() {
   for (const Listening& listening : listening_) connections_.Remove(listening.socket->fd());
 }
 
-void Server::HandleSignals() {
-  signal_event_ = MakeEvent(
-      base_.get(), SignalFd(), EV_READ | EV_PERSIST,
-      [](int, short, void* self) noexcept {
-        auto& server = *static_cast<Server*>(self);
-        ClearSignalFd();
-        if (TakeReloadSignal()) server.RequestReload();
-        if (StopIsSignalled()) server.RequestStop();
-      },
-      this);
-  AddEvent(*signal_event_);
+void Server::OnSignal() {
+  ClearSignalFd();
+  if (TakeReloadSignal()) RequestReload();
+  if (StopIsSignalled()) RequestStop();
 }
 
 void Server::Run() {

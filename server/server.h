@@ -31,7 +31,7 @@ namespace larder::server {
 // Server owns everything between its sockets and its cache. The thread that calls Run accepts
 // connections, hands them to the workers in turn, and keeps the clock.
 //
-// Threads: Run and HandleSignals: one thread; all that requests, and AdvanceClock: any thread.
+// Threads: Run: one thread; all that requests, and AdvanceClock: any thread.
 // Owns:    cache, workers, listeners.
 class Server {
  public:
@@ -43,11 +43,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Does what signals asked for since CatchSignals, and will ask for. See server/signals.h.
-  void HandleSignals();
-
-  // Serves until RequestStop or a signal; then finishes what is in flight, and saves what a memory
-  // file keeps. Runs once.
+  // Serves until RequestStop or, where signals are caught (server/signals.h), one that asks for a
+  // stop, be it from before; then finishes what is in flight, and saves what a memory file keeps.
+  // Runs once.
   void Run();
   void RequestStop();
   // Has files read again, as SIGHUP does: within a turn of Run's loop.
@@ -84,6 +82,7 @@ class Server {
   void ResumeAccepting();
   void Tick();
   void TickNextSecond();
+  void OnSignal();
   void FlushIfDue();
 
   const Config config_;
@@ -106,7 +105,7 @@ class Server {
   const Event wake_event_;
   const Event second_event_;
   const Event resume_event_;
-  Event signal_event_;  // Once HandleSignals was called.
+  const Event signal_event_;  // None where signals are not caught.
   std::deque<Listening> listening_;
   std::deque<Worker> workers_;
   std::size_t next_worker_ = 0;
