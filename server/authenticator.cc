@@ -13,7 +13,7 @@ Result<std::unique_ptr<Authenticator>, ConfigExit> Authenticator::Create(const C
     if (!loaded) return ConfigExit::BadValue(loaded.error());
     file = std::move(*loaded);
   }
-  std::unique_ptr<const Sasl> sasl;
+  std::unique_ptr<Sasl> sasl;
   if (config.sasl) {
     const char* const password_file = std::getenv("MEMCACHED_SASL_PWDB");
     auto created = Sasl::Create({.password_file = password_file == nullptr ? "" : password_file,
@@ -28,10 +28,19 @@ bool Authenticator::AdmitText(std::string_view user, std::string_view password) 
   return file_ != nullptr && file_->Admit(user, password);
 }
 
-void Authenticator::Reload() {
-  if (file_ == nullptr) return;
-  const auto reloaded = file_->Reload();
-  if (!reloaded) Log("{}\n", reloaded.error());
+void Authenticator::Look(std::uint32_t now_s) {
+  const bool reloads = wants_reload_.exchange(false, std::memory_order_acquire);
+  if (reloads && file_ != nullptr) {
+    const auto reloaded = file_->Reload();
+    if (!reloaded) Log("{}\n", reloaded.error());
+  }
+  const bool is_next_second = std::exchange(looked_at_s_, now_s) != now_s;
+  if (sasl_ == nullptr) return;
+  if (reloads) {
+    sasl_->ReadPasswordsAgain();
+  } else if (is_next_second) {
+    sasl_->LookAtPasswords();
+  }
 }
 
 }  // namespace larder::server

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/event_loop.h"
+
 namespace larder::server {
 namespace {
 
@@ -9,11 +11,24 @@ constexpr std::chrono::milliseconds kPause{50};
 
 }  // namespace
 
-Background::Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep)
-    : cache_(cache), clock_(clock), sweep_(sweep), lane_(cache.AddLane()) {}
+Background::Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep,
+                       Authenticator& authenticator)
+    : cache_(cache),
+      clock_(clock),
+      sweep_(sweep),
+      authenticator_(authenticator),
+      lane_(cache.AddLane()) {}
 
 void Background::Start() {
-  thread_ = std::thread([this] { Run(); });
+  thread_ = StartThread([this] { Run(); });
+}
+
+void Background::Release() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_released_ = true;
+  }
+  changed_.notify_all();
 }
 
 void Background::Stop() {
@@ -39,6 +54,7 @@ void Background::Run() {
   auto next_turn = steady_clock::now() + kPause;
   std::chrono::microseconds pause = kPause;
   std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return is_stopping_ || is_released_; });
   for (;;) {
     changed_.wait_for(lock, pause, [this] { return is_stopping_ || is_wanted_; });
     if (is_stopping_) return;
@@ -62,6 +78,7 @@ void Background::Run() {
 void Background::Turn() {
   cache_.Maintain(lane_);
   cache_.BalancePages(lane_);
+  authenticator_.Look(lane_.now_s);
 }
 
 }  // namespace larder::server

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "server/log.h"
-#include "server/small_file.h"
 
 namespace larder::server {
 namespace {
@@ -22,8 +21,9 @@ std::shared_ptr<const ClusterSnapshot> MakeSnapshot(std::uint64_t version, std::
 
 }  // namespace
 
-Cluster::Cluster(std::string state_path) : state_path_(std::move(state_path)) {
-  const MutexLock lock(mutex_);
+Cluster::Cluster(std::string state_path, Writer writer)
+    : state_path_(std::move(state_path)), writer_(std::move(writer)) {
+  const MutexLock lock(change_mutex_);
   if (!state_path_.empty()) LoadState();
 }
 
@@ -34,20 +34,21 @@ std::shared_ptr<const ClusterSnapshot> Cluster::Current() const {
 
 ClusterChange Cluster::Set(const ClusterList& list, std::uint64_t version_hint) {
   std::string nodes = FormatNodes(list.nodes);
-  const MutexLock lock(mutex_);
-  const bool is_same_list = current_ != nullptr && current_->nodes == nodes;
+  const MutexLock lock(change_mutex_);
+  const auto current = Current();
+  const bool is_same_list = current != nullptr && current->nodes == nodes;
   std::uint64_t version = list.version;
   if (version == 0) {
     if (is_same_list) return ClusterChange::kSame;
     version = std::max(last_version_ + 1, std::min(version_hint, kClusterVersionMax));
     if (version > kClusterVersionMax) return ClusterChange::kNoVersion;
   } else if (version <= last_version_) {
-    return is_same_list && version == current_->version ? ClusterChange::kSame
-                                                        : ClusterChange::kOldVersion;
+    return is_same_list && version == current->version ? ClusterChange::kSame
+                                                       : ClusterChange::kOldVersion;
   }
   auto next = MakeSnapshot(version, std::move(nodes));
   SaveState(next->value);
-  current_ = std::move(next);
+  Publish(std::move(next));
   last_version_ = version;
   return ClusterChange::kChanged;
 }
@@ -58,11 +59,16 @@ ClusterChange Cluster::SetValue(std::string_view value, std::size_t nodes_max) {
 }
 
 bool Cluster::Delete() {
-  const MutexLock lock(mutex_);
-  if (current_ == nullptr) return false;
+  const MutexLock lock(change_mutex_);
+  if (Current() == nullptr) return false;
   SaveState(FormatClusterValue(last_version_, {}));
-  current_ = nullptr;
+  Publish(nullptr);
   return true;
+}
+
+void Cluster::Publish(std::shared_ptr<const ClusterSnapshot> next) {
+  const MutexLock lock(mutex_);
+  current_ = std::move(next);
 }
 
 void Cluster::LoadState() {
@@ -75,12 +81,12 @@ void Cluster::LoadState() {
       ParseClusterValue(file->text, std::numeric_limits<std::size_t>::max(), EmptyList::kAllowed);
   if (!list) return Log("cluster: {}: {}\n", state_path_, list.error());
   last_version_ = list->version;
-  if (!list->nodes.empty()) current_ = MakeSnapshot(list->version, FormatNodes(list->nodes));
+  if (!list->nodes.empty()) Publish(MakeSnapshot(list->version, FormatNodes(list->nodes)));
 }
 
 void Cluster::SaveState(std::string_view value) {
   if (state_path_.empty()) return;
-  const std::string error = ReplaceSmallFile(state_path_, value);
+  const std::string error = writer_(state_path_, value);
   if (!error.empty()) Log("cluster: {}: {}\n", state_path_, error);
 }
 

@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "server/cluster_nodes.h"
+#include "server/small_file.h"
 #include "slab/mutex.h"
 #include "slab/result.h"
 
@@ -39,12 +41,15 @@ enum class ClusterChange : std::uint8_t {
 // a greater one. With a state file it grows over restarts, too: whatever clients may have seen was
 // written there before.
 //
-// Threads: internally locked.
+// Threads: internally locked. Who reads never waits for a file to be written.
 class Cluster {
  public:
+  // As ReplaceSmallFile, which it is but for tests.
+  using Writer = std::function<std::string(const std::string& path, std::string_view text)>;
+
   // `state_path` is empty for no state file. Takes up what an earlier server left there: the list
   // is served at once, until there is a better one.
-  explicit Cluster(std::string state_path);
+  explicit Cluster(std::string state_path, Writer writer = &ReplaceSmallFile);
 
   // nullptr: no cluster is configured. Costs a lock: not for the way of a plain get.
   std::shared_ptr<const ClusterSnapshot> Current() const LARDER_EXCLUDES(mutex_);
@@ -55,24 +60,34 @@ class Cluster {
   // time of a file, makes them agree.
   //
   // REQUIRES: list.nodes is not empty.
-  ClusterChange Set(const ClusterList& list, std::uint64_t version_hint) LARDER_EXCLUDES(mutex_);
+  ClusterChange Set(const ClusterList& list, std::uint64_t version_hint)
+      LARDER_EXCLUDES(change_mutex_, mutex_);
 
   // The same with what `config set cluster` brings.
-  ClusterChange SetValue(std::string_view value, std::size_t nodes_max) LARDER_EXCLUDES(mutex_);
+  ClusterChange SetValue(std::string_view value, std::size_t nodes_max)
+      LARDER_EXCLUDES(change_mutex_, mutex_);
 
   // Back to no cluster; false if there was none. Later versions are still greater.
-  bool Delete() LARDER_EXCLUDES(mutex_);
+  bool Delete() LARDER_EXCLUDES(change_mutex_, mutex_);
 
  private:
-  void LoadState() LARDER_REQUIRES(mutex_);
+  void LoadState() LARDER_REQUIRES(change_mutex_) LARDER_EXCLUDES(mutex_);
   // Says on standard error if it cannot: then the version holds for this run of the server only.
-  void SaveState(std::string_view value) LARDER_REQUIRES(mutex_);
+  void SaveState(std::string_view value) LARDER_REQUIRES(change_mutex_) LARDER_EXCLUDES(mutex_);
+  void Publish(std::shared_ptr<const ClusterSnapshot> next) LARDER_REQUIRES(change_mutex_)
+      LARDER_EXCLUDES(mutex_);
 
   const std::string state_path_;
+  const Writer writer_;
+
+  // Held by the one who changes the list, while the file is written: so versions reach the file,
+  // and then the clients, in their order. Before mutex_.
+  Mutex change_mutex_;
+  std::uint64_t last_version_ LARDER_GUARDED_BY(change_mutex_) = 0;  // Of all that were current.
 
   mutable Mutex mutex_;
+  // Replaced by the holder of both.
   std::shared_ptr<const ClusterSnapshot> current_ LARDER_GUARDED_BY(mutex_);
-  std::uint64_t last_version_ LARDER_GUARDED_BY(mutex_) = 0;  // Of all that ever were current.
 };
 
 }  // namespace larder::server

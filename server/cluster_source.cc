@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "server/log.h"
+#include "server/signals.h"
 
 namespace larder::server {
 namespace {
@@ -84,7 +85,8 @@ ClusterSource::ClusterSource(const Config& config, Cluster& cluster, WorkerCount
 
 void ClusterSource::Start() {
   if (!file_path_.empty()) {
-    for (auto stamp = StampOf(file_path_); stamp && IsFresh(*stamp, UnixNow());) {
+    for (auto stamp = StampOf(file_path_);
+         stamp && IsFresh(*stamp, UnixNow()) && !StopIsSignalled();) {
       std::this_thread::sleep_for(kFreshFilePause);
     }
   }

@@ -111,6 +111,34 @@ int ListenSocket::port() const {
   return 0;
 }
 
+AcceptError AcceptErrorOf(int error) noexcept {
+  switch (error) {
+    case EAGAIN:
+      return AcceptError::kNoneWaits;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      return AcceptError::kNoRoom;
+    // accept(2): Linux passes on what is known of the new connection's network.
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+    case ECONNRESET:
+    case EPERM:  // A firewall's rule.
+      return AcceptError::kOneIsLost;
+    default:
+      return AcceptError::kBroken;
+  }
+}
+
 Result<std::vector<ListenSocket>, ConfigExit> OpenListeners(const Config& config) {
   std::vector<ListenSocket> sockets;
   if (!config.unix_socket.empty()) {

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,15 @@ class ListenSocket {
   const Connection::Kind kind_;
   const int family_;
 };
+
+// What to do when accept(2) fails.
+enum class AcceptError : std::uint8_t {
+  kNoneWaits,  // Wait for the next.
+  kOneIsLost,  // The connection was gone: go on with the next.
+  kNoRoom,     // The system is short of something: others will close, or free memory.
+  kBroken,     // Of no known end: the socket itself is not as it should be.
+};
+AcceptError AcceptErrorOf(int error) noexcept;
 
 // All sockets that the configuration asks for; a unix socket takes the place of TCP. Fails with
 // memcached's message and exit code when an address cannot be bound.

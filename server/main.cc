@@ -1,7 +1,7 @@
 // larder: reads the command line, prepares the process, serves.
 #include <unistd.h>
 
-#include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -11,6 +11,16 @@
 #include "server/config.h"
 #include "server/process.h"
 #include "server/server.h"
+#include "server/signals.h"
+
+// jemalloc's, if it is linked. What is freed goes back to the system within seconds, by one thread:
+// without it, only when the arena that had it is used again.
+extern "C" {
+extern const char* malloc_conf;
+const char* malloc_conf = "dirty_decay_ms:5000,max_background_threads:1";
+[[gnu::weak]] int mallctl(const char* name, void* old, std::size_t* old_bytes, void* value,
+                          std::size_t value_bytes);
+}
 
 namespace {
 
@@ -45,9 +55,22 @@ void WritePorts(const Server& server) {
   if (!written) Warn(written.error());
 }
 
+// After the last fork, which no thread survives.
+larder::server::StepResult StartGivingMemoryBack() {
+  if (mallctl == nullptr) return larder::server::Done{};
+  bool starts = true;
+  const int error = mallctl("background_thread", nullptr, nullptr, &starts, sizeof starts);
+  if (error == 0) return larder::server::Done{};
+  return ConfigExit::SystemError("failed to start: no thread that gives memory back");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  const auto opened = larder::server::OpenStandardFiles();
+  if (!opened) return Leave(opened.error());
+  const auto caught = larder::server::CatchSignals();
+  if (!caught) return Leave(caught.error());
   const auto config = larder::server::ParseConfig(argc, argv);
   if (!config) return Leave(config.error());
   for (const std::string& warning : config->warnings) Warn(warning);
@@ -64,13 +87,18 @@ int main(int argc, char** argv) {
   const auto side = larder::server::Daemonize(*config);
   if (!side) return Leave(side.error());
   if (*side == ForkSide::kStarter) _exit(0);
+  const auto gives_back = StartGivingMemoryBack();
+  if (!gives_back) return Leave(gives_back.error());
   if (config->lock_memory) {
     const auto locked = larder::server::LockMemory();
     if (!locked) Warn(locked.error());
   }
 
-  std::signal(SIGPIPE, SIG_IGN);
   const auto server = Server::Create(*config);
+  if (!server && server.error().exit_code == EXIT_SUCCESS) {  // A signal came first.
+    Warn(server.error().message);
+    return EXIT_SUCCESS;
+  }
   if (!server) return Leave(server.error());
   WritePorts(**server);
   std::optional<PidFile> pid_file;
@@ -84,7 +112,6 @@ int main(int argc, char** argv) {
       pid_file.emplace(std::move(*written));
     }
   }
-  (*server)->HandleSignals();
   (*server)->Run();
   if (config->verbosity > 0) Warn("Exiting normally");
   return EXIT_SUCCESS;

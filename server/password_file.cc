@@ -3,11 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <ctime>
 
+#include "server/log.h"
 #include "server/small_file.h"
 
 namespace larder::server {
 namespace {
+
+constexpr std::int64_t kStampStepMaxS = 2;
 
 Result<std::shared_ptr<const Passwords>, std::string> ReadPasswords(const std::string& path) {
   const auto file = ReadSmallFile(path, kPasswordFileBytesMax);
@@ -94,6 +100,54 @@ bool PasswordFile::Admit(std::string_view user, std::string_view password) const
     passwords = passwords_;
   }
   return passwords->Admit(user, password);
+}
+
+// --- WatchedPasswords --------------------------------------------------------------------------
+
+WatchedPasswords::WatchedPasswords(std::string path, int verbosity)
+    : path_(std::move(path)), verbosity_(verbosity) {
+  ReadAgain();
+}
+
+void WatchedPasswords::Look() {
+  const auto stamp = StampOf(path_);
+  if (!stamp) return GiveUp(stamp.error());
+  if (seen_ != *stamp) ReadAgain();
+}
+
+void WatchedPasswords::ReadAgain() {
+  const auto file = ReadSmallFile(path_, kPasswordFileBytesMax);
+  if (!file) {
+    if (file.error().error_number != EAGAIN) GiveUp(file.error());
+    return;
+  }
+  auto passwords = Passwords::Parse(file->text, Passwords::BadLines::kSkipped);
+  Take(passwords ? std::make_shared<const Passwords>(std::move(*passwords)) : nullptr);
+  last_complaint_.clear();
+  seen_ = file->stamp;
+  // File systems keep the time of a change in steps, some of a second or two.
+  if (std::abs(std::time(nullptr) - file->stamp.changed_s()) <= kStampStepMaxS) seen_.reset();
+}
+
+std::shared_ptr<const Passwords> WatchedPasswords::Current() const {
+  const MutexLock lock(mutex_);
+  return passwords_;
+}
+
+void WatchedPasswords::Take(std::shared_ptr<const Passwords> passwords) {
+  {
+    const MutexLock lock(mutex_);
+    passwords_.swap(passwords);
+  }
+  // The old ones end here, or with whoever is looking at them.
+}
+
+void WatchedPasswords::GiveUp(const FileError& error) {
+  seen_.reset();
+  Take(nullptr);
+  if (error.text == last_complaint_) return;
+  last_complaint_ = error.text;
+  if (verbosity_ > 0) Log("{}: {}\n", path_, error.text);
 }
 
 }  // namespace larder::server

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "server/config.h"
+#include "server/small_file.h"
 #include "slab/mutex.h"
 #include "slab/result.h"
 
@@ -67,6 +68,37 @@ class PasswordFile {
       : path_(std::move(path)), passwords_(std::move(passwords)) {}
 
   const std::string path_;
+
+  mutable Mutex mutex_;  // Guards all below.
+  std::shared_ptr<const Passwords> passwords_ LARDER_GUARDED_BY(mutex_);
+};
+
+// WatchedPasswords is a file of Passwords that counts as it is. Lines that are bad are skipped, and
+// a file that cannot be read admits nobody. Its reader says how often it is looked at.
+//
+// Threads: Current: any; all else one at a time.
+class WatchedPasswords {
+ public:
+  // Reads the file. `verbosity` above 0: standard error is told, once, why it cannot be read.
+  WatchedPasswords(std::string path, int verbosity);
+
+  // Reads the file if it is not the one that was read, or was changed so shortly before that it may
+  // look the same and be another. One that changes while it is read is left for the next time.
+  void Look();
+  // Reads it whatever it looks like.
+  void ReadAgain();
+
+  // As the file was when it was last looked at; nullptr: it could not be read.
+  std::shared_ptr<const Passwords> Current() const LARDER_EXCLUDES(mutex_);
+
+ private:
+  void Take(std::shared_ptr<const Passwords> passwords) LARDER_EXCLUDES(mutex_);
+  void GiveUp(const FileError& error);
+
+  const std::string path_;
+  const int verbosity_;
+  std::optional<FileStamp> seen_;
+  std::string last_complaint_;
 
   mutable Mutex mutex_;  // Guards all below.
   std::shared_ptr<const Passwords> passwords_ LARDER_GUARDED_BY(mutex_);

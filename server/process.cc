@@ -19,6 +19,8 @@
 #include <optional>
 #include <system_error>
 
+#include "server/small_file.h"
+
 namespace larder::server {
 namespace {
 
@@ -29,27 +31,20 @@ std::string Reason(int error = errno) { return std::generic_category().message(e
 // Writes a file that others see whole or not at all. Fails with the step that failed and why.
 Result<Done, std::string> WriteByRename(const std::string& path, const std::string& temporary,
                                         std::string_view what, std::string_view text) {
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                      S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
-  if (fd < 0) {
-    return Failure{
-        fmt::format("Could not open the {} file {} for writing: {}", what, temporary, Reason())};
+  const auto error = ReplaceFile(path, temporary, text);
+  if (!error) return Done{};
+  switch (error->step) {
+    case ReplaceStep::kOpen:
+      return Failure{fmt::format("Could not open the {} file {} for writing: {}", what, temporary,
+                                 error->text)};
+    case ReplaceStep::kWrite:
+      return Failure{
+          fmt::format("Could not write the {} file {}: {}", what, temporary, error->text)};
+    case ReplaceStep::kRename:
+      break;
   }
-  const ssize_t written = write(fd, text.data(), text.size());
-  const int write_error = written < 0 ? errno : ENOSPC;
-  close(fd);
-  if (written != static_cast<ssize_t>(text.size())) {
-    unlink(temporary.c_str());
-    return Failure{
-        fmt::format("Could not write the {} file {}: {}", what, temporary, Reason(write_error))};
-  }
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
-    const int rename_error = errno;
-    unlink(temporary.c_str());
-    return Failure{fmt::format("Could not rename the {} file from {} to {}: {}", what, temporary,
-                               path, Reason(rename_error))};
-  }
-  return Done{};
+  return Failure{fmt::format("Could not rename the {} file from {} to {}: {}", what, temporary,
+                             path, error->text)};
 }
 
 // The process that a pid file names, if it runs and is not this one.
@@ -68,6 +63,18 @@ Failure<ConfigExit> CannotDaemonize() {
 }
 
 }  // namespace
+
+StepResult OpenStandardFiles() {
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(standard, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest that is free, and those below are open.
+    if (open("/dev/null", O_RDWR) != standard) {
+      return ConfigExit::SystemError(
+          fmt::format("failed to open /dev/null for a standard file: {}", Reason()));
+    }
+  }
+  return Done{};
+}
 
 StepResult RaiseFileLimit(int connections_max) {
   const auto needed = static_cast<rlim_t>(connections_max);

@@ -17,6 +17,11 @@ namespace larder::server {
 
 // All of this is for the main thread, before there is a second one.
 
+// Opens /dev/null for whichever of standard input, output and error are closed, so that no file or
+// socket becomes one of them, and gets what is printed. Before anything else is opened. Fails with
+// exit code 71.
+StepResult OpenStandardFiles();
+
 // Lets the process have connections_max files open, and as many more for listeners, event queues
 // and files of its own as the hard limit allows; never lowers a limit. Fails with exit code 71.
 StepResult RaiseFileLimit(int connections_max);

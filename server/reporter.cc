@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "protocol/binary_reply.h"
+#include "server/event_loop.h"
 #include "server/stats.h"
 
 namespace larder::server {
@@ -43,8 +44,9 @@ class ReportStream final : public ReplyStream {
 Reporter::Reporter(Shared& shared) : shared_(shared), lane_(shared.cache.AddLane()) {}
 
 void Reporter::Start() {
-  is_running_ = true;  // Nobody asks yet.
-  thread_ = std::thread([this] { Run(); });
+  thread_ = StartThread([this] { Run(); });
+  const std::lock_guard lock(mutex_);
+  is_running_ = true;
 }
 
 void Reporter::Stop() {
@@ -52,6 +54,7 @@ void Reporter::Stop() {
   {
     const std::lock_guard lock(mutex_);
     is_running_ = false;
+    is_stopping_ = true;
   }
   changed_.notify_all();
   thread_.join();
@@ -78,7 +81,7 @@ void Reporter::Run() {
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return !wanted_.empty() || !is_running_; });
+    changed_.wait(lock, [this] { return !wanted_.empty() || is_stopping_; });
     if (wanted_.empty()) return;
     const std::shared_ptr<Report> report = std::move(wanted_.front());
     wanted_.pop_front();

@@ -65,7 +65,8 @@ class Reporter {
 
   std::mutex mutex_;  // Guards all below.
   std::condition_variable changed_;
-  bool is_running_ = false;
+  bool is_running_ = false;  // Between Start and Stop.
+  bool is_stopping_ = false;
   std::deque<std::shared_ptr<Report>> wanted_;
 };
 

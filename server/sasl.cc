@@ -9,8 +9,6 @@
 #include <utility>
 
 #include "server/log.h"
-#include "server/password_file.h"
-#include "server/small_file.h"
 
 namespace larder::server {
 namespace {
@@ -98,6 +96,9 @@ Result<std::unique_ptr<Sasl>, std::string> Sasl::Create(Options options) {
 
 Sasl::Sasl(Options options)
     : options_(std::move(options)),
+      passwords_(options_.password_file.empty() ? nullptr
+                                                : std::make_unique<WatchedPasswords>(
+                                                      options_.password_file, options_.verbosity)),
       host_(HostName()),
       callbacks_{
           {{SASL_CB_LOG, AnyCallback(&Sasl::OnLog), this}, {SASL_CB_LIST_END, nullptr, nullptr}}} {}
@@ -135,7 +136,7 @@ std::unique_ptr<SaslSession> Sasl::NewSession() const {
 }
 
 std::optional<std::string> Sasl::Mechanisms() const {
-  if (!options_.password_file.empty()) return std::string(kPlain);
+  if (passwords_ != nullptr) return std::string(kPlain);
   const Connection connection = Connect();
   const char* names = nullptr;
   if (connection == nullptr ||
@@ -145,16 +146,17 @@ std::optional<std::string> Sasl::Mechanisms() const {
   return names;
 }
 
+void Sasl::LookAtPasswords() {
+  if (passwords_ != nullptr) passwords_->Look();
+}
+
+void Sasl::ReadPasswordsAgain() {
+  if (passwords_ != nullptr) passwords_->ReadAgain();
+}
+
 bool Sasl::Admit(const std::string& user, std::string_view password) const {
-  const auto file = ReadSmallFile(options_.password_file, kPasswordFileBytesMax);
-  if (!file) {
-    if (options_.verbosity > 0) {
-      Log("{}: {}\n", options_.password_file, file.error().text);
-    }
-    return false;
-  }
-  const auto passwords = Passwords::Parse(file->text, Passwords::BadLines::kSkipped);
-  if (!passwords) return false;
+  const auto passwords = passwords_->Current();
+  if (passwords == nullptr) return false;
   const bool is_user = passwords->Admit(user, password);
   const bool is_user_here = passwords->Admit(user + '@' + host_, password);
   return is_user || is_user_here;
@@ -164,7 +166,7 @@ bool Sasl::Admit(const std::string& user, std::string_view password) const {
 
 SaslReply SaslSession::Start(const std::string& mechanism, std::string_view data) {
   mechanism_ = mechanism;
-  if (!sasl_.options_.password_file.empty() && IsPlain(mechanism)) {
+  if (sasl_.passwords_ != nullptr && IsPlain(mechanism)) {
     if (data.empty()) {
       awaits_plain_ = true;
       return {.status = SaslStatus::kContinue};

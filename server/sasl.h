@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "server/password_file.h"
 #include "slab/result.h"
 
 namespace larder::server {
@@ -21,12 +22,12 @@ class SaslSession;
 // password file of MEMCACHED_SASL_PWDB, which needs no configuration.
 //
 // Threads: Create and the destructor: one thread, and no other Sasl is created or destroyed
-//          meanwhile; all else any thread.
+//          meanwhile; LookAtPasswords and ReadPasswordsAgain: one at a time; all else any thread.
 // Owns:    the library's state, which all Sasls of a process share.
 class Sasl {
  public:
   struct Options {
-    std::string password_file;  // MEMCACHED_SASL_PWDB; empty: none.
+    std::string password_file;  // MEMCACHED_SASL_PWDB, read at once; empty: none.
     int verbosity = 0;          // 1: what libsasl2 warns of is printed, 2: also its remarks.
   };
 
@@ -39,6 +40,10 @@ class Sasl {
   // The names of mechanisms, with a space between. With a password file PLAIN only: the others
   // cannot look into it. Nothing if there is none.
   std::optional<std::string> Mechanisms() const;
+
+  // Has the password file count as it is now: see WatchedPasswords. Attempts never read it.
+  void LookAtPasswords();
+  void ReadPasswordsAgain();
 
   // For one attempt of one client; nothing if libsasl2 refuses. Must not outlive this.
   std::unique_ptr<SaslSession> NewSession() const;
@@ -54,6 +59,7 @@ class Sasl {
   bool Admit(const std::string& user, std::string_view password) const;
 
   const Options options_;
+  const std::unique_ptr<WatchedPasswords> passwords_;  // None without a password file.
   const std::string host_;
   const std::array<sasl_callback_t, 2> callbacks_;
 };

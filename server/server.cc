@@ -1,19 +1,20 @@
 #include "server/server.h"
 
-#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
+#include <exception>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "protocol/reply.h"
 #include "server/log.h"
-#include "slab/check.h"
+#include "server/signals.h"
+#include "server/socket_address.h"
 
 namespace larder::server {
 namespace {
@@ -24,8 +25,13 @@ constexpr timeval kResumeCheck{.tv_sec = 0, .tv_usec = 10'000};
 
 std::uint64_t RandomSeed() {
   std::uint64_t seed = 0;
-  LARDER_CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
-  return seed;
+  for (;;) {
+    const ssize_t got = getrandom(&seed, sizeof seed, 0);
+    if (got == sizeof seed) return seed;
+    // Early after the machine's start it may wait, and a signal may end that.
+    if (got >= 0 || (errno == EINTR && !StopIsSignalled())) continue;
+    throw std::system_error(errno, std::generic_category(), "no random numbers");
+  }
 }
 
 slab::Cache::Options CacheOptions(const Config& config) {
@@ -45,6 +51,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.memory_file = config.memory_file;
   options.now_s = Clock().now_s();
   options.tell = [](const std::string& text) { Log("{}\n", text); };
+  options.is_cancelled = &StopIsSignalled;
   return options;
 }
 
@@ -61,18 +68,32 @@ void SaveCache(slab::Cache& cache, const std::string& path, const slab::SavedMom
 }  // namespace
 
 Result<std::unique_ptr<Server>, ConfigExit> Server::Create(const Config& config) {
+  std::string reason;
+  try {
+    auto created = CreateOrThrow(config);
+    if (created || !StopIsSignalled()) return created;
+    reason = created.error().message;
+  } catch (const std::exception& error) {  // Threads, descriptors, memory.
+    reason = fmt::format("failed to start: {}", error.what());
+    if (!StopIsSignalled()) return ConfigExit::SystemError(std::move(reason));
+  }
+  return Failure{ConfigExit{std::move(reason), EXIT_SUCCESS}};
+}
+
+Result<std::unique_ptr<Server>, ConfigExit> Server::CreateOrThrow(const Config& config) {
   auto authenticator = Authenticator::Create(config);
   if (!authenticator) return Failure{authenticator.error()};
   auto cache = slab::Cache::Create(CacheOptions(config));
   if (!cache) return Failure{ConfigExit{cache.error() + "\n", kExitSystem}};
   auto listeners = OpenListeners(config);
-  if (!listeners) {
-    SaveCache(**cache, config.memory_file,
-              {.now_s = Clock().now_s(), .flush_due_s = (*cache)->restored_flush_due_s()});
-    return Failure{listeners.error()};
-  }
-  return std::unique_ptr<Server>(
+  if (!listeners) return Failure{listeners.error()};
+  std::unique_ptr<Server> server(
       new Server(config, std::move(*authenticator), std::move(*cache), std::move(*listeners)));
+  if (StopIsSignalled()) {
+    return Failure{ConfigExit{"stopped by a signal before anybody was served", EXIT_SUCCESS}};
+  }
+  server->Open();
+  return server;
 }
 
 Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticator,
@@ -104,33 +125,36 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
       lane_(cache_->AddLane()),
       counters_(stats_.AddWorker()),
       cluster_source_(config_, cluster_, counters_),
-      background_(*cache_, clock_, sweep_),
-      base_(event_base_new(), &event_base_free),
-      wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      wake_event_(nullptr, &event_free),
-      second_event_(nullptr, &event_free),
-      resume_event_(nullptr, &event_free) {
-  LARDER_CHECK(base_ != nullptr && wake_fd_ >= 0);
+      background_(*cache_, clock_, sweep_, *authenticator_),
+      base_(MakeEventBase()),
+      wake_event_(MakeEvent(
+          base_.get(), wake_.get(), EV_READ | EV_PERSIST,
+          [](int, short, void* self) noexcept {
+            auto& server = *static_cast<Server*>(self);
+            server.wake_.Clear();
+            server.Tick();
+          },
+          this)),
+      second_event_(MakeEvent(
+          base_.get(), -1, 0,
+          [](int, short, void* self) noexcept { static_cast<Server*>(self)->Tick(); }, this)),
+      resume_event_(MakeEvent(
+          base_.get(), -1, EV_PERSIST,
+          [](int, short, void* self) noexcept { static_cast<Server*>(self)->ResumeAccepting(); },
+          this)),
+      signal_event_(SignalFd() < 0 ? Event(nullptr, &event_free)
+                                   : MakeEvent(
+                                         base_.get(), SignalFd(), EV_READ | EV_PERSIST,
+                                         [](int, short, void* self) noexcept {
+                                           static_cast<Server*>(self)->OnSignal();
+                                         },
+                                         this)) {
   if (!config_.sweeps) sweep_.Disable();
   sweep_.set_pause_min_us(config_.sweep_pause_us);
   sweep_.set_slice_max(config_.sweep_slice_max);
-  wake_event_.reset(event_new(
-      base_.get(), wake_fd_, EV_READ | EV_PERSIST,
-      [](int fd, short, void* self) noexcept {
-        std::uint64_t count = 0;
-        (void)!read(fd, &count, sizeof count);
-        static_cast<Server*>(self)->Tick();
-      },
-      this));
-  event_add(wake_event_.get(), nullptr);
-  second_event_.reset(event_new(
-      base_.get(), -1, 0,
-      [](int, short, void* self) noexcept { static_cast<Server*>(self)->Tick(); }, this));
-  TickNextSecond();
-  resume_event_.reset(event_new(
-      base_.get(), -1, EV_PERSIST,
-      [](int, short, void* self) noexcept { static_cast<Server*>(self)->ResumeAccepting(); },
-      this));
+  lane_.now_s = clock_.now_s();
+  AddEvent(*wake_event_);
+  if (signal_event_ != nullptr) AddEvent(*signal_event_);
   for (const ListenSocket& socket : listeners_) {
     Listening& listening = listening_.emplace_back();
     listening.server = this;
@@ -139,25 +163,31 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
     listening.info.last_command_s.store(clock_.now_s(), std::memory_order_relaxed);
     connections_.Add(socket.fd(), listening.info);
     counters_.Add(Stat::kTotalConnections);
-    listening.on_readable.reset(event_new(
+    listening.on_readable = MakeEvent(
         base_.get(), socket.fd(), EV_READ | EV_PERSIST,
         [](int, short, void* self) noexcept {
           auto& ready = *static_cast<Listening*>(self);
           ready.server->Accept(ready);
         },
-        &listening));
-    event_add(listening.on_readable.get(), nullptr);
+        &listening);
+    AddEvent(*listening.on_readable);
   }
-  // Before anybody is served.
-  lane_.now_s = clock_.now_s();
-  cache_->Tick(lane_.now_s);
-  shared_.flush_due_s.store(cache_->restored_flush_due_s(), std::memory_order_relaxed);
-  FlushIfDue();
-  cluster_source_.Start();
   for (int i = 0; i < config_.threads; ++i) workers_.emplace_back(shared_);
   reporter_.Start();
   for (Worker& worker : workers_) worker.Start();
   background_.Start();
+  cluster_source_.Start();
+}
+
+void Server::Open() {
+  if (std::string wrong = cache_->BeginUse(); !wrong.empty()) throw std::runtime_error(wrong);
+  clock_.Tick();
+  lane_.now_s = clock_.now_s();
+  cache_->Tick(lane_.now_s);
+  shared_.flush_due_s.store(cache_->restored_flush_due_s(), std::memory_order_relaxed);
+  FlushIfDue();
+  TickNextSecond();
+  background_.Release();
 }
 
 Server::~Server() {
@@ -166,22 +196,12 @@ Server::~Server() {
   reporter_.Stop();  // It wakes workers.
   workers_.clear();
   for (const Listening& listening : listening_) connections_.Remove(listening.socket->fd());
-  close(wake_fd_);
 }
 
-void Server::HandleSignals() {
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) {
-    signal_events_.emplace_back(evsignal_new(
-                                    base_.get(), signal,
-                                    [](int number, short, void* self) noexcept {
-                                      auto& server = *static_cast<Server*>(self);
-                                      if (number == SIGHUP) return server.RequestReload();
-                                      server.RequestStop();
-                                    },
-                                    this),
-                                &event_free);
-    event_add(signal_events_.back().get(), nullptr);
-  }
+void Server::OnSignal() {
+  ClearSignalFd();
+  if (TakeReloadSignal()) RequestReload();
+  if (StopIsSignalled()) RequestStop();
 }
 
 void Server::Run() {
@@ -200,24 +220,19 @@ void Server::Run() {
 
 void Server::RequestStop() {
   is_stopping_.store(true, std::memory_order_release);
-  Wake();
+  wake_.Wake();
 }
 
 void Server::RequestReload() {
   wants_reload_.store(true, std::memory_order_release);
-  Wake();
-}
-
-void Server::Wake() {
-  const std::uint64_t one = 1;
-  (void)!write(wake_fd_, &one, sizeof one);
+  wake_.Wake();
 }
 
 void Server::AdvanceClock(std::uint32_t seconds) {
   clock_.Advance(seconds);
   const std::uint32_t wanted =
       wanted_advance_s_.fetch_add(seconds, std::memory_order_release) + seconds;
-  Wake();
+  wake_.Wake();
   while (done_advance_s_.load(std::memory_order_acquire) < wanted) std::this_thread::yield();
   background_.FinishTurn();
 }
@@ -227,7 +242,7 @@ int Server::port() const { return listeners_.empty() ? 0 : listeners_.front().po
 void Server::Tick() {
   const std::uint32_t wanted = wanted_advance_s_.load(std::memory_order_acquire);
   const bool reloads = wants_reload_.exchange(false, std::memory_order_acquire);
-  if (reloads) authenticator_->Reload();
+  if (reloads) authenticator_->RequestReload();
   clock_.Tick();
   lane_.now_s = clock_.now_s();
   cache_->Tick(lane_.now_s);
@@ -237,6 +252,7 @@ void Server::Tick() {
   } else {
     cluster_source_.Tick(lane_.now_s);
   }
+  TryBrokenAgain();
   TickNextSecond();
   done_advance_s_.store(wanted, std::memory_order_release);
 }
@@ -259,7 +275,7 @@ void Server::FlushIfDue() {
 
 // --- Accepting ---------------------------------------------------------------------------------
 
-void Server::Accept(const Listening& listening) {
+void Server::Accept(Listening& listening) {
   for (int accepted = 0; accepted < kAcceptsPerTurnMax; ++accepted) {
     if (!config_.maxconns_fast &&
         shared_.clients.load(std::memory_order_relaxed) >= config_.connections_max) {
@@ -269,13 +285,22 @@ void Server::Accept(const Listening& listening) {
     }
     const int fd = accept4(listening.socket->fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-      if (errno == EMFILE || errno == ENFILE) {
-        if (shared_.verbosity.load(std::memory_order_relaxed) > 0) {
-          Log("Too many open connections\n");
-        }
-        PauseAccepting();
+      const int error = errno;
+      switch (AcceptErrorOf(error)) {
+        case AcceptError::kNoneWaits:
+          return;
+        case AcceptError::kOneIsLost:
+          continue;
+        case AcceptError::kNoRoom:
+          if (shared_.verbosity.load(std::memory_order_relaxed) > 0) {
+            Log("Too many open connections\n");
+          }
+          PauseAccepting();
+          return;
+        case AcceptError::kBroken:
+          LeaveAlone(listening, error);
+          return;
       }
-      return;
     }
     if (shared_.clients.load(std::memory_order_relaxed) >= config_.connections_max) {
       // Counted first: who is told so may ask at once.
@@ -308,7 +333,25 @@ void Server::ResumeAccepting() {
                 static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                                std::chrono::steady_clock::now() - paused_at_)
                                                .count()));
-  for (Listening& listening : listening_) event_add(listening.on_readable.get(), nullptr);
+  for (Listening& listening : listening_) {
+    if (!listening.is_broken) event_add(listening.on_readable.get(), nullptr);
+  }
+}
+
+// The others go on. Readable all the time, it would keep the loop busy.
+void Server::LeaveAlone(Listening& listening, int error) {
+  event_del(listening.on_readable.get());
+  listening.is_broken = true;
+  if (std::exchange(listening.has_complained, true)) return;
+  Log("accept() on {}: {}; tried again every second\n", LocalAddress(listening.socket->fd()),
+      std::generic_category().message(error));
+}
+
+void Server::TryBrokenAgain() {
+  if (!shared_.accepting.load(std::memory_order_relaxed)) return;
+  for (Listening& listening : listening_) {
+    if (std::exchange(listening.is_broken, false)) event_add(listening.on_readable.get(), nullptr);
+  }
 }
 
 }  // namespace larder::server

@@ -1,8 +1,6 @@
 // A running server, whole.
 #pragma once
 
-#include <event2/event.h>
-
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -18,6 +16,7 @@
 #include "server/config.h"
 #include "server/connection_table.h"
 #include "server/counters.h"
+#include "server/event_loop.h"
 #include "server/listener.h"
 #include "server/prefix_stats.h"
 #include "server/reporter.h"
@@ -34,22 +33,21 @@ namespace larder::server {
 // Server owns everything between its sockets and its cache. The thread that calls Run accepts
 // connections, hands them to the workers in turn, and keeps the clock.
 //
-// Threads: Run and HandleSignals: one thread; all that requests, and AdvanceClock: any thread.
+// Threads: Run: one thread; all that requests, and AdvanceClock: any thread.
 // Owns:    cache, workers, listeners.
 class Server {
  public:
-  // Binds and listens: when this returns, clients can connect. Fails with what to print and the
-  // exit code.
+  // Has all that it needs, binds and listens: when this returns, clients can connect. Fails with
+  // what to print and the exit code, which is 0 when a signal asked to stop meanwhile. Whatever it
+  // fails for, a memory file stays as it was.
   static Result<std::unique_ptr<Server>, ConfigExit> Create(const Config& config);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // SIGTERM, SIGINT and SIGUSR1 stop the server in order, SIGHUP has files read again.
-  void HandleSignals();
-
-  // Serves until RequestStop or a signal; then finishes what is in flight, and saves what a memory
-  // file keeps. Runs once.
+  // Serves until RequestStop or, where signals are caught (server/signals.h), one that asks for a
+  // stop, be it from before; then finishes what is in flight, and saves what a memory file keeps.
+  // Runs once.
   void Run();
   void RequestStop();
   // Has files read again, as SIGHUP does: within a turn of Run's loop.
@@ -67,18 +65,26 @@ class Server {
     Server* server;
     const ListenSocket* socket;
     ConnectionInfo info;
-    std::unique_ptr<event, decltype(&event_free)> on_readable{nullptr, &event_free};
+    Event on_readable{nullptr, &event_free};
+    bool is_broken = false;  // Left alone until the next second.
+    bool has_complained = false;
   };
 
+  static Result<std::unique_ptr<Server>, ConfigExit> CreateOrThrow(const Config& config);
+  // Throws std::system_error when the system refuses what it needs.
   Server(const Config& config, std::unique_ptr<Authenticator> authenticator,
          std::unique_ptr<slab::Cache> cache, std::vector<ListenSocket> listeners);
 
-  void Accept(const Listening& listening);
+  // What changes the cache, and has clients served. Throws as the constructor.
+  void Open();
+  void Accept(Listening& listening);
+  void LeaveAlone(Listening& listening, int error);
+  void TryBrokenAgain();
   void PauseAccepting();
   void ResumeAccepting();
-  void Wake();
   void Tick();
   void TickNextSecond();
+  void OnSignal();
   void FlushIfDue();
 
   const Config config_;
@@ -99,11 +105,11 @@ class Server {
   ClusterSource cluster_source_;
   Background background_;
   const EventBase base_;
-  const int wake_fd_;
-  std::unique_ptr<event, decltype(&event_free)> wake_event_;
-  std::unique_ptr<event, decltype(&event_free)> second_event_;
-  std::unique_ptr<event, decltype(&event_free)> resume_event_;
-  std::vector<std::unique_ptr<event, decltype(&event_free)>> signal_events_;
+  const WakeFd wake_;
+  const Event wake_event_;
+  const Event second_event_;
+  const Event resume_event_;
+  const Event signal_event_;  // None where signals are not caught.
   std::deque<Listening> listening_;
   std::deque<Worker> workers_;
   std::size_t next_worker_ = 0;

@@ -47,6 +47,22 @@ FileStamp StampFrom(const struct stat& status) {
           .changed_ns = Nanoseconds(status.st_ctim)};
 }
 
+bool WriteAll(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t wrote = write(fd, text.data(), text.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  return true;
+}
+
+ReplaceError GiveUp(const std::string& next, ReplaceStep step) {
+  ReplaceError error{step, SystemError().text};
+  unlink(next.c_str());
+  return error;
+}
+
 }  // namespace
 
 Result<FileStamp, FileError> StampOf(const std::string& path) {
@@ -84,21 +100,28 @@ Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t 
   return SmallFile{.stamp = StampFrom(after), .text = std::move(text)};
 }
 
-std::string ReplaceSmallFile(const std::string& path, std::string_view text) {
-  const std::string next = path + ".new";
+std::optional<ReplaceError> ReplaceFile(const std::string& path, const std::string& next,
+                                        std::string_view text) {
   {
     const Descriptor file(
         open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, kNewFileMode));
-    if (file.get() < 0) return SystemError().text;
-    while (!text.empty()) {
-      const ssize_t wrote = write(file.get(), text.data(), text.size());
-      if (wrote < 0 && errno == EINTR) continue;
-      if (wrote < 0) return SystemError().text;
-      text.remove_prefix(static_cast<std::size_t>(wrote));
+    if (file.get() < 0) return ReplaceError{ReplaceStep::kOpen, SystemError().text};
+    if (!WriteAll(file.get(), text) || fsync(file.get()) != 0) {
+      return GiveUp(next, ReplaceStep::kWrite);
     }
   }
-  if (std::rename(next.c_str(), path.c_str()) != 0) return SystemError().text;
-  return {};
+  if (std::rename(next.c_str(), path.c_str()) != 0) return GiveUp(next, ReplaceStep::kRename);
+  // The name is on the disk when the folder is. What cannot be opened or synced keeps it anyway.
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
+  const Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.get() >= 0) (void)fsync(opened.get());
+  return std::nullopt;
+}
+
+std::string ReplaceSmallFile(const std::string& path, std::string_view text) {
+  const auto error = ReplaceFile(path, path + ".new", text);
+  return error ? error->text : "";
 }
 
 }  // namespace larder::server

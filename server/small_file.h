@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,8 +42,19 @@ Result<FileStamp, FileError> StampOf(const std::string& path);
 // they are no small files.
 Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t bytes_max);
 
-// Puts a file with this text in the place of `path` at once, so that no reader ever sees half of
-// it: through `path`.new. Says what went wrong, or nothing.
+enum class ReplaceStep : std::uint8_t { kOpen, kWrite, kRename };
+struct ReplaceError {
+  ReplaceStep step = ReplaceStep::kOpen;
+  std::string text;
+};
+
+// Puts a file with this text in the place of `path` at once, so that no reader, and no start of the
+// machine after it was cut off, ever sees half of it: by a rename from `next`, in the same folder.
+// What went wrong, or nothing; then `path` is as it was, and nothing is left beside it.
+std::optional<ReplaceError> ReplaceFile(const std::string& path, const std::string& next,
+                                        std::string_view text);
+
+// The same through `path`.new. Says what went wrong, or nothing.
 std::string ReplaceSmallFile(const std::string& path, std::string_view text);
 
 }  // namespace larder::server

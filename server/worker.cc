@@ -1,6 +1,5 @@
 #include "server/worker.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,7 +8,6 @@
 #include <utility>
 
 #include "server/stats.h"
-#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -22,16 +20,6 @@ constexpr useconds_t kDrainPauseUs = 10'000;
 constexpr timeval kUploadCheck{.tv_sec = 0, .tv_usec = 250'000};
 constexpr timeval kMemoryCheck{.tv_sec = 0, .tv_usec = 2'000};
 
-EventBase MakeEventBase() {
-  event_config* config = event_config_new();
-  LARDER_CHECK(config != nullptr);
-  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);  // The base never leaves its thread.
-  EventBase base(event_base_new_with_config(config), &event_base_free);
-  event_config_free(config);
-  LARDER_CHECK(base != nullptr);
-  return base;
-}
-
 }  // namespace
 
 Worker::Worker(Shared& shared)
@@ -39,61 +27,51 @@ Worker::Worker(Shared& shared)
       lane_(shared.cache.AddLane()),
       counters_(shared.stats.AddWorker()),
       base_(MakeEventBase()),
-      wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      wake_event_(nullptr, &event_free),
+      wake_event_(MakeEvent(
+          base_.get(), wake_.get(), EV_READ | EV_PERSIST,
+          [](int, short, void* self) noexcept { static_cast<Worker*>(self)->OnWake(); }, this)),
       second_event_(nullptr, &event_free),
-      upload_event_(nullptr, &event_free),
-      memory_event_(nullptr, &event_free),
+      upload_event_(MakeEvent(
+          base_.get(), -1, 0,
+          [](int, short, void* self) noexcept {
+            static_cast<Worker*>(self)->is_upload_check_due_ = true;
+          },
+          this)),
+      memory_event_(MakeEvent(
+          base_.get(), -1, 0,
+          [](int, short, void* self) noexcept { static_cast<Worker*>(self)->GiveUploadMemory(); },
+          this)),
       input_area_(std::make_unique<char[]>(kInputBytes + protocol::kInputSlackBytes)),
       executor_(shared, lane_, counters_, output_),
       binary_executor_(shared, lane_, counters_, output_) {
-  LARDER_CHECK(wake_fd_ >= 0);
   counters_.buffers.Add(Buffer::kInput, kInputBytes + protocol::kInputSlackBytes + sizeof(Batch));
   output_.CountIn(counters_.buffers.at(Buffer::kOutput));
   lane_.now_s = shared_.clock.now_s();
-  wake_event_.reset(event_new(
-      base_.get(), wake_fd_, EV_READ | EV_PERSIST,
-      [](int, short, void* self) noexcept { static_cast<Worker*>(self)->OnWake(); }, this));
-  event_add(wake_event_.get(), nullptr);
-  upload_event_.reset(event_new(
-      base_.get(), -1, 0,
-      [](int, short, void* self) noexcept {
-        static_cast<Worker*>(self)->is_upload_check_due_ = true;
-      },
-      this));
-  memory_event_.reset(event_new(
-      base_.get(), -1, 0,
-      [](int, short, void* self) noexcept { static_cast<Worker*>(self)->GiveUploadMemory(); },
-      this));
+  AddEvent(*wake_event_);
   if (shared_.config.idle_timeout_s > 0) {
-    second_event_.reset(event_new(
+    second_event_ = MakeEvent(
         base_.get(), -1, EV_PERSIST,
         [](int, short, void* self) noexcept {
           static_cast<Worker*>(self)->is_idle_check_due_ = true;
         },
-        this));
+        this);
     const timeval second{.tv_sec = 1, .tv_usec = 0};
-    event_add(second_event_.get(), &second);
+    AddEvent(*second_event_, &second);
   }
 }
 
 Worker::~Worker() {
   Stop();
   for (const Handover& handover : handovers_) close(handover.fd);  // Came too late.
-  wake_event_.reset();
-  second_event_.reset();
-  upload_event_.reset();
-  memory_event_.reset();
-  close(wake_fd_);
 }
 
 void Worker::Start() {
-  thread_ = std::thread([this] { Run(); });
+  thread_ = StartThread([this] { Run(); });
 }
 
 void Worker::RequestStop() {
   is_stopping_.store(true, std::memory_order_release);
-  Wake();
+  wake_.Wake();
 }
 
 void Worker::Stop() {
@@ -107,17 +85,11 @@ void Worker::Adopt(int fd, Connection::Kind kind) {
     const MutexLock lock(mutex_);
     handovers_.push_back({.fd = fd, .kind = kind});
   }
-  Wake();
-}
-
-void Worker::Wake() {
-  const std::uint64_t one = 1;
-  (void)!write(wake_fd_, &one, sizeof one);
+  wake_.Wake();
 }
 
 void Worker::OnWake() {
-  std::uint64_t count = 0;
-  (void)!read(wake_fd_, &count, sizeof count);
+  wake_.Clear();
   // Those whose time has not come wait again.
   for (Connection* const connection : std::exchange(awaiting_, {})) connection->WakeStream();
   TakeHandovers();

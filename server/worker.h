@@ -1,8 +1,6 @@
 // A worker thread and its connections.
 #pragma once
 
-#include <event2/event.h>
-
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -18,6 +16,7 @@
 #include "protocol/text_parser.h"
 #include "server/connection.h"
 #include "server/counters.h"
+#include "server/event_loop.h"
 #include "server/execute.h"
 #include "server/execute_binary.h"
 #include "server/output.h"
@@ -36,8 +35,6 @@ inline constexpr std::size_t kWorkPerTurnBytes = 256 * 1024;
 // that goes on until it has nothing left costs less, but only alone. 10 to 40 us.
 inline constexpr std::size_t kUnitsPerSlice = 128;
 inline constexpr std::size_t kWorkPerSliceBytes = 32 * 1024;
-
-using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
 
 // Requests parsed ahead, so that their memory is on the way when they are executed.
 struct Batch {
@@ -63,6 +60,7 @@ struct Batch {
 // Owns:    its connections.
 class Worker {
  public:
+  // It and Start throw std::system_error when the system refuses what a loop needs.
   explicit Worker(Shared& shared);
   ~Worker();
   Worker(const Worker&) = delete;
@@ -100,7 +98,7 @@ class Worker {
   void WatchUploads();
 
   // Lets the streams that wait go on. Any thread may call it, as long as the worker lives.
-  void WakeStreams() { Wake(); }
+  void WakeStreams() { wake_.Wake(); }
 
  private:
   struct Handover {
@@ -121,17 +119,16 @@ class Worker {
   void GiveUploadMemory();
   void Drain();
   void Destroy(Connection& connection);
-  void Wake();
 
   Shared& shared_;
   slab::Lane& lane_;
   WorkerCounters& counters_;
   const EventBase base_;
-  const int wake_fd_;
-  std::unique_ptr<event, decltype(&event_free)> wake_event_;
-  std::unique_ptr<event, decltype(&event_free)> second_event_;
-  std::unique_ptr<event, decltype(&event_free)> upload_event_;  // Pending while there are uploads.
-  std::unique_ptr<event, decltype(&event_free)> memory_event_;  // And while some wait for memory.
+  const WakeFd wake_;
+  Event wake_event_;
+  Event second_event_;  // None without idle_timeout.
+  Event upload_event_;  // Pending while there are uploads.
+  Event memory_event_;  // And while some wait for memory.
   std::unique_ptr<char[]> input_area_;
   Output output_;
   Batch batch_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 
 #include "slab/check.h"
 
@@ -43,9 +44,13 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Build(const Options& options,
   if (options.prefault) (*index)->PrefaultFor(options.memory_bytes / kPrefaultItemBytes);
   PageTable page_table((*arena)->capacity_pages());
   if (!page_table.ok()) return Failure{std::string("cannot reserve memory for the page table")};
-  auto cache = std::unique_ptr<Cache>(new Cache(options, std::move(memory_file), std::move(*arena),
-                                                std::move(*index), std::move(ladder),
-                                                std::move(page_table)));
+  std::unique_ptr<Cache> cache;
+  try {
+    cache.reset(new Cache(options, std::move(memory_file), std::move(*arena), std::move(*index),
+                          std::move(ladder), std::move(page_table)));
+  } catch (const std::system_error& error) {
+    return Failure{std::string("cannot start a thread for memory: ") + error.what()};
+  }
   if (!cache->departures_.ok()) {
     return Failure{std::string("cannot reserve memory for departures")};
   }

@@ -155,10 +155,13 @@ class Cache {
     std::uint32_t now_s = 0;                            // Unix time of a restart.
     std::function<void(const std::string&)> tell = {};  // Of a restart: a line; how far it is.
     std::function<void(Moment)> pause = {};  // Tests: called at these moments, with what is locked.
+    // Asked now and then while a restart lasts: true ends it.
+    std::function<bool()> is_cancelled = {};
   };
 
-  // Fails with the system's reason when the address ranges cannot be reserved, or the memory file
-  // cannot be used. What is wrong with the items of a memory file is told, and the cache is empty.
+  // Fails with the system's reason when the address ranges cannot be reserved, the memory file
+  // cannot be used, or it is cancelled. What is wrong with the items of a memory file is told, and
+  // the cache is empty. On a memory file, BeginUse comes next.
   static Result<std::unique_ptr<Cache>, std::string> Create(const Options& options);
   ~Cache();
   Cache(const Cache&) = delete;
@@ -339,6 +342,10 @@ class Cache {
   const SizeLadder& ladder() const { return ladder_; }
   std::uint32_t item_bytes_max() const { return item_bytes_max_; }
 
+  // Takes the memory file over: until now a cache that is destroyed leaves it for the next one as
+  // it was, from now on only Save leaves anything. Says what went wrong, or nothing; does nothing
+  // without a memory file. REQUIRES: nothing but AddLane was called before.
+  [[nodiscard]] std::string BeginUse();
   // Leaves all in the memory file for the next one that is created on it; returns the number of
   // items. Fails with the reason, and the next one starts empty. This one may only be destroyed.
   // REQUIRES: has_memory_file(), no other thread is active, and no handle or reserved item is
@@ -640,6 +647,7 @@ class Cache {
   const std::function<void(Moment)> pause_;  // Mostly empty.
   std::unique_ptr<MemoryFile> memory_file_;  // Constant but for a restart that fails.
   std::uint32_t restored_flush_due_s_ = 0;   // Constant once created.
+  std::vector<ItemRef> restored_expired_;    // Until BeginUse: to be given a time long past.
   const std::unique_ptr<Arena> arena_;
   const std::unique_ptr<Index> index_;
   const SizeLadder ladder_;

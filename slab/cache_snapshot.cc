@@ -194,7 +194,8 @@ class CacheSnapshot::Restorer {
  public:
   explicit Restorer(Cache& cache) : cache_(cache) {}
 
-  Result<SavedMoment, std::string> Restore(std::span<const std::byte> state, std::uint32_t now_s,
+  Result<SavedMoment, std::string> Restore(std::span<const std::byte> state,
+                                           const Cache::Options& options,
                                            const std::function<void(const std::string&)>& tell);
 
  private:
@@ -220,7 +221,7 @@ class CacheSnapshot::Restorer {
   std::string CheckItem(ItemRef ref, const Item& item, std::uint32_t chunk_bytes);
   std::string CheckChain(ItemRef ref, const Item& item);
   std::string CheckWhole(const Head& head) const;
-  void BuryExpired(Item& item, std::uint32_t now_s) const;
+  void NoteExpired(ItemRef ref, const Item& item, std::uint32_t now_s);
   void NoteLinks(ItemRef ref, const Item& item, ClassId id);
   void AddToIndex(std::uint64_t hash, ItemRef ref);
   void FlushBatch();
@@ -247,18 +248,18 @@ class CacheSnapshot::Restorer {
 };
 
 Result<SavedMoment, std::string> CacheSnapshot::Restore(
-    Cache& cache, std::span<const std::byte> state, std::uint32_t now_s,
+    Cache& cache, std::span<const std::byte> state, const Cache::Options& options,
     const std::function<void(const std::string&)>& tell) {
-  return Restorer(cache).Restore(state, now_s, tell);
+  return Restorer(cache).Restore(state, options, tell);
 }
 
 Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
-    std::span<const std::byte> state, std::uint32_t now_s,
+    std::span<const std::byte> state, const Cache::Options& options,
     const std::function<void(const std::string&)>& tell) {
   if (state.size() < sizeof(Head)) return Failure{std::string("its state is too short")};
   const std::size_t state_bytes = state.size();
   const auto head = ReadRecord<Head>(state);
-  if (std::string wrong = CheckHead(head, state_bytes, now_s); !wrong.empty()) {
+  if (std::string wrong = CheckHead(head, state_bytes, options.now_s); !wrong.empty()) {
     return Failure{std::move(wrong)};
   }
   stopped_at_s_ = head.stopped_at_s;
@@ -281,7 +282,7 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
   // The whole table at once: nothing is inserted that a split would move.
   cache_.index_->Grow(static_cast<std::int64_t>(head.items));
   Lane& lane = cache_.AddLane();
-  lane.now_s = now_s;
+  lane.now_s = options.now_s;
   cache_.KnowFlush(lane, head.flush_cas);
   auto told_at = std::chrono::steady_clock::now();
   std::vector<PageIndex> free_pages;
@@ -290,6 +291,7 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
       free_pages.push_back(page);
       continue;
     }
+    if (options.is_cancelled && options.is_cancelled()) return Failure{std::string("cancelled")};
     if (std::string wrong = ScanPage(page, lane); !wrong.empty()) return Failure{std::move(wrong)};
     if (std::chrono::steady_clock::now() - told_at >= kTellEvery) {
       told_at += kTellEvery;
@@ -385,7 +387,7 @@ std::string CacheSnapshot::Restorer::ScanPage(PageIndex page, Lane& lane) {
     }
     if (item.use() != ChunkUse::kQueued) return kIsDamaged + "a chunk is of no known use";
     if (std::string wrong = CheckItem(ref, item, chunk_bytes); !wrong.empty()) return wrong;
-    BuryExpired(item, lane.now_s);
+    NoteExpired(ref, item, lane.now_s);
     NoteLinks(ref, item, id);
     AddToIndex(cache_.Hash(item.key()), ref);
     cache_.CountLinked(item, id, lane);
@@ -438,11 +440,11 @@ std::string CacheSnapshot::Restorer::CheckChain(ItemRef ref, const Item& item) {
   return bytes == item.value_bytes() ? "" : is_broken;
 }
 
-// What had expired when it was saved stays so, though the clock has gone back since.
-void CacheSnapshot::Restorer::BuryExpired(Item& item, std::uint32_t now_s) const {
-  constexpr std::uint32_t kLongAgoS = 1;
+// What had expired when it was saved stays so, though the clock has gone back since. The file may
+// not be changed before it is used.
+void CacheSnapshot::Restorer::NoteExpired(ItemRef ref, const Item& item, std::uint32_t now_s) {
   const bool has_come_back = item.expires_at_s() > now_s && item.expires_at_s() <= stopped_at_s_;
-  if (has_come_back) LARDER_CHECK(item.SetExpiry(kLongAgoS));
+  if (has_come_back) cache_.restored_expired_.push_back(ref);
 }
 
 bool CacheSnapshot::Restorer::IsChunk(ItemRef ref) const {
@@ -528,14 +530,15 @@ Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& o
   auto state = file->ReadState();
   const std::uint64_t pages = options.memory_bytes >> kPageShift;
   std::string wrong =
-      file->Prepare(pages << kPageShift, CacheSnapshot::BytesMax(static_cast<PageIndex>(pages)));
+      file->Prepare(pages << kPageShift, CacheSnapshot::BytesMax(static_cast<PageIndex>(pages)),
+                    options.is_cancelled);
   if (!wrong.empty()) return Failure{std::move(wrong)};
 
   if (state) {
     auto built = Build(options, std::move(file));
     if (!built) return built;
     Cache& cache = **built;
-    const auto moment = CacheSnapshot::Restore(cache, *state, options.now_s, tell);
+    const auto moment = CacheSnapshot::Restore(cache, *state, options, tell);
     if (moment) {
       cache.restored_flush_due_s_ = moment->flush_due_s;
       const std::uint64_t items = cache.Alive().items;
@@ -545,11 +548,26 @@ Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& o
            " ms");
       return built;
     }
+    if (options.is_cancelled && options.is_cancelled()) {
+      return Failure{"memory file " + options.memory_file +
+                     ": stopped while its items were read: it stays as it was"};
+    }
     state = Failure{moment.error()};
     file = std::move(cache.memory_file_);
   }
   tell("starts empty: " + state.error());
   return Build(options, std::move(file));
+}
+
+std::string Cache::BeginUse() {
+  if (memory_file_ == nullptr) return "";
+  std::string wrong = memory_file_->BeginUse();
+  if (!wrong.empty()) return wrong;
+  constexpr std::uint32_t kLongAgoS = 1;
+  for (const ItemRef ref : std::exchange(restored_expired_, {})) {
+    LARDER_CHECK(arena_->At(ref).SetExpiry(kLongAgoS));  // It had one.
+  }
+  return "";
 }
 
 Result<std::uint64_t, std::string> Cache::Save(const SavedMoment& moment) {

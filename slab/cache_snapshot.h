@@ -36,10 +36,11 @@ class CacheSnapshot {
   static Result<std::vector<std::byte>, std::string> Take(Cache& cache, const SavedMoment& moment);
 
   // Fails with the reason why this state does not become a cache of these options: then the cache
-  // may only be destroyed. `tell` gets a line now and then.
+  // may only be destroyed. `tell` gets a line now and then. Changes nothing in the arena but links
+  // between free chunks, so that it may end at any moment, and be done again.
   // REQUIRES: the cache is empty, and was never used.
   static Result<SavedMoment, std::string> Restore(
-      Cache& cache, std::span<const std::byte> state, std::uint32_t now_s,
+      Cache& cache, std::span<const std::byte> state, const Cache::Options& options,
       const std::function<void(const std::string&)>& tell);
 
  private:

@@ -8,7 +8,9 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -23,6 +25,8 @@ namespace {
 constexpr std::uint64_t kMagic = 0x31454c4946524c00;  // On machines of another byte order: another.
 constexpr std::uint32_t kFormatVersion = 2;  // Of all that is in the file, item headers included.
 constexpr std::uint32_t kCleanMark = 0x4e41454c;
+constexpr mode_t kFileMode = S_IRUSR | S_IWUSR;
+constexpr mode_t kModeBits = 07777;
 constexpr std::uint64_t kChecksumSeed = 1;  // Of all checksums: any constant.
 
 static_assert(MemoryFile::kArenaOffset % kHugePageBytes == 0);
@@ -61,11 +65,17 @@ bool WriteAt(int fd, const void* from, std::size_t bytes, std::uint64_t offset) 
   return true;
 }
 
-// 0, or the error.
-int Allocate(int fd, std::uint64_t offset, std::uint64_t bytes) {
+bool IsSymbolicLink(const std::string& path) {
+  struct stat facts = {};
+  return lstat(path.c_str(), &facts) == 0 && S_ISLNK(facts.st_mode);
+}
+
+// 0, or the error: EINTR if it is cancelled.
+int Allocate(int fd, std::uint64_t offset, std::uint64_t bytes,
+             const std::function<bool()>& is_cancelled = {}) {
   for (;;) {
     const int error = posix_fallocate(fd, static_cast<off_t>(offset), static_cast<off_t>(bytes));
-    if (error != EINTR) return error;
+    if (error != EINTR || (is_cancelled && is_cancelled())) return error;
   }
 }
 
@@ -84,23 +94,51 @@ struct MemoryFile::Header {
 };
 
 Result<std::unique_ptr<MemoryFile>, std::string> MemoryFile::Open(const std::string& path) {
-  const int fd =
-      open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, S_IRUSR | S_IWUSR);
+  constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
+  int fd = open(path.c_str(), kFlags | O_CREAT | O_EXCL, kFileMode);
+  const bool is_made = fd >= 0;
+  if (fd < 0 && errno == EEXIST) fd = open(path.c_str(), kFlags);
+  if (fd < 0 && errno == ELOOP && IsSymbolicLink(path)) {
+    return Failure{"memory file " + path + " is a symbolic link"};
+  }
   if (fd < 0) return Failure{Reason("cannot open memory file " + path)};
   std::unique_ptr<MemoryFile> file(new MemoryFile(path, fd));
-  struct stat facts = {};
-  if (fstat(fd, &facts) != 0) return Failure{Reason("cannot look at memory file " + path)};
-  if (!S_ISREG(facts.st_mode)) return Failure{"memory file " + path + " is not a regular file"};
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) {
-      return Failure{"memory file " + path + " is in use by another process"};
-    }
-    return Failure{Reason("cannot lock memory file " + path)};
+  // Whatever the umask has left of it.
+  if (is_made && fchmod(fd, kFileMode) != 0) {
+    return Failure{Reason("cannot set the mode of memory file " + path)};
   }
+  if (std::string wrong = file->CheckIsOurs(); !wrong.empty()) return Failure{std::move(wrong)};
   return file;
 }
 
-MemoryFile::~MemoryFile() { close(fd_); }
+std::string MemoryFile::CheckIsOurs() const {
+  const std::string name = "memory file " + path_;
+  struct stat facts = {};
+  if (fstat(fd_, &facts) != 0) return Reason("cannot look at " + name);
+  if (!S_ISREG(facts.st_mode)) return name + " is not a regular file";
+  if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return name + " is in use by another process";
+    return Reason("cannot lock " + name);
+  }
+  // Locked, for whoever had the lock may have been the one to write the header.
+  if (fstat(fd_, &facts) != 0) return Reason("cannot look at " + name);
+  std::uint64_t magic = 0;
+  if (facts.st_size > 0 && (!ReadAt(fd_, &magic, sizeof magic, 0) || magic != kMagic)) {
+    return name + " was not written by larder: it stays as it is";
+  }
+  if (facts.st_uid != geteuid()) return name + " belongs to another user";
+  if (const mode_t mode = facts.st_mode & kModeBits; mode != kFileMode) {
+    std::array<char, 8> text{};
+    (void)std::snprintf(text.data(), text.size(), "%o", static_cast<unsigned>(mode));
+    return name + " has mode " + text.data() + ", not 600: others may have read or changed it";
+  }
+  return {};
+}
+
+MemoryFile::~MemoryFile() {
+  if (bytes_before_) (void)!ftruncate(fd_, static_cast<off_t>(*bytes_before_));
+  close(fd_);
+}
 
 Result<std::vector<std::byte>, std::string> MemoryFile::ReadState() const {
   struct stat facts = {};
@@ -111,7 +149,6 @@ Result<std::vector<std::byte>, std::string> MemoryFile::ReadState() const {
   if (file_bytes < sizeof header || !ReadAt(fd_, &header, sizeof header, 0)) {
     return Failure{std::string("it is too short")};
   }
-  if (header.magic != kMagic) return Failure{std::string("it was not written by larder")};
   if (header.version != kFormatVersion) {
     return Failure{"its format is " + std::to_string(header.version) + ", not " +
                    std::to_string(kFormatVersion)};
@@ -133,23 +170,35 @@ Result<std::vector<std::byte>, std::string> MemoryFile::ReadState() const {
   return state;
 }
 
-std::string MemoryFile::Prepare(std::uint64_t arena_bytes, std::uint64_t state_bytes_max) {
+std::string MemoryFile::Prepare(std::uint64_t arena_bytes, std::uint64_t state_bytes_max,
+                                const std::function<bool()>& is_cancelled) {
   const std::uint64_t body_bytes = arena_bytes + state_bytes_max;
   struct stat before = {};
   if (fstat(fd_, &before) != 0) return Reason("cannot look at memory file " + path_);
+  if (!bytes_before_) bytes_before_ = static_cast<std::uint64_t>(before.st_size);
+  // Before it has a size: whatever becomes of this process, the next one knows whose file it is.
+  if (before.st_size == 0) {
+    if (std::string wrong = WriteHeader({}); !wrong.empty()) return wrong;
+  }
   // This changes no byte of what is there.
-  if (const int error = Allocate(fd_, kArenaOffset, body_bytes); error != 0) {
-    (void)ftruncate(fd_, before.st_size);
+  if (const int error = Allocate(fd_, kArenaOffset, body_bytes, is_cancelled); error != 0) {
     return Reason("cannot have " + std::to_string(body_bytes >> 20) + " MiB for memory file " +
                       path_ + " (-e)",
                   error);
   }
-  if (std::string wrong = WriteHeader({}); !wrong.empty()) return wrong;
-  if (ftruncate(fd_, static_cast<off_t>(kArenaOffset + body_bytes)) != 0) {
-    return Reason("cannot give memory file " + path_ + " its size");
-  }
   arena_bytes_ = arena_bytes;
   state_bytes_max_ = state_bytes_max;
+  return {};
+}
+
+std::string MemoryFile::BeginUse() {
+  LARDER_CHECK(arena_bytes_ > 0);
+  // The size that it had is nothing to go back to once the mark may be gone.
+  bytes_before_.reset();
+  if (std::string wrong = WriteHeader({}); !wrong.empty()) return wrong;
+  if (ftruncate(fd_, static_cast<off_t>(kArenaOffset + arena_bytes_ + state_bytes_max_)) != 0) {
+    return Reason("cannot give memory file " + path_ + " its size");
+  }
   return {};
 }
 

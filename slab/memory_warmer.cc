@@ -11,8 +11,9 @@ constexpr std::chrono::seconds kPauseOfGrowth{1};
 }  // namespace
 
 MemoryWarmer::MemoryWarmer(std::vector<GrowingMemory*> memories) : memories_(std::move(memories)) {
-  for (GrowingMemory* memory : memories_) memory->SetWarmer(*this);
+  // First, as the system may refuse it. It waits for the first of them to ask.
   thread_ = std::thread([this] { Run(); });
+  for (GrowingMemory* memory : memories_) memory->SetWarmer(*this);
 }
 
 MemoryWarmer::~MemoryWarmer() {

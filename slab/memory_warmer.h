@@ -17,6 +17,7 @@ namespace larder::slab {
 // Owns:    its thread. The memories must outlive it.
 class MemoryWarmer {
  public:
+  // Throws std::system_error when the system has no thread left.
   explicit MemoryWarmer(std::vector<GrowingMemory*> memories);
   ~MemoryWarmer();
   MemoryWarmer(const MemoryWarmer&) = delete;

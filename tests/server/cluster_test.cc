@@ -1,6 +1,8 @@
 #include "server/cluster.h"
 
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,6 +31,30 @@ TEST_CASE("a list without a version gets the hint", "[cluster]") {
   Cluster cluster("");
   CHECK(cluster.Set(List("a:1 b:2"), 1000) == ClusterChange::kChanged);
   CHECK(ValueOf(cluster) == "1000\na||1 b||2\n");
+}
+
+TEST_CASE("who reads the list does not wait for its file", "[cluster][concurrency]") {
+  Cluster* cluster = nullptr;
+  std::vector<std::string> written;
+  std::vector<std::string> read;
+  std::vector<std::future<std::string>> late;
+  Cluster created("state", [&](const std::string&, std::string_view text) {
+    written.emplace_back(text);
+    // Another thread, as the one that writes might have locked what it has to wait for.
+    auto reader = std::async(std::launch::async, [&] { return ValueOf(*cluster); });
+    constexpr std::chrono::seconds kPatience{10};
+    if (reader.wait_for(kPatience) == std::future_status::ready) read.push_back(reader.get());
+    // It can only answer when this has returned.
+    if (reader.valid()) late.push_back(std::move(reader));
+    return std::string();
+  });
+  cluster = &created;
+  CHECK(created.Set(List("a:1"), 7) == ClusterChange::kChanged);
+  CHECK(created.Set(List("b:1"), 7) == ClusterChange::kChanged);
+  CHECK(created.Delete());
+  // What clients see was written before.
+  CHECK(written == std::vector<std::string>{"7\na||1\n", "8\nb||1\n", "8\n\n"});
+  CHECK(read == std::vector<std::string>{"none", "7\na||1\n", "8\nb||1\n"});
 }
 
 TEST_CASE("the same list keeps its version", "[cluster]") {

@@ -40,6 +40,27 @@ std::string Contents(const std::string& path) {
 
 bool is_root() { return geteuid() == 0; }
 
+TEST_CASE("standard files that are closed are opened on nothing", "[process]") {
+  for (int closed = 0; closed < 8; ++closed) {
+    CAPTURE(closed);
+    CHECK(InChild([&] {
+            for (int standard = 0; standard < 3; ++standard) {
+              if ((closed >> standard & 1) != 0) close(standard);
+            }
+            if (!OpenStandardFiles()) return 1;
+            for (int standard = 0; standard < 3; ++standard) {
+              struct stat facts = {};
+              if (fstat(standard, &facts) != 0) return 2;
+              struct stat null = {};
+              if (stat("/dev/null", &null) != 0) return 3;
+              if ((closed >> standard & 1) != 0 && facts.st_rdev != null.st_rdev) return 4;
+            }
+            const int next = dup(0);
+            return next > 2 ? 0 : 5;
+          }) == 0);
+  }
+}
+
 TEST_CASE("the file limit is raised to hold all connections", "[process]") {
   CHECK(InChild([] {
           rlimit limit = {};

@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -107,15 +108,34 @@ TEST_CASE("a password file needs no configuration", "[sasl]") {
   CHECK_FALSE(Admits(*sasl, "", ""));
 }
 
-TEST_CASE("a password file is read at every attempt", "[sasl]") {
+TEST_CASE("a password file counts as it was when it was looked at", "[sasl]") {
   const TemporaryFolder folder;
   const std::string path = folder / "passwords";
   const auto sasl = Create({.password_file = path});
   CHECK_FALSE(Admits(*sasl, "alice", "secret"));
   WriteFile(path, "alice:secret\n");
+  CHECK_FALSE(Admits(*sasl, "alice", "secret"));  // An attempt reads no file.
+  sasl->LookAtPasswords();
   CHECK(Admits(*sasl, "alice", "secret"));
   WriteFile(path, "# nobody\n\n");
+  CHECK(Admits(*sasl, "alice", "secret"));
+  sasl->LookAtPasswords();
   CHECK_FALSE(Admits(*sasl, "alice", "secret"));
+  // Of one length, and perhaps within a tick of the file system's clock.
+  for (const char* password : {"one", "two", "six"}) {
+    WriteFile(path, std::string("alice:") + password + "\n");
+    sasl->LookAtPasswords();
+    CHECK(Admits(*sasl, "alice", password));
+  }
+  std::filesystem::remove(path);
+  sasl->LookAtPasswords();
+  CHECK_FALSE(Admits(*sasl, "alice", "six"));
+  WriteFile(path, "alice:back\n");
+  sasl->ReadPasswordsAgain();
+  CHECK(Admits(*sasl, "alice", "back"));
+  std::filesystem::resize_file(path, kPasswordFileBytesMax + 1);
+  sasl->LookAtPasswords();
+  CHECK_FALSE(Admits(*sasl, "alice", "back"));
 }
 
 TEST_CASE("whom the password file lacks, libsasl2 may know", "[sasl]") {

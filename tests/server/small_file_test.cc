@@ -1,10 +1,13 @@
 #include "server/small_file.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <string>
 
@@ -53,6 +56,27 @@ TEST_CASE("a file is replaced at once, and nothing is left beside it", "[small_f
   CHECK(Contents(folder / "file") == "2nd");
   CHECK(access((folder / "file.new").c_str(), F_OK) != 0);
   CHECK_FALSE(ReplaceSmallFile(folder / "missing/file", "x").empty());
+}
+
+TEST_CASE("a file that cannot be written whole leaves the old one, and nothing beside it",
+          "[small_file]") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "file";
+  REQUIRE(ReplaceSmallFile(path, "old").empty());
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit little = {.rlim_cur = 5, .rlim_max = 5};
+    if (setrlimit(RLIMIT_FSIZE, &little) != 0) _exit(2);
+    const auto error = ReplaceFile(path, path + ".new", "longer than that");
+    _exit(error && error->step == ReplaceStep::kWrite ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(Contents(path) == "old");
+  CHECK(access((path + ".new").c_str(), F_OK) != 0);
 }
 
 }  // namespace

@@ -108,7 +108,9 @@ class CacheFixture {
 
   CacheFixture() : CacheFixture(Cache::Options{}) {}
   explicit CacheFixture(const Cache::Options& options)
-      : cache_(std::move(*Cache::Create(options))), lane_(&NewLane()) {}
+      : cache_(std::move(*Cache::Create(options))), lane_(&NewLane()) {
+    REQUIRE(cache_->BeginUse() == "");
+  }
 
   Cache& cache() { return *cache_; }
   Lane& lane() { return *lane_; }

@@ -403,6 +403,65 @@ TEST_CASE("a lowered limit gives back what was never used", "[restart]") {
   CHECK(static_cast<std::uint64_t>(facts.st_blocks) * 512 < 2 * kMiB);
 }
 
+// --- Starts that come to nothing -----------------------------------------------------------------
+
+TEST_CASE_METHOD(RestartTest, "a start that never serves leaves the items to the next",
+                 "[restart]") {
+  const int stored = cache().Fill(2000);
+  REQUIRE(stored > 0);
+  const std::uint64_t saved = Stop();
+  for (const std::uint64_t megabytes : {8, 32, 12}) {
+    Cache::Options other = options();
+    other.memory_bytes = megabytes * kMiB;
+    const auto created = Cache::Create(other);
+    REQUIRE(created);
+  }
+  Start();
+  CHECK(cache().items() == saved);
+}
+
+TEST_CASE_METHOD(RestartTest, "a restart may be ended, or killed, at any moment", "[restart]") {
+  for (int number = 0; number < 4000; ++number) {
+    cache().Set("key" + std::to_string(number), Noise(number % 7 * 200, number));
+  }
+  for (int number = 0; number < 4000; number += 3) cache().Delete("key" + std::to_string(number));
+  const std::uint64_t saved = Stop();
+  REQUIRE(saved > 1000);
+  const TemporaryFolder folder;
+  const std::string killed = folder / "killed";
+  { REQUIRE(MemoryFile::Open(killed)); }
+
+  const auto restored = [](const Cache::Options& other) {
+    CacheFixture again(other);
+    again.cache().CheckInvariants();
+    return again.items();
+  };
+  for (int last = 1;; last += 3) {
+    CAPTURE(last);
+    Cache::Options other = options();
+    int asked = 0;
+    other.is_cancelled = [&] {
+      if (++asked < last) return false;
+      if (asked == last) WriteFile(killed, Contents(path()));
+      return true;
+    };
+    const auto created = Cache::Create(other);
+    if (asked < last) {
+      REQUIRE(created);
+      break;
+    }
+    REQUIRE_FALSE(created);
+    CHECK(created.error() ==
+          "memory file " + path() + ": stopped while its items were read: it stays as it was");
+    Cache::Options after_kill = options();
+    after_kill.memory_file = killed;
+    CHECK(restored(after_kill) == saved);
+  }
+  Start();
+  CHECK(Complaint().empty());
+  CHECK(cache().items() == saved);
+}
+
 // --- Damage --------------------------------------------------------------------------------------
 
 class DamageTest : public RestartTest {
@@ -554,8 +613,9 @@ TEST_CASE_METHOD(DamageTest, "a state of random bytes begins empty", "[restart]"
   }
   if (seed % 5 == 0) bad.resize(random() % bad.size());
   // On other memory there are no such items.
-  CacheFixture other(Cache::Options{.memory_bytes = 8 * kMiB});
-  CHECK_FALSE(CacheSnapshot::Restore(other.cache(), bad, CacheFixture::kStartS, told));
+  const Cache::Options terms = {.memory_bytes = 8 * kMiB, .now_s = CacheFixture::kStartS};
+  CacheFixture other(terms);
+  CHECK_FALSE(CacheSnapshot::Restore(other.cache(), bad, terms, told));
 }
 
 }  // namespace

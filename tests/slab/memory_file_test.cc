@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -52,14 +53,16 @@ class MemoryFileTest {
     const Addresses addresses;
     const auto file = Open();
     REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+    REQUIRE(file->BeginUse() == "");
     REQUIRE(file->MapAt(addresses.base(), kArenaBytes) == "");
     std::memcpy(addresses.base(), arena.data(), arena.size());
     REQUIRE(file->WriteState(std::as_bytes(std::span(state)), addresses.base()) == "");
   }
-  // What is saved, or the reason why nothing is.
+  // What is saved, or the reason why nothing is, or why the file is none.
   std::string Load() {
-    const auto file = Open();
-    const auto state = file->ReadState();
+    const auto file = MemoryFile::Open(path);
+    if (!file) return file.error();
+    const auto state = (*file)->ReadState();
     if (!state) return state.error();
     return {reinterpret_cast<const char*>(state->data()), state->size()};
   }
@@ -82,8 +85,31 @@ TEST_CASE_METHOD(MemoryFileTest, "a file that is in use holds nothing for the ne
                  "[memory_file]") {
   CHECK(Load() == "it is new");
   Save("items", "state");
-  REQUIRE(Open()->Prepare(kArenaBytes, kStateBytesMax) == "");
+  {
+    const auto file = Open();
+    REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+    REQUIRE(file->BeginUse() == "");
+  }
   CHECK(Load() == "the server that used it did not stop in order");
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file that is only prepared stays as it was", "[memory_file]") {
+  Save("items", "state");
+  const std::string saved = Contents(path);
+  for (const std::uint64_t arena_bytes : {kArenaBytes, 3 * kArenaBytes, kArenaBytes / 2}) {
+    CAPTURE(arena_bytes);
+    {
+      const auto file = Open();
+      REQUIRE(file->Prepare(arena_bytes, kStateBytesMax) == "");
+      const Addresses addresses;
+      REQUIRE(file->MapAt(addresses.base(), kArenaBytes / 2) == "");
+      CHECK(std::string_view(addresses.text(), 5) == "items");
+      // As a process that is killed leaves it.
+      CHECK(Contents(path).starts_with(saved));
+    }
+    CHECK(Contents(path) == saved);
+  }
+  CHECK(Load() == "state");
 }
 
 TEST_CASE_METHOD(MemoryFileTest, "a file has one process at a time", "[memory_file]") {
@@ -99,6 +125,102 @@ TEST_CASE_METHOD(MemoryFileTest, "what is no regular file is refused", "[memory_
   CHECK_THAT(MemoryFile::Open("/dev/null").error(), Contains("is not a regular file"));
   CHECK_THAT(MemoryFile::Open(folder.path()).error(), Contains("Is a directory"));
   CHECK_THAT(MemoryFile::Open(folder / "no/items").error(), Contains("No such file"));
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "what larder did not write is refused and stays as it is",
+                 "[memory_file]") {
+  for (const std::string& text :
+       {std::string("#!/bin/sh\n"), std::string(100'000, 'x'), std::string(100'000, '\0'),
+        std::string("x"), std::string("\0LRFILE", 7)}) {
+    CAPTURE(text.size());
+    std::filesystem::remove(path);
+    WriteFile(path, text);
+    for (const mode_t mode : {mode_t{0600}, mode_t{0644}}) {
+      REQUIRE(chmod(path.c_str(), mode) == 0);
+      const auto before = std::filesystem::last_write_time(path);
+      const auto opened = MemoryFile::Open(path);
+      REQUIRE_FALSE(opened);
+      CHECK(opened.error() ==
+            "memory file " + path + " was not written by larder: it stays as it is");
+      CHECK(Contents(path) == text);
+      CHECK(std::filesystem::last_write_time(path) == before);
+    }
+  }
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file that others may use is refused, be it empty or saved",
+                 "[memory_file]") {
+  for (const bool is_saved : {false, true}) {
+    if (is_saved) {
+      Save("items", "state");
+    } else {
+      WriteFile(path, "");
+    }
+    const std::string text = Contents(path);
+    for (const mode_t mode : {0644, 0640, 0601, 0700, 0400, 04600}) {
+      CAPTURE(is_saved, mode);
+      REQUIRE(chmod(path.c_str(), mode) == 0);
+      const auto opened = MemoryFile::Open(path);
+      CHECK_FALSE(opened);
+      CHECK(Contents(path) == text);
+    }
+    REQUIRE(chmod(path.c_str(), 0644) == 0);
+    CHECK(MemoryFile::Open(path).error() ==
+          "memory file " + path + " has mode 644, not 600: others may have read or changed it");
+    REQUIRE(chmod(path.c_str(), 0600) == 0);
+    CHECK(MemoryFile::Open(path));
+  }
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file of another user is refused", "[memory_file]") {
+  if (geteuid() != 0) return;
+  Save("items", "state");
+  const std::string text = Contents(path);
+  REQUIRE(chown(path.c_str(), 65534, 65534) == 0);
+  CHECK(MemoryFile::Open(path).error() == "memory file " + path + " belongs to another user");
+  CHECK(Contents(path) == text);
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a symbolic link is refused, wherever it leads", "[memory_file]") {
+  const std::string target = folder / "target";
+  std::filesystem::create_symlink(target, path);
+  const std::string reason = "memory file " + path + " is a symbolic link";
+  CHECK(MemoryFile::Open(path).error() == reason);
+  CHECK_FALSE(std::filesystem::exists(target));
+  std::filesystem::remove(path);
+  Save("items", "state");
+  std::filesystem::rename(path, target);
+  std::filesystem::create_symlink(target, path);
+  CHECK(MemoryFile::Open(path).error() == reason);
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a new file is readable to its owner whatever the umask",
+                 "[memory_file]") {
+  const mode_t before = umask(0777);
+  const bool is_open = static_cast<bool>(MemoryFile::Open(path));
+  umask(before);
+  CHECK(is_open);
+  CHECK(Load() == "it is new");
+}
+
+TEST_CASE_METHOD(MemoryFileTest, "a file that is being made is known as ours at every moment",
+                 "[memory_file]") {
+  (void)Open();
+  CHECK(Load() == "it is new");
+  // Its size comes with its space; a process may be killed between that and whatever follows.
+  CHECK_THAT(Open()->Prepare((std::uint64_t{1} << 63) - kArenaBytes, kStateBytesMax),
+             Contains("cannot have"));
+  CHECK(Load() == "it is new");
+  const auto file = Open();
+  REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+  const std::string magic = Contents(path).substr(0, 8);
+  CHECK(magic != std::string(8, '\0'));
+  const std::string killed = folder / "killed";
+  { REQUIRE(MemoryFile::Open(killed)); }
+  WriteFile(killed, Contents(path));
+  const auto opened = MemoryFile::Open(killed);
+  REQUIRE(opened);
+  CHECK((*opened)->ReadState().error() == "the server that used it did not stop in order");
 }
 
 TEST_CASE_METHOD(MemoryFileTest, "only its owner can read it", "[memory_file]") {
@@ -139,6 +261,7 @@ TEST_CASE_METHOD(MemoryFileTest, "the file grows and shrinks with its arena", "[
   const Addresses addresses;
   for (const std::uint64_t factor : {3, 1}) {
     REQUIRE(file->Prepare(factor * kArenaBytes, kStateBytesMax) == "");
+    REQUIRE(file->BeginUse() == "");
     CHECK(std::filesystem::file_size(path) ==
           MemoryFile::kArenaOffset + factor * kArenaBytes + kStateBytesMax);
     REQUIRE(file->MapAt(addresses.base(), kArenaBytes) == "");
@@ -160,8 +283,7 @@ TEST_CASE_METHOD(MemoryFileTest, "a changed byte of header or state is found", "
       std::string bad = good;
       bad[at] = static_cast<char>(bad[at] ^ flip);
       WriteFile(path, bad);
-      const auto file = Open();
-      CHECK_FALSE(file->ReadState());
+      CHECK(Load() != "state");
     }
   }
   WriteFile(path, good);
@@ -175,13 +297,14 @@ TEST_CASE_METHOD(MemoryFileTest, "a file that was cut is found", "[memory_file]"
     CAPTURE(bytes);
     Save("items", "state");
     std::filesystem::resize_file(path, bytes);
-    CHECK_FALSE(Open()->ReadState());
+    CHECK(Load() != "state");
+    std::filesystem::remove(path);
   }
 }
 
 TEST_CASE_METHOD(MemoryFileTest, "other people's files hold nothing", "[memory_file]") {
   WriteFile(path, std::string(100'000, 'x'));
-  CHECK(Load() == "it was not written by larder");
+  CHECK_THAT(Load(), Contains("was not written by larder"));
 }
 
 }  // namespace

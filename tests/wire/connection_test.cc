@@ -1,3 +1,5 @@
+#include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +49,57 @@ TEST_CASE_METHOD(WireTest, "clients come and go", "[wire][connection]") {
   client.ExpectNothing();
   // This one and the two that Settle keeps; a listener counts, and one is subtracted.
   CHECK(client.Stat("curr_connections") == 3);
+}
+
+// What is printed on standard error, by any thread, while it lives.
+class CapturedErrors {
+ public:
+  CapturedErrors() : before_(dup(STDERR_FILENO)) {
+    const int file = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    REQUIRE(file >= 0);
+    REQUIRE(dup2(file, STDERR_FILENO) == STDERR_FILENO);
+    close(file);
+  }
+  ~CapturedErrors() {
+    dup2(before_, STDERR_FILENO);
+    close(before_);
+  }
+  CapturedErrors(const CapturedErrors&) = delete;
+  CapturedErrors& operator=(const CapturedErrors&) = delete;
+
+  std::string text() const { return Contents(path_); }
+
+ private:
+  const TemporaryFolder folder_;
+  const std::string path_ = folder_ / "errors";
+  const int before_;
+};
+
+TEST_CASE("a listening socket that is broken is told once, and left alone", "[wire][connection]") {
+  const CapturedErrors errors;
+  TestServer server([](Config& config) {
+    config.listen = {{.host = "127.0.0.1"}, {.host = "127.0.0.1"}};
+  });
+  // Readable from now on, and never a connection.
+  REQUIRE(shutdown(server.server().listeners()[0].fd(), SHUT_RDWR) == 0);
+  for (int turn = 0; turn < 3; ++turn) server.AdvanceClock(1);
+  const std::string line =
+      "accept() on tcp:127.0.0.1:" + std::to_string(server.server().listeners()[0].port()) +
+      ": Invalid argument; tried again every second\n";
+  CHECK(errors.text() == line);
+  server.Connect(1).ExpectNothing();
+}
+
+TEST_CASE_METHOD(WireTest, "connections are listed without a word on standard error",
+                 "[wire][connection]") {
+  const CapturedErrors errors;
+  Client gone = server.Connect();
+  gone.ExpectNothing();
+  gone.Reset();
+  client.Stats("conns");
+  server.Settle();
+  client.Stats("conns");
+  CHECK(errors.text().empty());
 }
 
 // --- The limit ----------------------------------------------------------------------------------

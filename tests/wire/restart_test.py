@@ -7,6 +7,8 @@ Which ways to end keep the items, and that no moment of being killed brings back
 import os
 import pathlib
 import random
+import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,65 +18,14 @@ import threading
 import time
 import zlib
 
-from larder_process import Larder, command
+from larder_process import Client, Larder, check_equal, command
 
 PATIENCE_S = 20
 MEMORY = ("-m", "16", "-t", "2")
 KILLS_UNDER_LOAD = 6
 KILLS_WHILE_STOPPING = 10
 KEYS = 3000
-
-
-def check_equal(got, expected):
-    if got != expected:
-        raise AssertionError(f"expected {expected!r}, got {got!r}")
-
-
-class Client:
-    """A connection that speaks the text protocol."""
-
-    def __init__(self, port):
-        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
-        self._lines = self._socket.makefile("rb")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._lines.close()
-        self._socket.close()
-
-    def send(self, request):
-        self._socket.sendall(request)
-
-    def ask(self, request):
-        self.send(request)
-        return self._lines.readline()
-
-    def set(self, key, value, flags=0, exptime=0):
-        head = f"set {key} {flags} {exptime} {len(value)}\r\n".encode()
-        check_equal(self.ask(head + value + b"\r\n"), b"STORED\r\n")
-
-    def get(self, key):
-        """The value, or None."""
-        head = self.ask(f"get {key}\r\n".encode())
-        if head == b"END\r\n":
-            return None
-        value = self._lines.read(int(head.split()[3]))
-        check_equal(self._lines.read(7), b"\r\nEND\r\n")
-        return value
-
-    def meta(self, key, flags):
-        return self.ask(f"mg {key} {flags}\r\n".encode())
-
-    def stat(self, name, group=""):
-        self.send(f"stats {group}".strip().encode() + b"\r\n")
-        found = None
-        for line in iter(self._lines.readline, b"END\r\n"):
-            words = line.decode().split(" ", 2)
-            if words[1] == name:
-                found = words[2].strip()
-        return found
+LIMITED_ID = 54321  # Of a user and a group that have nothing else: limits count what a user has.
 
 
 def value_of(key, salt, size):
@@ -205,6 +156,95 @@ def a_start_that_fails_loses_nothing(program, folder):
         check_equal(client.get("key"), b"value")
 
 
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def starts_with(limit, number, words, port):
+    """Whether the server starts when it may have `number` of what `limit` limits; it must end in
+    order, one way or the other."""
+    def become_limited():
+        if os.geteuid() == 0:
+            os.setgid(LIMITED_ID)
+            os.setgroups([])
+            os.setuid(LIMITED_ID)
+        resource.setrlimit(limit, (number, number))
+
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=become_limited)
+    deadline = time.monotonic() + PATIENCE_S
+    serves = False
+    while process.poll() is None and not serves:
+        if time.monotonic() > deadline:
+            process.kill()
+            raise AssertionError("it neither starts nor ends")
+        try:
+            socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
+            serves = True
+        except ConnectionRefusedError:
+            time.sleep(0.005)
+    if process.poll() is None:
+        process.terminate()
+    _, text = process.communicate(timeout=PATIENCE_S)
+    others = ("memory file ", "<jemalloc>: ")
+    lines = [line for line in text.splitlines() if not line.startswith(others)]
+    if serves and process.returncode == 0:
+        return True
+    if serves or process.returncode != 71 or len(lines) != 1:
+        raise AssertionError(f"with {number} it ended with {process.returncode}: {text}")
+    return False
+
+
+def a_start_that_lacks_threads_or_descriptors_loses_nothing(program, folder):
+    folder.chmod(0o755)
+    own = folder / "own"
+    own.mkdir()
+    copy = own / "larder"
+    shutil.copy(program, copy)
+    options = ("-e", str(own / "items"), *MEMORY, "-c", "2")
+    with Larder(program, *options) as port, Client(port) as client:
+        fill(client, "first")
+        expected = count_present(client)
+    if os.geteuid() == 0:
+        for path in (own, own / "items"):
+            os.chown(path, LIMITED_ID, LIMITED_ID)
+    port = free_port()
+    words = [str(copy), "-l", "127.0.0.1", "-p", str(port), *options]
+    for limit, first in ((resource.RLIMIT_NPROC, 1), (resource.RLIMIT_NOFILE, 4)):
+        number = first
+        while not starts_with(limit, number, words, port):
+            number += 1
+            if number > first + 60 or (limit == resource.RLIMIT_NPROC and os.geteuid() != 0):
+                break
+        check_equal(number > first or os.geteuid() != 0, True)
+    if os.geteuid() == 0:
+        os.chown(own / "items", 0, 0)
+    with Larder(program, *options) as port, Client(port) as client:
+        check_equal(count_present(client), expected)
+
+
+def other_files_are_refused_and_stay_as_they_are(program, folder):
+    note = folder / "note"
+    note.write_text("not a memory file\n" * 1000)
+    link = folder / "link"
+    link.symlink_to(folder / "nothing")
+    shared = folder / "shared"
+    shared.touch(0o644)
+    for path, reason in ((note, "was not written by larder: it stays as it is"),
+                         (link, "is a symbolic link"),
+                         (shared, "has mode 644, not 600: others may have read or changed it")):
+        before = path.lstat()
+        done = subprocess.run(command(program, -1, "-e", str(path), *MEMORY),
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              timeout=PATIENCE_S, check=False)
+        check_equal(done.stderr.strip(), f"memory file {path} {reason}")
+        check_equal(done.returncode, 71)
+        after = path.lstat()
+        check_equal((after.st_size, after.st_mtime_ns), (before.st_size, before.st_mtime_ns))
+    check_equal((folder / "nothing").exists(), False)
+
+
 def no_space_is_told(program, _):
     full = "/dev/shm/larder-restart-test-no-space"
     if not os.path.isdir("/dev/shm") or os.statvfs("/dev/shm").f_blocks == 0:
@@ -259,6 +299,57 @@ def a_relative_path_outlives_the_folder(program, folder):
     subprocess.run(["kill", str(pid)], check=True)
     while pid_file.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def log_lines_go_nowhere_without_standard_files(program, folder):
+    """Never into the memory file."""
+    options = ("-e", str(folder / "items"), *MEMORY)
+    for closed in ((2,), (0, 1, 2), (0, 2)):
+        (folder / "items").unlink(missing_ok=True)
+        with Larder(program, *options, "-vv", closed=closed) as port, Client(port) as client:
+            fill(client, "first")
+            expected = count_present(client)
+            # More lines than fit before the items.
+            for _ in range(100):
+                client.send((b"get " + b"k" * 250 + b"\r\n") * 100)
+                for _ in range(100):
+                    check_equal(client.ask(b""), b"END\r\n")
+        with Larder(program, *options) as port, Client(port) as client:
+            check_equal(count_present(client), expected)
+
+
+def check_threads(pid):
+    """Of a server with three workers; a thread gives itself its name."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        threads = [(task / "comm").read_text().strip()
+                   for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+        if "jemalloc_bg_thd" in threads or time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    check_equal(threads.count("jemalloc_bg_thd"), 1)
+    check_equal(len(threads), 7)  # With main, and two more that look after the cache.
+
+
+def one_thread_gives_memory_back(program, folder):
+    """With -d too: threads do not survive a fork."""
+    if b"background_thread" not in pathlib.Path(program).read_bytes():
+        print("         not tried: it has no jemalloc of its own", flush=True)
+        return
+    larder = Larder(program, "-t", "3")
+    with larder:
+        check_threads(larder.pid)
+    pid_file = folder / "pid"
+    subprocess.run(command(pathlib.Path(program).resolve(), -1, "-d", "-t", "3", "-P", str(pid_file)),
+                   cwd=folder, timeout=PATIENCE_S, check=True)
+    deadline = time.monotonic() + PATIENCE_S
+    while not pid_file.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    pid = int(pid_file.read_text())
+    try:
+        check_threads(pid)
+    finally:
+        os.kill(pid, signal.SIGTERM)
 
 
 class Load(threading.Thread):
@@ -340,10 +431,14 @@ CASES = [
     time_passes_while_it_is_down,
     a_memory_file_has_one_server,
     a_start_that_fails_loses_nothing,
+    a_start_that_lacks_threads_or_descriptors_loses_nothing,
+    other_files_are_refused_and_stay_as_they_are,
     no_space_is_told,
     the_limit_is_bounded_by_the_file,
     a_share_of_the_memory_shows_as_bytes,
     a_relative_path_outlives_the_folder,
+    log_lines_go_nowhere_without_standard_files,
+    one_thread_gives_memory_back,
     a_kill_under_load_begins_empty,
     a_kill_while_stopping_or_starting_brings_back_all_or_nothing,
 ]

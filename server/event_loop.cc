@@ -1,0 +1,83 @@
+#include "server/event_loop.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+#include <utility>
+
+namespace larder::server {
+namespace {
+
+// What a base of libevent opens, and some more: its queue, a timer, and a pair for signals.
+constexpr std::size_t kDescriptorsOfBase = 8;
+
+[[noreturn]] void Refuse(const char* what, int error = errno) {
+  throw std::system_error(error, std::generic_category(), what);
+}
+
+void CheckDescriptors() {
+  std::array<int, kDescriptorsOfBase> probes{};
+  std::size_t count = 0;
+  while (count < probes.size() && (probes[count] = eventfd(0, EFD_CLOEXEC)) >= 0) ++count;
+  const int error = errno;
+  for (std::size_t i = 0; i < count; ++i) close(probes[i]);
+  if (count < probes.size()) Refuse("no descriptors for an event loop", error);
+}
+
+int MakeWakeFd() {
+  const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (fd < 0) Refuse("no descriptor to wake a thread");
+  return fd;
+}
+
+}  // namespace
+
+EventBase MakeEventBase() {
+  CheckDescriptors();
+  const std::unique_ptr<event_config, decltype(&event_config_free)> config(event_config_new(),
+                                                                           &event_config_free);
+  if (config == nullptr) Refuse("no event loop", ENOMEM);
+  event_config_set_flag(config.get(), EVENT_BASE_FLAG_NOLOCK);
+  EventBase base(event_base_new_with_config(config.get()), &event_base_free);
+  if (base == nullptr) Refuse("no event loop", errno != 0 ? errno : ENOMEM);
+  return base;
+}
+
+Event MakeEvent(event_base* base, int fd, short what, event_callback_fn callback, void* argument) {
+  Event made(event_new(base, fd, what, callback, argument), &event_free);
+  if (made == nullptr) Refuse("no event of a loop", ENOMEM);
+  return made;
+}
+
+void AddEvent(event& event, const timeval* timeout) {
+  errno = 0;
+  if (event_add(&event, timeout) != 0) Refuse("no event of a loop", errno != 0 ? errno : ENOMEM);
+}
+
+std::thread StartThread(std::function<void()> run) {
+  try {
+    return std::thread(std::move(run));
+  } catch (const std::system_error& error) {
+    throw std::system_error(error.code(), "no thread");
+  }
+}
+
+WakeFd::WakeFd() : fd_(MakeWakeFd()) {}
+
+WakeFd::~WakeFd() { close(fd_); }
+
+void WakeFd::Wake() const {
+  const std::uint64_t one = 1;
+  (void)!write(fd_, &one, sizeof one);
+}
+
+void WakeFd::Clear() const {
+  std::uint64_t count = 0;
+  (void)!read(fd_, &count, sizeof count);
+}
+
+}  // namespace larder::server

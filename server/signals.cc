@@ -1,0 +1,71 @@
+#include "server/signals.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+namespace larder::server {
+namespace {
+
+constexpr std::array kStopSignals = {SIGTERM, SIGINT, SIGUSR1};
+
+// Written by the handler, on whichever thread a signal comes to.
+std::atomic<bool> stop_is_signalled{false};
+std::atomic<bool> reload_is_signalled{false};
+std::atomic<int> signal_fd{-1};  // Written once, before there is a handler.
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+extern "C" void OnSignal(int number) {
+  const int error = errno;
+  (number == SIGHUP ? reload_is_signalled : stop_is_signalled)
+      .store(true, std::memory_order_release);
+  const std::uint64_t one = 1;
+  (void)!write(signal_fd.load(std::memory_order_relaxed), &one, sizeof one);
+  errno = error;
+}
+
+}  // namespace
+
+StepResult CatchSignals() {
+  const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (fd < 0) {
+    return ConfigExit::SystemError(fmt::format("failed to make a descriptor for signals: {}",
+                                               std::generic_category().message(errno)));
+  }
+  signal_fd.store(fd, std::memory_order_relaxed);
+
+  struct sigaction ignored = {};
+  ignored.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &ignored, nullptr);
+  struct sigaction caught = {};
+  caught.sa_handler = &OnSignal;
+  caught.sa_flags = SA_RESTART;
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : kStopSignals) sigaddset(&signals, number);
+  sigaddset(&signals, SIGHUP);
+  for (const int number : kStopSignals) sigaction(number, &caught, nullptr);
+  sigaction(SIGHUP, &caught, nullptr);
+  sigprocmask(SIG_UNBLOCK, &signals, nullptr);
+  return Done{};
+}
+
+bool StopIsSignalled() { return stop_is_signalled.load(std::memory_order_acquire); }
+
+bool TakeReloadSignal() { return reload_is_signalled.exchange(false, std::memory_order_acq_rel); }
+
+int SignalFd() { return signal_fd.load(std::memory_order_relaxed); }
+
+void ClearSignalFd() {
+  std::uint64_t count = 0;
+  (void)!read(SignalFd(), &count, sizeof count);
+}
+
+}  // namespace larder::server
