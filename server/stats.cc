@@ -224,6 +224,8 @@ bool Stats::ReportBinary(std::string_view key, const protocol::Echo& echo, slab:
 
 void Stats::General(slab::Lane& lane, Writer& stat) {
   const Sums sums = GatherSinceReset();
+  // Before the ages of the oldest items are asked for, which removes those that have expired.
+  const slab::AliveCount alive = shared_.cache.Alive();
   const Config& config = shared_.config;
   const auto of = [&](Stat name) { return sums.command(name); };
   const auto hits = [&](ClassStat name) { return sums.over_classes(name); };
@@ -332,7 +334,6 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
   stat("log_watchers", 0);
   stat("unexpected_napi_ids", 0);
   stat("round_robin_fallback", 0);
-  const slab::AliveCount alive = shared_.cache.Alive();
   stat("bytes", alive.bytes);
   stat("curr_items", alive.items);
   stat("total_items", sums.total_items);
