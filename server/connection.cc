@@ -78,7 +78,8 @@ Connection::Connection(Worker& worker, int fd, Kind kind)
     : worker_(worker),
       fd_(fd),
       kind_(kind),
-      is_stranger_(worker.shared().authenticator.is_required()) {
+      is_stranger_(worker.shared().authenticator.is_required()),
+      slice_units_max_(kUnitsPerSlice) {
   info_.last_command_s.store(worker_.lane().now_s, std::memory_order_relaxed);
   buffers().Add(Buffer::kConnections, sizeof *this);
   worker_.shared().connections.Add(fd_, info_);
@@ -108,15 +109,14 @@ void Connection::OnEvent(int, short, void* self) noexcept {
 BufferGauges& Connection::buffers() const { return worker_.counters().buffers; }
 
 void Connection::KeepTail(std::string_view input) {
-  DropTail();
-  tail_.assign(input);
-  buffers().Add(Buffer::kTails, tail_.capacity());
+  buffers().Subtract(Buffer::kTails, tail_.held_bytes());
+  tail_.Keep(input);
+  buffers().Add(Buffer::kTails, tail_.held_bytes());
 }
 
 void Connection::DropTail() {
-  if (tail_.empty()) return;
-  buffers().Subtract(Buffer::kTails, tail_.capacity());
-  std::string().swap(tail_);
+  buffers().Subtract(Buffer::kTails, tail_.held_bytes());
+  tail_.Drop();
 }
 
 void Connection::KeepPending() {
@@ -133,7 +133,7 @@ void Connection::DropPending() {
 
 void Connection::Listen() {
   // What has come waits in the socket while the stream or the upload does.
-  const short idle = awaits_wake_ || awaits_memory_ ? short{0} : short{EV_READ};
+  const short idle = awaits_wake_ || is_queued_ ? short{0} : short{EV_READ};
   const short wanted = pending_ != nullptr ? short{EV_WRITE} : idle;
   if (wanted == std::exchange(listens_for_, wanted)) return;
   event_del(&event_);
@@ -167,15 +167,19 @@ void Connection::Process() {
   work_begin_ = worker_.output().work_bytes();
   slice_begin_ = work_begin_;
   slice_units_ = 0;
-  has_yielded = false;
+  const bool had_yielded = std::exchange(has_yielded, false);
   if (pending_ != nullptr) return;  // Woken to write: Flush does.
-  if (awaits_memory_) return;
+  if (awaits_memory_) {
+    if (!is_queued_) QueueForMemory();
+    return;
+  }
   if (stream_ != nullptr) [[unlikely]] {
     if (!awaits_wake_ && ContinueStream() && !tail_.empty()) worker_.MakeReady(*this);
     return TakeOutput();
   }
-  std::string_view input;
-  if (!Receive(input)) return;
+  // What a turn left is served where it lies, before more is received.
+  std::string_view input = tail_.view();
+  if ((!had_yielded || input.empty()) && !Receive(input)) return;
   Serve(input);
   if (closes_after_flush_) DropTail();
   TakeOutput();
@@ -189,17 +193,21 @@ void Connection::TakeOutput() {
 bool Connection::has_worked_enough() {
   const std::size_t work_bytes = worker_.output().work_bytes();
   if (work_bytes - work_begin_ > kWorkPerTurnBytes) return true;
-  if (slice_units_ < kUnitsPerSlice && work_bytes - slice_begin_ < kWorkPerSliceBytes) return false;
+  if (slice_units_ < slice_units_max_ && work_bytes - slice_begin_ < kWorkPerSliceBytes)
+    return false;
   slice_begin_ = work_bytes;
   slice_units_ = 0;
-  return worker_.AreOthersReady(*this);
+  const bool are_others_ready = worker_.AreOthersReady(*this);
+  slice_units_max_ =
+      are_others_ready ? kUnitsPerSliceMin : std::min(2 * slice_units_max_, kUnitsPerSlice);
+  return are_others_ready;
 }
 
 bool Connection::Receive(std::string_view& input) {
   char* area = worker_.input_area();
-  std::size_t have = tail_.size();
+  std::size_t have = tail_.view().size();
   if (have != 0) {
-    std::memcpy(area, tail_.data(), have);
+    std::memcpy(area, tail_.view().data(), have);
     DropTail();
   }
   std::int64_t received = 0;
@@ -286,7 +294,11 @@ void Connection::Serve(std::string_view input) {
       goes_on = is_binary_ ? ServeBatch<BinaryWire>(input) : ServeBatch<TextWire>(input);
     }
   } while (goes_on && !closes_after_flush_ && !has_worked_enough());
-  if (!input.empty()) KeepTail(input);
+  if (!input.empty()) {
+    KeepTail(input);
+  } else if (!tail_.empty()) {
+    DropTail();
+  }
   // Only an event brings it back otherwise, and for input that is here already none will come.
   if (!tail_.empty() && (goes_on || requests_left_ == 0)) {
     worker_.counters().Add(Stat::kConnYields);
@@ -317,7 +329,11 @@ bool Connection::Swallow(std::string_view& input) {
 bool Connection::ContinueUpload(std::string_view& input) {
   const std::size_t n = std::min<std::size_t>(upload_->left_bytes(), input.size());
   if (!upload_->is_reserved() && !upload_->FitsStaged(n)) {
-    if (!ReserveUpload()) return false;
+    const bool is_all_there = n == upload_->left_bytes() && input.size() >= n + value_end_bytes();
+    if (!ReserveUpload()) {
+      if (is_all_there) QueueForMemory();
+      return false;
+    }
     if (upload_ == nullptr) return true;  // It was refused.
   }
   const std::size_t staged_before = upload_->staged_capacity();
@@ -343,10 +359,7 @@ bool Connection::ReserveUpload() {
   if (!upload_share_) {
     auto share = memory.Take(upload_->item_bytes());
     if (!share) {
-      awaits_memory_ = true;
-      memory.AddWaiting();
-      worker_.AwaitUploadMemory(*this);
-      Listen();
+      awaits_memory_ = true;  // And is queued when more comes.
       return false;
     }
     upload_share_.emplace(std::move(*share));
@@ -370,17 +383,24 @@ bool Connection::TakeUploadMemory() {
   auto share = memory.Take(upload_->item_bytes());
   if (!share) return false;
   upload_share_.emplace(std::move(*share));
-  awaits_memory_ = false;
+  awaits_memory_ = is_queued_ = false;
   memory.RemoveWaiting();
   Listen();
   worker_.MakeReady(*this);
   return true;
 }
 
+void Connection::QueueForMemory() {
+  is_queued_ = true;
+  worker_.shared().uploads.AddWaiting();
+  worker_.AwaitUploadMemory(*this);
+  Listen();
+}
+
 void Connection::DropUpload() {
   if (upload_ == nullptr) return;
   buffers().Subtract(Buffer::kTails, upload_->staged_capacity());
-  if (awaits_memory_) worker_.shared().uploads.RemoveWaiting();
+  if (is_queued_) worker_.shared().uploads.RemoveWaiting();
   upload_share_.reset();
   upload_.reset();
 }
@@ -390,11 +410,12 @@ std::size_t Connection::value_end_bytes() const {
 }
 
 bool Connection::is_upload_stalled(std::uint32_t now_s) const {
-  if (upload_ == nullptr || awaits_memory_) return false;
+  if (upload_ == nullptr || is_queued_) return false;
   const auto timeout_s = static_cast<std::uint32_t>(worker_.shared().config.upload_timeout_s);
   const std::uint32_t since_s = info_.last_command_s.load(std::memory_order_relaxed);
   if (timeout_s != 0 && now_s > since_s + timeout_s) return true;
-  return worker_.shared().uploads.has_waiting() && upload_->is_slow(now_s);
+  const std::uint32_t idle_s = now_s - std::min(now_s, since_s);
+  return worker_.shared().uploads.has_waiting() && upload_->is_slow(now_s, idle_s);
 }
 
 template <class Wire>

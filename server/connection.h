@@ -15,6 +15,7 @@
 #include "server/connection_table.h"
 #include "server/counters.h"
 #include "server/execute.h"
+#include "server/input_tail.h"
 #include "server/output.h"
 #include "server/reply_stream.h"
 #include "server/sasl.h"
@@ -82,6 +83,7 @@ class Connection {
   // Has memory of the cache for the whole value. False when it has to wait for it.
   bool ReserveUpload();
   void DropUpload();
+  void QueueForMemory();
   std::size_t value_end_bytes() const;
   template <class Wire>
   bool ServeBatch(std::string_view& input);
@@ -122,6 +124,7 @@ class Connection {
   bool has_peer_finished_ = false;
   bool awaits_wake_ = false;    // The stream cannot go on before WakeStream().
   bool awaits_memory_ = false;  // The upload cannot go on before TakeUploadMemory().
+  bool is_queued_ = false;      // For upload memory: there are bytes that it would take in.
   short listens_for_ = EV_READ;
   std::uint32_t requests_left_ = 0;  // Of this turn.
   protocol::KeyList key_list_;
@@ -130,7 +133,8 @@ class Connection {
   std::size_t work_begin_ = 0;   // Output::work_bytes() before it.
   std::size_t slice_begin_ = 0;  // The same before its slice.
   std::size_t slice_units_ = 0;  // Requests and keys that were served in the slice.
-  std::string tail_;             // Input kept for the next turn.
+  std::size_t slice_units_max_;  // A slice is short while others come often.
+  InputTail tail_;               // Input kept for the next turn.
   std::unique_ptr<Upload> upload_;
   std::optional<UploadMemory::Share> upload_share_;  // Taken for the upload, which will have it.
   std::unique_ptr<SaslSession> sasl_session_;        // Waits for the client's next step.

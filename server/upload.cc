@@ -73,8 +73,9 @@ void Upload::Skip(std::size_t bytes) {
   }
 }
 
-bool Upload::is_slow(std::uint32_t now_s) const {
+bool Upload::is_slow(std::uint32_t now_s, std::uint32_t idle_s) const {
   if (!share_ || now_s < reserved_at_s_ + kGraceS) return false;
+  if (idle_s >= kGraceS) return true;
   const std::uint64_t came = plan_.spec.value_bytes - left_bytes_;
   return came < std::uint64_t{now_s - reserved_at_s_} * kBytesPerSecondMin;
 }

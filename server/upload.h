@@ -62,7 +62,7 @@ class UploadMemory {
 
   std::uint64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
 
-  // Of connections that wait for a share.
+  // Of connections that would go on if they had a share.
   void AddWaiting() { waiting_.fetch_add(1, std::memory_order_relaxed); }
   void RemoveWaiting() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
   bool has_waiting() const { return waiting_.load(std::memory_order_relaxed) != 0; }
@@ -109,8 +109,9 @@ class Upload {
 
   std::uint32_t left_bytes() const { return left_bytes_; }  // Of the value, without its end.
   std::size_t staged_capacity() const { return staged_.capacity(); }
-  // It has held its share for long, and has come slowly: others that wait for one come first.
-  bool is_slow(std::uint32_t now_s) const;
+  // It has held its share for long, and comes slowly: others that wait for one come first.
+  // `idle_s`: since anything has come.
+  bool is_slow(std::uint32_t now_s, std::uint32_t idle_s) const;
 
   const StorePlan& plan() const { return plan_; }  // Lives as long as this.
   std::string_view staged() const { return {staged_.data(), staged_.size()}; }

@@ -212,7 +212,12 @@ void Worker::AwaitUploadMemory(Connection& connection) {
 }
 
 void Worker::GiveUploadMemory() {
-  while (!uploading_.empty() && uploading_.front()->TakeUploadMemory()) uploading_.pop_front();
+  while (!uploading_.empty()) {
+    Connection& next = takes_newest_ ? *uploading_.back() : *uploading_.front();
+    if (!next.TakeUploadMemory()) break;
+    takes_newest_ ? uploading_.pop_back() : uploading_.pop_front();
+    takes_newest_ = !takes_newest_;
+  }
   if (!uploading_.empty()) event_add(memory_event_.get(), &kMemoryCheck);
 }
 

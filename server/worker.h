@@ -34,6 +34,7 @@ inline constexpr std::size_t kWorkPerTurnBytes = 256 * 1024;
 // After so many requests or keys, or so much work, it is asked whether others are ready: a turn
 // that goes on until it has nothing left costs less, but only alone. 10 to 40 us.
 inline constexpr std::size_t kUnitsPerSlice = 128;
+inline constexpr std::size_t kUnitsPerSliceMin = 32;  // While others come often.
 inline constexpr std::size_t kWorkPerSliceBytes = 32 * 1024;
 
 // Requests parsed ahead, so that their memory is on the way when they are executed.
@@ -140,6 +141,7 @@ class Worker {
   std::vector<Connection*> unflushed_;  // Served, with replies in output_.
   std::vector<Connection*> awaiting_;   // Their streams wait.
   std::deque<Connection*> uploading_;   // They wait for upload memory, the first for the longest.
+  bool takes_newest_ = false;           // Of these in turn with the oldest: none waits for all.
   std::size_t served_ = 0;              // Of serving_, those whose turn it is or was.
   bool is_idle_check_due_ = false;
   bool is_upload_check_due_ = false;
