@@ -198,8 +198,9 @@ bool Connection::has_worked_enough() {
   slice_begin_ = work_bytes;
   slice_units_ = 0;
   const bool are_others_ready = worker_.AreOthersReady(*this);
-  slice_units_max_ =
-      are_others_ready ? kUnitsPerSliceMin : std::min(2 * slice_units_max_, kUnitsPerSlice);
+  slice_units_max_ = are_others_ready
+                         ? kUnitsPerSliceMin
+                         : std::min(slice_units_max_ + kUnitsPerSliceStep, kUnitsPerSlice);
   return are_others_ready;
 }
 

@@ -139,7 +139,13 @@ void Worker::RunTurn(int loop_flags) {
     unflushed_.push_back(connection);
     if (output_.stream_bytes() > kWorkPerTurnBytes) FlushAll();
   }
-  FlushAll();
+  // Those that are ready meanwhile are answered before one that has yielded to them.
+  FlushServed();
+  if (unflushed_.empty()) {
+    output_.Clear();
+  } else if (ready_.size() == unflushed_.size()) {
+    FlushAll();
+  }
   for (Connection* connection : serving_) {
     if (connection->is_closing()) Destroy(*connection);
   }
@@ -161,14 +167,24 @@ bool Worker::AreOthersReady(const Connection& current) {
 }
 
 void Worker::CloseDue() {
+  FlushAll();
   if (std::exchange(is_idle_check_due_, false)) CloseIdle();
   if (std::exchange(is_upload_check_due_, false)) CloseStalledUploads();
 }
 
 void Worker::FlushAll() {
+  FlushServed();
   for (Connection* connection : unflushed_) connection->Flush();
   unflushed_.clear();
   output_.Clear();
+}
+
+void Worker::FlushServed() {
+  std::erase_if(unflushed_, [](Connection* connection) {
+    if (connection->has_yielded) return false;
+    connection->Flush();
+    return true;
+  });
 }
 
 void Worker::CloseIdle() {

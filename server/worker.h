@@ -34,7 +34,9 @@ inline constexpr std::size_t kWorkPerTurnBytes = 256 * 1024;
 // After so many requests or keys, or so much work, it is asked whether others are ready: a turn
 // that goes on until it has nothing left costs less, but only alone. 10 to 40 us.
 inline constexpr std::size_t kUnitsPerSlice = 128;
-inline constexpr std::size_t kUnitsPerSliceMin = 32;  // While others come often.
+// While others come often a slice is shorter, and becomes longer by so many each time none came.
+inline constexpr std::size_t kUnitsPerSliceMin = 32;
+inline constexpr std::size_t kUnitsPerSliceStep = 8;
 inline constexpr std::size_t kWorkPerSliceBytes = 32 * 1024;
 
 // Requests parsed ahead, so that their memory is on the way when they are executed.
@@ -110,6 +112,8 @@ class Worker {
   void Run();
   void RunTurn(int loop_flags);
   void FlushAll();
+  // All but those that have yielded.
+  void FlushServed();
   void OnWake();
   void TakeHandovers() LARDER_EXCLUDES(mutex_);
   // What falls due while connections are served is done at the end of the turn.
@@ -135,14 +139,15 @@ class Worker {
   Batch batch_;
   Executor executor_;
   BinaryExecutor binary_executor_;
-  Connection* connections_ = nullptr;   // All of them, linked by Connection::next.
-  std::vector<Connection*> ready_;      // To be served in the next turn.
-  std::vector<Connection*> serving_;    // In this turn.
-  std::vector<Connection*> unflushed_;  // Served, with replies in output_.
-  std::vector<Connection*> awaiting_;   // Their streams wait.
-  std::deque<Connection*> uploading_;   // They wait for upload memory, the first for the longest.
-  bool takes_newest_ = false;           // Of these in turn with the oldest: none waits for all.
-  std::size_t served_ = 0;              // Of serving_, those whose turn it is or was.
+  Connection* connections_ = nullptr;  // All of them, linked by Connection::next.
+  std::vector<Connection*> ready_;     // To be served in the next turn.
+  std::vector<Connection*> serving_;   // In this turn.
+  // Served, with replies in output_; from turn to turn those that have yielded and are ready again.
+  std::vector<Connection*> unflushed_;
+  std::vector<Connection*> awaiting_;  // Their streams wait.
+  std::deque<Connection*> uploading_;  // They wait for upload memory, the first for the longest.
+  bool takes_newest_ = false;          // Of these in turn with the oldest: none waits for all.
+  std::size_t served_ = 0;             // Of serving_, those whose turn it is or was.
   bool is_idle_check_due_ = false;
   bool is_upload_check_due_ = false;
   std::thread thread_;

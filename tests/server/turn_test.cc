@@ -85,7 +85,10 @@ class TurnTest {
     Send(other, "get small\r\n");
     worker_.RunOnce();
     CHECK(Receive(other) == "VALUE small 0 1\r\nx\r\nEND\r\n");
-    return Receive(busy);
+    const std::string replies = Receive(busy);
+    for (const int fd : std::exchange(clients_, {})) close(fd);
+    for (int turns = 0; turns < 3; ++turns) worker_.RunOnce();  // The server closes, too.
+    return replies;
   }
 
   Config config_;
