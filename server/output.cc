@@ -70,8 +70,7 @@ void Output::Clear() {
   if (size_ > touched_bytes_) [[unlikely]]
     SetTouched(size_);
   size_ = 0;
-  pinned_bytes_ = 0;
-  other_work_bytes_ = 0;
+  further_work_bytes_ = 0;
   pins_.clear();
   if (capacity_ > kAreaBytes) {
     area_ = std::make_unique_for_overwrite<char[]>(kAreaBytes);

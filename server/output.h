@@ -51,16 +51,14 @@ class Output {
   }
   void AppendPinned(slab::ItemHandle item, slab::ValueCursor value, std::size_t value_bytes) {
     pins_.push_back({.at = size_, .item = std::move(item), .value = value});
-    pinned_bytes_ += value_bytes;
+    AddWork(value_bytes);
   }
 
   std::size_t size() const { return size_; }
-  // With the pinned values in it.
-  std::size_t stream_bytes() const { return size_ + pinned_bytes_; }
-  // What making the replies cost, in bytes: their own, and what AddWork() was told of work that
-  // does not show in them. Some 10 KB take a microsecond.
-  std::size_t work_bytes() const { return stream_bytes() + other_work_bytes_; }
-  void AddWork(std::size_t bytes) { other_work_bytes_ += bytes; }
+  // What the replies cost, in bytes: their own, pinned values included, and what AddWork() was told
+  // of work that does not show in them. Some 10 KB take a microsecond.
+  std::size_t work_bytes() const { return size_ + further_work_bytes_; }
+  void AddWork(std::size_t bytes) { further_work_bytes_ += bytes; }
   const char* data() const { return area_.get(); }
   std::vector<PinnedValue>& pins() { return pins_; }
 
@@ -76,8 +74,7 @@ class Output {
   std::unique_ptr<char[]> area_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
-  std::size_t pinned_bytes_ = 0;
-  std::size_t other_work_bytes_ = 0;
+  std::size_t further_work_bytes_ = 0;
   std::size_t touched_bytes_ = 0;  // Of the area, which is taken whole and never cleared.
   slab::Counter* touched_counter_ = nullptr;
   std::vector<PinnedValue> pins_;
