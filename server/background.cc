@@ -63,7 +63,7 @@ void Background::Run() {
     is_wanted_ = false;
     if (is_turn) ++turns_begun_;
     lock.unlock();
-    lane_.now_s = clock_.now_s();
+    lane_.SetNow(clock_.now());
     if (is_turn) Turn();
     pause = sweep_.Slice(steady_clock::now(), lane_);
     if (is_turn) next_turn = now + kPause;

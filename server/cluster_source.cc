@@ -93,29 +93,29 @@ void ClusterSource::Start() {
   Tick(UnixNow());
 }
 
-void ClusterSource::Tick(std::uint32_t now_s) {
-  if (!file_path_.empty()) WatchFile(now_s);
-  if (!dns_host_.empty()) WatchName(now_s);
+void ClusterSource::Tick(const slab::Now& now) {
+  if (!file_path_.empty()) WatchFile(now.wall_s());
+  if (!dns_host_.empty()) WatchName(now);
 }
 
-void ClusterSource::ReadAgain(std::uint32_t now_s) {
+void ClusterSource::ReadAgain(const slab::Now& now) {
   seen_.reset();
   next_lookup_s_ = 0;
   last_complaint_.clear();
-  Tick(now_s);
+  Tick(now);
 }
 
-void ClusterSource::WatchFile(std::uint32_t now_s) {
+void ClusterSource::WatchFile(std::uint32_t wall_s) {
   const auto stamp = StampOf(file_path_);
   if (!stamp) return Complain(file_path_, stamp.error().text);
-  if (seen_ == *stamp || IsFresh(*stamp, now_s)) return;
+  if (seen_ == *stamp || IsFresh(*stamp, wall_s)) return;
 
   const auto file = ReadSmallFile(file_path_, file_bytes_max_);
   if (!file) {
     if (file.error().error_number != EAGAIN) Complain(file_path_, file.error().text);
     return;
   }
-  if (IsFresh(file->stamp, now_s)) return;
+  if (IsFresh(file->stamp, wall_s)) return;
   seen_ = file->stamp;
   last_complaint_.clear();
   const auto list = ParseClusterFile(file->text, nodes_max_);
@@ -124,7 +124,7 @@ void ClusterSource::WatchFile(std::uint32_t now_s) {
         file_path_);
 }
 
-void ClusterSource::WatchName(std::uint32_t now_s) {
+void ClusterSource::WatchName(const slab::Now& now) {
   if (mailbox_ != nullptr) {
     std::optional<AddressesResult> answer;
     {
@@ -133,10 +133,10 @@ void ClusterSource::WatchName(std::uint32_t now_s) {
     }
     if (!answer) return;
     mailbox_.reset();
-    TakeAddresses(*answer, now_s);
+    TakeAddresses(*answer, now.wall_s());
   }
-  if (now_s < next_lookup_s_) return;
-  next_lookup_s_ = now_s + dns_interval_s_;
+  if (now.now_s < next_lookup_s_) return;
+  next_lookup_s_ = now.now_s + dns_interval_s_;
   BeginLookup();
 }
 
@@ -154,7 +154,7 @@ void ClusterSource::BeginLookup() {
   }
 }
 
-void ClusterSource::TakeAddresses(const AddressesResult& addresses, std::uint32_t now_s) {
+void ClusterSource::TakeAddresses(const AddressesResult& addresses, std::uint32_t wall_s) {
   if (!addresses) return Complain(dns_host_, addresses.error());
   if (addresses->size() > nodes_max_) {
     return Complain(dns_host_, fmt::format("more than {} nodes", nodes_max_));
@@ -164,7 +164,7 @@ void ClusterSource::TakeAddresses(const AddressesResult& addresses, std::uint32_
   for (const std::string& address : *addresses) {
     list.nodes.push_back({.host = address, .ip = address, .port = dns_port_});
   }
-  Offer(list, now_s, dns_host_);
+  Offer(list, wall_s, dns_host_);
 }
 
 void ClusterSource::Offer(const ClusterList& list, std::uint64_t version_hint,

@@ -38,10 +38,12 @@ class ClusterSource {
 
   // Reads the file, begins the first lookup. Takes up to a second when the file is as young.
   void Start();
-  // Once a second.
-  void Tick(std::uint32_t now_s);
+  // Once a second. Files bear the wall clock's time.
+  void Tick(const slab::Now& now);
+  // While the wall clock shows the same as the server's own.
+  void Tick(std::uint32_t now_s) { Tick({.now_s = now_s}); }
   // As Tick, but also reads what seems unchanged, and resolves at once.
-  void ReadAgain(std::uint32_t now_s);
+  void ReadAgain(const slab::Now& now);
 
   bool is_looking_up() const { return mailbox_ != nullptr; }
 
@@ -51,10 +53,10 @@ class ClusterSource {
     std::optional<AddressesResult> answer LARDER_GUARDED_BY(mutex);
   };
 
-  void WatchFile(std::uint32_t now_s);
-  void WatchName(std::uint32_t now_s);
+  void WatchFile(std::uint32_t wall_s);
+  void WatchName(const slab::Now& now);
   void BeginLookup();
-  void TakeAddresses(const AddressesResult& addresses, std::uint32_t now_s);
+  void TakeAddresses(const AddressesResult& addresses, std::uint32_t wall_s);
   void Offer(const ClusterList& list, std::uint64_t version_hint, const std::string& source);
   void Complain(const std::string& source, const std::string& text);
 

@@ -14,13 +14,12 @@ namespace {
 
 using protocol::Verb;
 using slab::ClassStat;
+using slab::Expiry;
 using slab::Item;
 using slab::Presence;
 using slab::Room;
 using slab::StoreMode;
 using slab::StoreStatus;
-
-constexpr std::uint32_t kRelativeExptimeMax = 60 * 60 * 24 * 30;
 
 // Misses by how the key had left.
 Stat MissesAfter(slab::DepartureReason reason) {
@@ -44,15 +43,16 @@ Stat MissesAfter(slab::DepartureReason reason) {
 
 }  // namespace
 
-std::uint32_t Commands::ExpiresAt(std::uint32_t exptime) const {
-  if (exptime == 0) return 0;
+Expiry Commands::ExpiresAt(std::uint32_t exptime) const {
+  if (exptime == 0) return {};
   lane_.expiries.Add();
-  return exptime <= kRelativeExptimeMax ? lane_.now_s + exptime : exptime;
+  return exptime <= kRelativeExptimeMax ? Expiry::At(lane_.now_s + exptime)
+                                        : Expiry::AtUnixTime(exptime, lane_);
 }
 
-std::uint32_t Commands::LongPast() const {
+Expiry Commands::LongPast() const {
   lane_.expiries.Add();
-  return 1;
+  return Expiry::LongPast();
 }
 
 char* Commands::PinValue(Item& item, std::uint32_t value_bytes, char* out) {
@@ -91,7 +91,7 @@ slab::StoreOutcome Commands::StoreUpload(Upload& upload) {
   const StorePlan& plan = upload.plan();
   if (upload.is_reserved()) return cache_.Publish(upload.TakeItem(), plan.terms, lane_);
   // The sweep may have passed since the expiry was counted.
-  if (plan.spec.expires_at_s != 0) lane_.expiries.Add();
+  if (plan.spec.expiry.is_set()) lane_.expiries.Add();
   return StorePlanned(plan, upload.staged());
 }
 
@@ -124,14 +124,14 @@ slab::StoreOutcome Commands::StorePlanned(const StorePlan& plan, std::string_vie
 }
 
 Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
-                     std::optional<std::uint32_t> expires_at_s) {
-  if (expires_at_s.value_or(0) != 0 && !item.can_expire()) return Room::kExpiry;
+                     std::optional<Expiry> expiry) {
+  if (expiry && expiry->is_set() && !item.can_expire()) return Room::kExpiry;
   if (!chosen_cas) {
     cache_.Renumber(item, lane_);
   } else if (!cache_.ChooseCas(item, *chosen_cas, lane_)) {
     return Room::kChosenCas;
   }
-  if (expires_at_s) (void)item.SetExpiry(*expires_at_s);  // It has the room.
+  if (expiry) (void)item.SetExpiry(*expiry);  // It has the room.
   return Room::kNone;
 }
 
@@ -169,9 +169,9 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
       outcome.number = change.is_incr ? *old + change.delta : *old - std::min(*old, change.delta);
       digits = static_cast<std::size_t>(protocol::WriteDecimal(text.data(), outcome.number) -
                                         text.data());
-      outcome.expires_at_s = item.expires_at_s();
+      outcome.expiry = item.expiry();
       if (digits <= item.value_bytes() && slab::Cache::MayRewrite(item)) {
-        missing_room = Renew(item, change.chosen_cas, change.expires_at_s);
+        missing_room = Renew(item, change.chosen_cas, change.expiry);
         if (missing_room != Room::kNone) return;
         // A value never gets shorter: it is padded.
         std::memcpy(item.value(), text.data(), digits);
@@ -184,7 +184,7 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
       fits_in_place = false;
       seen_number = item.number();
       spec.client_flags = item.client_flags();
-      spec.expires_at_s = change.expires_at_s.value_or(item.expires_at_s());
+      spec.expiry = change.expiry.value_or(item.expiry());
       spec.value_bytes = static_cast<std::uint32_t>(digits);
       spec.has_expiry_room = item.can_expire();
     });
@@ -198,7 +198,7 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
     const slab::StoreOutcome stored = StorePlanned({.spec = spec,
                                                     .terms = {.mode = StoreMode::kUnchanged,
                                                               .cas_unique = seen_number,
-                                                              .keeps_expiry = !change.expires_at_s},
+                                                              .keeps_expiry = !change.expiry},
                                                     .chosen_cas = change.chosen_cas},
                                                    {text.data(), digits});
     if (stored.status == StoreStatus::kNoMemory || stored.status == StoreStatus::kTooLarge) break;
@@ -206,19 +206,19 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
     lane_.classes[stored.class_id].Add(hits);
     outcome.status = ChangeStatus::kChanged;
     outcome.cas = stored.cas;
-    outcome.expires_at_s = stored.expires_at_s;
+    outcome.expiry = stored.expiry;
     return outcome;
   }
   return {.status = ChangeStatus::kNoMemory};
 }
 
-void Commands::FlushAt(std::uint32_t due_s) {
+void Commands::FlushAt(Expiry due) {
   // One tick early, as memcached.
-  if (due_s > lane_.now_s + 1) {
-    shared_.flush_due_s.store(due_s - 1, std::memory_order_relaxed);
+  if (due.is_set() && due.SecondsLeft(lane_) > 1) {
+    shared_.flush_due.store(due.Sooner(), std::memory_order_relaxed);
     return;
   }
-  shared_.flush_due_s.store(0, std::memory_order_relaxed);
+  shared_.flush_due.store({}, std::memory_order_relaxed);
   shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
   cache_.FlushAll();
 }

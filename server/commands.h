@@ -30,7 +30,7 @@ struct NumberChange {
   std::uint64_t delta = 0;
   std::uint64_t cas_unique = 0;                            // Not 0: of an item with this CAS only.
   std::optional<std::uint64_t> chosen_cas = std::nullopt;  // Its CAS becomes this.
-  std::optional<std::uint32_t> expires_at_s = std::nullopt;  // Its expiry becomes this.
+  std::optional<slab::Expiry> expiry = std::nullopt;       // Its expiry becomes this.
 };
 
 enum class ChangeStatus : std::uint8_t {
@@ -43,9 +43,9 @@ enum class ChangeStatus : std::uint8_t {
 
 struct ChangeOutcome {
   ChangeStatus status = ChangeStatus::kMiss;
-  std::uint64_t number = 0;        // kChanged: the new one.
-  std::uint64_t cas = 0;           // kChanged: of the item now.
-  std::uint32_t expires_at_s = 0;  // kChanged: of the item before.
+  std::uint64_t number = 0;  // kChanged: the new one.
+  std::uint64_t cas = 0;     // kChanged: of the item now.
+  slab::Expiry expiry = {};  // kChanged: of the item before.
 };
 
 // Commands is what the executors of the protocols share: operations on the cache, with their
@@ -62,10 +62,12 @@ class Commands {
   Commands(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
       : shared_(shared), cache_(shared.cache), lane_(lane), counters_(counters), output_(output) {}
 
-  // An exptime as Unix time; 0: never. Up to 30 days are from now.
-  std::uint32_t ExpiresAt(std::uint32_t exptime) const;
-  // A time at which an item has expired, whatever the time is.
-  [[gnu::noinline, gnu::cold]] std::uint32_t LongPast() const;
+  // Exptimes up to this are seconds from now, others Unix time.
+  static constexpr std::uint32_t kRelativeExptimeMax = 60 * 60 * 24 * 30;
+
+  // What an exptime means now; 0: never.
+  slab::Expiry ExpiresAt(std::uint32_t exptime) const;
+  [[gnu::noinline, gnu::cold]] slab::Expiry LongPast() const;
 
   // Commits `out`, and hands over a large value: pinned, to be sent from where it lies. Returns
   // `out`, where the reply goes on.
@@ -79,9 +81,9 @@ class Commands {
 
   // If the key is there: its item has this expiry now, and fn(item) is called as by Cache::Visit.
   template <class Fn>
-  slab::Presence TouchItem(const slab::HashedKey& key, std::uint32_t expires_at_s, const Fn& fn) {
-    return cache_.VisitToExpire(key, expires_at_s, lane_, [&](slab::Item& item) {
-      (void)item.SetExpiry(expires_at_s);  // It has the room.
+  slab::Presence TouchItem(const slab::HashedKey& key, slab::Expiry expiry, const Fn& fn) {
+    return cache_.VisitToExpire(key, expiry, lane_, [&](slab::Item& item) {
+      (void)item.SetExpiry(expiry);  // It has the room.
       fn(item);
     });
   }
@@ -111,11 +113,11 @@ class Commands {
   // Inside Cache::Visit: the item gets a CAS, this one or a new one, and this expiry if one is
   // named. What it has no room for, if anything: then Cache::AddRoom, and visit it again.
   [[nodiscard]] slab::Room Renew(slab::Item& item, std::optional<std::uint64_t> chosen_cas,
-                                 std::optional<std::uint32_t> expires_at_s);
+                                 std::optional<slab::Expiry> expiry);
   // Counts no misses: a protocol may create what it missed.
   ChangeOutcome Change(const slab::HashedKey& key, const NumberChange& change);
   // Replaces a flush that is pending. A time that is not to come is now.
-  void FlushAt(std::uint32_t due_s);
+  void FlushAt(slab::Expiry due);
 
   // A get or a touch missed the key, whose hash is not at hand any more: hits would pay for that.
   [[gnu::noinline]] void CountMiss(std::string_view key, slab::Presence presence, Stat misses);

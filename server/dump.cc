@@ -71,7 +71,7 @@ void Dump::Write(const slab::ItemSnapshot& item, const slab::Lane& lane, Output&
     return output.Commit(WriteMgdumpLine(output.Room(kMgdumpLineBytesMax), item));
   }
   output.Commit(WriteMetadumpLine(output.Room(kMetadumpLineBytesMax), item,
-                                  order_.shows_cas ? item.cas : 0, lane.now_s - item.idle_s));
+                                  order_.shows_cas ? item.cas : 0, lane.wall_s() - item.idle_s));
 }
 
 }  // namespace larder::server

@@ -241,7 +241,7 @@ char* Executor::Miss(const Request& request, Presence presence, char* out) {
 slab::ItemSpec Executor::SpecOf(const Request& request, std::uint64_t hash) const {
   return {.key = {.bytes = request.key, .hash = hash},
           .client_flags = request.client_flags,
-          .expires_at_s = SignedExpiresAt(request.exptime),
+          .expiry = SignedExpiresAt(request.exptime),
           .value_bytes = request.value_bytes};
 }
 
@@ -326,8 +326,8 @@ void Executor::Delete(const Request& request, std::uint64_t hash) {
 
 void Executor::Touch(const Request& request, std::uint64_t hash) {
   counters_.Add(Stat::kCmdTouch);
-  const std::uint32_t expires_at_s = SignedExpiresAt(request.exptime);
-  const Presence presence = TouchItem({.bytes = request.key, .hash = hash}, expires_at_s,
+  const slab::Expiry expiry = SignedExpiresAt(request.exptime);
+  const Presence presence = TouchItem({.bytes = request.key, .hash = hash}, expiry,
                                       [&](Item& item) { CountHit(item, ClassStat::kTouchHits); });
   if (presence == Presence::kNoRoom) return Answer(protocol::kNoMemory, request.noreply);
   if (presence != Presence::kHit) counters_.Add(Stat::kTouchMisses);
@@ -363,7 +363,7 @@ void Executor::FlushAll(const Request& request) {
   if (!shared_.config.flush_enabled) {
     return Answer(protocol::kFlushNotAllowed, request.noreply);
   }
-  FlushAt(request.exptime > 0 ? SignedExpiresAt(request.exptime) : 0);
+  FlushAt(request.exptime > 0 ? SignedExpiresAt(request.exptime) : slab::Expiry());
   Answer(protocol::kOk, request.noreply);
 }
 

@@ -124,7 +124,7 @@ class Executor : private Commands {
   StorePlan PlanStore(const protocol::Request& request, std::uint64_t hash) const;
   void RefuseUpload(const Upload& upload, slab::StoreStatus why);
   // A negative exptime is long past.
-  std::uint32_t SignedExpiresAt(std::int32_t exptime) const {
+  slab::Expiry SignedExpiresAt(std::int32_t exptime) const {
     return exptime < 0 ? LongPast() : ExpiresAt(static_cast<std::uint32_t>(exptime));
   }
   void CountAndAnswerStore(slab::StoreMode mode, const slab::StoreOutcome& outcome, bool noreply);

@@ -224,7 +224,7 @@ void BinaryExecutor::Miss(const Request& request, Presence presence) {
 StorePlan BinaryExecutor::PlanOf(const Request& request, std::uint64_t hash) const {
   StorePlan plan{.spec = {.key = {.bytes = request.key, .hash = hash},
                           .client_flags = request.client_flags,
-                          .expires_at_s = ExpiresAt(request),
+                          .expiry = ExpiresAt(request),
                           .value_bytes = request.value_bytes},
                  .terms = {.mode = ModeOf(request.verb),
                            .cas_unique = shared_.config.use_cas ? request.number : 0}};
@@ -376,7 +376,7 @@ slab::StoreOutcome BinaryExecutor::Create(const Request& request, const slab::Ha
       protocol::WriteDecimal(text.data(), RequestPacket(request.arguments).initial());
   const std::string_view value(text.data(), end);
   const slab::ItemSpec spec{.key = key,
-                            .expires_at_s = ExpiresAt(request),
+                            .expiry = ExpiresAt(request),
                             .value_bytes = static_cast<std::uint32_t>(value.size())};
   return cache_.Store(StoreMode::kAdd, spec, value, 0, lane_);
 }
@@ -416,12 +416,13 @@ void BinaryExecutor::FlushAll(const Request& request) {
     return AnswerError(EchoOf(request), BinaryStatus::kAuthError);
   }
   counters_.Add(Stat::kCmdFlush);
-  const std::uint32_t due_s = ExpiresAt(request);
-  if (due_s != 0 && due_s <= shared_.clock.started_s()) {
+  const auto exptime = static_cast<std::uint32_t>(request.exptime);
+  const slab::Now started{.now_s = shared_.clock.started_s(), .wall_ahead_s = lane_.wall_ahead_s};
+  if (exptime > kRelativeExptimeMax && exptime <= started.wall_s()) {
     // memcached takes such a time for none, which is also what is pending then.
-    shared_.flush_due_s.store(0, std::memory_order_relaxed);
+    shared_.flush_due.store({}, std::memory_order_relaxed);
   } else {
-    FlushAt(due_s);
+    FlushAt(ExpiresAt(request));
   }
   if (!request.noreply) AnswerSuccess(EchoOf(request), 0);
 }

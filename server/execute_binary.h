@@ -65,7 +65,7 @@ class BinaryExecutor : private Commands {
   // A set that found no room removes the old value, also if it asked for a certain CAS.
   void DropOld(protocol::Verb verb, const StorePlan& plan, slab::StoreStatus status);
   void RefuseUpload(const Upload& upload, slab::StoreStatus why);
-  std::uint32_t ExpiresAt(const protocol::Request& request) const {
+  slab::Expiry ExpiresAt(const protocol::Request& request) const {
     return Commands::ExpiresAt(static_cast<std::uint32_t>(request.exptime));
   }
   // The CAS that a delete, incr or decr asks for.

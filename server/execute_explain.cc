@@ -67,15 +67,16 @@ void Executor::Explain(const protocol::Request& request, std::uint64_t hash) {
   const bool is_binary = !protocol::IsTextKey(request.key);
   const Presence presence =
       cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](const Item& item) {
-        const std::uint32_t now_s = lane_.now_s;
         out = WriteText(write_key(is_binary || item.has_binary_key()), protocol::kExplainPresent);
         out = WriteField(out, " cls=", cache_.ClassOf(item));
         out = WriteText(WriteText(out, " seg="),
                         NameOf(item.standing().segment(), cache_.eviction_policy()));
         out = WriteField(out, " age=", cache_.AgeOf(item, lane_));
-        out = WriteField(out, " idle=", item.idle_s(now_s));
-        out = item.expires_at_s() == 0 ? WriteText(out, " ttl=-1")
-                                       : WriteField(out, " ttl=", item.expires_at_s() - now_s);
+        out = WriteField(out, " idle=", item.idle_s(lane_.now_s));
+        const slab::Expiry expiry = item.expiry();
+        out = !expiry.is_set()
+                  ? WriteText(out, " ttl=-1")
+                  : WriteField(out, " ttl=", static_cast<std::uint64_t>(expiry.SecondsLeft(lane_)));
         out = WriteField(out, " size=", slab::Cache::ItemBytes(item));
         out = WriteField(out, " hits=", item.standing().hits());
       });

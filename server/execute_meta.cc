@@ -72,7 +72,7 @@ struct Executor::ShownItem {
   bool is_key_encoded = false;
   std::uint32_t value_bytes = 0;
   std::uint32_t client_flags = 0;
-  std::uint32_t expires_at_s = 0;
+  slab::Expiry expiry = {};
   std::uint64_t cas = 0;
   std::uint32_t idle_s = 0;
   bool was_fetched = false;
@@ -96,7 +96,7 @@ char* Executor::WriteFlags(char* out, std::string_view arguments, protocol::Meta
   for (MetaFlags flags(arguments); flags.Next();) {
     const char letter = flags.letter();
     if ((protocol::FindMetaFlag(letter)->replies & reply) == 0) continue;
-    const auto expires_at_s = [&] {
+    const auto expires_at = [&] {
       return SignedExpiresAt(protocol::ParseStrictInt32(flags.token()).value_or(0));
     };
     switch (letter) {
@@ -122,23 +122,24 @@ char* Executor::WriteFlags(char* out, std::string_view arguments, protocol::Meta
         out = protocol::WriteMetaNumber(out, letter, shown.idle_s);
         break;
       case 't':
-        if (shown.expires_at_s == 0) {
+        if (!shown.expiry.is_set()) {
           out = protocol::WriteMetaText(out, "t-1");
         } else {
-          const std::uint32_t now_s = lane_.now_s;
-          out = protocol::WriteMetaNumber(out, letter, std::max(shown.expires_at_s, now_s) - now_s);
+          const auto left_s = std::max<std::int64_t>(shown.expiry.SecondsLeft(lane_), 0);
+          out = protocol::WriteMetaNumber(out, letter, static_cast<std::uint64_t>(left_s));
         }
         break;
       case 'T':
-        shown.expires_at_s = expires_at_s();
+        shown.expiry = expires_at();
         break;
       case 'N':
-        if (shown.is_new) shown.expires_at_s = expires_at_s();
+        if (shown.is_new) shown.expiry = expires_at();
         break;
       case 'R':
-        if (!shown.is_won && !shown.is_new && shown.expires_at_s != 0 &&
-            shown.expires_at_s < expires_at_s()) {
-          shown.wins = true;
+        if (!shown.is_won && !shown.is_new && shown.expiry.is_set()) {
+          const slab::Expiry later = expires_at();
+          shown.wins |=
+              later.is_set() && shown.expiry.SecondsLeft(lane_) < later.SecondsLeft(lane_);
         }
         break;
       default:  // The table knows no other that has a place in a reply.
@@ -212,13 +213,13 @@ char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) con
                   .is_key_encoded = is_key_encoded,
                   .value_bytes = item.value_bytes(),
                   .client_flags = item.client_flags(),
-                  .expires_at_s = item.expires_at_s(),
+                  .expiry = item.expiry(),
                   .cas = item.cas(),
                   .idle_s = item.idle_s(lane_.now_s),
                   .was_fetched = item.was_fetched(),
                   .is_won = item.is_won()};
   out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
-  (void)item.SetExpiry(shown.expires_at_s);  // It has the room.
+  (void)item.SetExpiry(shown.expiry);  // It has the room.
   if (shown.is_won) out = protocol::WriteMetaText(out, "Z");
   if (item.is_stale()) {
     out = protocol::WriteMetaText(out, "X");
@@ -271,7 +272,7 @@ bool Executor::CreateEmpty(const Request& request, std::uint64_t hash) {
   ShownItem shown{.key = request.key, .is_key_encoded = is_key_encoded, .is_new = true};
   (void)WriteFlags(out, request.arguments, protocol::kHitReply, shown);  // For its expiry.
   const StorePlan plan{
-      .spec = {.key = {.bytes = request.key, .hash = hash}, .expires_at_s = shown.expires_at_s},
+      .spec = {.key = {.bytes = request.key, .hash = hash}, .expiry = shown.expiry},
       .terms = {.mode = StoreMode::kAdd},
       .chosen_cas = ChosenCas(request.arguments),
       .state = Item::kIsWon};
@@ -308,7 +309,7 @@ StorePlan Executor::PlanMetaStore(const Request& request, std::uint64_t hash) co
     const auto exptime =
         asked.has('N') ? protocol::MetaExptimeOf(request.arguments, 'N') : std::nullopt;
     plan.terms.creates = exptime.has_value();
-    plan.spec.expires_at_s = SignedExpiresAt(exptime.value_or(0));
+    plan.spec.expiry = SignedExpiresAt(exptime.value_or(0));
   }
   if (!asked.has('C')) return plan;
   plan.terms.cas_unique = NamedCas(request.arguments).value_or(0);
@@ -393,7 +394,7 @@ std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   const auto named_cas = NamedCas(request.arguments);
   const auto chosen_cas = ChosenCas(request.arguments);
-  const auto expires_at_s =
+  const auto expiry =
       FlagsOf(request).has('T') ? std::optional(SignedExpiresAt(request.exptime)) : std::nullopt;
   // Another round is needed only if another client has replaced the item meanwhile.
   for (;;) {
@@ -402,7 +403,7 @@ std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash
     (void)cache_.Visit(key, lane_, [&](Item& item) {
       code = protocol::kMetaExists;
       if (named_cas && *named_cas != ShownCas(item.cas())) return;
-      missing_room = Renew(item, chosen_cas, expires_at_s);
+      missing_room = Renew(item, chosen_cas, expiry);
       if (missing_room != Room::kNone) return;
       item.size_and_state = (item.size_and_state & ~Item::kIsWon) | Item::kIsStale;
       code = protocol::kMetaDone;
@@ -453,7 +454,7 @@ void Executor::MetaArithmetic(const Request& request, std::uint64_t hash) {
                       .delta = protocol::MetaNumberOf(arguments, 'D').value_or(1),
                       .cas_unique = NamedCas(arguments).value_or(0),
                       .chosen_cas = ChosenCas(arguments)};
-  if (asked.has('T')) change.expires_at_s = SignedExpiresAt(request.exptime);
+  if (asked.has('T')) change.expiry = SignedExpiresAt(request.exptime);
   // Another round is needed only if another client has stored the key meanwhile, and yet another
   // has removed it again.
   for (;;) {
@@ -462,7 +463,7 @@ void Executor::MetaArithmetic(const Request& request, std::uint64_t hash) {
       case ChangeStatus::kChanged: {
         ShownItem shown{.key = request.key,
                         .is_key_encoded = asked.has('b'),
-                        .expires_at_s = outcome.expires_at_s,
+                        .expiry = outcome.expiry,
                         .cas = outcome.cas};
         return AnswerNumber(request, outcome.number, shown);
       }
@@ -492,7 +493,7 @@ bool Executor::CreateNumber(const Request& request, std::uint64_t hash) {
   char* const scratch = output_.Room(protocol::kMetaLineBytesMax);
   (void)WriteFlags(scratch, request.arguments, protocol::kChangeReply, shown);  // For its expiry.
   const StorePlan plan{.spec = {.key = {.bytes = request.key, .hash = hash},
-                                .expires_at_s = shown.expires_at_s,
+                                .expiry = shown.expiry,
                                 .value_bytes = static_cast<std::uint32_t>(end - text.data())},
                        .terms = {.mode = StoreMode::kAdd},
                        .chosen_cas = ChosenCas(request.arguments)};
@@ -507,7 +508,7 @@ bool Executor::CreateNumber(const Request& request, std::uint64_t hash) {
     return true;
   }
   shown.cas = outcome.cas;
-  shown.expires_at_s = 0;
+  shown.expiry = {};
   AnswerNumber(request, initial, shown);
   return true;
 }
@@ -540,10 +541,11 @@ void Executor::MetaDebug(const Request& request, std::uint64_t hash) {
     const bool is_encoded = item.has_binary_key() || !protocol::IsTextKey(request.key);
     out = is_encoded ? protocol::EncodeBase64(out, request.key) : WriteText(out, request.key);
     out = WriteText(out, " exp=");
-    if (item.expires_at_s() == 0) {
+    if (!item.expiry().is_set()) {
       out = WriteText(out, "-1");
     } else {
-      out = protocol::WriteDecimal(out, item.expires_at_s() - lane_.now_s);
+      out =
+          protocol::WriteDecimal(out, static_cast<std::uint64_t>(item.expiry().SecondsLeft(lane_)));
     }
     out = protocol::WriteDecimal(WriteText(out, " la="), item.idle_s(lane_.now_s));
     out = protocol::WriteDecimal(WriteText(out, " cas="), ShownCas(item.cas()));

@@ -93,7 +93,7 @@ void Reporter::Run() {
 }
 
 void Reporter::Make(Report& report) {
-  lane_.now_s = shared_.clock.now_s();
+  lane_.SetNow(shared_.clock.now());
   if (!report.echo) {
     shared_.stats.Report(report.arguments, lane_, output_);
   } else if (!shared_.stats.ReportBinary(report.arguments, *report.echo, lane_, output_)) {

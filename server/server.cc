@@ -152,7 +152,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
   if (!config_.sweeps) sweep_.Disable();
   sweep_.set_pause_min_us(config_.sweep_pause_us);
   sweep_.set_slice_max(config_.sweep_slice_max);
-  lane_.now_s = clock_.now_s();
+  lane_.SetNow(clock_.now());
   AddEvent(*wake_event_);
   if (signal_event_ != nullptr) AddEvent(*signal_event_);
   for (const ListenSocket& socket : listeners_) {
@@ -182,9 +182,9 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
 void Server::Open() {
   if (std::string wrong = cache_->BeginUse(); !wrong.empty()) throw std::runtime_error(wrong);
   clock_.Tick();
-  lane_.now_s = clock_.now_s();
+  lane_.SetNow(clock_.now());
   cache_->Tick(lane_.now_s);
-  shared_.flush_due_s.store(cache_->restored_flush_due_s(), std::memory_order_relaxed);
+  shared_.flush_due.store(cache_->restored_flush_due(), std::memory_order_relaxed);
   FlushIfDue();
   TickNextSecond();
   background_.Release();
@@ -213,9 +213,11 @@ void Server::Run() {
   for (Worker& worker : workers_) worker.Stop();
   reporter_.Stop();
   background_.Stop();
+  clock_.Tick();
   SaveCache(*cache_, config_.memory_file,
-            {.now_s = clock_.now_s(),
-             .flush_due_s = shared_.flush_due_s.load(std::memory_order_relaxed)});
+            {.now_s = clock_.now().now_s,
+             .wall_ahead_s = clock_.now().wall_ahead_s,
+             .flush_due = shared_.flush_due.load(std::memory_order_relaxed)});
 }
 
 void Server::RequestStop() {
@@ -230,31 +232,39 @@ void Server::RequestReload() {
 
 void Server::AdvanceClock(std::uint32_t seconds) {
   clock_.Advance(seconds);
-  const std::uint32_t wanted =
-      wanted_advance_s_.fetch_add(seconds, std::memory_order_release) + seconds;
+  AwaitTick();
+}
+
+void Server::StepWallClock(std::int32_t seconds) {
+  clock_.StepWall(seconds);
+  AwaitTick();
+}
+
+void Server::AwaitTick() {
+  const std::uint32_t wanted = wanted_ticks_.fetch_add(1, std::memory_order_release) + 1;
   wake_.Wake();
-  while (done_advance_s_.load(std::memory_order_acquire) < wanted) std::this_thread::yield();
+  while (done_ticks_.load(std::memory_order_acquire) < wanted) std::this_thread::yield();
   background_.FinishTurn();
 }
 
 int Server::port() const { return listeners_.empty() ? 0 : listeners_.front().port(); }
 
 void Server::Tick() {
-  const std::uint32_t wanted = wanted_advance_s_.load(std::memory_order_acquire);
+  const std::uint32_t wanted = wanted_ticks_.load(std::memory_order_acquire);
   const bool reloads = wants_reload_.exchange(false, std::memory_order_acquire);
   if (reloads) authenticator_->RequestReload();
   clock_.Tick();
-  lane_.now_s = clock_.now_s();
+  lane_.SetNow(clock_.now());
   cache_->Tick(lane_.now_s);
   FlushIfDue();
   if (reloads) {
-    cluster_source_.ReadAgain(lane_.now_s);
+    cluster_source_.ReadAgain(lane_);
   } else {
-    cluster_source_.Tick(lane_.now_s);
+    cluster_source_.Tick(lane_);
   }
   TryBrokenAgain();
   TickNextSecond();
-  done_advance_s_.store(wanted, std::memory_order_release);
+  done_ticks_.store(wanted, std::memory_order_release);
 }
 
 void Server::TickNextSecond() {
@@ -264,10 +274,10 @@ void Server::TickNextSecond() {
 }
 
 void Server::FlushIfDue() {
-  std::uint32_t due_s = shared_.flush_due_s.load(std::memory_order_relaxed);
+  slab::Expiry due = shared_.flush_due.load(std::memory_order_relaxed);
   // A flush_all that comes in between replaces the one that was due.
-  if (due_s != 0 && due_s <= lane_.now_s &&
-      shared_.flush_due_s.compare_exchange_strong(due_s, 0, std::memory_order_relaxed)) {
+  if (due.IsOver(lane_) &&
+      shared_.flush_due.compare_exchange_strong(due, {}, std::memory_order_relaxed)) {
     shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
     cache_->FlushAll();
   }

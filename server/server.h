@@ -33,7 +33,7 @@ namespace larder::server {
 // Server owns everything between its sockets and its cache. The thread that calls Run accepts
 // connections, hands them to the workers in turn, and keeps the clock.
 //
-// Threads: Run: one thread; all that requests, and AdvanceClock: any thread.
+// Threads: Run: one thread; all that requests, and AdvanceClock and StepWallClock: any thread.
 // Owns:    cache, workers, listeners.
 class Server {
  public:
@@ -55,6 +55,8 @@ class Server {
 
   // Tests: moves the clock on and returns when the server has noticed. REQUIRES: Run is running.
   void AdvanceClock(std::uint32_t seconds);
+  // Tests: the same for a system whose time was set, and nothing went by.
+  void StepWallClock(std::int32_t seconds);
 
   const std::vector<ListenSocket>& listeners() const { return listeners_; }
   // The first TCP port; 0 without one.
@@ -83,6 +85,8 @@ class Server {
   void PauseAccepting();
   void ResumeAccepting();
   void Tick();
+  // For tests: returns when there was another one, and a turn in the background.
+  void AwaitTick();
   void TickNextSecond();
   void OnSignal();
   void FlushIfDue();
@@ -114,10 +118,10 @@ class Server {
   std::deque<Worker> workers_;
   std::size_t next_worker_ = 0;
   std::chrono::steady_clock::time_point paused_at_;
-  std::atomic<bool> is_stopping_{false};            // Written by anyone, read by Run.
-  std::atomic<bool> wants_reload_{false};           // Written by anyone, taken by Run.
-  std::atomic<std::uint32_t> wanted_advance_s_{0};  // Written by AdvanceClock.
-  std::atomic<std::uint32_t> done_advance_s_{0};    // Written by Run.
+  std::atomic<bool> is_stopping_{false};        // Written by anyone, read by Run.
+  std::atomic<bool> wants_reload_{false};       // Written by anyone, taken by Run.
+  std::atomic<std::uint32_t> wanted_ticks_{0};  // Written by AwaitTick.
+  std::atomic<std::uint32_t> done_ticks_{0};    // Written by Run.
 };
 
 }  // namespace larder::server

@@ -39,10 +39,9 @@ struct Shared {
   std::atomic<int> verbosity{0};
   std::atomic<bool> detail_enabled{false};
 
-  // When a delayed flush_all is due, Unix time; 0: none. Written by workers, taken by the main
-  // thread at its tick.
-  std::atomic<std::uint32_t> flush_due_s{0};
-  // When the last flush took effect, for `stats settings`.
+  // When a delayed flush_all is due. Written by workers, taken by the main thread at its tick.
+  std::atomic<slab::Expiry> flush_due{slab::Expiry()};
+  // When the last flush took effect, by the server's own clock, for `stats settings`.
   std::atomic<std::uint32_t> flushed_s{0};
   std::atomic<bool> accepting{true};  // Written by the main thread.
   // Accepted and not closed yet: the main thread adds, workers subtract.

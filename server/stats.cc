@@ -252,7 +252,7 @@ void Stats::General(slab::Lane& lane, Writer& stat) {
 
   stat("pid", getpid());
   stat("uptime", lane.now_s - shared_.clock.started_s());
-  stat("time", lane.now_s);
+  stat("time", lane.wall_s());
   stat("version", WireVersion());
   stat("libevent", std::string_view(event_get_version()));
   stat("pointer_size", 8 * sizeof(void*));

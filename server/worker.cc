@@ -46,7 +46,7 @@ Worker::Worker(Shared& shared)
       binary_executor_(shared, lane_, counters_, output_) {
   counters_.buffers.Add(Buffer::kInput, kInputBytes + protocol::kInputSlackBytes + sizeof(Batch));
   output_.CountIn(counters_.buffers.at(Buffer::kOutput));
-  lane_.now_s = shared_.clock.now_s();
+  lane_.SetNow(shared_.clock.now());
   AddEvent(*wake_event_);
   if (shared_.config.idle_timeout_s > 0) {
     second_event_ = MakeEvent(
@@ -101,7 +101,7 @@ void Worker::TakeHandovers() {
     const MutexLock lock(mutex_);
     taken.swap(handovers_);
   }
-  lane_.now_s = shared_.clock.now_s();
+  lane_.SetNow(shared_.clock.now());
   for (const Handover& handover : taken) {
     auto* connection = new Connection(*this, handover.fd, handover.kind);
     connection->next = connections_;
@@ -127,7 +127,7 @@ void Worker::Run() {
 
 void Worker::RunTurn(int loop_flags) {
   event_base_loop(base_.get(), loop_flags);
-  lane_.now_s = shared_.clock.now_s();
+  lane_.SetNow(shared_.clock.now());
 
   serving_.swap(ready_);
   for (served_ = 0; served_ < serving_.size();) {

@@ -374,7 +374,7 @@ StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, 
       if (terms.mode == StoreMode::kAdd) MarkUse(*old, lane);
       return {.status = *refusal, .class_id = old != nullptr ? ClassOf(*old) : ClassId{0}};
     }
-    if (terms.keeps_expiry && !arena_->At(item.ref_).SetExpiry(old->expires_at_s())) {
+    if (terms.keeps_expiry && !arena_->At(item.ref_).SetExpiry(old->expiry())) {
       return {.status = StoreStatus::kExists, .class_id = ClassOf(*old)};
     }
     if (old != nullptr && terms.mode != StoreMode::kSet && terms.mode != StoreMode::kUnchanged) {
@@ -385,10 +385,10 @@ StoreOutcome Cache::PublishWhole(ReservedItem& item, const PublishTerms& terms, 
     fresh.set_number(NextCas(lane));
     if (is_late) {
       fresh.size_and_state |= Item::kIsStale | (old->size_and_state & Item::kIsWon);
-      LARDER_CHECK(fresh.SetExpiry(old->expires_at_s()));
+      LARDER_CHECK(fresh.SetExpiry(old->expiry()));
     }
     outcome = {.status = StoreStatus::kStored, .class_id = ClassOf(fresh), .cas = fresh.cas()};
-    if (terms.mode == StoreMode::kUnchanged) outcome.expires_at_s = old->expires_at_s();
+    if (terms.mode == StoreMode::kUnchanged) outcome.expiry = old->expiry();
     Link(guard, key.hash, slot, ref, lane);
     lane.total_items.Add();
   }
@@ -426,7 +426,7 @@ void Cache::Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemR
   }
   CountLinked(arena_->At(ref), c.id(), lane);
   // Its value may have taken long to come: the one who chose the expiry counted it before.
-  if (arena_->At(ref).expires_at_s() != 0) lane.expiries.Add();
+  if (arena_->At(ref).expiry().is_set()) lane.expiries.Add();
 }
 
 std::optional<ClassId> Cache::Delete(const HashedKey& key, Lane& lane) {

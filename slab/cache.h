@@ -121,8 +121,9 @@ enum class Moment : std::uint8_t {
 
 // What a server has to know of its past besides its items.
 struct SavedMoment {
-  std::uint32_t now_s = 0;        // Unix time.
-  std::uint32_t flush_due_s = 0;  // A flush that is still to come; 0: none.
+  std::uint32_t now_s = 0;        // By the server's own clock.
+  std::int32_t wall_ahead_s = 0;  // As in Now.
+  Expiry flush_due = {};          // A flush that is still to come.
 };
 
 // Cache maps keys to items, evicts when memory is full, and never holds more than its limit.
@@ -187,8 +188,8 @@ class Cache {
   // The same where fn gives the item this expiry, and finds room for it. kNoRoom when there is
   // none, and no memory for a larger chunk. Without eviction every item has the room.
   template <class Fn>
-  [[gnu::noinline]] Presence VisitToExpire(const HashedKey& key, std::uint32_t expires_at_s,
-                                           Lane& lane, Fn&& fn);
+  [[gnu::noinline]] Presence VisitToExpire(const HashedKey& key, Expiry expiry, Lane& lane,
+                                           Fn&& fn);
 
   // `id` is the item's class, ClassOf(item).
   void MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept;
@@ -266,7 +267,7 @@ class Cache {
   // Room for an expiry that is still to come does not count.
   bool Fits(const ItemSpec& spec) const noexcept {
     return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags != 0,
-                               spec.expires_at_s != 0) +
+                               spec.expiry.is_set()) +
                spec.value_bytes <=
            item_bytes_max_;
   }
@@ -352,8 +353,8 @@ class Cache {
   // alive.
   Result<std::uint64_t, std::string> Save(const SavedMoment& moment);
   bool has_memory_file() const { return memory_file_ != nullptr; }
-  // SavedMoment::flush_due_s of the time before a restart, or 0.
-  std::uint32_t restored_flush_due_s() const { return restored_flush_due_s_; }
+  // SavedMoment::flush_due of the time before a restart.
+  Expiry restored_flush_due() const { return restored_flush_due_; }
 
   // Tests: aborts when an invariant of the whole is broken. REQUIRES: no other thread is active,
   // and no handle or reserved item is alive.
@@ -394,9 +395,7 @@ class Cache {
            spec.value_bytes;
   }
   static bool IsExpired(const Item& item, const Lane& lane) noexcept {
-    if (!item.can_expire()) return false;
-    const std::uint32_t expires_at_s = item.expires_at_s();
-    return expires_at_s != 0 && expires_at_s <= lane.now_s;
+    return item.can_expire() && item.expiry().IsOver(lane);
   }
   bool IsFlushed(const Item& item) const noexcept {
     // Numbers wrap at 48 bits; RefillCas keeps everything alive within half of that.
@@ -622,10 +621,9 @@ class Cache {
                                                       std::uint32_t value_bytes,
                                                       const Lane& lane) noexcept {
     item.set_last_access(lane.now_s);
-    return item.SetShape({.client_flags = spec.client_flags,
-                          .expires_at_s = spec.expires_at_s,
-                          .can_expire = spec.can_expire()},
-                         value_bytes);
+    return item.SetShape(
+        {.client_flags = spec.client_flags, .expiry = spec.expiry, .can_expire = spec.can_expire()},
+        value_bytes);
   }
 
   // Asked only where an item is made, so a store over an old one does not pay for it. No key is
@@ -646,7 +644,7 @@ class Cache {
   const bool track_sizes_;
   const std::function<void(Moment)> pause_;  // Mostly empty.
   std::unique_ptr<MemoryFile> memory_file_;  // Constant but for a restart that fails.
-  std::uint32_t restored_flush_due_s_ = 0;   // Constant once created.
+  Expiry restored_flush_due_;                // Constant once created.
   std::vector<ItemRef> restored_expired_;    // Until BeginUse: to be given a time long past.
   const std::unique_ptr<Arena> arena_;
   const std::unique_ptr<Index> index_;
@@ -734,13 +732,12 @@ Presence Cache::Visit(const HashedKey& key, Lane& lane, Fn&& fn) {
 }
 
 template <class Fn>
-Presence Cache::VisitToExpire(const HashedKey& key, std::uint32_t expires_at_s, Lane& lane,
-                              Fn&& fn) {
+Presence Cache::VisitToExpire(const HashedKey& key, Expiry expiry, Lane& lane, Fn&& fn) {
   // Another round is needed only if another client has replaced the item meanwhile.
   for (;;) {
     bool has_room = true;
     const Presence presence = Visit(key, lane, [&](Item& item) {
-      has_room = item.can_expire() || expires_at_s == 0;
+      has_room = item.can_expire() || !expiry.is_set();
       if (has_room) [[likely]]
         fn(item);
     });

@@ -25,7 +25,8 @@ void Cache::NoteDeparture(std::uint64_t hash, DepartureReason why, const Item& i
                       .age_s = AgeOf(item, lane)};
   // The dead lie about for a while. An expiry that was long over when it was set counts from then.
   if (why == DepartureReason::kExpired) {
-    departure.ago_s = std::min(lane.now_s - item.expires_at_s(), departure.idle_s);
+    departure.ago_s = static_cast<std::uint32_t>(
+        std::min<std::int64_t>(-item.expiry().SecondsLeft(lane), departure.idle_s));
   } else if (why == DepartureReason::kFlushed) {
     // The number before the cutoff was drawn by the flush.
     const std::uint64_t flush = flush_cas_.load(std::memory_order_relaxed) - 1;

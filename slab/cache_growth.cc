@@ -63,7 +63,7 @@ std::optional<StoreOutcome> Cache::RefusalToJoin(const Item& old, const Reserved
 ItemSpec Cache::JoinedSpec(const Item& old, const ReservedItem& added) const {
   return {.key = added.key(),
           .client_flags = old.client_flags(),
-          .expires_at_s = old.expires_at_s(),
+          .expiry = old.expiry(),
           .value_bytes = old.value_bytes() + added.value_bytes(),
           .has_expiry_room = old.can_expire()};
 }
@@ -86,7 +86,7 @@ StoreOutcome Cache::LinkJoined(Index::Guard& guard, ItemRef old_ref, ReservedIte
   const ItemRef ref = joined.Release();
   Item& item = arena_->At(ref);
   // It may have changed since; the room for one is part of the layout.
-  LARDER_CHECK(item.SetExpiry(old.expires_at_s()));
+  LARDER_CHECK(item.SetExpiry(old.expiry()));
   item.size_and_state |= arena_->At(added.ref_).size_and_state & Item::kHasBinaryKey;
   item.set_number(NextCas(lane));
   const StoreOutcome outcome = {.status = StoreStatus::kStored,
@@ -172,7 +172,7 @@ Cache::RoomyShape Cache::ShapeWithRoom(const Item& old, const HashedKey& key, Ro
   const bool has_cas_room = room == Room::kChosenCas || old.has_chosen_cas();
   return {.spec = {.key = key,
                    .client_flags = old.client_flags(),
-                   .expires_at_s = old.expires_at_s(),
+                   .expiry = old.expiry(),
                    .value_bytes = old.value_bytes(),
                    .has_expiry_room = room == Room::kExpiry || old.can_expire()},
           .chosen_cas = has_cas_room ? std::optional(old.cas()) : std::nullopt};
@@ -185,7 +185,7 @@ bool Cache::LinkMoved(Index::Guard& guard, ItemRef old_ref, ReservedItem& moved,
   if (old.has_chosen_cas() && !item.has_chosen_cas()) return false;
   const ItemRef ref = moved.Release();
   if (item.has_chosen_cas()) item.SetChosenCas(old.cas());
-  LARDER_CHECK(item.SetExpiry(old.expires_at_s()));
+  LARDER_CHECK(item.SetExpiry(old.expiry()));
   constexpr std::uint32_t kMoved =
       Item::kWasFetched | Item::kHasBinaryKey | Item::kIsStale | Item::kIsWon;
   item.size_and_state |= old.size_and_state & kMoved;

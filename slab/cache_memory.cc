@@ -85,7 +85,7 @@ Removal Cache::DropItem(ItemRef ref, std::uint64_t hash, bool is_dead, Index::Gu
           .idle_s = item.idle_s(lane.now_s),
           .segment = item.standing().segment(),
           .is_dead = is_dead,
-          .could_expire = item.expires_at_s() != 0,
+          .could_expire = item.expiry().is_set(),
           .was_fetched = item.was_fetched()};
 }
 

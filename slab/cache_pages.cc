@@ -320,7 +320,7 @@ bool Cache::EmptyChunk(SlabClass& c, const Tenant& tenant, Lane& lane) {
       dropped_items_.Add();
       ++stats.evicted;
       ++stats.evicted_for_page;
-      if (item.expires_at_s() != 0) ++stats.evicted_nonzero;
+      if (item.expiry().is_set()) ++stats.evicted_nonzero;
       if (!item.was_fetched()) ++stats.evicted_unfetched;
     }
   }

@@ -55,6 +55,13 @@ std::uint64_t DigestOf(ItemRef ref, const Item& item, std::uint32_t chunk_bytes)
                  ref);
 }
 
+// The clock of the process that reads the item begins at the wall clock's time.
+void PutOnWallTime(Item& item, const Now& now) {
+  if (now.wall_ahead_s == 0) return;
+  (void)item.SetExpiry(item.expiry().OnWallTime(now));  // It had room for the one before.
+  item.set_last_access(now.wall_s() - item.idle_s(now.now_s));
+}
+
 std::string SettingChanged(std::string_view option) {
   return std::string(option) + " is not what it was";
 }
@@ -77,7 +84,7 @@ struct CacheSnapshot::Head {
   std::uint32_t class_count;
   std::uint32_t page_count;  // Pages that were ever handed out: all others are untouched.
   std::uint32_t stopped_at_s;
-  std::uint32_t flush_due_s;
+  Expiry flush_due;
   std::uint64_t cas_unused;
   std::uint64_t flush_cas;
   std::uint64_t items;
@@ -136,14 +143,15 @@ std::size_t CacheSnapshot::BytesMax(PageIndex capacity_pages) {
 Result<std::vector<std::byte>, std::string> CacheSnapshot::Take(Cache& cache,
                                                                 const SavedMoment& moment) {
   const Arena& arena = *cache.arena_;
+  const Now now{.now_s = moment.now_s, .wall_ahead_s = moment.wall_ahead_s};
   Head head = {.page_bytes = kPageBytes,
                .item_header_bytes = sizeof(Item),
                .unit_bytes = static_cast<std::uint32_t>(arena.unit_bytes()),
                .item_bytes_max = cache.item_bytes_max_,
                .class_count = static_cast<std::uint32_t>(cache.ladder_.class_count()),
                .page_count = arena.touched_pages(),
-               .stopped_at_s = moment.now_s,
-               .flush_due_s = moment.flush_due_s,
+               .stopped_at_s = now.wall_s(),
+               .flush_due = moment.flush_due.OnWallTime(now),
                .cas_unused = cache.cas_unused_.load(std::memory_order_relaxed),
                .flush_cas = cache.flush_cas_.load(std::memory_order_relaxed),
                .items = 0,
@@ -164,14 +172,17 @@ Result<std::vector<std::byte>, std::string> CacheSnapshot::Take(Cache& cache,
     const std::uint32_t chunk_bytes = cache.ladder_.chunk_bytes(id);
     for (std::uint32_t number = 0; number < entry.carved; ++number) {
       const ItemRef ref = arena.RefOf(arena.PageAt(page) + std::size_t{number} * chunk_bytes);
-      const Item& item = arena.At(ref);
+      Item& item = arena.At(ref);
       if (item.use() == ChunkUse::kFree) continue;
       const bool is_queued = item.use() == ChunkUse::kQueued;
       const bool is_pinned = is_queued && item.refs.load(std::memory_order_relaxed) != 1;
       if (item.use() == ChunkUse::kOwned || is_pinned) {
         return Failure{std::string("an item is still in use")};
       }
-      if (is_queued) ++head.items;
+      if (is_queued) {
+        ++head.items;
+        PutOnWallTime(item, now);
+      }
       head.digest += DigestOf(ref, item, chunk_bytes);
     }
   }
@@ -222,6 +233,8 @@ class CacheSnapshot::Restorer {
   std::string CheckChain(ItemRef ref, const Item& item);
   std::string CheckWhole(const Head& head) const;
   void NoteExpired(ItemRef ref, const Item& item, std::uint32_t now_s);
+  // At the stop, or since.
+  bool HasExpired(Expiry expiry, std::uint32_t now_s) const;
   void NoteLinks(ItemRef ref, const Item& item, ClassId id);
   void AddToIndex(std::uint64_t hash, ItemRef ref);
   void FlushBatch();
@@ -307,7 +320,9 @@ Result<SavedMoment, std::string> CacheSnapshot::Restorer::Restore(
     c.queue().Restore(class_records_[id].queue());
   }
   cache_.arena_->Restore(head.page_count, std::move(free_pages));
-  return SavedMoment{.now_s = head.stopped_at_s, .flush_due_s = head.flush_due_s};
+  const bool is_flush_due = HasExpired(head.flush_due, options.now_s);
+  return SavedMoment{.now_s = head.stopped_at_s,
+                     .flush_due = is_flush_due ? Expiry::LongPast() : head.flush_due};
 }
 
 std::string CacheSnapshot::Restorer::CheckHead(const Head& head, std::size_t state_bytes,
@@ -440,11 +455,19 @@ std::string CacheSnapshot::Restorer::CheckChain(ItemRef ref, const Item& item) {
   return bytes == item.value_bytes() ? "" : is_broken;
 }
 
-// What had expired when it was saved stays so, though the clock has gone back since. The file may
-// not be changed before it is used.
+// What had expired when it was saved stays so, though the clock has gone back since; and what has
+// since, though it may have gone on by more than an Expiry spans. The file may not be changed
+// before it is used.
 void CacheSnapshot::Restorer::NoteExpired(ItemRef ref, const Item& item, std::uint32_t now_s) {
-  const bool has_come_back = item.expires_at_s() > now_s && item.expires_at_s() <= stopped_at_s_;
+  const bool has_come_back =
+      HasExpired(item.expiry(), now_s) && !item.expiry().IsOver({.now_s = now_s});
   if (has_come_back) cache_.restored_expired_.push_back(ref);
+}
+
+bool CacheSnapshot::Restorer::HasExpired(Expiry expiry, std::uint32_t now_s) const {
+  if (!expiry.is_set()) return false;
+  const std::int64_t went_by_s = std::int64_t{now_s} - stopped_at_s_;
+  return expiry.SecondsLeft({.now_s = stopped_at_s_}) <= std::max<std::int64_t>(went_by_s, 0);
 }
 
 bool CacheSnapshot::Restorer::IsChunk(ItemRef ref) const {
@@ -540,7 +563,7 @@ Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& o
     Cache& cache = **built;
     const auto moment = CacheSnapshot::Restore(cache, *state, options, tell);
     if (moment) {
-      cache.restored_flush_due_s_ = moment->flush_due_s;
+      cache.restored_flush_due_ = moment->flush_due;
       const std::uint64_t items = cache.Alive().items;
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
           std::chrono::steady_clock::now() - started_at);
@@ -563,9 +586,8 @@ std::string Cache::BeginUse() {
   if (memory_file_ == nullptr) return "";
   std::string wrong = memory_file_->BeginUse();
   if (!wrong.empty()) return wrong;
-  constexpr std::uint32_t kLongAgoS = 1;
   for (const ItemRef ref : std::exchange(restored_expired_, {})) {
-    LARDER_CHECK(arena_->At(ref).SetExpiry(kLongAgoS));  // It had one.
+    LARDER_CHECK(arena_->At(ref).SetExpiry(Expiry::LongPast()));  // It had one.
   }
   return "";
 }

@@ -33,6 +33,7 @@ class CacheSnapshot {
   static std::size_t BytesMax(PageIndex capacity_pages);
 
   // Fails with the reason when the cache must not be saved: something in it is reserved or pinned.
+  // Afterwards the times of items are those for the next process, and nobody may use the cache.
   static Result<std::vector<std::byte>, std::string> Take(Cache& cache, const SavedMoment& moment);
 
   // Fails with the reason why this state does not become a cache of these options: then the cache

@@ -80,7 +80,7 @@ SweepTally Cache::Sweep(PageWalk& walk, Lane& lane) {
       }
       ++tally.checked;
       if (!IsDead(item, lane)) {
-        if (item.expires_at_s() != 0) ++tally.expiring;
+        if (item.expiry().is_set()) ++tally.expiring;
         continue;
       }
       if (item.refs.load(std::memory_order_acquire) != 1) {
@@ -119,7 +119,7 @@ void Cache::FillSnapshot(const Item& item, const Lane& lane, ItemSnapshot& snaps
   snapshot.cas = item.cas();
   snapshot.item_bytes = ItemBytes(item);
   snapshot.value_bytes = item.value_bytes();
-  snapshot.expires_at_s = item.expires_at_s();
+  snapshot.expires_at_s = item.expiry().is_set() ? item.expiry().UnixTime(lane) : 0;
   snapshot.idle_s = item.idle_s(lane.now_s);
   snapshot.client_flags = item.client_flags();
   snapshot.class_id = ClassOf(item);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "slab/expiry.h"
 #include "slab/standing.h"
 
 namespace larder::slab {
@@ -155,14 +156,11 @@ struct Item {
   bool is_won() const { return (size_and_state & kIsWon) != 0; }
   Standing standing() const { return Standing::FromCode(size_and_state >> kStandingShift); }
 
-  // Unix time; 0: never.
-  std::uint32_t expires_at_s() const {
-    return can_expire() ? Load<std::uint32_t>(expiry_offset()) : 0;
-  }
+  Expiry expiry() const { return can_expire() ? Load<Expiry>(expiry_offset()) : Expiry(); }
   // False if there is no room for it: see Cache::AddRoom.
-  [[nodiscard]] bool SetExpiry(std::uint32_t expires_at_s) {
-    if (!can_expire()) return expires_at_s == 0;
-    Store(expiry_offset(), expires_at_s);
+  [[nodiscard]] bool SetExpiry(Expiry expiry) {
+    if (!can_expire()) return !expiry.is_set();
+    Store(expiry_offset(), expiry);
     return true;
   }
   std::uint32_t client_flags() const {
@@ -190,7 +188,7 @@ struct Item {
   // What an item has besides its key and its value.
   struct Extras {
     std::uint32_t client_flags = 0;
-    std::uint32_t expires_at_s = 0;
+    Expiry expiry = {};
     bool can_expire = false;
   };
   // Lays out what is behind the key, all of the value in this chunk. Clears the state but for the
@@ -200,8 +198,8 @@ struct Item {
     std::byte* end = payload() + key_bytes;
     if (extras.can_expire) {
       state |= kCanExpire;
-      std::memcpy(end, &extras.expires_at_s, sizeof extras.expires_at_s);
-      end += sizeof extras.expires_at_s;
+      std::memcpy(end, &extras.expiry, sizeof extras.expiry);
+      end += sizeof extras.expiry;
     }
     if (extras.client_flags != 0) {
       state |= kHasFlags;

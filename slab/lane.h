@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "slab/counter.h"
+#include "slab/expiry.h"
 #include "slab/magazine.h"
 #include "slab/size_ladder.h"
 
@@ -34,9 +35,9 @@ inline constexpr std::size_t kSizeStepBytes = 32;
 // counters that all threads share would cost more than a lookup.
 //
 // Threads: one worker; any thread may read the Counters.
-struct alignas(128) Lane {
-  // Unix time in seconds, set by the owner at each wake-up; the cache has no clock of its own.
-  std::uint32_t now_s = 0;
+struct alignas(128) Lane : Now {
+  // By the owner, at each wake-up; the cache has no clock of its own.
+  void SetNow(const Now& now) { static_cast<Now&>(*this) = now; }
 
   // CAS numbers not used yet; see Cache::NextCas.
   std::uint64_t cas_next = 0;

@@ -23,7 +23,7 @@ namespace larder::slab {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x31454c4946524c00;  // On machines of another byte order: another.
-constexpr std::uint32_t kFormatVersion = 2;  // Of all that is in the file, item headers included.
+constexpr std::uint32_t kFormatVersion = 3;  // Of all that is in the file, item headers included.
 constexpr std::uint32_t kCleanMark = 0x4e41454c;
 constexpr mode_t kFileMode = S_IRUSR | S_IWUSR;
 constexpr mode_t kModeBits = 07777;

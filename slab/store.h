@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "slab/expiry.h"
 #include "slab/hash.h"
 #include "slab/size_ladder.h"
 
@@ -34,7 +35,7 @@ struct StoreOutcome {
   ClassId class_id = 0;            // Of the item that was stored, or that refused a cas.
   std::uint32_t joined_bytes = 0;  // append and prepend: of the value that was stored.
   std::uint64_t cas = 0;           // Of the item that was stored; 0 if none was.
-  std::uint32_t expires_at_s = 0;  // kUnchanged: of the item that was replaced.
+  Expiry expiry = {};              // kUnchanged: of the item that was replaced.
 };
 
 enum class DeleteStatus : std::uint8_t { kDeleted, kNotFound, kExists };
@@ -48,11 +49,11 @@ struct DeleteOutcome {
 struct ItemSpec {
   HashedKey key;
   std::uint32_t client_flags = 0;
-  std::uint32_t expires_at_s = 0;  // Unix time; 0: never.
+  Expiry expiry = {};
   std::uint32_t value_bytes = 0;
   bool has_expiry_room = false;  // Though it may never expire: for an expiry that is still to come.
 
-  bool can_expire() const { return has_expiry_room || expires_at_s != 0; }
+  bool can_expire() const { return has_expiry_room || expiry.is_set(); }
 };
 
 // What an item may get only later, and then needs room for.

@@ -175,7 +175,7 @@ class Session {
         reporter_(shared_),
         lane_(cache_->AddLane()),
         worker_(shared_) {
-    lane_.now_s = clock.now_s();
+    lane_.SetNow(clock.now());
     Fill(frame.setting);
     std::array<int, 2> ends;
     Require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);

@@ -122,7 +122,7 @@ TEST_CASE_METHOD(FileTest, "an unchanged file is left alone until it is asked fo
   REQUIRE(cluster.Delete());
   source.Tick(AfterWrite() + 1);
   CHECK(NodesOf(cluster) == "none");
-  source.ReadAgain(AfterWrite() + 2);
+  source.ReadAgain({.now_s = AfterWrite() + 2});
   CHECK(NodesOf(cluster) == "a||1");
 }
 
@@ -223,7 +223,7 @@ TEST_CASE_METHOD(NameTest, "a name is resolved again after the interval", "[clus
 TEST_CASE_METHOD(NameTest, "a name is resolved at once when asked to", "[cluster_source]") {
   Answer(Addresses{"10.0.0.1"});
   Lookup(1000);
-  source.ReadAgain(1001);
+  source.ReadAgain({.now_s = 1001});
   while (source.is_looking_up()) source.Tick(1001);
   CHECK(lookups() == 2);
 }

@@ -31,7 +31,7 @@ constexpr std::size_t kValueBytes = 100'000;
 class TurnTest {
  protected:
   TurnTest() {
-    lane_.now_s = clock_.now_s();
+    lane_.SetNow(clock_.now());
     Store("small", "x");
     Store("large", std::string(kValueBytes, 'l'));
     Store("huge", std::string(900'000, 'h'));

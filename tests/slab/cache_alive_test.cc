@@ -172,7 +172,7 @@ TEST_CASE("what is alive is exact when stores, removals and flushes are over",
       } else if (choice < 80) {
         cache.cache().Visit(key, lane, [&](Item& item) { cache.cache().Renumber(item, lane); });
       } else if (choice < 85) {
-        cache.cache().VisitToExpire(key, lane.now_s + 1000, lane, [](Item&) {});
+        cache.cache().VisitToExpire(key, Expiry::At(lane.now_s + 1000), lane, [](Item&) {});
       } else if (choice < 99) {
         (void)cache.cache().Delete(key, lane);
       } else if (random() % 50 == 0) {

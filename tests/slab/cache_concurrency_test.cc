@@ -201,8 +201,9 @@ class StormWorker {
     } else if (choice < 970) {
       RewriteInPlace(number, key);
     } else if (choice < 985) {
-      cache_.VisitToExpire(key, lane_.now_s + 1, lane_,
-                           [&](Item& item) { LARDER_CHECK(item.SetExpiry(lane_.now_s + 1)); });
+      const auto expiry = Expiry::At(lane_.now_s + 1);
+      cache_.VisitToExpire(key, expiry, lane_,
+                           [&](Item& item) { LARDER_CHECK(item.SetExpiry(expiry)); });
     } else if (choice < 990) {
       ++lane_.now_s;
     } else if (choice == 999 && wares_.fill == 0 && random_() % 8 == 0) {
@@ -252,7 +253,7 @@ class StormWorker {
     const std::string block = blocks_.Make(number, random_(), bytes);
     const ItemSpec spec{.key = key,
                         .client_flags = static_cast<std::uint32_t>(random_() % 2),
-                        .expires_at_s = RandomExpiry(),
+                        .expiry = RandomExpiry(),
                         .value_bytes = static_cast<std::uint32_t>(block.size())};
     const StoreOutcome outcome = cache_.Store(mode, spec, block, 0, lane_);
     if (outcome.status != StoreStatus::kStored) return;
@@ -313,9 +314,10 @@ class StormWorker {
     }
   }
   // Mostly none; sometimes soon, and sometimes long over, as for a negative exptime.
-  std::uint32_t RandomExpiry() {
+  Expiry RandomExpiry() {
     const auto choice = random_() % 20;
-    return choice == 0 ? 1 : choice <= 2 ? lane_.now_s + 2 : 0;
+    if (choice == 0) return Expiry::LongPast();
+    return choice <= 2 ? Expiry::At(lane_.now_s + 2) : Expiry();
   }
   // As many of 10 to 100 as of 10 to 100 thousand.
   std::size_t RandomBytes(double bytes_max) {
@@ -539,10 +541,10 @@ TEST_CASE("no append to a large value is refused or lost, however many come at o
       for (int i = 0; i < kAppends; ++i) {
         const StoreMode mode = i % 2 == 0 ? StoreMode::kAppend : StoreMode::kPrepend;
         if (client.Store(mode, "k", letter) != StoreStatus::kStored) ++refused;
-        const auto expires_at_s = CacheFixture::kStartS + 1 + static_cast<std::uint32_t>(i);
+        const auto expiry = Expiry::At(CacheFixture::kStartS + 1 + static_cast<std::uint32_t>(i));
         const Presence touched =
-            cache.cache().VisitToExpire(key, expires_at_s, client.lane(), [&](Item& item) {
-              LARDER_CHECK(item.SetExpiry(expires_at_s));
+            cache.cache().VisitToExpire(key, expiry, client.lane(), [&](Item& item) {
+              LARDER_CHECK(item.SetExpiry(expiry));
               item.set_cas(cache.cache().NextCas(client.lane()));
             });
         if (touched != Presence::kHit) ++refused;

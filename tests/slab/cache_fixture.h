@@ -31,6 +31,13 @@ CATCH_REGISTER_ENUM(larder::slab::RoomStatus, larder::slab::RoomStatus::kMade,
 
 namespace larder::slab {
 
+// Seconds as tests write them: 0 is never.
+inline Expiry ExpiryAt(std::uint32_t second) { return second == 0 ? Expiry() : Expiry::At(second); }
+inline std::uint32_t SecondOf(Expiry expiry, const Lane& lane) {
+  if (!expiry.is_set()) return 0;
+  return static_cast<std::uint32_t>(lane.now_s + expiry.SecondsLeft(lane));
+}
+
 // What a reader sees of an item.
 struct SeenItem {
   std::string value;
@@ -130,7 +137,7 @@ class CacheFixture {
   StoreOutcome StoreWithClass(const StoreArgs& args) {
     ItemSpec spec = Spec(args.key, args.value.size());
     spec.client_flags = args.flags;
-    spec.expires_at_s = args.expires_at_s;
+    spec.expiry = ExpiryAt(args.expires_at_s);
     return cache_->Store(args.mode, spec, args.value, args.cas, *lane_);
   }
   StoreStatus Store(const StoreArgs& args) { return StoreWithClass(args).status; }
@@ -156,7 +163,7 @@ class CacheFixture {
   StoreStatus ReserveAndPublish(const StoreArgs& args) {
     ItemSpec spec = Spec(args.key, args.value.size());
     spec.client_flags = args.flags;
-    spec.expires_at_s = args.expires_at_s;
+    spec.expiry = ExpiryAt(args.expires_at_s);
     auto reserved = cache_->Reserve(spec, *lane_);
     if (!reserved) return reserved.error();
     WriteAll(args.value, reserved->value());
@@ -182,15 +189,16 @@ class CacheFixture {
     return Visit(key, [](Item&) {});
   }
   Presence Touch(std::string_view key, std::uint32_t expires_at_s) {
-    return cache_->VisitToExpire(Key(key), expires_at_s, *lane_,
-                                 [&](Item& item) { LARDER_CHECK(item.SetExpiry(expires_at_s)); });
+    const Expiry expiry = ExpiryAt(expires_at_s);
+    return cache_->VisitToExpire(Key(key), expiry, *lane_,
+                                 [&](Item& item) { LARDER_CHECK(item.SetExpiry(expiry)); });
   }
   std::optional<SeenItem> See(std::string_view key) {
     SeenItem seen;
     const Presence presence = Visit(key, [&](Item& item) {
       seen = {.value = ReadAll(cache_->Value(item)),
               .client_flags = item.client_flags(),
-              .expires_at_s = item.expires_at_s(),
+              .expires_at_s = SecondOf(item.expiry(), *lane_),
               .cas = item.cas(),
               .class_id = cache_->ClassOf(item)};
     });

@@ -391,7 +391,7 @@ TEST_CASE_METHOD(CacheFixture, "an item that moves for room has what changed mea
     CHECK(item.is_won());
     CHECK(item.number() == number);
     CHECK(item.cas() == (gets_cas ? 77 : number));
-    CHECK(item.expires_at_s() == kSoonS);
+    CHECK(item.expiry() == Expiry::At(kSoonS));
   });
   CHECK((Get("k") == value));
   cache().CheckInvariants();
@@ -416,7 +416,7 @@ TEST_CASE_METHOD(CacheFixture,
       std::move(*reserved),
       {.mode = StoreMode::kUnchanged, .cas_unique = number, .keeps_expiry = true}, lane());
   CHECK(outcome.status == (has_room ? StoreStatus::kStored : StoreStatus::kExists));
-  CHECK(outcome.expires_at_s == (has_room ? kSoonS + 1 : 0));
+  CHECK(outcome.expiry == (has_room ? Expiry::At(kSoonS + 1) : Expiry()));
   CHECK(See("k")->expires_at_s == kSoonS + 1);
   CHECK(Get("k") == (has_room ? "10" : "9"));
 }

@@ -161,6 +161,48 @@ TEST_CASE_METHOD(RestartTest, "what had expired stays so when the clock went bac
   CHECK(cache().items() == 2);
 }
 
+TEST_CASE_METHOD(RestartTest, "times are saved by the wall clock, though it was set", "[restart]") {
+  constexpr std::uint32_t kBeginS = 1'800'000'000;
+  const std::int32_t step_s = GENERATE(3600, -3600);
+  options().now_s = kBeginS;
+  Restart();
+  for (const char* key : {"own", "wall", "idle"}) {
+    REQUIRE(cache().Store({.key = key, .value = "v", .expires_at_s = kBeginS + 500}) ==
+            StoreStatus::kStored);
+  }
+  const Expiry by_wall = Expiry::AtUnixTime(kBeginS + 5000, cache().lane());
+  REQUIRE(cache().Visit("wall", [&](Item& item) { CHECK(item.SetExpiry(by_wall)); }) ==
+          Presence::kHit);
+  cache().lane().now_s += 100;
+  REQUIRE(cache().cache().Save({.now_s = cache().lane().now_s,
+                                .wall_ahead_s = step_s,
+                                .flush_due = Expiry::At(kBeginS + 200)}));
+  Kill();
+  options().now_s = static_cast<std::uint32_t>(kBeginS + 100 + step_s);
+  Start();
+  Lane& lane = cache().lane();
+  CHECK(cache().Visit("idle", [&](Item& item) { CHECK(item.idle_s(lane.now_s) == 100); }) ==
+        Presence::kHit);
+  CHECK(cache().Visit("own", [&](Item& item) { CHECK(item.expiry().SecondsLeft(lane) == 400); }) ==
+        Presence::kHit);
+  CHECK(cache().Visit("wall", [&](Item& item) { CHECK(item.expiry() == by_wall); }) ==
+        Presence::kHit);
+  CHECK(cache().cache().restored_flush_due().SecondsLeft(lane) == 100);
+}
+
+TEST_CASE_METHOD(RestartTest, "what had expired stays so when the clock has gone on by decades",
+                 "[restart]") {
+  REQUIRE(cache().Store({.key = "dead", .value = "v", .expires_at_s = CacheFixture::kStartS + 5}) ==
+          StoreStatus::kStored);
+  REQUIRE(cache().cache().Save(
+      {.now_s = CacheFixture::kStartS, .flush_due = Expiry::At(CacheFixture::kStartS + 5)}));
+  Kill();
+  options().now_s = 2'000'000'000;
+  Start();
+  CHECK(cache().Look("dead") == Presence::kExpired);
+  CHECK(cache().cache().restored_flush_due().IsOver(cache().lane()));
+}
+
 TEST_CASE_METHOD(RestartTest, "a clock that went back far begins empty", "[restart]") {
   REQUIRE(cache().Set("key", "value") == StoreStatus::kStored);
   options().now_s -= 60;
@@ -207,11 +249,12 @@ TEST_CASE_METHOD(RestartTest, "what was flushed stays flushed", "[restart]") {
 }
 
 TEST_CASE_METHOD(RestartTest, "a flush that is still to come is handed on", "[restart]") {
-  CHECK(cache().cache().restored_flush_due_s() == 0);
-  REQUIRE(cache().cache().Save({.now_s = CacheFixture::kStartS, .flush_due_s = 1'234'567}));
+  CHECK_FALSE(cache().cache().restored_flush_due().is_set());
+  REQUIRE(
+      cache().cache().Save({.now_s = CacheFixture::kStartS, .flush_due = Expiry::At(1'234'567)}));
   Kill();
   Start();
-  CHECK(cache().cache().restored_flush_due_s() == 1'234'567);
+  CHECK(cache().cache().restored_flush_due() == Expiry::At(1'234'567));
 }
 
 TEST_CASE_METHOD(RestartTest, "segments, their order and their sizes survive", "[restart]") {

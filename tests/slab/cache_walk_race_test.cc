@@ -76,7 +76,7 @@ class RaceFixture {
       writer_id_.store(std::this_thread::get_id(), std::memory_order_relaxed);
       const std::string& value = expires_at_s != 0 ? kExpiringValue : kValue;
       ItemSpec spec = cache_.Spec(key, value.size());
-      spec.expires_at_s = expires_at_s;
+      spec.expiry = ExpiryAt(expires_at_s);
       (void)cache_.cache().Store(StoreMode::kSet, spec, value, 0, lane);
       if (after_store_) after_store_(lane);
       is_done_.store(true, std::memory_order_relaxed);

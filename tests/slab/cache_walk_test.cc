@@ -154,7 +154,7 @@ TEST_CASE_METHOD(WalkFixture, "a large item is swept with all its pieces", "[sla
 
 TEST_CASE_METHOD(WalkFixture, "what is being stored is nothing to sweep", "[slab][sweep]") {
   ItemSpec spec = Spec("k", 100);
-  spec.expires_at_s = kSoonS;
+  spec.expiry = Expiry::At(kSoonS);
   auto reserved = cache().Reserve(spec, lane());
   REQUIRE(reserved);
   Pass(20);

@@ -297,6 +297,8 @@ void TestServer::Settle() {
 
 void TestServer::AdvanceClock(std::uint32_t seconds) { server_->AdvanceClock(seconds); }
 
+void TestServer::StepWallClock(std::int32_t seconds) { server_->StepWallClock(seconds); }
+
 void TestServer::Reload() {
   server_->RequestReload();
   server_->AdvanceClock(1);  // It waits for the main loop.

@@ -116,6 +116,8 @@ class TestServer {
   // Returns when what was sent before, up to a turn's worth on a connection, has been served.
   void Settle();
   void AdvanceClock(std::uint32_t seconds);
+  // Sets the system's time, as far as the server sees it.
+  void StepWallClock(std::int32_t seconds);
   // Has files read again, as SIGHUP does, and returns when they were.
   void Reload();
   // What clients of Settle() have to send first; the server answers STORED.
