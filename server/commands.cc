@@ -189,7 +189,7 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
       spec.has_expiry_room = item.can_expire();
     });
     if (missing_room != Room::kNone) {
-      if (cache_.AddRoom(missing_room, key, lane_) == slab::RoomStatus::kNoMemory) break;
+      if (AddRoom(missing_room, key) == slab::RoomStatus::kNoMemory) break;
       continue;
     }
     if (presence != Presence::kHit || fits_in_place) return outcome;

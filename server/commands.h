@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "protocol/binary_packet.h"
 #include "protocol/request.h"
@@ -82,10 +83,22 @@ class Commands {
   // If the key is there: its item has this expiry now, and fn(item) is called as by Cache::Visit.
   template <class Fn>
   slab::Presence TouchItem(const slab::HashedKey& key, slab::Expiry expiry, const Fn& fn) {
-    return cache_.VisitToExpire(key, expiry, lane_, [&](slab::Item& item) {
+    return VisitToExpire(key, expiry, [&](slab::Item& item) {
       (void)item.SetExpiry(expiry);  // It has the room.
       fn(item);
     });
+  }
+  template <class Fn>
+  slab::Presence VisitToExpire(const slab::HashedKey& key, slab::Expiry expiry, const Fn& fn) {
+    const slab::Presence presence = cache_.VisitToExpire(key, expiry, lane_, fn);
+    CountCopies();
+    return presence;
+  }
+  // As Cache::AddRoom.
+  slab::RoomStatus AddRoom(slab::Room room, const slab::HashedKey& key) {
+    const slab::RoomStatus status = cache_.AddRoom(room, key, lane_);
+    CountCopies();
+    return status;
   }
 
   // Writes an item's value at `out`, where there is room for kPinBytesMin and kTailBytesMax; from
@@ -138,6 +151,9 @@ class Commands {
   Output& output_;
 
  private:
+  // Values that were copied are work of this turn.
+  void CountCopies() { output_.AddWork(std::exchange(lane_.copied_bytes, 0)); }
+
   int client_fd_ = -1;
 };
 

@@ -572,6 +572,8 @@ void Connection::EndLogin(LoginOutcome outcome) {
   is_stranger_ = outcome != LoginOutcome::kAdmitted;
   closes_after_flush_ = outcome == LoginOutcome::kClose;
   --requests_left_;
+  // An attempt takes as long as there are passwords to compare with: one a turn.
+  worker_.output().AddWork(kWorkPerTurnBytes + 1);
 }
 
 // --- Flush -------------------------------------------------------------------------------------

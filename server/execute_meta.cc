@@ -191,7 +191,7 @@ void Executor::MetaGet(const Request& request, std::uint64_t hash) {
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   Presence presence = Presence::kMiss;
   if (asked.has('T')) [[unlikely]] {
-    presence = cache_.VisitToExpire(key, SignedExpiresAt(request.exptime), lane_, [&](Item& item) {
+    presence = VisitToExpire(key, SignedExpiresAt(request.exptime), [&](Item& item) {
       out = WriteMetaHit(item, request, ClassStat::kTouchHits, out);
     });
   } else {
@@ -409,7 +409,7 @@ std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash
       code = protocol::kMetaDone;
     });
     if (missing_room == Room::kNone) return code;
-    if (cache_.AddRoom(missing_room, key, lane_) == slab::RoomStatus::kNoMemory) {
+    if (AddRoom(missing_room, key) == slab::RoomStatus::kNoMemory) {
       return protocol::kNoMemory;
     }
   }

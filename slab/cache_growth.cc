@@ -212,6 +212,7 @@ RoomStatus Cache::AddRoom(Room room, const HashedKey& key, Lane& lane) {
     if (!moved) return RoomWithoutMemory(room, key, lane);
     ValueCursor to = moved->value();
     CopyPieces(original.value, to, shape.spec.value_bytes);
+    lane.copied_bytes += shape.spec.value_bytes;
 
     RaceHook::Reach(RacePoint::kAddRoom);
     Index::Guard guard = index_->Lock(key.hash);
@@ -239,6 +240,7 @@ RoomStatus Cache::AddRoomLocked(Room room, const HashedKey& key, Lane& lane) {
       if (moved) {
         ValueCursor to = moved->value();
         CopyPieces(Value(old), to, shape.spec.value_bytes);
+        lane.copied_bytes += shape.spec.value_bytes;
         LARDER_CHECK(LinkMoved(guard, old_ref, *moved, lane));
         return RoomStatus::kMade;
       }

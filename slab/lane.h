@@ -47,6 +47,9 @@ struct alignas(128) Lane : Now {
   // the lane, released after the gauges that belong to it; read by any thread.
   std::atomic<std::uint64_t> flush_floor{0};
 
+  // Bytes of values that were copied to larger chunks, since the owner last looked.
+  std::uint64_t copied_bytes = 0;
+
   // Items added less items removed since the index was last told.
   std::int32_t items_untold = 0;
 

@@ -141,6 +141,22 @@ TEST_CASE_METHOD(TurnTest, "a turn of appends ends when they have copied enough"
   CHECK(OneTurnOf(Repeat("ms huge 1 MA\r\nx\r\n", 100)) == "HD\r\n");
 }
 
+TEST_CASE_METHOD(TurnTest, "a turn of first expiries ends when values were copied enough",
+                 "[server][turn]") {
+  std::string touches;
+  std::string gets;
+  for (int i = 0; i < 20; ++i) {
+    for (const char* const kind : {"t", "m"}) {
+      Store(kind + std::to_string(i), std::string(kValueBytes, 'v'));
+    }
+    touches += "touch t" + std::to_string(i) + " 100\r\n";
+    gets += "mg m" + std::to_string(i) + " T100\r\n";
+  }
+  constexpr int kPerTurn = 1 + kWorkPerTurnBytes / kValueBytes;
+  CHECK(OneTurnOf(touches) == Repeat("TOUCHED\r\n", kPerTurn));
+  CHECK(OneTurnOf(gets) == Repeat("HD\r\n", kPerTurn));
+}
+
 TEST_CASE_METHOD(TurnTest, "what a turn leaves is served in the next ones, in order",
                  "[server][turn]") {
   const int busy = Connect();
