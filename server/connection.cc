@@ -301,7 +301,7 @@ void Connection::Serve(std::string_view input) {
     DropTail();
   }
   // Only an event brings it back otherwise, and for input that is here already none will come.
-  if (!tail_.empty() && (goes_on || requests_left_ == 0)) {
+  if (!tail_.empty() && !closes_after_flush_ && (goes_on || requests_left_ == 0)) {
     worker_.counters().Add(Stat::kConnYields);
     worker_.MakeReady(*this);
     has_yielded = true;
@@ -358,7 +358,7 @@ bool Connection::ContinueUpload(std::string_view& input) {
 bool Connection::ReserveUpload() {
   UploadMemory& memory = worker_.shared().uploads;
   if (!upload_share_) {
-    auto share = memory.Take(upload_->item_bytes());
+    auto share = memory.Take(upload_->item_bytes(), this);
     if (!share) {
       awaits_memory_ = true;  // And is queued when more comes.
       return false;
@@ -381,8 +381,11 @@ bool Connection::ReserveUpload() {
 
 bool Connection::TakeUploadMemory() {
   UploadMemory& memory = worker_.shared().uploads;
-  auto share = memory.Take(upload_->item_bytes());
-  if (!share) return false;
+  auto share = memory.Take(upload_->item_bytes(), this);
+  if (!share) {
+    memory.Claim(this);
+    return false;
+  }
   upload_share_.emplace(std::move(*share));
   awaits_memory_ = is_queued_ = false;
   memory.RemoveWaiting();
@@ -402,6 +405,7 @@ void Connection::DropUpload() {
   if (upload_ == nullptr) return;
   buffers().Subtract(Buffer::kTails, upload_->staged_capacity());
   if (is_queued_) worker_.shared().uploads.RemoveWaiting();
+  worker_.shared().uploads.GiveUp(this);
   upload_share_.reset();
   upload_.reset();
 }

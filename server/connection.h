@@ -54,6 +54,9 @@ class Connection {
   // The value that it sends does not come, or too slowly while others wait for upload memory.
   bool is_upload_stalled(std::uint32_t now_s) const;
   bool has_upload() const { return upload_ != nullptr; }
+  // A value that has come waits for memory that others have.
+  bool is_queued_for_memory() const { return is_queued_; }
+  bool holds_upload_memory() const { return upload_ != nullptr && upload_->is_reserved(); }
   // There is something to answer before a stop.
   bool has_unsent_output() const { return pending_ != nullptr || stream_ != nullptr; }
   int fd() const { return fd_; }

@@ -15,12 +15,24 @@ constexpr std::uint32_t kGraceS = 2;
 
 }  // namespace
 
-std::optional<UploadMemory::Share> UploadMemory::Take(std::uint64_t bytes) {
+void UploadMemory::Claim(const void* who) {
+  const void* nobody = nullptr;
+  (void)claimant_.compare_exchange_strong(nobody, who, std::memory_order_relaxed);
+}
+
+void UploadMemory::GiveUp(const void* who) {
+  (void)claimant_.compare_exchange_strong(who, nullptr, std::memory_order_relaxed);
+}
+
+std::optional<UploadMemory::Share> UploadMemory::Take(std::uint64_t bytes, const void* who) {
+  const void* const claimant = claimant_.load(std::memory_order_relaxed);
+  if (claimant != nullptr && claimant != who) return std::nullopt;
   const std::uint64_t limit = cache_.memory_limit_bytes() / 100 * percent_;
   std::uint64_t held = held_bytes();
   do {
     if (held != 0 && held + bytes > limit) return std::nullopt;
   } while (!held_bytes_.compare_exchange_weak(held, held + bytes, std::memory_order_relaxed));
+  GiveUp(who);
   return Share(this, bytes);
 }
 

@@ -57,8 +57,13 @@ class UploadMemory {
   UploadMemory(const slab::Cache& cache, std::uint32_t percent)
       : cache_(cache), percent_(percent) {}
 
-  // Nothing when there is not so much left now. One upload of any size always fits.
-  [[nodiscard]] std::optional<Share> Take(std::uint64_t bytes);
+  // Nothing when there is not so much left now, or another has claimed what there is. One upload of
+  // any size always fits. `who` is any address that stands for the one who asks.
+  [[nodiscard]] std::optional<Share> Take(std::uint64_t bytes, const void* who);
+  // Has everybody else refused until `who` got its share, or gave up: else one that needs much
+  // would wait as long as others come that need less. Does nothing while another has the claim.
+  void Claim(const void* who);
+  void GiveUp(const void* who);
 
   std::uint64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
 
@@ -70,9 +75,10 @@ class UploadMemory {
  private:
   const slab::Cache& cache_;
   const std::uint32_t percent_;  // Of the cache's memory limit as it is now.
-  // Relaxed, both: nothing hangs on their order.
+  // Relaxed, all: nothing hangs on their order.
   std::atomic<std::uint64_t> held_bytes_{0};
   std::atomic<std::uint64_t> waiting_{0};
+  std::atomic<const void*> claimant_{nullptr};
 };
 
 // An upload holds what has come of its value in a buffer of its own. Only when that is more than

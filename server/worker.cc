@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds kDrainSilenceMax{500};
 constexpr useconds_t kDrainPauseUs = 10'000;
 // How often uploads are looked at, and whether other workers have given upload memory back.
 constexpr timeval kUploadCheck{.tv_sec = 0, .tv_usec = 250'000};
-constexpr timeval kMemoryCheck{.tv_sec = 0, .tv_usec = 2'000};
+constexpr timeval kMemoryCheck{.tv_sec = 0, .tv_usec = 5'000};
 
 }  // namespace
 
@@ -222,6 +222,14 @@ void Worker::CloseStalledUploads() {
   if (has_uploads) event_add(upload_event_.get(), &kUploadCheck);
 }
 
+void Worker::CloseUploads() {
+  for (Connection* connection = connections_; connection != nullptr;) {
+    Connection* next = connection->next;
+    if (connection->holds_upload_memory()) Destroy(*connection);
+    connection = next;
+  }
+}
+
 void Worker::AwaitUploadMemory(Connection& connection) {
   uploading_.push_back(&connection);
   event_add(memory_event_.get(), &kMemoryCheck);
@@ -244,14 +252,18 @@ void Worker::Drain() {
   auto silence_end = steady_clock::now() + kDrainSilenceMax;
   for (;;) {
     const std::uint64_t written_bytes = counters_.value(Stat::kBytesWritten);
+    const std::uint64_t read_bytes = counters_.value(Stat::kBytesRead);
     // Once: with NONBLOCK alone libevent calls back for as long as a socket is readable, and
     // reading comes only later in the turn.
     RunTurn(EVLOOP_ONCE | EVLOOP_NONBLOCK);
-    bool has_pending = !ready_.empty();
+    const bool has_read = counters_.value(Stat::kBytesRead) != read_bytes;
+    bool has_pending = has_read || !ready_.empty();
     for (Connection* connection = connections_; connection != nullptr;
          connection = connection->next) {
       has_pending = has_pending || connection->has_unsent_output();
+      has_pending = has_pending || connection->is_queued_for_memory();
     }
+    if (!has_read) CloseUploads();
     const auto now = steady_clock::now();
     if (counters_.value(Stat::kBytesWritten) != written_bytes) silence_end = now + kDrainSilenceMax;
     if (!has_pending || now >= std::min(end, silence_end)) return;
@@ -261,6 +273,7 @@ void Worker::Drain() {
 
 void Worker::Destroy(Connection& connection) {
   if (connection.is_ready) std::erase(ready_, &connection);
+  std::erase(unflushed_, &connection);
   std::erase(awaiting_, &connection);
   std::erase(uploading_, &connection);
   if (connection.next != nullptr) connection.next->previous = connection.previous;

@@ -120,6 +120,8 @@ class Worker {
   void CloseDue();
   void CloseIdle();
   void CloseStalledUploads();
+  // When stopping: what has come of these values has been received, and more is not waited for.
+  void CloseUploads();
   // To those that wait, as far as it goes.
   void GiveUploadMemory();
   void Drain();

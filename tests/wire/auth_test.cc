@@ -277,5 +277,36 @@ TEST_CASE("a server does not start with a bad password file", "[wire][auth]") {
   }
 }
 
+TEST_CASE("a refused client gets its answers, whatever it sends behind them",
+          "[wire][auth][fairness]") {
+  const int requests_per_turn = GENERATE(1, 2, 1024);
+  TemporaryFolder folder;
+  WriteFile(folder / "users", "alice:secret\n");
+  TestServer server([&](Config& config) {
+    config.threads = 1;
+    config.requests_per_turn_max = requests_per_turn;
+    config.auth_file = folder / "users";
+    config.protocol = server::BindingProtocol::kAscii;
+  });
+  std::vector<Client> busy;
+  std::string pipeline;
+  std::string replies;
+  for (int i = 0; i < 2000; ++i) {
+    pipeline += "mn\r\n";
+    replies += "MN\r\n";
+  }
+  for (int i = 0; i < 3; ++i) {
+    busy.push_back(server.Connect());
+    busy.back().Send("set auth 0 0 12\r\nalice secret\r\n").Expect("STORED\r\n");
+  }
+  for (int round = 0; round < 60; ++round) {
+    for (Client& each : busy) each.SendWithoutReading(pipeline);
+    Client refused = server.Connect();
+    refused.Send("version\r\nquit\r\nversion\r\nversion\r\nversion\r\n");
+    CHECK(refused.ReceiveLine().starts_with("VERSION"));
+    for (Client& each : busy) each.Expect(replies);
+  }
+}
+
 }  // namespace
 }  // namespace larder::wire

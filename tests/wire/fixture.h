@@ -113,7 +113,7 @@ class TestServer {
   Client Connect(std::size_t listener = 0) { return ConnectWith(listener, 0); }
   // With little room for replies that it does not read.
   Client ConnectSlow() { return ConnectWith(0, 16 << 10); }
-  // Returns when what was sent before, up to a turn's worth on a connection, has been served.
+  // Returns when what was sent before has been served, up to some 10 MB of work on a connection.
   void Settle();
   void AdvanceClock(std::uint32_t seconds);
   // Sets the system's time, as far as the server sees it.

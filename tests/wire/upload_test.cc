@@ -188,5 +188,53 @@ TEST_CASE_METHOD(WireTest, "values about the size that is staged are stored as t
   }
 }
 
+TEST_CASE("a large value gets its memory beside a stream of smaller ones", "[wire][upload]") {
+  // It needs more than the share, so all others have to have ended.
+  TestServer server([](Config& config) {
+    config.threads = 2;
+    config.memory_bytes = kMemoryBytes;
+    config.item_bytes_max = 8 << 20;
+  });
+  const std::string small = SetRequest("small", PatternBytes(200'000, 1));
+  const std::string large = SetRequest("large", PatternBytes(7'000'000, 2));
+  std::deque<Client> others;
+  for (int i = 0; i < 6; ++i) others.push_back(server.Connect());
+  Client client = server.Connect();
+  client.SendWithoutReading(std::string_view(large).substr(0, 50'000));
+  // Half of each value is always under way.
+  const std::string_view first = std::string_view(small).substr(0, 100'000);
+  const std::string_view rest = std::string_view(small).substr(100'000);
+  for (Client& other : others) other.SendWithoutReading(first);
+  std::size_t sent = 50'000;
+  for (int round = 0; round < 2000 && sent < large.size(); ++round) {
+    Client& other = others[static_cast<std::size_t>(round) % others.size()];
+    other.SendWithoutReading(std::string(rest) + std::string(first));
+    sent += client.SendWithoutReading(std::string_view(large).substr(sent, 50'000));
+  }
+  CHECK(sent == large.size());
+  client.Expect("STORED\r\n");
+}
+
+TEST_CASE("a stop answers values that have come and wait for memory", "[wire][upload]") {
+  TestServer server([](Config& config) {
+    config.threads = 1;
+    config.memory_bytes = kMemoryBytes;
+  });
+  const std::string part = PatternBytes(40'000, 1);
+  std::deque<Client> stalled;
+  for (int i = 0; i < 4; ++i) {
+    stalled.push_back(server.Connect());
+    stalled.back().SendWithoutReading(AnnouncementOf("text", "u" + std::to_string(i)) + part);
+  }
+  server.Settle();
+  const std::string set = SetRequest("a", PatternBytes(600'000, 2));
+  Client client = server.Connect();
+  client.SendWithoutReading(set);
+  server.Settle();
+  server.RequestStop();
+  server.Join();
+  client.Expect("STORED\r\n").ExpectClosed();
+}
+
 }  // namespace
 }  // namespace larder::wire
