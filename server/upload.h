@@ -64,6 +64,7 @@ class UploadMemory {
   // would wait as long as others come that need less. Does nothing while another has the claim.
   void Claim(const void* who);
   void GiveUp(const void* who);
+  const void* claimant() const { return claimant_.load(std::memory_order_relaxed); }
 
   std::uint64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
 

@@ -237,10 +237,13 @@ void Worker::AwaitUploadMemory(Connection& connection) {
 
 void Worker::GiveUploadMemory() {
   while (!uploading_.empty()) {
-    Connection& next = takes_newest_ ? *uploading_.back() : *uploading_.front();
-    if (!next.TakeUploadMemory()) break;
-    takes_newest_ ? uploading_.pop_back() : uploading_.pop_front();
-    takes_newest_ = !takes_newest_;
+    // Whoever has claimed what there is comes first, for nobody else gets any.
+    auto next = std::ranges::find(uploading_, shared_.uploads.claimant());
+    const bool has_claim = next != uploading_.end();
+    if (!has_claim) next = takes_newest_ ? uploading_.end() - 1 : uploading_.begin();
+    if (!(*next)->TakeUploadMemory()) break;
+    uploading_.erase(next);
+    if (!has_claim) takes_newest_ = !takes_newest_;
   }
   if (!uploading_.empty()) event_add(memory_event_.get(), &kMemoryCheck);
 }
