@@ -16,6 +16,7 @@ namespace {
 constexpr std::chrono::seconds kDrainMax{5};
 constexpr std::chrono::milliseconds kDrainSilenceMax{500};
 constexpr useconds_t kDrainPauseUs = 10'000;
+constexpr int kQuietRoundsMax = 4;  // Without a byte, then what has come of values is given up.
 // How often uploads are looked at, and whether other workers have given upload memory back.
 constexpr timeval kUploadCheck{.tv_sec = 0, .tv_usec = 250'000};
 constexpr timeval kMemoryCheck{.tv_sec = 0, .tv_usec = 5'000};
@@ -253,6 +254,7 @@ void Worker::Drain() {
   using std::chrono::steady_clock;
   const auto end = steady_clock::now() + kDrainMax;
   auto silence_end = steady_clock::now() + kDrainSilenceMax;
+  int quiet_rounds = 0;
   for (;;) {
     const std::uint64_t written_bytes = counters_.value(Stat::kBytesWritten);
     const std::uint64_t read_bytes = counters_.value(Stat::kBytesRead);
@@ -260,13 +262,15 @@ void Worker::Drain() {
     // reading comes only later in the turn.
     RunTurn(EVLOOP_ONCE | EVLOOP_NONBLOCK);
     const bool has_read = counters_.value(Stat::kBytesRead) != read_bytes;
+    quiet_rounds = has_read ? 0 : quiet_rounds + 1;
+    const bool may_upload = quiet_rounds < kQuietRoundsMax;
     bool has_pending = has_read || !ready_.empty();
     for (Connection* connection = connections_; connection != nullptr;
          connection = connection->next) {
-      has_pending = has_pending || connection->has_unsent_output();
-      has_pending = has_pending || connection->is_queued_for_memory();
+      has_pending = has_pending || connection->has_unsent_output() ||
+                    connection->is_queued_for_memory() || (may_upload && connection->has_upload());
     }
-    if (!has_read) CloseUploads();
+    if (!may_upload) CloseUploads();
     const auto now = steady_clock::now();
     if (counters_.value(Stat::kBytesWritten) != written_bytes) silence_end = now + kDrainSilenceMax;
     if (!has_pending || now >= std::min(end, silence_end)) return;
