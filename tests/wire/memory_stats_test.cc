@@ -142,8 +142,9 @@ TEST_CASE_METHOD(MemoryTest, "what connections hold is told, and given back with
     server.Settle();
     const Rows held = Memory();
     CheckSums(held);
-    CHECK(held.at("pending_output") > 100'000);
-    CHECK(held.at("output_buffers") > 200'000);
+    // What a slice of a turn made and the socket did not take: others are ready all the time.
+    CHECK(held.at("pending_output") > 0);
+    CHECK(held.at("output_buffers") > 30'000);
     CHECK(held.at("connections") > before.at("connections"));
   }
   server.Settle();
