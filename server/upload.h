@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "protocol/binary_packet.h"
 #include "protocol/request.h"
@@ -121,7 +120,7 @@ class Upload {
   bool is_slow(std::uint32_t now_s, std::uint32_t idle_s) const;
 
   const StorePlan& plan() const { return plan_; }  // Lives as long as this.
-  std::string_view staged() const { return {staged_.data(), staged_.size()}; }
+  std::string_view staged() const { return staged_; }
   slab::ReservedItem TakeItem() { return *std::exchange(item_, std::nullopt); }
 
   const protocol::Verb verb;
@@ -132,7 +131,7 @@ class Upload {
  private:
   std::string key_;
   StorePlan plan_;
-  std::vector<char> staged_;
+  std::string staged_;
   std::optional<UploadMemory::Share> share_;
   std::uint32_t reserved_at_s_ = 0;
   std::optional<slab::ReservedItem> item_;

@@ -69,7 +69,7 @@ TEST_CASE_METHOD(WallClockTest, "when the system's time is set, only the wall cl
   CHECK(ahead_s() == step_s);
   Pass(1s, 1s);
   CHECK(ahead_s() == step_s);
-  CHECK(clock().now().wall_s() == static_cast<std::uint32_t>(1'800'000'012 + step_s));
+  CHECK(clock().now().wall_s() == static_cast<std::uint32_t>(1'800'000'012LL + step_s));
   Pass(1s, 1s - step);
   CHECK(ahead_s() == 0);
   CHECK(passed_s() == 13);

@@ -182,7 +182,7 @@ def starts_with(limit, number, words, port):
         try:
             socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
             serves = True
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # Not yet, or it just ended.
             time.sleep(0.005)
     if process.poll() is None:
         process.terminate()
@@ -333,7 +333,8 @@ def check_threads(pid):
 
 def one_thread_gives_memory_back(program, folder):
     """With -d too: threads do not survive a fork."""
-    if b"background_thread" not in pathlib.Path(program).read_bytes():
+    parts = pathlib.Path(program).read_bytes()
+    if b"jemalloc_bg_thd" not in parts and b"libjemalloc.so" not in parts:
         print("         not tried: it has no jemalloc of its own", flush=True)
         return
     larder = Larder(program, "-t", "3")
