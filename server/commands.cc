@@ -43,8 +43,7 @@ Stat MissesAfter(slab::DepartureReason reason) {
 
 }  // namespace
 
-Expiry Commands::ExpiresAt(std::uint32_t exptime) const {
-  if (exptime == 0) return {};
+Expiry Commands::ExpiresLater(std::uint32_t exptime) const {
   lane_.expiries.Add();
   return exptime <= kRelativeExptimeMax ? Expiry::At(lane_.now_s + exptime)
                                         : Expiry::AtUnixTime(exptime, lane_);
@@ -233,13 +232,10 @@ void Commands::CountMiss(std::string_view key, Presence presence, Stat misses) {
   if (presence == Presence::kFlushed) counters_.Add(Stat::kGetFlushed);
 }
 
-void Commands::CountStore(StoreMode mode, const slab::StoreOutcome& outcome) {
-  auto& by_class = lane_.classes[outcome.class_id];
-  by_class.Add(ClassStat::kCmdSet);
-  if (mode == StoreMode::kSet) [[likely]]
-    return;
+void Commands::CountDependentStore(StoreMode mode, const slab::StoreOutcome& outcome) {
   output_.AddWork(outcome.joined_bytes);
   if (mode != StoreMode::kCas) return;
+  auto& by_class = lane_.classes[outcome.class_id];
   if (outcome.status == StoreStatus::kStored) by_class.Add(ClassStat::kCasHits);
   if (outcome.status == StoreStatus::kExists) by_class.Add(ClassStat::kCasBadval);
   if (outcome.status == StoreStatus::kNotFound) counters_.Add(Stat::kCasMisses);

@@ -67,7 +67,9 @@ class Commands {
   static constexpr std::uint32_t kRelativeExptimeMax = 60 * 60 * 24 * 30;
 
   // What an exptime means now; 0: never.
-  slab::Expiry ExpiresAt(std::uint32_t exptime) const;
+  slab::Expiry ExpiresAt(std::uint32_t exptime) const {
+    return exptime == 0 ? slab::Expiry() : ExpiresLater(exptime);
+  }
   [[gnu::noinline, gnu::cold]] slab::Expiry LongPast() const;
 
   // Commits `out`, and hands over a large value: pinned, to be sent from where it lies. Returns
@@ -135,7 +137,10 @@ class Commands {
   // A get or a touch missed the key, whose hash is not at hand any more: hits would pay for that.
   [[gnu::noinline]] void CountMiss(std::string_view key, slab::Presence presence, Stat misses);
   // A store that got as far as the cache. Not for kTooLarge and kNoMemory.
-  void CountStore(slab::StoreMode mode, const slab::StoreOutcome& outcome);
+  void CountStore(slab::StoreMode mode, const slab::StoreOutcome& outcome) {
+    lane_.classes[outcome.class_id].Add(slab::ClassStat::kCmdSet);
+    if (mode != slab::StoreMode::kSet) CountDependentStore(mode, outcome);
+  }
 
   // The cluster, if there is one and this is its key; asked when the cache has missed.
   std::shared_ptr<const ClusterSnapshot> ClusterUnder(std::string_view key) const;
@@ -151,6 +156,8 @@ class Commands {
   Output& output_;
 
  private:
+  slab::Expiry ExpiresLater(std::uint32_t exptime) const;  // Not 0.
+  void CountDependentStore(slab::StoreMode mode, const slab::StoreOutcome& outcome);
   // Values that were copied are work of this turn.
   void CountCopies() { output_.AddWork(std::exchange(lane_.copied_bytes, 0)); }
 

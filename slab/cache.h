@@ -394,7 +394,7 @@ class Cache {
     return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags != 0, spec.can_expire()) +
            spec.value_bytes;
   }
-  static bool IsExpired(const Item& item, const Lane& lane) noexcept {
+  [[gnu::always_inline]] static bool IsExpired(const Item& item, const Lane& lane) noexcept {
     return item.can_expire() && item.expiry().IsOver(lane);
   }
   bool IsFlushed(const Item& item) const noexcept {
@@ -402,7 +402,7 @@ class Cache {
     const std::uint64_t after = item.number() - flush_cas_.load(std::memory_order_acquire);
     return (after & (std::uint64_t{1} << (Item::kNumberBits - 1))) != 0;
   }
-  bool IsDead(const Item& item, const Lane& lane) const noexcept {
+  [[gnu::always_inline]] bool IsDead(const Item& item, const Lane& lane) const noexcept {
     return IsExpired(item, lane) || IsFlushed(item);
   }
   Index::Slot FindKey(const Index::Guard& guard, const HashedKey& key) const noexcept;
