@@ -62,7 +62,7 @@ void Upload::Write(std::string_view bytes) {
       staged_.reserve(std::min<std::size_t>(
           plan_.spec.value_bytes, std::max({needed, kStagedBytesMin, 2 * staged_.size()})));
     }
-    staged_.append(bytes);
+    staged_.insert(staged_.end(), bytes.begin(), bytes.end());
   }
   left_bytes_ -= static_cast<std::uint32_t>(bytes.size());
 }
@@ -73,7 +73,7 @@ void Upload::Reserve(slab::ReservedItem item, UploadMemory::Share share, std::ui
   reserved_at_s_ = now_s;
   at_ = item_->value();
   at_.Write(staged());
-  std::string().swap(staged_);
+  std::vector<char>().swap(staged_);
 }
 
 void Upload::Skip(std::size_t bytes) {

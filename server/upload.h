@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "protocol/binary_packet.h"
 #include "protocol/request.h"
@@ -120,7 +121,11 @@ class Upload {
   bool is_slow(std::uint32_t now_s, std::uint32_t idle_s) const;
 
   const StorePlan& plan() const { return plan_; }  // Lives as long as this.
-  std::string_view staged() const { return staged_; }
+  // Never from a null pointer, also if it is empty.
+  std::string_view staged() const {
+    return staged_.empty() ? std::string_view("")
+                           : std::string_view(staged_.data(), staged_.size());
+  }
   slab::ReservedItem TakeItem() { return *std::exchange(item_, std::nullopt); }
 
   const protocol::Verb verb;
@@ -131,7 +136,7 @@ class Upload {
  private:
   std::string key_;
   StorePlan plan_;
-  std::string staged_;
+  std::vector<char> staged_;
   std::optional<UploadMemory::Share> share_;
   std::uint32_t reserved_at_s_ = 0;
   std::optional<slab::ReservedItem> item_;

@@ -63,6 +63,7 @@ Worker::Worker(Shared& shared)
 
 Worker::~Worker() {
   Stop();
+  while (connections_ != nullptr) Destroy(*connections_);  // If it had no thread of its own.
   for (const Handover& handover : handovers_) close(handover.fd);  // Came too late.
 }
 
