@@ -358,7 +358,7 @@ bool Connection::ContinueUpload(std::string_view& input) {
 bool Connection::ReserveUpload() {
   UploadMemory& memory = worker_.shared().uploads;
   if (!upload_share_) {
-    auto share = memory.Take(upload_->item_bytes(), this);
+    auto share = memory.Take(upload_->plan(), this);
     if (!share) {
       awaits_memory_ = true;  // And is queued when more comes.
       return false;
@@ -381,7 +381,7 @@ bool Connection::ReserveUpload() {
 
 bool Connection::TakeUploadMemory() {
   UploadMemory& memory = worker_.shared().uploads;
-  auto share = memory.Take(upload_->item_bytes(), this);
+  auto share = memory.Take(upload_->plan(), this);
   if (!share) {
     memory.Claim(this);
     return false;

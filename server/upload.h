@@ -58,7 +58,7 @@ class UploadMemory {
 
   // Nothing when there is not so much left now, or another has claimed what there is. One upload of
   // any size always fits. `who` is any address that stands for the one who asks.
-  [[nodiscard]] std::optional<Share> Take(std::uint64_t bytes, const void* who);
+  [[nodiscard]] std::optional<Share> Take(const StorePlan& plan, const void* who);
   // Has everybody else refused until `who` got its share, or gave up: else one that needs much
   // would wait as long as others come that need less. Does nothing while another has the claim.
   void Claim(const void* who);
@@ -100,8 +100,6 @@ class Upload {
   // Its item has been reserved: bytes go where at() says.
   bool is_reserved() const { return item_.has_value(); }
   bool FitsStaged(std::size_t bytes) const { return staged_.size() + bytes <= kStagedBytesMax; }
-  // What it will hold of the cache, about.
-  std::uint64_t item_bytes() const;
 
   // Takes the next bytes of the value. REQUIRES: at most left_bytes(); is_reserved() or FitsStaged.
   void Write(std::string_view bytes);

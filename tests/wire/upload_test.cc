@@ -39,16 +39,17 @@ std::uint64_t HeldBytes(Client& client) {
   return std::stoull(client.Stats("memory").at("unfinished_uploads"));
 }
 
-// The line of a store of kValueBytes, in each protocol.
-std::string AnnouncementOf(std::string_view protocol, const std::string& key) {
+// The line of a store, in each protocol.
+std::string AnnouncementOf(std::string_view protocol, const std::string& key,
+                           std::size_t value_bytes = kValueBytes) {
   if (protocol == "binary") {
     return Packet{.opcode = kSet,
                   .extras = std::string(8, '\0'),
                   .key = key,
-                  .body_bytes = static_cast<std::uint32_t>(8 + key.size() + kValueBytes)}
+                  .body_bytes = static_cast<std::uint32_t>(8 + key.size() + value_bytes)}
         .Request();
   }
-  const std::string bytes = std::to_string(kValueBytes);
+  const std::string bytes = std::to_string(value_bytes);
   return protocol == "meta" ? "ms " + key + " " + bytes + "\r\n"
                             : "set " + key + " 0 0 " + bytes + "\r\n";
 }
@@ -75,13 +76,20 @@ TEST_CASE_METHOD(FullCache, "values that are announced and do not come take noth
 
 TEST_CASE_METHOD(FullCache, "values that come in part hold no more than their share",
                  "[wire][upload]") {
-  const std::size_t came = static_cast<std::size_t>(GENERATE(40'000, 500'000));
-  CAPTURE(came);
-  const std::string part = PatternBytes(came, 1);
+  struct Form {
+    std::size_t value_bytes;
+    std::size_t came;
+  };
+  // Two values of 100,000 bytes take a page, which has room for 262,144.
+  const Form form = GENERATE(Form{kValueBytes, 40'000}, Form{kValueBytes, 500'000},
+                             Form{100'000, 40'000}, Form{70'000, 40'000});
+  CAPTURE(form.value_bytes, form.came);
+  const std::string part = PatternBytes(form.came, 1);
   std::deque<Client> stalled;
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 50; ++i) {
     stalled.push_back(server.Connect());
-    stalled.back().SendWithoutReading(AnnouncementOf("text", "u" + std::to_string(i)) + part);
+    stalled.back().SendWithoutReading(
+        AnnouncementOf("text", "u" + std::to_string(i), form.value_bytes) + part);
   }
   server.Settle();
   const std::uint64_t share = kMemoryBytes * server.config().upload_memory_percent / 100;
