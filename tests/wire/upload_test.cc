@@ -176,6 +176,16 @@ TEST_CASE("a value of which nothing comes for upload_timeout is given up", "[wir
   CHECK(client.Stats("memory").at("unfinished_input") == "0");
 }
 
+TEST_CASE_METHOD(WireTest, "values that came in part leave nothing in the count of input",
+                 "[wire][upload]") {
+  const std::string set = SetRequest("a", "0123456789");
+  for (int i = 0; i < 100; ++i) {
+    client.SendInPieces({set.substr(0, set.size() - 5), set.substr(set.size() - 5)});
+    client.Expect("STORED\r\n");
+  }
+  CHECK(client.Stats("memory").at("unfinished_input") == "0");
+}
+
 TEST_CASE_METHOD(WireTest, "values about the size that is staged are stored as they were sent",
                  "[wire][upload]") {
   std::uint32_t seed = 0;
