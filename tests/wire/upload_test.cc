@@ -263,6 +263,36 @@ TEST_CASE("many uploads of many sizes all come through, whoever waits for whom",
   CHECK(HeldBytes(client) == 0);
 }
 
+TEST_CASE("a stop answers values that wait for memory, whichever worker has it",
+          "[wire][upload][stop]") {
+  const int threads = GENERATE(1, 2, 4);
+  CAPTURE(threads);
+  TestServer server([&](Config& config) {
+    config.threads = threads;
+    config.memory_bytes = kMemoryBytes;
+  });
+  // These leave less than any of the others needs.
+  const std::string part = PatternBytes(70'000, 1);
+  std::deque<Client> stalled;
+  for (int i = 0; i < 2; ++i) {
+    stalled.push_back(server.Connect());
+    stalled.back().SendWithoutReading(AnnouncementOf("text", "u" + std::to_string(i)) + part);
+  }
+  server.Settle();
+  std::deque<Client> clients;
+  for (const std::size_t bytes : {60'000, 100'000, 40'000, 60'000, 100'000, 40'000, 300'000}) {
+    const std::string set =
+        SetRequest("k" + std::to_string(clients.size()), PatternBytes(bytes, 2));
+    Client& client = clients.emplace_back(server.Connect());
+    client.Send("mn\r\n" + set.substr(0, 1000)).Expect("MN\r\n");
+    client.SendWithoutReading(set.substr(1000) + "mn\r\n");
+  }
+  server.Settle();
+  server.RequestStop();
+  server.Join();
+  for (Client& client : clients) client.Expect("STORED\r\nMN\r\n").ExpectClosed();
+}
+
 TEST_CASE("a stop answers values that have come and wait for memory", "[wire][upload]") {
   TestServer server([](Config& config) {
     config.threads = 1;
