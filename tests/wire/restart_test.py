@@ -257,6 +257,7 @@ def no_space_is_told(program, _):
         check_equal(done.returncode, 71)
         if f"for memory file {full} (-e): " not in done.stderr:
             raise AssertionError(done.stderr)
+        check_equal(os.path.exists(full), False)
     finally:
         pathlib.Path(full).unlink(missing_ok=True)
 
