@@ -57,7 +57,7 @@ struct Batch {
 //
 //   collect   libevent's callbacks only put connections on the ready list
 //   process   each ready connection receives, parses and executes; replies gather in Output
-//   flush     one send per connection
+//   flush     one send per connection; who has yielded sends after those that it yielded to
 //
 // Threads: one worker; Adopt, RequestStop, Stop and WakeStreams: any thread.
 // Owns:    its connections.
