@@ -183,6 +183,20 @@ TEST_CASE_METHOD(TurnTest, "all that a turn made and the socket did not take is 
   CHECK(buffers.value(Buffer::kPending) == 0);
 }
 
+TEST_CASE_METHOD(TurnTest, "a connection that is closed for what it sent ends without a reset",
+                 "[server][turn]") {
+  const std::string more(300'000, 'x');
+  const int client = Connect();
+  const bool quits = GENERATE(false, true);
+  Send(client, (quits ? "quit\r\n" : "") + more);
+  for (int turns = 0; turns < 3; ++turns) worker_.RunOnce();
+  std::string reply(28, '\0');
+  if (!quits) CHECK(recv(client, reply.data(), reply.size(), 0) == 28);
+  if (!quits) CHECK(reply == "CLIENT_ERROR line too long\r\n");
+  char room = 0;
+  CHECK(recv(client, &room, 1, 0) == 0);
+}
+
 TEST_CASE_METHOD(TurnTest, "others are served while a report is made", "[server][turn]") {
   parts_.reporter.Start();
   const int asking = Connect();
