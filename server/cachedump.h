@@ -39,7 +39,6 @@ class Cachedump final : public ReplyStream {
       : cache_(cache), order_(order), walk_{.class_id = order.class_id} {}
 
   Progress Continue(slab::Lane& lane, Output& output) override;
-  std::size_t held_bytes() const override { return sizeof *this; }
 
  private:
   bool is_over() const;

@@ -409,7 +409,7 @@ constexpr std::array kOptions = {
            "  idle_timeout=SECONDS  close idle connections (default: never)\n"
            "  no_maxconns_fast      over the -c limit, let clients wait\n"
            "  eviction=segmented    who is evicted: segmented, or lru\n"
-           "  upload_memory=4       percent of -m for unfinished values\n"
+           "  upload_memory=3       percent of -m for unfinished values\n"
            "  upload_timeout=120    seconds until a stalled value is given up\n"
            "  track_sizes           count items by size for stats sizes\n"
            "memcached's other names are accepted, and shown by stats settings",

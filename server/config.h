@@ -35,7 +35,7 @@ struct Config {
   bool maxconns_fast = true;   // -o [no_]maxconns_fast
   int idle_timeout_s = 0;      // -o idle_timeout; 0: never.
   // -o upload_memory: what unfinished values may hold, in percent of the memory for items; 1 to 50.
-  std::uint32_t upload_memory_percent = 4;
+  std::uint32_t upload_memory_percent = 3;
   int upload_timeout_s = 120;  // -o upload_timeout: a value of which nothing comes; 0: never.
   BindingProtocol protocol = BindingProtocol::kNegotiate;  // -B; else as authentication needs it.
   bool protocol_given = false;

@@ -30,6 +30,8 @@ namespace {
 using protocol::ParseStatus;
 using protocol::Request;
 
+// What is taken off a socket that closes, at most.
+constexpr std::size_t kDroppedBytesMax = std::size_t{1} << 20;
 constexpr std::size_t kUploadPiecesMax = 16;  // Pieces of a value received at once, at most.
 
 // Replaces a key in base64 by what it stands for, which gets its place at `room`.
@@ -94,9 +96,19 @@ Connection::~Connection() {
   DropUpload();
   event_del(&event_);
   worker_.shared().connections.Remove(fd_);
+  if (closes_after_flush_ && !is_closed_) DropUnread();
   // In this order: a client that sees the end may come back at once.
   worker_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
   close(fd_);
+}
+
+void Connection::DropUnread() {
+  shutdown(fd_, SHUT_WR);
+  for (std::size_t dropped = 0; dropped < kDroppedBytesMax;) {
+    const ssize_t n = recv(fd_, worker_.input_area(), kInputBytes, MSG_DONTWAIT);
+    if (n <= 0) break;
+    dropped += static_cast<std::size_t>(n);
+  }
 }
 
 void Connection::OnEvent(int, short, void* self) noexcept {
@@ -358,7 +370,7 @@ bool Connection::ContinueUpload(std::string_view& input) {
 bool Connection::ReserveUpload() {
   UploadMemory& memory = worker_.shared().uploads;
   if (!upload_share_) {
-    auto share = memory.Take(upload_->item_bytes(), this);
+    auto share = memory.Take(upload_->plan(), this);
     if (!share) {
       awaits_memory_ = true;  // And is queued when more comes.
       return false;
@@ -381,7 +393,7 @@ bool Connection::ReserveUpload() {
 
 bool Connection::TakeUploadMemory() {
   UploadMemory& memory = worker_.shared().uploads;
-  auto share = memory.Take(upload_->item_bytes(), this);
+  auto share = memory.Take(upload_->plan(), this);
   if (!share) {
     memory.Claim(this);
     return false;

@@ -100,6 +100,10 @@ class Connection {
   bool ContinueStream();
   void EndLogin(LoginOutcome outcome);
 
+  // Before a close: what has come and will not be served. Otherwise the system would close by a
+  // reset, at which the client may lose the last replies.
+  [[gnu::cold]] void DropUnread();
+
   // Everything in the worker's Output since this turn began is this connection's.
   void TakeOutput();
   // Its requests have made as much work as a turn may, or as a slice of it while others wait.

@@ -33,7 +33,6 @@ class Dump final : public ReplyStream {
   Dump(slab::Cache& cache, const DumpOrder& order) : cache_(cache), order_(order) {}
 
   Progress Continue(slab::Lane& lane, Output& output) override;
-  std::size_t held_bytes() const override { return sizeof *this; }
 
  private:
   void Write(const slab::ItemSnapshot& item, const slab::Lane& lane, Output& output) const;

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <fstream>
 
 namespace larder::server {
@@ -47,13 +49,13 @@ void AppendMemory(const slab::MemoryUse& use, const BufferGauges::Values& buffer
   const auto append = [&](std::string_view name, std::uint64_t bytes) {
     sink(name, static_cast<std::int64_t>(bytes));
   };
-  append("rss", rss_bytes);
   std::uint64_t known = 0;
-  for (const Row& part : parts) {
-    known += part.bytes;
-    append(part.name, part.bytes);
-  }
-  append("other", rss_bytes - known);
+  for (const Row& part : parts) known += part.bytes;
+  // Parts and whole are not of the same moment.
+  const std::uint64_t whole = std::max(rss_bytes, known);
+  append("rss", whole);
+  for (const Row& part : parts) append(part.name, part.bytes);
+  append("other", whole - known);
   for (const Row& detail : details) append(detail.name, detail.bytes);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 
 #include "server/log.h"
@@ -36,6 +37,7 @@ Result<std::shared_ptr<const Passwords>, std::string> ReadPasswords(const std::s
 
 std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_lines) {
   Passwords passwords;
+  std::vector<std::uint64_t>& records = passwords.records_;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
@@ -43,33 +45,47 @@ std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_li
     if (line.ends_with('\r')) line.remove_suffix(1);
     const std::size_t colon = line.find(':');
     if (colon != std::string_view::npos && line.size() <= kPasswordLineBytesMax) {
-      passwords.blocks_.push_back(BlockOf(line.substr(0, colon), line.substr(colon + 1)));
+      const std::string_view user = line.substr(0, colon);
+      const std::string_view password = line.substr(colon + 1);
+      const Record record = RecordOf(user, password);
+      records.insert(records.end(), record.begin(),
+                     record.begin() + WordsOf(user.size(), password.size()));
     } else if (bad_lines == BadLines::kRefused) {
       return std::nullopt;
     }
   }
-  if (passwords.blocks_.empty() && bad_lines == BadLines::kRefused) return std::nullopt;
+  if (records.empty() && bad_lines == BadLines::kRefused) return std::nullopt;
+  records.shrink_to_fit();
   return passwords;
 }
 
-Passwords::Block Passwords::BlockOf(std::string_view user, std::string_view password) {
-  Block block{};
-  auto* out = reinterpret_cast<unsigned char*>(block.data());
+std::size_t Passwords::WordsOf(std::size_t user_bytes, std::size_t password_bytes) {
+  constexpr std::size_t kWordBytes = sizeof(Record::value_type);
+  return (2 + user_bytes + password_bytes + kWordBytes - 1) / kWordBytes;
+}
+
+Passwords::Record Passwords::RecordOf(std::string_view user, std::string_view password) {
+  Record record{};
+  auto* out = reinterpret_cast<unsigned char*>(record.data());
   *out++ = static_cast<unsigned char>(user.size());
   *out++ = static_cast<unsigned char>(password.size());
   std::ranges::copy(user, out);
   std::ranges::copy(password, out + user.size());
-  return block;
+  return record;
 }
 
 bool Passwords::Admit(std::string_view user, std::string_view password) const {
   const bool may_fit =
       user.size() < kPasswordLineBytesMax && password.size() < kPasswordLineBytesMax - user.size();
-  const Block wanted = may_fit ? BlockOf(user, password) : Block{};
+  const Record wanted = may_fit ? RecordOf(user, password) : Record{};
   std::uint64_t found = 0;
-  for (const Block& block : blocks_) {
+  for (auto record = records_.begin(); record != records_.end();) {
+    std::array<unsigned char, 2> lengths;
+    std::memcpy(lengths.data(), &*record, lengths.size());
+    const std::size_t words = WordsOf(lengths[0], lengths[1]);
+    // Where the lengths are the same, nothing of either is behind these words.
     std::uint64_t difference = 0;
-    for (std::size_t i = 0; i < block.size(); ++i) difference |= block[i] ^ wanted[i];
+    for (std::size_t i = 0; i < words; ++i) difference |= *record++ ^ wanted[i];
     // The compiler must not see that the rest can be left out.
     asm volatile("" : "+r"(difference));
     found |= static_cast<std::uint64_t>(difference == 0);

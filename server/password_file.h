@@ -24,7 +24,8 @@ inline constexpr std::size_t kPasswordFileBytesMax = std::size_t{16} << 20;
 
 // Passwords knows who may come in.
 //
-//   block   |user's length|password's|user|password|zeros|     one for each line, 256 bytes
+//   record   |user's length|password's|user|password|zeros|     one for each line, in words of 8
+//   bytes
 //
 // Threads: immutable.
 class Passwords {
@@ -36,17 +37,21 @@ class Passwords {
   // Nothing if those, or no line at all, are refused.
   static std::optional<Passwords> Parse(std::string_view text, BadLines bad_lines);
 
-  // Whether there is a line with this user and this password. The time it takes tells the number of
-  // lines and the arguments' lengths, and nothing of what is right in them.
+  // Whether there is a line with this user and this password. The time it takes tells the size of
+  // the file and the arguments' lengths, and nothing of what is right in them.
   bool Admit(std::string_view user, std::string_view password) const;
 
+  std::size_t held_bytes() const { return records_.capacity() * sizeof(std::uint64_t); }
+
  private:
-  using Block = std::array<std::uint64_t, 32>;
-  static_assert(sizeof(Block) > kPasswordLineBytesMax);  // The colon makes room for a length.
+  using Record = std::array<std::uint64_t, 32>;
+  static_assert(sizeof(Record) > kPasswordLineBytesMax);  // The colon makes room for a length.
 
-  static Block BlockOf(std::string_view user, std::string_view password);
+  // The longest that there may be, zeros at its end.
+  static Record RecordOf(std::string_view user, std::string_view password);
+  static std::size_t WordsOf(std::size_t user_bytes, std::size_t password_bytes);
 
-  std::vector<Block> blocks_;
+  std::vector<std::uint64_t> records_;
 };
 
 // PasswordFile is a file of Passwords that can be read again while the server runs.

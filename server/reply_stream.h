@@ -1,7 +1,6 @@
 // Replies that are made piece by piece.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 #include "server/output.h"
@@ -29,8 +28,6 @@ class ReplyStream {
 
   // Appends the next piece.
   [[nodiscard]] virtual Progress Continue(slab::Lane& lane, Output& output) = 0;
-  // Memory that it holds between two pieces.
-  virtual std::size_t held_bytes() const = 0;
 };
 
 }  // namespace larder::server

@@ -29,10 +29,6 @@ class ReportStream final : public ReplyStream {
     sent_bytes_ += piece.size();
     return piece.size() == rest.size() ? Progress::kEnded : Progress::kMore;
   }
-  std::size_t held_bytes() const override {
-    const bool is_made = report_->is_made.load(std::memory_order_acquire);
-    return sizeof *this + sizeof *report_ + (is_made ? report_->text.capacity() : 0);
-  }
 
  private:
   const std::shared_ptr<Report> report_;

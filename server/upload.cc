@@ -24,9 +24,10 @@ void UploadMemory::GiveUp(const void* who) {
   (void)claimant_.compare_exchange_strong(who, nullptr, std::memory_order_relaxed);
 }
 
-std::optional<UploadMemory::Share> UploadMemory::Take(std::uint64_t bytes, const void* who) {
+std::optional<UploadMemory::Share> UploadMemory::Take(const StorePlan& plan, const void* who) {
   const void* const claimant = claimant_.load(std::memory_order_relaxed);
   if (claimant != nullptr && claimant != who) return std::nullopt;
+  const std::uint64_t bytes = cache_.ReservedBytes(plan.spec, plan.chosen_cas.has_value());
   const std::uint64_t limit = cache_.memory_limit_bytes() / 100 * percent_;
   std::uint64_t held = held_bytes();
   do {
@@ -45,10 +46,6 @@ Upload::Upload(const protocol::Request& request, const StorePlan& plan, const pr
       plan_(plan),
       left_bytes_(plan.spec.value_bytes) {
   plan_.spec.key.bytes = key_;
-}
-
-std::uint64_t Upload::item_bytes() const {
-  return std::uint64_t{plan_.spec.value_bytes} + key_.size() + sizeof(slab::Item);
 }
 
 void Upload::Write(std::string_view bytes) {

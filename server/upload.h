@@ -59,7 +59,7 @@ class UploadMemory {
 
   // Nothing when there is not so much left now, or another has claimed what there is. One upload of
   // any size always fits. `who` is any address that stands for the one who asks.
-  [[nodiscard]] std::optional<Share> Take(std::uint64_t bytes, const void* who);
+  [[nodiscard]] std::optional<Share> Take(const StorePlan& plan, const void* who);
   // Has everybody else refused until `who` got its share, or gave up: else one that needs much
   // would wait as long as others come that need less. Does nothing while another has the claim.
   void Claim(const void* who);
@@ -101,8 +101,6 @@ class Upload {
   // Its item has been reserved: bytes go where at() says.
   bool is_reserved() const { return item_.has_value(); }
   bool FitsStaged(std::size_t bytes) const { return staged_.size() + bytes <= kStagedBytesMax; }
-  // What it will hold of the cache, about.
-  std::uint64_t item_bytes() const;
 
   // Takes the next bytes of the value. REQUIRES: at most left_bytes(); is_reserved() or FitsStaged.
   void Write(std::string_view bytes);
@@ -115,7 +113,11 @@ class Upload {
   void Skip(std::size_t bytes);
 
   std::uint32_t left_bytes() const { return left_bytes_; }  // Of the value, without its end.
-  std::size_t staged_capacity() const { return staged_.capacity(); }
+  // What was had for staged(): short strings have none.
+  std::size_t staged_capacity() const {
+    const std::size_t capacity = staged_.capacity();
+    return capacity > std::string().capacity() ? capacity : 0;
+  }
   // It has held its share for long, and comes slowly: others that wait for one come first.
   // `idle_s`: since anything has come.
   bool is_slow(std::uint32_t now_s, std::uint32_t idle_s) const;

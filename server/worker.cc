@@ -12,7 +12,8 @@
 namespace larder::server {
 namespace {
 
-// When stopping: how long replies under way are sent, and how long clients may take none of them.
+// When stopping: how long requests and replies under way are received and sent, and how long
+// nothing of them may come or be taken.
 constexpr std::chrono::seconds kDrainMax{5};
 constexpr std::chrono::milliseconds kDrainSilenceMax{500};
 constexpr useconds_t kDrainPauseUs = 10'000;
@@ -244,6 +245,7 @@ void Worker::GiveUploadMemory() {
     const bool has_claim = next != uploading_.end();
     if (!has_claim) next = takes_newest_ ? uploading_.end() - 1 : uploading_.begin();
     if (!(*next)->TakeUploadMemory()) break;
+    has_given_memory_ = true;
     uploading_.erase(next);
     if (!has_claim) takes_newest_ = !takes_newest_;
   }
@@ -263,17 +265,23 @@ void Worker::Drain() {
     // reading comes only later in the turn.
     RunTurn(EVLOOP_ONCE | EVLOOP_NONBLOCK);
     const bool has_read = counters_.value(Stat::kBytesRead) != read_bytes;
-    quiet_rounds = has_read ? 0 : quiet_rounds + 1;
+    // One that got memory just now has not had the time to take in what waits in its socket.
+    const bool has_given = std::exchange(has_given_memory_, false);
+    quiet_rounds = has_read || has_given ? 0 : quiet_rounds + 1;
     const bool may_upload = quiet_rounds < kQuietRoundsMax;
     bool has_pending = has_read || !ready_.empty();
+    bool awaits_memory = false;  // That other workers will give back.
     for (Connection* connection = connections_; connection != nullptr;
          connection = connection->next) {
+      awaits_memory = awaits_memory || connection->is_queued_for_memory();
       has_pending = has_pending || connection->has_unsent_output() ||
-                    connection->is_queued_for_memory() || (may_upload && connection->has_upload());
+                    (may_upload && connection->has_upload());
     }
+    has_pending = has_pending || awaits_memory;
     if (!may_upload) CloseUploads();
     const auto now = steady_clock::now();
-    if (counters_.value(Stat::kBytesWritten) != written_bytes) silence_end = now + kDrainSilenceMax;
+    const bool has_written = counters_.value(Stat::kBytesWritten) != written_bytes;
+    if (has_read || has_written || awaits_memory) silence_end = now + kDrainSilenceMax;
     if (!has_pending || now >= std::min(end, silence_end)) return;
     usleep(kDrainPauseUs);
   }

@@ -57,7 +57,7 @@ struct Batch {
 //
 //   collect   libevent's callbacks only put connections on the ready list
 //   process   each ready connection receives, parses and executes; replies gather in Output
-//   flush     one send per connection
+//   flush     one send per connection; who has yielded sends after those that it yielded to
 //
 // Threads: one worker; Adopt, RequestStop, Stop and WakeStreams: any thread.
 // Owns:    its connections.
@@ -148,6 +148,7 @@ class Worker {
   std::vector<Connection*> unflushed_;
   std::vector<Connection*> awaiting_;  // Their streams wait.
   std::deque<Connection*> uploading_;  // They wait for upload memory, the first for the longest.
+  bool has_given_memory_ = false;      // Since Drain has asked.
   bool takes_newest_ = false;          // Of these in turn with the oldest: none waits for all.
   std::size_t served_ = 0;             // Of serving_, those whose turn it is or was.
   bool is_idle_check_due_ = false;

@@ -343,6 +343,22 @@ Result<ReservedItem, StoreStatus> Cache::ReserveChunks(ItemSpec spec,
   return reserved;
 }
 
+std::uint64_t Cache::ReservedBytes(ItemSpec spec, bool has_chosen_cas) const noexcept {
+  const auto share_of_page = [this](std::size_t bytes) -> std::uint64_t {
+    return kPageBytes / (kPageBytes / ladder_.chunk_bytes(ladder_.ClassFor(bytes)));
+  };
+  if (!evict_) spec.has_expiry_room = true;
+  const std::size_t bytes = ItemBytes(spec) + (has_chosen_cas ? Item::kChosenCasBytes : 0);
+  const std::size_t chunk_bytes = ladder_.chunk_bytes_max();
+  if (bytes <= chunk_bytes) return share_of_page(bytes);
+  // One is full of the head, the others of pieces.
+  const std::size_t left = bytes + Item::kChainBytes - chunk_bytes;
+  const std::size_t room = chunk_bytes - sizeof(Item);
+  const std::size_t rest = left % room;
+  return (1 + left / room) * share_of_page(chunk_bytes) +
+         (rest != 0 ? share_of_page(sizeof(Item) + rest) : 0);
+}
+
 StoreOutcome Cache::Publish(ReservedItem item, const PublishTerms& terms, Lane& lane) {
   if (terms.mode != StoreMode::kAppend && terms.mode != StoreMode::kPrepend) {
     return PublishWhole(item, terms, lane);

@@ -225,6 +225,8 @@ class Cache {
   // With a chosen_cas, the item shows that instead of a number of the cache's own.
   Result<ReservedItem, StoreStatus> Reserve(const ItemSpec& spec, Lane& lane,
                                             std::optional<std::uint64_t> chosen_cas = {});
+  // What Reserve takes of the arena: chunks, each with its share of the end of its page.
+  std::uint64_t ReservedBytes(ItemSpec spec, bool has_chosen_cas) const noexcept;
   StoreOutcome Publish(ReservedItem item, const PublishTerms& terms, Lane& lane);
   StoreOutcome Publish(ReservedItem item, StoreMode mode, std::uint64_t cas_unique, Lane& lane) {
     return Publish(std::move(item), {.mode = mode, .cas_unique = cas_unique}, lane);

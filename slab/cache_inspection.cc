@@ -73,8 +73,11 @@ MemoryUse Cache::Memory() {
 
   const std::uint64_t touched = std::uint64_t{arena_->touched_pages()} * kPageBytes;
   const std::uint64_t limit = std::max(arena_->limit_bytes(), touched);
-  use.ahead = ResidentBytes(arena_->PageAt(0) + touched, limit - touched);
-  const std::uint64_t resident = ResidentBytes(arena_->PageAt(0), touched);
+  // Nothing of a file is touched ahead.
+  const bool is_file = memory_file_ != nullptr;
+  use.ahead = is_file ? 0 : ResidentBytes(arena_->PageAt(0) + touched, limit - touched);
+  const std::uint64_t resident =
+      is_file ? MappedBytes(arena_->PageAt(0), limit) : ResidentBytes(arena_->PageAt(0), touched);
   const std::uint64_t known = use.arena() - use.ahead;
   use.untouched = known - std::min(known, resident);
 

@@ -48,6 +48,7 @@ void GrowingMemory::WarmAhead() noexcept {
     std::uint64_t end = 0;
     {
       const MutexLock lock(mutex_);
+      if (used_bytes_ == 0) return;
       begin = std::max(warm_bytes_, RoundUp(used_bytes_, kSmallPageBytes));
       if (begin >= std::min(bytes_max_, used_bytes_ + ahead_bytes_)) return;
       end = std::min(bytes_max_, (begin / kHugePageBytes + 1) * kHugePageBytes);

@@ -21,7 +21,7 @@ class MemoryWarmer;
 class GrowingMemory {
  public:
   // Of `bytes_max` bytes at `base`, a multiple of 4 KiB, none is in use yet. At least `ahead_bytes`
-  // are kept ready while the use grows.
+  // are kept ready while the use grows, once there is any.
   GrowingMemory(void* base, std::uint64_t bytes_max, std::uint64_t ahead_bytes)
       : base_(static_cast<std::byte*>(base)), ahead_bytes_(ahead_bytes), bytes_max_(bytes_max) {}
   GrowingMemory(const GrowingMemory&) = delete;

@@ -16,7 +16,8 @@ namespace {
 
 constexpr int kSpinsBeforeYield = 128;
 constexpr std::uint64_t kUsableStep = 1024;  // Buckets announced to GrowingMemory at a time.
-constexpr std::uint64_t kBucketsAheadBytes = std::uint64_t{2} << 20;
+// The buckets of some 8 MB of small items: the index grows far slower than what it points to.
+constexpr std::uint64_t kBucketsAheadBytes = std::uint64_t{512} << 10;
 constexpr std::uint64_t kOverflowAheadBytes = std::uint64_t{512} << 10;
 
 void Pause() noexcept {

@@ -103,6 +103,7 @@ Result<std::unique_ptr<MemoryFile>, std::string> MemoryFile::Open(const std::str
   }
   if (fd < 0) return Failure{Reason("cannot open memory file " + path)};
   std::unique_ptr<MemoryFile> file(new MemoryFile(path, fd));
+  file->is_made_ = is_made;
   // Whatever the umask has left of it.
   if (is_made && fchmod(fd, kFileMode) != 0) {
     return Failure{Reason("cannot set the mode of memory file " + path)};
@@ -122,6 +123,7 @@ std::string MemoryFile::CheckIsOurs() const {
   }
   // Locked, for whoever had the lock may have been the one to write the header.
   if (fstat(fd_, &facts) != 0) return Reason("cannot look at " + name);
+  if (facts.st_nlink == 0) return name + " was removed meanwhile";
   std::uint64_t magic = 0;
   if (facts.st_size > 0 && (!ReadAt(fd_, &magic, sizeof magic, 0) || magic != kMagic)) {
     return name + " was not written by larder: it stays as it is";
@@ -136,8 +138,19 @@ std::string MemoryFile::CheckIsOurs() const {
 }
 
 MemoryFile::~MemoryFile() {
-  if (bytes_before_) (void)!ftruncate(fd_, static_cast<off_t>(*bytes_before_));
+  if (bytes_before_) {
+    (void)!ftruncate(fd_, static_cast<off_t>(*bytes_before_));
+    if (is_made_) Remove();
+  }
   close(fd_);
+}
+
+void MemoryFile::Remove() const {
+  struct stat ours = {};
+  struct stat named = {};
+  const bool is_there = fstat(fd_, &ours) == 0 && lstat(path_.c_str(), &named) == 0 &&
+                        ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+  if (is_there) (void)unlink(path_.c_str());
 }
 
 Result<std::vector<std::byte>, std::string> MemoryFile::ReadState() const {

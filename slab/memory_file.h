@@ -29,7 +29,8 @@ namespace larder::slab {
 // belongs to the state.
 //
 // Threads: one, but for Back and PunchHole, which any thread may call.
-// Owns:    the open file, and its lock: one process at a time has it. The file stays.
+// Owns:    the open file, and its lock: one process at a time has it. The file stays, but for one
+//          that Open made, if Prepare is not followed by BeginUse.
 class MemoryFile {
  public:
   static constexpr std::uint64_t kArenaOffset = std::uint64_t{2} << 20;
@@ -77,6 +78,7 @@ class MemoryFile {
 
   MemoryFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
   std::string CheckIsOurs() const;
+  void Remove() const;
   std::string WriteHeader(const Header& header) const;
 
   const std::string path_;
@@ -84,6 +86,7 @@ class MemoryFile {
   std::uint64_t arena_bytes_ = 0;
   std::uint64_t state_bytes_max_ = 0;
   std::optional<std::uint64_t> bytes_before_;  // Prepare's, until BeginUse.
+  bool is_made_ = false;                       // By Open: it was not there before.
 };
 
 }  // namespace larder::slab

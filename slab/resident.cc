@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
+#include <fstream>
+#include <string>
+#include <string_view>
 
 namespace larder::slab {
 
@@ -24,6 +28,28 @@ std::uint64_t ResidentBytes(const void* base, std::uint64_t bytes) noexcept {
         is_resident.begin(), is_resident.begin() + count, [](auto flags) { return flags & 1; }));
   }
   return pages * kSystemPageBytes;
+}
+
+std::uint64_t MappedBytes(const void* base, std::uint64_t bytes) {
+  // "begin-end ..." of each mapping, in hexadecimal, then lines of "Name: value".
+  constexpr std::string_view kResident = "Rss:";
+  const auto first = reinterpret_cast<std::uintptr_t>(base);
+  std::ifstream maps("/proc/self/smaps");
+  std::uint64_t kilobytes = 0;
+  bool is_inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    const char* const end = line.data() + line.size();
+    std::uintptr_t begin = 0;
+    const auto parsed = std::from_chars(line.data(), end, begin, 16);
+    if (parsed.ptr != end && *parsed.ptr == '-') {
+      is_inside = begin >= first && begin - first < bytes;
+    } else if (is_inside && line.starts_with(kResident)) {
+      std::uint64_t here = 0;
+      std::from_chars(line.data() + line.find_first_not_of(' ', kResident.size()), end, here);
+      kilobytes += here;
+    }
+  }
+  return kilobytes * 1024;
 }
 
 }  // namespace larder::slab

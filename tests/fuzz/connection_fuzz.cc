@@ -25,18 +25,11 @@
 #include "protocol/reply.h"
 #include "server/authenticator.h"
 #include "server/clock.h"
-#include "server/cluster.h"
-#include "server/connection_table.h"
 #include "server/log.h"
-#include "server/prefix_stats.h"
-#include "server/reporter.h"
-#include "server/shared.h"
-#include "server/stats.h"
-#include "server/upload.h"
 #include "server/worker.h"
 #include "slab/cache.h"
-#include "slab/expiry_sweep.h"
 #include "tests/fuzz/stream.h"
+#include "tests/server/worker_parts.h"
 
 namespace larder::server {
 namespace {
@@ -154,27 +147,9 @@ class Session {
  public:
   Session(const Frame& frame, Clock& clock)
       : cache_(MakeCache(frame.config)),
-        prefixes_(frame.config.prefix_delimiter),
-        cluster_(""),
-        stats_(shared_),
-        sweep_(*cache_),
-        uploads_(*cache_, frame.config.upload_memory_percent),
-        shared_{.config = frame.config,
-                .cache = *cache_,
-                .clock = clock,
-                .prefixes = prefixes_,
-                .authenticator = *frame.authenticator,
-                .cluster = cluster_,
-                .connections = connections_,
-                .stats = stats_,
-                .reporter = reporter_,
-                .sweep = sweep_,
-                .uploads = uploads_,
-                .request_stop = [] {},
-                .detail_enabled = frame.config.detail_enabled},
-        reporter_(shared_),
+        parts_(frame.config, *cache_, clock, *frame.authenticator),
         lane_(cache_->AddLane()),
-        worker_(shared_) {
+        worker_(parts_.shared) {
     lane_.SetNow(clock.now());
     Fill(frame.setting);
     std::array<int, 2> ends;
@@ -259,14 +234,7 @@ class Session {
   }
 
   const std::unique_ptr<slab::Cache> cache_;
-  PrefixStats prefixes_;
-  Cluster cluster_;
-  ConnectionTable connections_;
-  Stats stats_;
-  slab::ExpirySweep sweep_;  // Without a thread it never comes to a slice.
-  UploadMemory uploads_;
-  Shared shared_;
-  Reporter reporter_;  // Without a thread: reports are made at once.
+  WorkerParts parts_;
   slab::Lane& lane_;
   Worker worker_;
   int fd_ = -1;

@@ -41,7 +41,7 @@ TEST_CASE("the crawler's options are applied, the last one counts", "[extended_o
 
 TEST_CASE("what unfinished uploads may hold, and for how long, can be chosen",
           "[extended_options]") {
-  CHECK(ParseGood({}).upload_memory_percent == 4);
+  CHECK(ParseGood({}).upload_memory_percent == 3);
   CHECK(ParseGood({}).upload_timeout_s == 120);
   CHECK(ParseGood({"-o", "upload_memory=50"}).upload_memory_percent == 50);
   CHECK(ParseGood({"-o", "upload_timeout=0,upload_memory=1"}).upload_timeout_s == 0);

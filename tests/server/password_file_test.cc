@@ -104,6 +104,28 @@ TEST_CASE("longer users and passwords than any line has are wrong", "[password_f
   }
 }
 
+TEST_CASE("lines of every length stand side by side", "[password_file]") {
+  std::string text;
+  for (std::size_t length = 0; length < 254; ++length) {
+    text += std::string(length, 'u') + ":" + std::string(254 - length, 'p') + "\n";
+    text += std::string(length / 2, 'v') + ":" + std::string(length - length / 2, 'q') + "\n";
+  }
+  const Passwords passwords = ParseGood(text);
+  for (std::size_t length = 0; length < 254; ++length) {
+    CAPTURE(length);
+    CHECK(passwords.Admit(std::string(length, 'u'), std::string(254 - length, 'p')));
+    CHECK(passwords.Admit(std::string(length / 2, 'v'), std::string(length - length / 2, 'q')));
+    CHECK_FALSE(passwords.Admit(std::string(length, 'u'), std::string(253 - length, 'p')));
+    CHECK_FALSE(passwords.Admit(std::string(length + 1, 'v'), std::string(254 - length, 'p')));
+  }
+}
+
+TEST_CASE("many short lines take little more than the file", "[password_file]") {
+  std::string text;
+  while (text.size() < 100'000) text += "u:p\n";
+  CHECK(ParseGood(text).held_bytes() <= 4 * text.size());
+}
+
 TEST_CASE("a file may have a hundred lines", "[password_file]") {
   std::string text;
   for (int i = 0; i < 100; ++i) text += "u" + std::to_string(i) + ":p" + std::to_string(i) + "\n";

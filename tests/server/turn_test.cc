@@ -11,16 +11,9 @@
 
 #include "server/authenticator.h"
 #include "server/clock.h"
-#include "server/cluster.h"
-#include "server/connection_table.h"
-#include "server/prefix_stats.h"
-#include "server/reporter.h"
-#include "server/shared.h"
-#include "server/stats.h"
-#include "server/upload.h"
 #include "server/worker.h"
 #include "slab/cache.h"
-#include "slab/expiry_sweep.h"
+#include "tests/server/worker_parts.h"
 
 namespace larder::server {
 namespace {
@@ -51,7 +44,15 @@ class TurnTest {
     worker_.Adopt(ends[1], Connection::Kind::kUnix);
     worker_.RunOnce();
     clients_.push_back(ends[0]);
+    server_ends_.push_back(ends[1]);
     return ends[0];
+  }
+  // A client whose socket takes little of replies.
+  int ConnectSlow() {
+    const int fd = Connect();
+    const int bytes = 0;  // As few as the system allows.
+    REQUIRE(setsockopt(server_ends_.back(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) == 0);
+    return fd;
   }
   static void Send(int fd, std::string_view bytes) {
     REQUIRE(send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
@@ -94,29 +95,12 @@ class TurnTest {
   Config config_;
   Clock clock_;
   std::unique_ptr<slab::Cache> cache_ = std::move(*slab::Cache::Create({}));
-  PrefixStats prefixes_{':'};
   std::unique_ptr<Authenticator> authenticator_ = std::move(*Authenticator::Create(config_));
-  Cluster cluster_{""};
-  ConnectionTable connections_;
-  Stats stats_{shared_};
-  slab::ExpirySweep sweep_{*cache_};
-  UploadMemory uploads_{*cache_, config_.upload_memory_percent};
-  Shared shared_{.config = config_,
-                 .cache = *cache_,
-                 .clock = clock_,
-                 .prefixes = prefixes_,
-                 .authenticator = *authenticator_,
-                 .cluster = cluster_,
-                 .connections = connections_,
-                 .stats = stats_,
-                 .reporter = reporter_,
-                 .sweep = sweep_,
-                 .uploads = uploads_,
-                 .request_stop = [] {}};
-  Reporter reporter_{shared_};
+  WorkerParts parts_{config_, *cache_, clock_, *authenticator_};
   slab::Lane& lane_ = cache_->AddLane();
   std::deque<int> clients_;
-  Worker worker_{shared_};
+  std::deque<int> server_ends_;  // The worker's.
+  Worker worker_{parts_.shared};
 };
 
 TEST_CASE_METHOD(TurnTest, "a turn of large replies ends when there are enough of them",
@@ -176,13 +160,50 @@ TEST_CASE_METHOD(TurnTest, "what a turn leaves is served in the next ones, in or
   CHECK((replies == expected));
 }
 
+TEST_CASE_METHOD(TurnTest, "all that a turn made and the socket did not take is told as pending",
+                 "[server][turn]") {
+  Store("medium", std::string(4000, 'm'));
+  const BufferGauges& buffers = worker_.counters().buffers;
+  const int slow = ConnectSlow();
+  Send(slow, Repeat("get medium\r\n", 1000));
+  worker_.RunOnce();
+  // The values are too short to be sent from where they lie.
+  const std::uint64_t pending = buffers.value(Buffer::kPending);
+  CHECK(pending > kWorkPerTurnBytes - 10'000);
+  CHECK(pending < kWorkPerTurnBytes + 2 * 5000);
+  worker_.RunOnce();
+  CHECK(buffers.value(Buffer::kPending) == pending);
+  std::string replies;
+  for (int turns = 0; turns < 2000; ++turns) {
+    replies += Receive(slow);
+    worker_.RunOnce();
+  }
+  const std::string reply = "VALUE medium 0 4000\r\n" + std::string(4000, 'm') + "\r\nEND\r\n";
+  CHECK((replies == Repeat(reply, 1000)));
+  CHECK(buffers.value(Buffer::kPending) == 0);
+}
+
+TEST_CASE_METHOD(TurnTest, "a connection that is closed for what it sent ends without a reset",
+                 "[server][turn]") {
+  const std::string more(300'000, 'x');
+  const int client = Connect();
+  const bool quits = GENERATE(false, true);
+  Send(client, (quits ? "quit\r\n" : "") + more);
+  for (int turns = 0; turns < 3; ++turns) worker_.RunOnce();
+  std::string reply(28, '\0');
+  if (!quits) CHECK(recv(client, reply.data(), reply.size(), 0) == 28);
+  if (!quits) CHECK(reply == "CLIENT_ERROR line too long\r\n");
+  char room = 0;
+  CHECK(recv(client, &room, 1, 0) == 0);
+}
+
 TEST_CASE_METHOD(TurnTest, "others are served while a report is made", "[server][turn]") {
-  reporter_.Start();
+  parts_.reporter.Start();
   const int asking = Connect();
   const int other = Connect();
   bool has_begun = false;
   // Whoever lists connections waits as long as this has them.
-  connections_.ForEach([&](int, const ConnectionInfo&) {
+  parts_.connections.ForEach([&](int, const ConnectionInfo&) {
     if (std::exchange(has_begun, true)) return;
     Send(asking, "stats conns\r\nmn\r\n");
     Send(other, "get small\r\n");
@@ -190,7 +211,7 @@ TEST_CASE_METHOD(TurnTest, "others are served while a report is made", "[server]
     CHECK(Receive(other) == "VALUE small 0 1\r\nx\r\nEND\r\n");
     CHECK(Receive(asking).empty());
   });
-  reporter_.Stop();  // It makes the report before.
+  parts_.reporter.Stop();  // It makes the report before.
   for (int turns = 0; turns < 3; ++turns) worker_.RunOnce();
   const std::string reply = Receive(asking);
   CHECK(reply.starts_with("STAT "));

@@ -41,6 +41,29 @@ TEST_CASE("any size can be stored when memory is full of another", "[slab][cache
   cache.cache().CheckInvariants();
 }
 
+TEST_CASE("what an item will take of the memory is known before it is reserved", "[slab][cache]") {
+  const bool is_plain_ladder = GENERATE(false, true);
+  const bool has_chosen_cas = GENERATE(false, true);
+  const std::uint32_t value_bytes = GENERATE(1000U, 30'000U, 70'000U, 100'000U, 131'000U, 131'048U,
+                                             131'072U, 262'000U, 1'000'000U);
+  CAPTURE(is_plain_ladder, has_chosen_cas, value_bytes);
+  CacheFixture fixture({.growth_factor = is_plain_ladder ? std::optional(1.25) : std::nullopt});
+  Cache& cache = fixture.cache();
+  const ItemSpec spec{
+      .key = {"key", cache.Hash("key")}, .client_flags = 1, .value_bytes = value_bytes};
+  const std::optional<std::uint64_t> cas = has_chosen_cas ? std::optional(7U) : std::nullopt;
+  const std::uint64_t each = cache.ReservedBytes(spec, has_chosen_cas);
+  std::vector<ReservedItem> reserved;
+  std::uint64_t told = 0;
+  for (; told < 16 * kMiB; told += each) {
+    reserved.push_back(std::move(*cache.Reserve(spec, fixture.lane(), cas)));
+  }
+  // A large value is of two classes, neither of which has filled its last page.
+  const std::uint64_t taken = std::uint64_t{cache.arena().pages_in_use()} * kPageBytes;
+  CHECK(taken + kPageBytes / 8 >= told);
+  CHECK(taken <= told + 2 * kPageBytes);
+}
+
 TEST_CASE("every size stores and reads back while memory is full", "[slab][cache][property]") {
   const unsigned seed = GENERATE(1U, 2U);
   CAPTURE(seed);

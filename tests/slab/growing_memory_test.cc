@@ -56,6 +56,16 @@ bool Eventually(Condition&& condition) {
   return false;
 }
 
+TEST_CASE("of memory that nobody uses nothing is touched ahead", "[slab][memory]") {
+  Mapping mapping;
+  GrowingMemory memory(mapping.data(), mapping.bytes(), kAhead);
+  memory.WarmAhead();
+  CHECK(mapping.resident_end() == 0);
+  memory.Use(1);
+  memory.WarmAhead();
+  CHECK(mapping.resident_end() >= kAhead);
+}
+
 TEST_CASE("memory is touched ahead of its use", "[slab][memory]") {
   Mapping mapping;
   GrowingMemory memory(mapping.data(), mapping.bytes(), kAhead);

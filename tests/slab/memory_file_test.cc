@@ -246,6 +246,26 @@ TEST_CASE_METHOD(MemoryFileTest, "its space is taken at once, and a part can be 
   CHECK(taken() >= kArenaBytes + kStateBytesMax);
 }
 
+TEST_CASE_METHOD(MemoryFileTest, "a file that was made for nothing is removed", "[memory_file]") {
+  CHECK_THAT(Open()->Prepare((std::uint64_t{1} << 63) - kArenaBytes, kStateBytesMax),
+             Contains("cannot have"));
+  CHECK_FALSE(std::filesystem::exists(path));
+  CHECK(Open()->Prepare(kArenaBytes, kStateBytesMax) == "");
+  CHECK_FALSE(std::filesystem::exists(path));
+  SECTION("but not one that has its name by now") {
+    const auto file = Open();
+    REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+    std::filesystem::remove(path);
+    WriteFile(path, "another");
+  }
+  SECTION("but not one that has been taken into use") {
+    const auto file = Open();
+    REQUIRE(file->Prepare(kArenaBytes, kStateBytesMax) == "");
+    REQUIRE(file->BeginUse() == "");
+  }
+  CHECK(std::filesystem::exists(path));
+}
+
 TEST_CASE_METHOD(MemoryFileTest, "without space nothing changes", "[memory_file]") {
   Save("items", "state");
   const auto bytes = std::filesystem::file_size(path);

@@ -1,6 +1,11 @@
 #include "slab/resident.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <cstring>
+#include <string>
 
 #include "slab/zeroed_array.h"
 
@@ -24,6 +29,26 @@ TEST_CASE("memory counts once it was written to", "[slab][resident]") {
   CHECK(ResidentBytes(memory.data() + 4096, kBytes - 2 * 4096) == 4096);
   memory.PrefaultFirst(kBytes);
   CHECK(ResidentBytes(memory.data(), kBytes) == kBytes);
+}
+
+TEST_CASE("of a file only what the process has touched is mapped", "[slab][resident]") {
+  constexpr std::size_t kFileBytes = std::size_t{1} << 20;
+  const int fd = memfd_create("items", MFD_CLOEXEC);
+  REQUIRE(fd >= 0);
+  const std::string contents(kFileBytes, 'x');
+  REQUIRE(pwrite(fd, contents.data(), contents.size(), 0) == ssize_t{kFileBytes});
+  void* const mapped = mmap(nullptr, kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  REQUIRE(mapped != MAP_FAILED);
+  (void)madvise(mapped, kFileBytes, MADV_NOHUGEPAGE);
+  CHECK(ResidentBytes(mapped, kFileBytes) == kFileBytes);
+  CHECK(MappedBytes(mapped, kFileBytes) == 0);
+  *static_cast<volatile char*>(mapped) = 'y';
+  CHECK(MappedBytes(mapped, kFileBytes) >= 4096);
+  CHECK(MappedBytes(mapped, kFileBytes) < kFileBytes / 2);
+  std::memset(mapped, 'z', kFileBytes);
+  CHECK(MappedBytes(mapped, kFileBytes) == kFileBytes);
+  munmap(mapped, kFileBytes);
+  close(fd);
 }
 
 }  // namespace

@@ -131,6 +131,12 @@ class Client:
     def meta(self, key, flags):
         return self.ask(f"mg {key} {flags}\r\n".encode())
 
+    def rows(self, group):
+        """All numbers of a group of statistics, by name."""
+        self.send(f"stats {group}\r\n".encode())
+        lines = iter(self._lines.readline, b"END\r\n")
+        return {name: int(number) for _, name, number in (line.decode().split() for line in lines)}
+
     def stat(self, name, group=""):
         self.send(f"stats {group}".strip().encode() + b"\r\n")
         found = None

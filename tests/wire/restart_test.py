@@ -267,6 +267,7 @@ def no_space_is_told(program, _):
         check_equal(done.returncode, 71)
         if f"for memory file {full} (-e): " not in done.stderr:
             raise AssertionError(done.stderr)
+        check_equal(os.path.exists(full), False)
     finally:
         pathlib.Path(full).unlink(missing_ok=True)
 
@@ -287,6 +288,28 @@ def a_share_of_the_memory_shows_as_bytes(program, _):
         check_equal(int(client.stat("limit_maxbytes")), shown)
     check_equal(shown % (1 << 20), 0)
     check_equal(shown > 0, True)
+
+
+def the_memory_adds_up_on_a_file(program, folder):
+    """Right after a restart too, when the process has touched little of what the file has."""
+    options = ("-e", str(folder / "items"), *MEMORY)
+    for is_restarted in (False, True):
+        with Larder(program, *options) as port, Client(port) as client:
+            if not is_restarted:
+                fill(client, "first")
+            for _ in range(2):
+                rows = client.rows("memory")
+                wrong = {name: bytes for name, bytes in rows.items() if bytes < 0}
+                check_equal(wrong, {})
+                names = list(rows)
+                parts = names[names.index("rss") + 1:names.index("other") + 1]
+                check_equal(sum(rows[name] for name in parts), rows["rss"])
+                arena = ("items", "slack", "free_chunks", "page_tails", "free_pages", "ahead")
+                check_equal(sum(rows[f"arena_{name}"] for name in arena) - rows["arena_untouched"],
+                            rows["arena"])
+                check_equal(count_present(client) > 0, True)
+            # All that was read is in memory now.
+            check_equal(client.rows("memory")["arena"] > (4 << 20), True)
 
 
 def a_relative_path_outlives_the_folder(program, folder):
@@ -447,6 +470,7 @@ CASES = [
     no_space_is_told,
     the_limit_is_bounded_by_the_file,
     a_share_of_the_memory_shows_as_bytes,
+    the_memory_adds_up_on_a_file,
     a_relative_path_outlives_the_folder,
     log_lines_go_nowhere_without_standard_files,
     one_thread_gives_memory_back,

@@ -39,16 +39,17 @@ std::uint64_t HeldBytes(Client& client) {
   return std::stoull(client.Stats("memory").at("unfinished_uploads"));
 }
 
-// The line of a store of kValueBytes, in each protocol.
-std::string AnnouncementOf(std::string_view protocol, const std::string& key) {
+// The line of a store, in each protocol.
+std::string AnnouncementOf(std::string_view protocol, const std::string& key,
+                           std::size_t value_bytes = kValueBytes) {
   if (protocol == "binary") {
     return Packet{.opcode = kSet,
                   .extras = std::string(8, '\0'),
                   .key = key,
-                  .body_bytes = static_cast<std::uint32_t>(8 + key.size() + kValueBytes)}
+                  .body_bytes = static_cast<std::uint32_t>(8 + key.size() + value_bytes)}
         .Request();
   }
-  const std::string bytes = std::to_string(kValueBytes);
+  const std::string bytes = std::to_string(value_bytes);
   return protocol == "meta" ? "ms " + key + " " + bytes + "\r\n"
                             : "set " + key + " 0 0 " + bytes + "\r\n";
 }
@@ -75,13 +76,20 @@ TEST_CASE_METHOD(FullCache, "values that are announced and do not come take noth
 
 TEST_CASE_METHOD(FullCache, "values that come in part hold no more than their share",
                  "[wire][upload]") {
-  const std::size_t came = static_cast<std::size_t>(GENERATE(40'000, 500'000));
-  CAPTURE(came);
-  const std::string part = PatternBytes(came, 1);
+  struct Form {
+    std::size_t value_bytes;
+    std::size_t came;
+  };
+  // Two values of 100,000 bytes take a page, which has room for 262,144.
+  const Form form = GENERATE(Form{kValueBytes, 40'000}, Form{kValueBytes, 500'000},
+                             Form{100'000, 40'000}, Form{70'000, 40'000});
+  CAPTURE(form.value_bytes, form.came);
+  const std::string part = PatternBytes(form.came, 1);
   std::deque<Client> stalled;
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 50; ++i) {
     stalled.push_back(server.Connect());
-    stalled.back().SendWithoutReading(AnnouncementOf("text", "u" + std::to_string(i)) + part);
+    stalled.back().SendWithoutReading(
+        AnnouncementOf("text", "u" + std::to_string(i), form.value_bytes) + part);
   }
   server.Settle();
   const std::uint64_t share = kMemoryBytes * server.config().upload_memory_percent / 100;
@@ -168,6 +176,16 @@ TEST_CASE("a value of which nothing comes for upload_timeout is given up", "[wir
   CHECK(client.Stats("memory").at("unfinished_input") == "0");
 }
 
+TEST_CASE_METHOD(WireTest, "values that came in part leave nothing in the count of input",
+                 "[wire][upload]") {
+  const std::string set = SetRequest("a", "0123456789");
+  for (int i = 0; i < 100; ++i) {
+    client.SendInPieces({set.substr(0, set.size() - 5), set.substr(set.size() - 5)});
+    client.Expect("STORED\r\n");
+  }
+  CHECK(client.Stats("memory").at("unfinished_input") == "0");
+}
+
 TEST_CASE_METHOD(WireTest, "values about the size that is staged are stored as they were sent",
                  "[wire][upload]") {
   std::uint32_t seed = 0;
@@ -243,6 +261,36 @@ TEST_CASE("many uploads of many sizes all come through, whoever waits for whom",
   }
   Client client = server.Connect();
   CHECK(HeldBytes(client) == 0);
+}
+
+TEST_CASE("a stop answers values that wait for memory, whichever worker has it",
+          "[wire][upload][stop]") {
+  const int threads = GENERATE(1, 2, 4);
+  CAPTURE(threads);
+  TestServer server([&](Config& config) {
+    config.threads = threads;
+    config.memory_bytes = kMemoryBytes;
+  });
+  // These leave less than any of the others needs.
+  const std::string part = PatternBytes(70'000, 1);
+  std::deque<Client> stalled;
+  for (int i = 0; i < 2; ++i) {
+    stalled.push_back(server.Connect());
+    stalled.back().SendWithoutReading(AnnouncementOf("text", "u" + std::to_string(i)) + part);
+  }
+  server.Settle();
+  std::deque<Client> clients;
+  for (const std::size_t bytes : {60'000, 100'000, 40'000, 60'000, 100'000, 40'000, 300'000}) {
+    const std::string set =
+        SetRequest("k" + std::to_string(clients.size()), PatternBytes(bytes, 2));
+    Client& client = clients.emplace_back(server.Connect());
+    client.Send("mn\r\n" + set.substr(0, 1000)).Expect("MN\r\n");
+    client.SendWithoutReading(set.substr(1000) + "mn\r\n");
+  }
+  server.Settle();
+  server.RequestStop();
+  server.Join();
+  for (Client& client : clients) client.Expect("STORED\r\nMN\r\n").ExpectClosed();
 }
 
 TEST_CASE("a stop answers values that have come and wait for memory", "[wire][upload]") {

@@ -1,0 +1,56 @@
+// What a worker needs around it, for tests that run its turns without a server.
+#pragma once
+
+#include "server/authenticator.h"
+#include "server/clock.h"
+#include "server/cluster.h"
+#include "server/config.h"
+#include "server/connection_table.h"
+#include "server/prefix_stats.h"
+#include "server/reporter.h"
+#include "server/shared.h"
+#include "server/stats.h"
+#include "server/upload.h"
+#include "slab/cache.h"
+#include "slab/expiry_sweep.h"
+
+namespace larder::server {
+
+// WorkerParts has no threads: the sweep never comes to a slice, and, until the reporter is started,
+// reports are made at once.
+//
+// Owns: everything but what its constructor takes, which must outlive it.
+struct WorkerParts {
+  WorkerParts(const Config& config, slab::Cache& cache, Clock& clock, Authenticator& authenticator)
+      : prefixes(config.prefix_delimiter),
+        cluster(config.cluster_state),
+        sweep(cache),
+        uploads(cache, config.upload_memory_percent),
+        shared{.config = config,
+               .cache = cache,
+               .clock = clock,
+               .prefixes = prefixes,
+               .authenticator = authenticator,
+               .cluster = cluster,
+               .connections = connections,
+               .stats = stats,
+               .reporter = reporter,
+               .sweep = sweep,
+               .uploads = uploads,
+               .request_stop = [] {},
+               .detail_enabled = config.detail_enabled},
+        reporter(shared) {}
+  WorkerParts(const WorkerParts&) = delete;
+  WorkerParts& operator=(const WorkerParts&) = delete;
+
+  PrefixStats prefixes;
+  Cluster cluster;
+  ConnectionTable connections;
+  Stats stats{shared};
+  slab::ExpirySweep sweep;
+  UploadMemory uploads;
+  Shared shared;
+  Reporter reporter;
+};
+
+}  // namespace larder::server
