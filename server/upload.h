@@ -113,11 +113,7 @@ class Upload {
   void Skip(std::size_t bytes);
 
   std::uint32_t left_bytes() const { return left_bytes_; }  // Of the value, without its end.
-  // What was had for staged(): short strings have none.
-  std::size_t staged_capacity() const {
-    const std::size_t capacity = staged_.capacity();
-    return capacity > std::string().capacity() ? capacity : 0;
-  }
+  std::size_t staged_capacity() const { return staged_.capacity(); }
   // It has held its share for long, and comes slowly: others that wait for one come first.
   // `idle_s`: since anything has come.
   bool is_slow(std::uint32_t now_s, std::uint32_t idle_s) const;
