@@ -28,7 +28,7 @@ LEFT_OUT = "|".join([
     # earlier requests, and sends an empty line behind the error. Larder sends one error line, after
     # all of them.
     "^quirk-key-251-",
-    # Answers of memcached that mislead; see the README's table of differences.
+    # Answers of memcached that mislead; see the differences in protocol/README.md.
     "^quirk-mg-T-negative-with-t-prints-unsigned-wrap$",
     "^quirk-ma-opaque-too-long-still-increments$",
     "^quirk-ms-rejected-E-leaks-into-next-set$",
