@@ -394,13 +394,9 @@ bool Connection::ReserveUpload() {
 bool Connection::TakeUploadMemory() {
   UploadMemory& memory = worker_.shared().uploads;
   auto share = memory.Take(upload_->plan(), this);
-  if (!share) {
-    memory.Claim(this);
-    return false;
-  }
+  if (!share) return false;
   upload_share_.emplace(std::move(*share));
   awaits_memory_ = is_queued_ = false;
-  memory.RemoveWaiting();
   Listen();
   worker_.MakeReady(*this);
   return true;
@@ -408,7 +404,7 @@ bool Connection::TakeUploadMemory() {
 
 void Connection::QueueForMemory() {
   is_queued_ = true;
-  worker_.shared().uploads.AddWaiting();
+  worker_.shared().uploads.Await(this);
   worker_.AwaitUploadMemory(*this);
   Listen();
 }
@@ -416,8 +412,7 @@ void Connection::QueueForMemory() {
 void Connection::DropUpload() {
   if (upload_ == nullptr) return;
   buffers().Subtract(Buffer::kTails, upload_->staged_capacity());
-  if (is_queued_) worker_.shared().uploads.RemoveWaiting();
-  worker_.shared().uploads.GiveUp(this);
+  if (is_queued_) worker_.shared().uploads.Leave(this);
   upload_share_.reset();
   upload_.reset();
 }
@@ -426,13 +421,12 @@ std::size_t Connection::value_end_bytes() const {
   return is_binary_ ? BinaryWire::kValueEndBytes : TextWire::kValueEndBytes;
 }
 
-bool Connection::is_upload_stalled(std::uint32_t now_s) const {
+bool Connection::IsUploadStalled(std::uint32_t now_s) {
   if (upload_ == nullptr || is_queued_) return false;
   const auto timeout_s = static_cast<std::uint32_t>(worker_.shared().config.upload_timeout_s);
   const std::uint32_t since_s = info_.last_command_s.load(std::memory_order_relaxed);
   if (timeout_s != 0 && now_s > since_s + timeout_s) return true;
-  const std::uint32_t idle_s = now_s - std::min(now_s, since_s);
-  return worker_.shared().uploads.has_waiting() && upload_->is_slow(now_s, idle_s);
+  return upload_->IsSlow(now_s) && worker_.shared().uploads.has_waiting();
 }
 
 template <class Wire>

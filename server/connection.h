@@ -52,7 +52,7 @@ class Connection {
   bool is_closing() const { return is_closed_ || (closes_after_flush_ && pending_ == nullptr); }
   bool is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const;
   // The value that it sends does not come, or too slowly while others wait for upload memory.
-  bool is_upload_stalled(std::uint32_t now_s) const;
+  bool IsUploadStalled(std::uint32_t now_s);
   bool has_upload() const { return upload_ != nullptr; }
   // A value that has come waits for memory that others have.
   bool is_queued_for_memory() const { return is_queued_; }

@@ -9,32 +9,53 @@ namespace {
 
 constexpr std::size_t kStagedBytesMin = 4096;
 
-// While others wait for a share: slower than this, after the first seconds, is too slow.
+// While others wait for a share: so many checks without a byte are too slow, and, after the first
+// seconds, less than this.
+constexpr std::uint32_t kQuietChecksMax = 4;
 constexpr std::uint64_t kBytesPerSecondMin = 64 * 1024;
 constexpr std::uint32_t kGraceS = 2;
 
 }  // namespace
 
-void UploadMemory::Claim(const void* who) {
-  const void* nobody = nullptr;
-  (void)claimant_.compare_exchange_strong(nobody, who, std::memory_order_relaxed);
-}
-
-void UploadMemory::GiveUp(const void* who) {
-  (void)claimant_.compare_exchange_strong(who, nullptr, std::memory_order_relaxed);
-}
-
 std::optional<UploadMemory::Share> UploadMemory::Take(const StorePlan& plan, const void* who) {
-  const void* const claimant = claimant_.load(std::memory_order_relaxed);
-  if (claimant != nullptr && claimant != who) return std::nullopt;
+  const MutexLock lock(mutex_);
+  if (!waiting_.empty() && NextLocked() != who) return std::nullopt;
   const std::uint64_t bytes = cache_.ReservedBytes(plan.spec, plan.chosen_cas.has_value());
   const std::uint64_t limit = cache_.memory_limit_bytes() / 100 * percent_;
-  std::uint64_t held = held_bytes();
-  do {
-    if (held != 0 && held + bytes > limit) return std::nullopt;
-  } while (!held_bytes_.compare_exchange_weak(held, held + bytes, std::memory_order_relaxed));
-  GiveUp(who);
+  const std::uint64_t held = held_bytes();
+  if (held != 0 && held + bytes > limit) return std::nullopt;
+  held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  if (!waiting_.empty()) {
+    LeaveLocked(who);
+    is_newest_next_ = !is_newest_next_;
+  }
   return Share(this, bytes);
+}
+
+void UploadMemory::Await(const void* who) {
+  const MutexLock lock(mutex_);
+  waiting_.push_back(who);
+  waiting_count_.store(waiting_.size(), std::memory_order_relaxed);
+}
+
+void UploadMemory::Leave(const void* who) {
+  const MutexLock lock(mutex_);
+  LeaveLocked(who);
+}
+
+const void* UploadMemory::next() const {
+  const MutexLock lock(mutex_);
+  return NextLocked();
+}
+
+const void* UploadMemory::NextLocked() const {
+  if (waiting_.empty()) return nullptr;
+  return is_newest_next_ ? waiting_.back() : waiting_.front();
+}
+
+void UploadMemory::LeaveLocked(const void* who) {
+  std::erase(waiting_, who);
+  waiting_count_.store(waiting_.size(), std::memory_order_relaxed);
 }
 
 Upload::Upload(const protocol::Request& request, const StorePlan& plan, const protocol::Echo& asked)
@@ -82,9 +103,12 @@ void Upload::Skip(std::size_t bytes) {
   }
 }
 
-bool Upload::is_slow(std::uint32_t now_s, std::uint32_t idle_s) const {
-  if (!share_ || now_s < reserved_at_s_ + kGraceS) return false;
-  if (idle_s >= kGraceS) return true;
+bool Upload::IsSlow(std::uint32_t now_s) {
+  if (!share_) return false;
+  const bool is_quiet = std::exchange(checked_left_bytes_, left_bytes_) == left_bytes_;
+  quiet_checks_ = is_quiet ? quiet_checks_ + 1 : 0;
+  if (quiet_checks_ >= kQuietChecksMax) return true;
+  if (now_s < reserved_at_s_ + kGraceS) return false;
   const std::uint64_t came = plan_.spec.value_bytes - left_bytes_;
   return came < std::uint64_t{now_s - reserved_at_s_} * kBytesPerSecondMin;
 }

@@ -13,6 +13,7 @@
 #include "protocol/binary_packet.h"
 #include "protocol/request.h"
 #include "slab/cache.h"
+#include "slab/mutex.h"
 
 namespace larder::server {
 
@@ -57,29 +58,32 @@ class UploadMemory {
   UploadMemory(const slab::Cache& cache, std::uint32_t percent)
       : cache_(cache), percent_(percent) {}
 
-  // Nothing when there is not so much left now, or another has claimed what there is. One upload of
-  // any size always fits. `who` is any address that stands for the one who asks.
+  // Nothing when there is not so much left now, or another is next(): one upload of any size always
+  // fits. `who` is any address that stands for the one who asks; it waits no longer if it got some.
   [[nodiscard]] std::optional<Share> Take(const StorePlan& plan, const void* who);
-  // Has everybody else refused until `who` got its share, or gave up: else one that needs much
-  // would wait as long as others come that need less. Does nothing while another has the claim.
-  void Claim(const void* who);
-  void GiveUp(const void* who);
-  const void* claimant() const { return claimant_.load(std::memory_order_relaxed); }
+  // Lets `who` wait for a share. Nobody but next() gets any while somebody waits: else one that
+  // needs much would wait as long as others come that need less.
+  void Await(const void* who);
+  void Leave(const void* who);
+  // Of all who wait, on any worker, the newest and the oldest in turn: so one that has just come
+  // does not stand behind hundreds whose clients are silent, and none waits for ever. Null: nobody.
+  const void* next() const;
+  bool has_waiting() const { return waiting_count_.load(std::memory_order_relaxed) != 0; }
 
   std::uint64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
 
-  // Of connections that would go on if they had a share.
-  void AddWaiting() { waiting_.fetch_add(1, std::memory_order_relaxed); }
-  void RemoveWaiting() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
-  bool has_waiting() const { return waiting_.load(std::memory_order_relaxed) != 0; }
-
  private:
+  const void* NextLocked() const LARDER_REQUIRES(mutex_);
+  void LeaveLocked(const void* who) LARDER_REQUIRES(mutex_);
+
   const slab::Cache& cache_;
   const std::uint32_t percent_;  // Of the cache's memory limit as it is now.
-  // Relaxed, all: nothing hangs on their order.
+  // Relaxed, both: nothing depends on their order.
   std::atomic<std::uint64_t> held_bytes_{0};
-  std::atomic<std::uint64_t> waiting_{0};
-  std::atomic<const void*> claimant_{nullptr};
+  std::atomic<std::size_t> waiting_count_{0};
+  mutable Mutex mutex_;
+  std::vector<const void*> waiting_ LARDER_GUARDED_BY(mutex_);  // The oldest first.
+  bool is_newest_next_ LARDER_GUARDED_BY(mutex_) = true;
 };
 
 // An upload holds what has come of its value in a buffer of its own. Only when that is more than
@@ -114,9 +118,9 @@ class Upload {
 
   std::uint32_t left_bytes() const { return left_bytes_; }  // Of the value, without its end.
   std::size_t staged_capacity() const { return staged_.capacity(); }
-  // It has held its share for long, and comes slowly: others that wait for one come first.
-  // `idle_s`: since anything has come.
-  bool is_slow(std::uint32_t now_s, std::uint32_t idle_s) const;
+  // To be asked at each check of all uploads, four times a second. It has a share, and nothing has
+  // come for a second, or little for long: others that wait for a share come first.
+  bool IsSlow(std::uint32_t now_s);
 
   const StorePlan& plan() const { return plan_; }  // Lives as long as this.
   // Never from a null pointer, also if it is empty.
@@ -137,6 +141,8 @@ class Upload {
   std::vector<char> staged_;
   std::optional<UploadMemory::Share> share_;
   std::uint32_t reserved_at_s_ = 0;
+  std::uint32_t checked_left_bytes_ = 0;  // What left_bytes() was at the last check,
+  std::uint32_t quiet_checks_ = 0;        // for so many.
   std::optional<slab::ReservedItem> item_;
   slab::ValueCursor at_;
   std::uint32_t left_bytes_;

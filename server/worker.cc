@@ -214,7 +214,7 @@ void Worker::CloseStalledUploads() {
   bool has_uploads = false;
   for (Connection* connection = connections_; connection != nullptr;) {
     Connection* next = connection->next;
-    if (connection->is_upload_stalled(now_s)) {
+    if (connection->IsUploadStalled(now_s)) {
       counters_.Add(Stat::kUploadKicks);
       Destroy(*connection);
     } else {
@@ -240,14 +240,10 @@ void Worker::AwaitUploadMemory(Connection& connection) {
 
 void Worker::GiveUploadMemory() {
   while (!uploading_.empty()) {
-    // Whoever has claimed what there is comes first, for nobody else gets any.
-    auto next = std::ranges::find(uploading_, shared_.uploads.claimant());
-    const bool has_claim = next != uploading_.end();
-    if (!has_claim) next = takes_newest_ ? uploading_.end() - 1 : uploading_.begin();
-    if (!(*next)->TakeUploadMemory()) break;
+    const auto next = std::ranges::find(uploading_, shared_.uploads.next());
+    if (next == uploading_.end() || !(*next)->TakeUploadMemory()) break;
     has_given_memory_ = true;
     uploading_.erase(next);
-    if (!has_claim) takes_newest_ = !takes_newest_;
   }
   if (!uploading_.empty()) event_add(memory_event_.get(), &kMemoryCheck);
 }

@@ -147,9 +147,8 @@ class Worker {
   // Served, with replies in output_; from turn to turn those that have yielded and are ready again.
   std::vector<Connection*> unflushed_;
   std::vector<Connection*> awaiting_;  // Their streams wait.
-  std::deque<Connection*> uploading_;  // They wait for upload memory, the first for the longest.
+  std::deque<Connection*> uploading_;  // They wait for upload memory.
   bool has_given_memory_ = false;      // Since Drain has asked.
-  bool takes_newest_ = false;          // Of these in turn with the oldest: none waits for all.
   std::size_t served_ = 0;             // Of serving_, those whose turn it is or was.
   bool is_idle_check_due_ = false;
   bool is_upload_check_due_ = false;

@@ -206,6 +206,31 @@ TEST_CASE_METHOD(WireTest, "values about the size that is staged are stored as t
   }
 }
 
+TEST_CASE("beside stalled uploads large values of others are stored, whichever worker has them",
+          "[wire][upload]") {
+  const int threads = GENERATE(1, 2, 3);
+  TestServer server([&](Config& config) {
+    config.threads = threads;
+    config.memory_bytes = kMemoryBytes;
+  });
+  // More has come of each than is kept for it without memory.
+  constexpr std::size_t kCame = 100'000;
+  const std::string stalled = SetRequest("stalled", PatternBytes(kValueBytes, 1)).substr(0, kCame);
+  std::deque<Client> stalling;
+  for (int i = 0; i < 60; ++i) {
+    stalling.push_back(server.Connect());
+    stalling.back().Send(stalled);
+  }
+  server.Settle();
+  // More than there are workers, which get them in turn.
+  for (int i = 0; i < 2 * threads; ++i) {
+    const std::size_t bytes = i % 2 == 0 ? 100'000 : 500'000;
+    CAPTURE(threads, i, bytes);
+    Client client = server.Connect();
+    client.Send(SetRequest("own", PatternBytes(bytes, 2))).Expect("STORED\r\n");
+  }
+}
+
 TEST_CASE("a large value gets its memory beside a stream of smaller ones", "[wire][upload]") {
   // It needs more than the share, so all others have to have ended.
   TestServer server([](Config& config) {
