@@ -125,6 +125,21 @@ TEST_CASE_METHOD(TurnTest, "a turn of appends ends when they have copied enough"
   CHECK(OneTurnOf(Repeat("ms huge 1 MA\r\nx\r\n", 100)) == "HD\r\n");
 }
 
+TEST_CASE_METHOD(TurnTest, "commands of operators leave others their turn sooner than gets do",
+                 "[server][turn]") {
+  const std::string ok = "OK\r\n";
+  const std::string end = "END\r\n";
+  const auto gets = OneTurnOf(Repeat("get absent\r\n", 900)).size() / end.size();
+  CHECK(gets >= kUnitsPerSliceMin);
+  for (const char* const command : {"lru tune 10 10 0.1 0.1\r\n", "verbosity 1\r\n",
+                                    "cache_memlimit 100\r\n", "slabs automove 0\r\n"}) {
+    const auto done = OneTurnOf(Repeat(command, 900)).size() / ok.size();
+    CAPTURE(command, done, gets);
+    CHECK(done > 0);
+    CHECK(2 * done <= gets);
+  }
+}
+
 TEST_CASE_METHOD(TurnTest, "a turn of first expiries ends when values were copied enough",
                  "[server][turn]") {
   std::string touches;
