@@ -7,7 +7,7 @@
 
 #include "protocol/numbers.h"
 #include "server/socket_address.h"
-#include "slab/race_hook.h"
+#include "slab/sync/race_hook.h"
 
 namespace larder::server {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "slab/cache.h"
 #include "slab/check.h"
-#include "slab/race_hook.h"
+#include "slab/sync/race_hook.h"
 
 namespace larder::slab {
 namespace {

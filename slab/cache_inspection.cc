@@ -3,7 +3,7 @@
 
 #include "slab/cache.h"
 #include "slab/check.h"
-#include "slab/resident.h"
+#include "slab/memory/resident.h"
 
 namespace larder::slab {
 namespace {

@@ -13,11 +13,11 @@
 #include <utility>
 
 #include "slab/check.h"
-#include "slab/eviction_queue.h"
-#include "slab/hash.h"
-#include "slab/item.h"
-#include "slab/memory_file.h"
-#include "slab/size_ladder.h"
+#include "slab/classes/size_ladder.h"
+#include "slab/eviction/eviction_queue.h"
+#include "slab/item/hash.h"
+#include "slab/item/item.h"
+#include "slab/memory/memory_file.h"
 
 namespace larder::slab {
 namespace {

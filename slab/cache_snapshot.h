@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "slab/arena.h"
 #include "slab/cache.h"
+#include "slab/memory/arena.h"
 #include "slab/result.h"
 
 namespace larder::slab {

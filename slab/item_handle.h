@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <utility>
 
-#include "slab/hash.h"
-#include "slab/item.h"
-#include "slab/value_cursor.h"
+#include "slab/item/hash.h"
+#include "slab/item/item.h"
+#include "slab/item/value_cursor.h"
 
 namespace larder::slab {
 

@@ -7,10 +7,10 @@
 #include <memory>
 #include <vector>
 
-#include "slab/counter.h"
-#include "slab/expiry.h"
-#include "slab/magazine.h"
-#include "slab/size_ladder.h"
+#include "slab/classes/magazine.h"
+#include "slab/classes/size_ladder.h"
+#include "slab/item/expiry.h"
+#include "slab/sync/counter.h"
 
 namespace larder::slab {
 

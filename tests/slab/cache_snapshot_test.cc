@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "slab/memory_file.h"
+#include "slab/memory/memory_file.h"
 #include "tests/slab/cache_fixture.h"
 #include "tests/slab/turns.h"
 #include "tests/temporary_folder.h"

@@ -1,4 +1,4 @@
-#include "slab/eviction_queue.h"
+#include "slab/eviction/eviction_queue.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

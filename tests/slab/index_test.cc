@@ -1,4 +1,4 @@
-#include "slab/index.h"
+#include "slab/index/index.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,4 +1,4 @@
-#include "slab/magazine.h"
+#include "slab/classes/magazine.h"
 
 #include <array>
 #include <catch2/catch.hpp>

@@ -1,0 +1,77 @@
+#include "slab/item/eviction_state.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+namespace larder::slab {
+namespace {
+
+TEST_CASE("a byte tells segment, hits and birth", "[slab][standing]") {
+  for (std::uint32_t tick = 0; tick < Standing::kTicks; ++tick) {
+    const Standing born = Standing::FromCode(Standing::Born(tick).code());
+    if (born.segment() != Segment::kProbation || born.hits() != 0 || born.birth_tick() != tick) {
+      FAIL("born at tick " << tick);
+    }
+  }
+  CHECK(Standing::HitOnProbation().segment() == Segment::kProbation);
+  CHECK(Standing::HitOnProbation().hits() == 1);
+  for (std::uint32_t hits = 0; hits <= Standing::kHitsMax; ++hits) {
+    CHECK(Standing::Main(hits).segment() == Segment::kMain);
+    CHECK(Standing::Main(hits).hits() == hits);
+    CHECK(Standing::Main(hits).code() <= 255);
+  }
+}
+
+TEST_CASE("hits in main are counted to 3, whatever the time", "[slab][standing]") {
+  const ProbationClock clock;
+  Standing standing = Standing::Main(0);
+  for (const std::uint32_t hits : {1U, 2U, 3U, 3U}) {
+    standing = clock.AfterHit(standing);
+    CHECK(standing == Standing::Main(hits));
+  }
+}
+
+// A clock of a probation that has held `count` items for long.
+void Settle(ProbationClock& clock, std::uint64_t count) {
+  for (std::uint64_t i = 0; i < 4 * count; ++i) clock.CountArrival(count);
+}
+
+TEST_CASE("a hit counts once a quarter of probation has come behind the item", "[slab][standing]") {
+  const std::uint64_t count =
+      GENERATE(std::uint64_t{4}, std::uint64_t{40}, std::uint64_t{320}, std::uint64_t{100'000});
+  CAPTURE(count);
+  ProbationClock clock;
+  Settle(clock, count);
+  const Standing born = Standing::Born(clock.tick());
+  std::uint64_t arrivals = 0;
+  while (clock.AfterHit(born).hits() == 0) {
+    REQUIRE(arrivals < count);
+    clock.CountArrival(count);
+    ++arrivals;
+  }
+  // To a tick, a 32nd of the items or one of them.
+  const std::uint64_t step = std::max<std::uint64_t>(1, count / 32);
+  CHECK(arrivals + step >= count / 4);
+  CHECK(arrivals <= count / 4 + step);
+  CHECK(clock.AfterHit(born) == Standing::HitOnProbation());
+  CHECK(clock.AfterHit(Standing::HitOnProbation()) == Standing::HitOnProbation());
+}
+
+TEST_CASE("ages are right over the wrap of the ticks", "[slab][standing]") {
+  ProbationClock clock;
+  Settle(clock, 32);  // A tick an arrival, young below 8.
+  for (int turn = 0; turn < 600; ++turn) {
+    const Standing born = Standing::Born(clock.tick());
+    if (clock.AfterHit(born).hits() != 0) FAIL("counts at once, turn " << turn);
+    for (int i = 0; i < 7; ++i) clock.CountArrival(32);
+    if (clock.AfterHit(born).hits() != 0) FAIL("counts too early, turn " << turn);
+    clock.CountArrival(32);
+    if (clock.AfterHit(born).hits() != 1) FAIL("does not count, turn " << turn);
+    for (int i = 0; i < 250 - 8; ++i) clock.CountArrival(32);
+    if (clock.AfterHit(born).hits() != 1) FAIL("too old, turn " << turn);
+  }
+  CHECK(clock.young_ticks() == 8);
+}
+
+}  // namespace
+}  // namespace larder::slab
