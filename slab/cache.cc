@@ -51,7 +51,7 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Build(const Options& options,
   } catch (const std::system_error& error) {
     return Failure{std::string("cannot start a thread for memory: ") + error.what()};
   }
-  if (!cache->departures_.ok()) {
+  if (!cache->removal_records_.ok()) {
     return Failure{std::string("cannot reserve memory for departures")};
   }
   return cache;
@@ -72,9 +72,9 @@ Cache::Cache(const Options& options, std::unique_ptr<MemoryFile> memory_file,
       index_(std::move(index)),
       ladder_(std::move(ladder)),
       page_table_(std::move(page_table)),
-      departures_(
-          options.memory_bytes / 100 * kDeparturesPercent,
-          (std::uint64_t{arena_->capacity_pages()} << kPageShift) / 100 * kDeparturesPercent),
+      removal_records_(
+          options.memory_bytes / 100 * kRemovalRecordsPercent,
+          (std::uint64_t{arena_->capacity_pages()} << kPageShift) / 100 * kRemovalRecordsPercent),
       policy_(options.eviction),
       page_moves_(options.page_moves),
       warmer_(options.prefault ? nullptr : std::make_unique<MemoryWarmer>(Growing())) {
@@ -212,7 +212,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
         Item& item = arena_->At(ref);
         item.key_bytes = static_cast<std::uint8_t>(key.bytes.size());
         std::memcpy(item.payload(), key.bytes.data(), key.bytes.size());
-        item.set_standing(Standing::Born(c.clock().tick()));
+        item.set_eviction_state(EvictionState::Born(c.clock().tick()));
         lane.magazines[c.id()]->Put(ref, item, key.hash);
         c.PrefetchGhosts(key.hash);
       }
@@ -228,7 +228,7 @@ StoreOutcome Cache::StoreSmall(StoreMode mode, const ItemSpec& spec, std::size_t
         if (old == nullptr) {
           c.queue().Insert(ref, key.hash);
         } else if (old_class != c.id()) {
-          c.queue().InsertAs(ref, old->standing());
+          c.queue().InsertAs(ref, old->eviction_state());
         } else {
           CountUnlinked(*old, c.id(), lane);
           c.queue().Replace(old_ref, ref);
@@ -430,13 +430,13 @@ void Cache::Link(Index::Guard& guard, std::uint64_t hash, Index::Slot old, ItemR
       const MutexLock lock(c.mutex());
       c.queue().Replace(old_ref, ref);
     } else {
-      const Standing standing = gone.standing();
+      const EvictionState state = gone.eviction_state();
       {
         const MutexLock lock(old_class.mutex());
         old_class.queue().Remove(old_ref);
       }
       const MutexLock lock(c.mutex());
-      c.queue().InsertAs(ref, standing);
+      c.queue().InsertAs(ref, state);
     }
     if (gone.DropReference()) FreeChunks(old_ref);
   }
@@ -450,7 +450,7 @@ std::optional<ClassId> Cache::Delete(const HashedKey& key, Lane& lane) {
   const Index::Slot slot = FindAlive(guard, key, lane);
   if (!slot) return std::nullopt;
   const ClassId id = ClassOf(arena_->At(slot.ref()));
-  Retire(guard, slot, key.hash, DepartureReason::kDeleted, lane);
+  Retire(guard, slot, key.hash, RemovalReason::kDeleted, lane);
   guard.Unlock();
   TellIndex(lane);
   return id;
@@ -458,16 +458,16 @@ std::optional<ClassId> Cache::Delete(const HashedKey& key, Lane& lane) {
 
 void Cache::DropRefused(const HashedKey& key, StoreStatus why, Lane& lane) {
   if (why != StoreStatus::kTooLarge && why != StoreStatus::kNoMemory) return;
-  const DepartureReason reason =
-      why == StoreStatus::kTooLarge ? DepartureReason::kTooLarge : DepartureReason::kNoMemory;
+  const RemovalReason reason =
+      why == StoreStatus::kTooLarge ? RemovalReason::kTooLarge : RemovalReason::kNoMemory;
   Index::Guard guard = index_->Lock(key.hash);
   const Index::Slot slot = FindAlive(guard, key, lane);
   if (!slot) {
     // Who misses the key now wants to know that it was set in vain; but what is known of an item
     // that left for the same reason stays.
-    const auto known = departures_.Find(key.hash, lane.now_s);
+    const auto known = removal_records_.Find(key.hash, lane.now_s);
     if (known && known->reason == reason) return;
-    return departures_.Add(key.hash, {.reason = reason}, lane.now_s);
+    return removal_records_.Add(key.hash, {.reason = reason}, lane.now_s);
   }
   Retire(guard, slot, key.hash, reason, lane);
   guard.Unlock();
@@ -481,7 +481,7 @@ DeleteOutcome Cache::DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_u
   const Item& item = arena_->At(slot.ref());
   if (item.cas() != cas_unique) return {.status = DeleteStatus::kExists};
   const ClassId id = ClassOf(item);
-  Retire(guard, slot, key.hash, DepartureReason::kDeleted, lane);
+  Retire(guard, slot, key.hash, RemovalReason::kDeleted, lane);
   guard.Unlock();
   TellIndex(lane);
   return {.status = DeleteStatus::kDeleted, .class_id = id};
@@ -509,7 +509,7 @@ void Cache::Tick(std::uint32_t now_s) noexcept {
   const std::uint64_t unused = cas_unused_.load(std::memory_order_relaxed);
   RaiseTo(range_floor_, unused);
   write_times_.Note(now_s, unused);
-  departures_.ForgetOld(now_s);
+  removal_records_.ForgetOld(now_s);
 }
 
 void Cache::RefillCas(Lane& lane) noexcept {
@@ -664,17 +664,17 @@ void Cache::CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId i
   }
 }
 
-void Cache::Retire(Index::Guard& guard, Index::Slot slot, std::uint64_t hash, DepartureReason why,
+void Cache::Retire(Index::Guard& guard, Index::Slot slot, std::uint64_t hash, RemovalReason why,
                    Lane& lane) {
-  NoteDeparture(hash, why, arena_->At(slot.ref()), lane);
+  RecordRemoval(hash, why, arena_->At(slot.ref()), lane);
   Unlink(guard, slot, lane);
 }
 
 Presence Cache::RetireDead(Index::Guard& guard, Index::Slot slot, Lane& lane) {
   const Item& item = arena_->At(slot.ref());
-  const DepartureReason why = CauseOfDeath(item, lane);
+  const RemovalReason why = CauseOfDeath(item, lane);
   Retire(guard, slot, Hash(item.key()), why, lane);
-  return why == DepartureReason::kExpired ? Presence::kExpired : Presence::kFlushed;
+  return why == RemovalReason::kExpired ? Presence::kExpired : Presence::kFlushed;
 }
 
 void Cache::Unlink(Index::Guard& guard, Index::Slot slot, Lane& lane) {

@@ -331,10 +331,10 @@ class Cache {
   void ForEachLane(const std::function<void(const Lane&)>& fn) const LARDER_EXCLUDES(lanes_mutex_);
   void ResetClassStats();
   // How the key left last, if that is remembered. Of use when it is not present.
-  std::optional<Departure> DepartureOf(std::uint64_t hash, const Lane& lane) const noexcept {
-    return departures_.Find(hash, lane.now_s);
+  std::optional<RemovalRecord> LastRemovalOf(std::uint64_t hash, const Lane& lane) const noexcept {
+    return removal_records_.Find(hash, lane.now_s);
   }
-  const Departures& departures() const { return departures_; }
+  const RemovalRecords& removal_records() const { return removal_records_; }
   // Seconds since the item was written; as exact as WriteTimes is. Inside Visit.
   std::uint32_t AgeOf(const Item& item, const Lane& lane) const noexcept;
   // Pages that went from one class to another, or back to the system.
@@ -383,7 +383,7 @@ class Cache {
   std::vector<GrowingMemory*> Growing();
 
   // Of the memory limit, for what is remembered of keys that left.
-  static constexpr std::uint64_t kDeparturesPercent = 1;
+  static constexpr std::uint64_t kRemovalRecordsPercent = 1;
   // Pages moved for one store before it fails.
   static constexpr int kMakeRoomTriesMax = 8;
 
@@ -497,8 +497,8 @@ class Cache {
   ItemRef LetGo(Magazine& magazine, std::uint32_t slot, const Index::Guard& held, Lane& lane,
                 ItemRef& leftovers);
   // Takes an item that nobody uses out of the index. The guard holds its bucket.
-  Removal DropItem(ItemRef ref, std::uint64_t hash, bool is_dead, Index::Guard& guard, Lane& lane,
-                   ItemRef& leftovers);
+  ReclaimedItem DropItem(ItemRef ref, std::uint64_t hash, bool is_dead, Index::Guard& guard,
+                         Lane& lane, ItemRef& leftovers);
   // Empties a magazine, or all: what is in it is queued, or free.
   void Settle(SlabClass& c, Magazine& magazine, const Index::Guard* held)
       LARDER_REQUIRES(c.mutex());
@@ -577,16 +577,16 @@ class Cache {
   ItemRef NextQueued(SlabClass& c, ItemRef ref) const LARDER_REQUIRES(c.mutex());
   void FillSnapshot(const Item& item, const Lane& lane, ItemSnapshot& snapshot) const;
 
-  // The item, whose bucket is locked and which has `hash`, leaves the cache. A line of Departures
-  // is touched, no lock taken.
-  void NoteDeparture(std::uint64_t hash, DepartureReason why, const Item& item,
+  // The item, whose bucket is locked and which has `hash`, leaves the cache. A line of
+  // RemovalRecords is touched, no lock taken.
+  void RecordRemoval(std::uint64_t hash, RemovalReason why, const Item& item,
                      const Lane& lane) noexcept;
   // Of an item that IsDead().
-  static DepartureReason CauseOfDeath(const Item& item, const Lane& lane) noexcept {
-    return IsExpired(item, lane) ? DepartureReason::kExpired : DepartureReason::kFlushed;
+  static RemovalReason CauseOfDeath(const Item& item, const Lane& lane) noexcept {
+    return IsExpired(item, lane) ? RemovalReason::kExpired : RemovalReason::kFlushed;
   }
-  // NoteDeparture, then Unlink.
-  void Retire(Index::Guard& guard, Index::Slot slot, std::uint64_t hash, DepartureReason why,
+  // RecordRemoval, then Unlink.
+  void Retire(Index::Guard& guard, Index::Slot slot, std::uint64_t hash, RemovalReason why,
               Lane& lane);
   // The same for an item that IsDead(). Apart, and without the hash: every get and set would save
   // registers for it.
@@ -665,7 +665,7 @@ class Cache {
   // before the current second. Never less than flush_cas_.
   std::atomic<std::uint64_t> range_floor_{0};
   WriteTimes write_times_;
-  Departures departures_;
+  RemovalRecords removal_records_;
   ExtraPins extra_pins_;
 
   std::atomic<EvictionPolicy> policy_;  // As the classes have it; changed under mover_mutex_.
@@ -702,13 +702,13 @@ class Cache {
 
 inline void Cache::MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept {
   // A hit changes nothing more in an item that has all its hits.
-  constexpr std::uint32_t kHits = Item::kStandingMask | Item::kWasFetched;
-  constexpr auto saturated = [](Standing standing) {
-    return standing.code() << Item::kStandingShift | Item::kWasFetched;
+  constexpr std::uint32_t kHits = Item::kEvictionStateMask | Item::kWasFetched;
+  constexpr auto saturated = [](EvictionState state) {
+    return state.code() << Item::kEvictionStateShift | Item::kWasFetched;
   };
   const std::uint32_t hits = item.size_and_state & kHits;
-  if (hits != saturated(Standing::Main(Standing::kHitsMax)) &&
-      hits != saturated(Standing::HitOnProbation())) {
+  if (hits != saturated(EvictionState::Main(EvictionState::kHitsMax)) &&
+      hits != saturated(EvictionState::HitOnProbation())) {
     item.set_fetched();
     NoteUse(item, id);
   }

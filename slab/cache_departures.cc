@@ -17,24 +17,24 @@ std::uint32_t Cache::SecondsSince(std::uint64_t number, const Lane& lane) const 
   return second == 0 ? 0 : lane.now_s - std::min(second, lane.now_s);
 }
 
-void Cache::NoteDeparture(std::uint64_t hash, DepartureReason why, const Item& item,
+void Cache::RecordRemoval(std::uint64_t hash, RemovalReason why, const Item& item,
                           const Lane& lane) noexcept {
-  Departure departure{.reason = why,
-                      .class_id = ClassOf(item),
-                      .idle_s = item.idle_s(lane.now_s),
-                      .age_s = AgeOf(item, lane)};
+  RemovalRecord record{.reason = why,
+                       .class_id = ClassOf(item),
+                       .idle_s = item.idle_s(lane.now_s),
+                       .age_s = AgeOf(item, lane)};
   // The dead lie about for a while. An expiry that was long over when it was set counts from then.
-  if (why == DepartureReason::kExpired) {
-    departure.ago_s = static_cast<std::uint32_t>(
-        std::min<std::int64_t>(-item.expiry().SecondsLeft(lane), departure.idle_s));
-  } else if (why == DepartureReason::kFlushed) {
+  if (why == RemovalReason::kExpired) {
+    record.ago_s = static_cast<std::uint32_t>(
+        std::min<std::int64_t>(-item.expiry().SecondsLeft(lane), record.idle_s));
+  } else if (why == RemovalReason::kFlushed) {
     // The number before the cutoff was drawn by the flush.
     const std::uint64_t flush = flush_cas_.load(std::memory_order_relaxed) - 1;
-    departure.ago_s = std::min(SecondsSince(flush, lane), departure.idle_s);
+    record.ago_s = std::min(SecondsSince(flush, lane), record.idle_s);
   }
-  departure.idle_s -= departure.ago_s;
-  departure.age_s -= departure.ago_s;
-  departures_.Add(hash, departure, lane.now_s);
+  record.idle_s -= record.ago_s;
+  record.age_s -= record.ago_s;
+  removal_records_.Add(hash, record, lane.now_s);
 }
 
 }  // namespace larder::slab

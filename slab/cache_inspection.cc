@@ -83,7 +83,7 @@ MemoryUse Cache::Memory() {
 
   use.index_used = index_->used_bytes();
   use.index = index_->resident_bytes();
-  use.departures = departures_.resident_bytes();
+  use.removal_records = removal_records_.resident_bytes();
   use.page_table = page_table_.BytesFor(arena_->touched_pages());
   return use;
 }
@@ -168,7 +168,7 @@ std::uint64_t Cache::CheckSegment(SlabClass& c, Segment segment, AliveCount& ali
   for (ItemRef ref = c.queue().newest(segment); ref != kNoItem; ref = arena_->At(ref).next) {
     Item& item = arena_->At(ref);
     LARDER_CHECK(item.use() == ChunkUse::kQueued);
-    LARDER_CHECK(item.standing().segment() == segment);
+    LARDER_CHECK(item.eviction_state().segment() == segment);
     LARDER_CHECK(item.refs.load() == 1);
     LARDER_CHECK(item.prev == before);
     LARDER_CHECK(ClassOf(item) == c.id());

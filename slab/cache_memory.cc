@@ -65,16 +65,16 @@ ItemRef Cache::Evict(SlabClass& c, const Index::Guard* held, ItemRef kept, Lane&
   return kNoItem;
 }
 
-Removal Cache::DropItem(ItemRef ref, std::uint64_t hash, bool is_dead, Index::Guard& guard,
-                        Lane& lane, ItemRef& leftovers) {
-  departures_.Prefetch(hash);
+ReclaimedItem Cache::DropItem(ItemRef ref, std::uint64_t hash, bool is_dead, Index::Guard& guard,
+                              Lane& lane, ItemRef& leftovers) {
+  removal_records_.Prefetch(hash);
   const Item& item = arena_->At(ref);
   const Index::Slot slot = guard.Find(hash, ref);
   LARDER_CHECK(slot);
   guard.Remove(slot);
   CountUnlinked(item, ClassOf(item), lane);
   --lane.items_untold;
-  NoteDeparture(hash, is_dead ? CauseOfDeath(item, lane) : DepartureReason::kEvicted, item, lane);
+  RecordRemoval(hash, is_dead ? CauseOfDeath(item, lane) : RemovalReason::kEvicted, item, lane);
   for (ItemRef piece = item.first_continuation(); piece != kNoItem;) {
     const ItemRef next = arena_->At(piece).next;
     arena_->At(piece).next = leftovers;  // Mostly of other classes, which may not be locked now.
@@ -83,7 +83,7 @@ Removal Cache::DropItem(ItemRef ref, std::uint64_t hash, bool is_dead, Index::Gu
   }
   return {.hash = hash,
           .idle_s = item.idle_s(lane.now_s),
-          .segment = item.standing().segment(),
+          .segment = item.eviction_state().segment(),
           .is_dead = is_dead,
           .could_expire = item.expiry().is_set(),
           .was_fetched = item.was_fetched()};
@@ -105,7 +105,7 @@ ItemRef Cache::TakeStocked(SlabClass& c, const Index::Guard& held, Lane& lane, I
 }
 
 // Free chunks, or those of the next items to go: these are only taken out of the queue under the
-// lock. Then they are let go one by one, with the cache misses of index and departures, and with
+// lock. Then they are let go one by one, with the cache misses of index and removals, and with
 // what that means for the queue told at the next time.
 void Cache::Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, Lane& lane,
                    ItemRef& leftovers) {
@@ -129,7 +129,7 @@ void Cache::Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, L
       __builtin_prefetch(reinterpret_cast<const std::byte*>(&chunk) + at, 1);
     }
   }
-  magazine.TellRemovals();
+  magazine.PublishReclaimed();
 }
 
 Cache::Leaving Cache::TakeBatch(SlabClass& c, Magazine& magazine, const Index::Guard& held) {
@@ -151,7 +151,7 @@ Cache::Leaving Cache::TakeBatch(SlabClass& c, Magazine& magazine, const Index::G
     const std::uint64_t hash = Hash(item.key());
     index_->PrefetchBucket(hash);
     c.PrefetchGhosts(hash);
-    departures_.Prefetch(hash);
+    removal_records_.Prefetch(hash);
     if (c.is_draining(candidate.ref)) leaving.draining |= 1U << leaving.end;
     queue.Release(candidate);
     magazine.Release(leaving.end, candidate.ref, item, hash, candidate.segment);
@@ -172,25 +172,25 @@ ItemRef Cache::LetGo(Magazine& magazine, std::uint32_t slot, const Index::Guard&
   if (ref == kNoItem) return kNoItem;
   Item& item = arena_->At(ref);
   const bool is_dead = IsDead(item, lane);
-  const auto spared = is_dead ? std::nullopt : EvictionQueue::IfSpared(item.standing());
+  const auto spared = is_dead ? std::nullopt : EvictionQueue::IfSpared(item.eviction_state());
   if (spared) {
     Pause(Moment::kSpared);
-    item.set_standing(*spared);
-    magazine.Return(slot, ref, Way::kSpared);
+    item.set_eviction_state(*spared);
+    magazine.Return(slot, ref, QueueEntry::kSpared);
     return kNoItem;
   }
   if (item.refs.load(std::memory_order_acquire) != 1) {
-    magazine.Return(slot, ref, Way::kPutBack);
+    magazine.Return(slot, ref, QueueEntry::kPutBack);
     return kNoItem;
   }
-  magazine.AddRemoval(DropItem(ref, hash, is_dead, guard, lane, leftovers));
+  magazine.AddReclaimed(DropItem(ref, hash, is_dead, guard, lane, leftovers));
   item.set_use(ChunkUse::kOwned);
   return ref;
 }
 
 void Cache::Settle(SlabClass& c, Magazine& magazine, const Index::Guard* held) {
   EvictionQueue& queue = c.queue();
-  for (const Removal& removal : magazine.TakeRemovals()) {
+  for (const ReclaimedItem& removal : magazine.TakeReclaimed()) {
     c.stats().Count(removal);
     if (!removal.is_dead) queue.NoteEviction(removal.segment, removal.hash);
   }
@@ -200,8 +200,8 @@ void Cache::Settle(SlabClass& c, Magazine& magazine, const Index::Guard* held) {
     const Magazine::Entry& entry = taken.entry;
     if (arena_->At(taken.ref).use() == ChunkUse::kStocked) {
       c.Free(taken.ref);
-    } else if (entry.way != Way::kNew) {
-      queue.Return(taken.ref, entry.way, entry.segment);
+    } else if (entry.queue_entry != QueueEntry::kNew) {
+      queue.Return(taken.ref, entry.queue_entry, entry.segment);
     } else {
       const bool came_back = queue.NoteArrival(entry.hash);
       const Index::Guard guard = came_back ? index_->TryLock(entry.hash, held) : Index::Guard();
@@ -239,7 +239,7 @@ ItemRef Cache::AllocateChunk(SlabClass& c, ItemRef head, const Held& held, Lane&
 bool Cache::SetMemoryLimit(std::uint64_t bytes) {
   const MutexLock lock(limit_mutex_);
   if (!arena_->SetLimit(bytes)) return false;
-  departures_.Resize(bytes / 100 * kDeparturesPercent);
+  removal_records_.Resize(bytes / 100 * kRemovalRecordsPercent);
   return true;
 }
 
@@ -255,7 +255,7 @@ void Cache::Maintain(Lane& lane) {
 void Cache::NoteUse(Item& item, ClassId id) noexcept {
   if (eviction_policy() == EvictionPolicy::kLru) [[unlikely]]
     return MoveToFront(item);
-  item.set_standing(ClassById(id).clock().AfterHit(item.standing()));
+  item.set_eviction_state(ClassById(id).clock().AfterHit(item.eviction_state()));
 }
 
 void Cache::MoveToFront(Item& item) noexcept {

@@ -25,7 +25,7 @@ constexpr int kElsewhereTriesMax = 512;
 // A piece of a longer chain is not copied: finding its place would hold the bucket for too long.
 constexpr int kRelocatedPiecesMax = 256;
 
-// All that a reader sees of the item, and its standing. REQUIRES: `to` has the room.
+// All that a reader sees of the item, and its eviction state. REQUIRES: `to` has the room.
 void CopyItem(const Item& from, Item& to) {
   to.number_low = from.number_low;
   to.number_high = from.number_high;
@@ -326,7 +326,7 @@ bool Cache::EmptyChunk(SlabClass& c, const Tenant& tenant, Lane& lane) {
   }
   // An eviction from this very bucket may have moved the slot.
   Retire(guard, guard.Find(hash, ref), hash,
-         is_dead ? CauseOfDeath(item, lane) : DepartureReason::kMoved, lane);
+         is_dead ? CauseOfDeath(item, lane) : RemovalReason::kMoved, lane);
   return true;
 }
 

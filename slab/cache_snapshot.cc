@@ -483,7 +483,7 @@ bool CacheSnapshot::Restorer::IsChunk(ItemRef ref) const {
 }
 
 void CacheSnapshot::Restorer::NoteLinks(ItemRef ref, const Item& item, ClassId id) {
-  const Segment segment = item.standing().segment();
+  const Segment segment = item.eviction_state().segment();
   const EvictionQueue::State queue = class_records_[id].queue();
   const auto& list = segment == Segment::kMain ? queue.main : queue.probation;
   SeenList& seen = seen_[id][static_cast<std::size_t>(segment)];

@@ -106,7 +106,7 @@ void Cache::TakeOut(SlabClass& c, Index::Guard& guard, const WalkedItem& found, 
   const Index::Slot slot = guard.Find(found.hash, found.ref);
   LARDER_CHECK(slot);
   guard.Remove(slot);
-  NoteDeparture(found.hash, CauseOfDeath(item, lane), item, lane);
+  RecordRemoval(found.hash, CauseOfDeath(item, lane), item, lane);
   CountUnlinked(item, c.id(), lane);
   --lane.items_untold;
   c.queue().Remove(found.ref);

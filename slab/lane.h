@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "slab/classes/magazine.h"
-#include "slab/classes/size_ladder.h"
+#include "slab/ids.h"
 #include "slab/item/expiry.h"
 #include "slab/sync/counter.h"
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "slab/classes/size_ladder.h"
+#include "slab/ids.h"
 #include "slab/item/expiry.h"
 #include "slab/item/hash.h"
 

@@ -14,7 +14,7 @@
 namespace larder::slab {
 
 // An item that left the cache to make room, for the counts of its class and its ghosts.
-struct Removal {
+struct ReclaimedItem {
   std::uint64_t hash = 0;
   std::uint32_t idle_s = 0;
   Segment segment = Segment::kProbation;
@@ -33,10 +33,10 @@ struct Removal {
 // magazine_slot() names it. One that is kLeaving may be in the lane's hands instead: between
 // TakeBack and Return, or until it is unlinked.
 //
-// Threads: an exchange of the slot decides who has what lay in it. TakeAny and TakeRemovals:
+// Threads: an exchange of the slot decides who has what lay in it. TakeAny and TakeReclaimed:
 //          whoever has locked the class; Stock and Release: the lane, with the class locked.
 //          TakeBack, Return and Restock: the lane, with the item's bucket locked. Take, Put and
-//          TellRemovals: the lane.
+//          PublishReclaimed: the lane.
 class alignas(128) Magazine {
  public:
   static constexpr std::uint32_t kSlots = 32;
@@ -44,7 +44,7 @@ class alignas(128) Magazine {
   struct Entry {
     std::uint64_t hash = 0;  // Of its key.
     Segment segment = Segment::kProbation;
-    Way way = Way::kNew;  // In which it will be queued.
+    QueueEntry queue_entry = QueueEntry::kNew;  // How it will be queued.
   };
   struct Taken {
     ItemRef ref = kNoItem;
@@ -89,11 +89,11 @@ class alignas(128) Magazine {
     slots_[slot].store(ref, std::memory_order_release);
   }
   void Release(std::uint32_t slot, ItemRef ref, Item& item, std::uint64_t hash, Segment segment) {
-    Fill(slot, ref, item, {.hash = hash, .segment = segment, .way = Way::kUndecided},
+    Fill(slot, ref, item, {.hash = hash, .segment = segment, .queue_entry = QueueEntry::kUndecided},
          ChunkUse::kLeaving);
   }
-  void Return(std::uint32_t slot, ItemRef ref, Way way) {
-    entries_[slot].way = way;
+  void Return(std::uint32_t slot, ItemRef ref, QueueEntry entry) {
+    entries_[slot].queue_entry = entry;
     slots_[slot].store(ref, std::memory_order_release);
   }
   // What Release put there, perhaps in another chunk by now; kNoItem: it was removed, or queued
@@ -104,16 +104,16 @@ class alignas(128) Magazine {
   const Entry& entry(std::uint32_t slot) const { return entries_[slot]; }  // The lane.
 
   // REQUIRES: the last ones were taken.
-  void AddRemoval(const Removal& removal) { removals_[removals_added_++] = removal; }
-  void TellRemovals() {
-    removal_count_.store(removals_added_, std::memory_order_release);
-    removals_added_ = 0;
+  void AddReclaimed(const ReclaimedItem& removal) { reclaimed_[reclaimed_added_++] = removal; }
+  void PublishReclaimed() {
+    reclaimed_count_.store(reclaimed_added_, std::memory_order_release);
+    reclaimed_added_ = 0;
   }
   // Those that nobody has counted yet. They stay as they are while the class is locked.
-  [[nodiscard]] std::span<const Removal> TakeRemovals() {
-    const std::uint32_t count = removal_count_.load(std::memory_order_acquire);
-    if (count != 0) removal_count_.store(0, std::memory_order_relaxed);
-    return std::span(removals_).first(count);
+  [[nodiscard]] std::span<const ReclaimedItem> TakeReclaimed() {
+    const std::uint32_t count = reclaimed_count_.load(std::memory_order_acquire);
+    if (count != 0) reclaimed_count_.store(0, std::memory_order_relaxed);
+    return std::span(reclaimed_).first(count);
   }
   // All slots are empty now.
   void Forget() { stocked_ = 0; }
@@ -130,9 +130,9 @@ class alignas(128) Magazine {
   std::array<Entry, kSlots> entries_{};  // Written by the lane before its slot is filled.
   std::uint32_t stocked_ = 0;            // The lane's: slots that it stocked and did not take yet.
   std::uint32_t slot_ = 0;               // The lane's: the slot of the chunk that Take gave last.
-  std::uint32_t removals_added_ = 0;     // The lane's.
-  std::atomic<std::uint32_t> removal_count_{0};  // Of those that were told.
-  std::array<Removal, kSlots> removals_{};
+  std::uint32_t reclaimed_added_ = 0;    // The lane's.
+  std::atomic<std::uint32_t> reclaimed_count_{0};  // Of those that were told.
+  std::array<ReclaimedItem, kSlots> reclaimed_{};
 };
 
 }  // namespace larder::slab

@@ -6,7 +6,7 @@
 #include <optional>
 #include <span>
 
-#include "slab/classes/size_ladder.h"
+#include "slab/ids.h"
 
 namespace larder::slab {
 

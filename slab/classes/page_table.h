@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "slab/classes/size_ladder.h"
+#include "slab/ids.h"
 #include "slab/item/item.h"
 #include "slab/memory/arena.h"
 #include "slab/memory/zeroed_array.h"

@@ -1,18 +1,14 @@
 // Which chunk sizes there are.
 #pragma once
 
-#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "slab/ids.h"
+
 namespace larder::slab {
 
-// Class ids are 1..kClassesMax, as in `stats slabs`; 0 names no class.
-using ClassId = std::uint8_t;
-inline constexpr std::size_t kClassesMax = 127;
-// Classes, by id.
-using ClassSet = std::bitset<kClassesMax + 1>;
 inline constexpr std::size_t kFineStepBytes = 8;
 inline constexpr std::size_t kFineStepBytesMax = 256;
 inline constexpr double kGrowthFactorDefault = 1.10;

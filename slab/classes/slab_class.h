@@ -31,7 +31,7 @@ struct ClassStats {
   std::uint64_t crawler_reclaimed = 0;  // Dead items that the sweep freed.
   std::uint64_t crawler_items_checked = 0;
 
-  void Count(const Removal& removal) {
+  void Count(const ReclaimedItem& removal) {
     if (removal.is_dead) {
       ++reclaimed;
       if (!removal.was_fetched) ++expired_unfetched;

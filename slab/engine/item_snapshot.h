@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "slab/classes/size_ladder.h"
+#include "slab/ids.h"
 
 namespace larder::slab {
 

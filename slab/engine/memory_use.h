@@ -25,7 +25,7 @@ struct MemoryUse {
   std::uint64_t index_used = 0;  // Buckets that are in use.
   std::uint64_t index = 0;       // With what is ahead, and less what is untouched.
   std::uint64_t ghosts = 0;
-  std::uint64_t departures = 0;
+  std::uint64_t removal_records = 0;
   std::uint64_t page_table = 0;
 
   // What the arena takes.

@@ -3,8 +3,7 @@
 
 #include <cstdint>
 
-#include "slab/classes/size_ladder.h"
-#include "slab/memory/arena.h"
+#include "slab/ids.h"
 
 namespace larder::slab {
 

@@ -7,9 +7,9 @@
 namespace larder::slab {
 
 void EvictionQueue::Insert(ItemRef ref, std::uint64_t hash) {
-  if (policy_ == EvictionPolicy::kLru) return Enter(ref, Standing::Main(0));
+  if (policy_ == EvictionPolicy::kLru) return Enter(ref, EvictionState::Main(0));
   if (!NoteArrival(hash)) return EnterProbation(ref);
-  Enter(ref, Standing::Main(0));
+  Enter(ref, EvictionState::Main(0));
 }
 
 bool EvictionQueue::NoteArrival(std::uint64_t hash) {
@@ -29,15 +29,15 @@ bool EvictionQueue::NoteArrival(std::uint64_t hash) {
 }
 
 void EvictionQueue::EnterArrived(ItemRef ref, bool into_main) {
-  if (into_main) return Enter(ref, Standing::Main(0));
+  if (into_main) return Enter(ref, EvictionState::Main(0));
   clock_.CountArrival(probation_.count + 1);
   Push(probation_, ref);
 }
 
-void EvictionQueue::InsertAs(ItemRef ref, Standing standing) {
-  if (policy_ == EvictionPolicy::kLru) return Enter(ref, Standing::Main(0));
-  if (standing.segment() == Segment::kProbation && standing.hits() == 0) return EnterProbation(ref);
-  Enter(ref, standing);
+void EvictionQueue::InsertAs(ItemRef ref, EvictionState state) {
+  if (policy_ == EvictionPolicy::kLru) return Enter(ref, EvictionState::Main(0));
+  if (state.segment() == Segment::kProbation && state.hits() == 0) return EnterProbation(ref);
+  Enter(ref, state);
 }
 
 void EvictionQueue::Replace(ItemRef old, ItemRef fresh) {
@@ -50,7 +50,7 @@ void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
   Item& item = arena_.At(fresh);
   if (gone.is_in_magazine()) {
     std::atomic<ItemRef>* const slot = gone.magazine_slot();
-    item.set_standing(gone.standing());
+    item.set_eviction_state(gone.eviction_state());
     item.set_magazine_slot(slot);
     item.set_use(gone.use());
     slot->store(fresh, std::memory_order_release);
@@ -58,8 +58,8 @@ void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
     return;
   }
   LARDER_CHECK(gone.use() == ChunkUse::kQueued);
-  List& list = At(gone.standing().segment());
-  item.set_standing(gone.standing());
+  List& list = At(gone.eviction_state().segment());
+  item.set_eviction_state(gone.eviction_state());
   item.prev = gone.prev;
   item.next = gone.next;
   (item.prev != kNoItem ? arena_.At(item.prev).next : list.head) = fresh;
@@ -90,29 +90,29 @@ EvictionQueue::Candidate EvictionQueue::Alternative(const Candidate& candidate) 
 
 bool EvictionQueue::Spare(const Candidate& candidate) {
   Item& item = arena_.At(candidate.ref);
-  const auto spared = IfSpared(item.standing());
+  const auto spared = IfSpared(item.eviction_state());
   if (!spared) return false;
   Take(At(candidate.segment), candidate.ref);
   // The order of use knows no counters: these are of the time before it was in force.
-  item.set_standing(policy_ == EvictionPolicy::kLru ? Standing::Main(0) : *spared);
-  Return(candidate.ref, Way::kSpared, candidate.segment);
+  item.set_eviction_state(policy_ == EvictionPolicy::kLru ? EvictionState::Main(0) : *spared);
+  Return(candidate.ref, QueueEntry::kSpared, candidate.segment);
   return true;
 }
 
-std::optional<Standing> EvictionQueue::IfSpared(Standing standing) {
-  const std::uint32_t hits = standing.hits();
+std::optional<EvictionState> EvictionQueue::IfSpared(EvictionState state) {
+  const std::uint32_t hits = state.hits();
   if (hits == 0) return std::nullopt;
-  return Standing::Main(standing.segment() == Segment::kProbation ? 0 : hits - 1);
+  return EvictionState::Main(state.segment() == Segment::kProbation ? 0 : hits - 1);
 }
 
 void EvictionQueue::PutBack(const Candidate& candidate) {
   Release(candidate);
-  Return(candidate.ref, Way::kPutBack, candidate.segment);
+  Return(candidate.ref, QueueEntry::kPutBack, candidate.segment);
 }
 
 void EvictionQueue::Evict(const Candidate& candidate, std::uint64_t hash) {
   NoteEviction(candidate.segment, hash);
-  if (arena_.At(candidate.ref).standing().hits() != 0) ++stats_.evicted_active;
+  if (arena_.At(candidate.ref).eviction_state().hits() != 0) ++stats_.evicted_active;
   Remove(candidate.ref);
 }
 
@@ -120,11 +120,11 @@ void EvictionQueue::Release(const Candidate& candidate) {
   Take(At(candidate.segment), candidate.ref);
 }
 
-void EvictionQueue::Return(ItemRef ref, Way way, Segment segment) {
-  if (way == Way::kSpared) {
+void EvictionQueue::Return(ItemRef ref, QueueEntry entry, Segment segment) {
+  if (entry == QueueEntry::kSpared) {
     ++(segment == Segment::kProbation ? stats_.promoted : stats_.second_chances);
     Push(main_, ref);
-  } else if (way == Way::kPutBack) {
+  } else if (entry == QueueEntry::kPutBack) {
     ++stats_.put_back;
     Push(At(segment), ref);
   } else {
@@ -139,7 +139,7 @@ void EvictionQueue::NoteEviction(Segment segment, std::uint64_t hash) {
 
 void EvictionQueue::MoveToFront(ItemRef ref) {
   TakeOut(ref);
-  Enter(ref, Standing::Main(0));
+  Enter(ref, EvictionState::Main(0));
 }
 
 void EvictionQueue::set_policy(EvictionPolicy policy) {
@@ -200,7 +200,7 @@ void EvictionQueue::TakeOut(ItemRef ref) {
   if (item.is_in_magazine()) {
     item.magazine_slot()->store(kNoItem, std::memory_order_relaxed);
   } else {
-    Take(At(item.standing().segment()), ref);
+    Take(At(item.eviction_state().segment()), ref);
   }
 }
 
@@ -211,14 +211,14 @@ void EvictionQueue::Take(List& list, ItemRef ref) {
   --list.count;
 }
 
-void EvictionQueue::Enter(ItemRef ref, Standing standing) {
-  arena_.At(ref).set_standing(standing);
-  Push(At(standing.segment()), ref);
+void EvictionQueue::Enter(ItemRef ref, EvictionState state) {
+  arena_.At(ref).set_eviction_state(state);
+  Push(At(state.segment()), ref);
 }
 
 void EvictionQueue::EnterProbation(ItemRef ref) {
   clock_.CountArrival(probation_.count + 1);
-  Enter(ref, Standing::Born(clock_.tick()));
+  Enter(ref, EvictionState::Born(clock_.tick()));
 }
 
 }  // namespace larder::slab

@@ -17,7 +17,7 @@ enum class EvictionPolicy : std::uint8_t {
 };
 
 // How an item that is in no list comes into one.
-enum class Way : std::uint8_t {
+enum class QueueEntry : std::uint8_t {
   kNew,        // Of a key that was not in the cache.
   kSpared,     // Earned to stay when it was to leave: to the head of main.
   kPutBack,    // Was in use when it was to leave: to the head of its segment.
@@ -41,21 +41,22 @@ struct QueueStats {
 //   probation   head |newest| <-> ... <-> |oldest| tail     linked by Item::prev / Item::next
 //   main        head |      | <-> ... <-> |      | tail
 //
-// A new item enters probation; there, and in main, a hit raises the counter of its Standing and no
-// more. Room is made at the tail of probation while that holds its share of the items, else at
-// main's. Who comes up on probation with a hit that counts goes to main, its counter cleared; who
-// comes up in main with a counter above 0 goes back to the head with one less; all others go and
-// leave a ghost. A key that comes back while its ghost is news enters main, and moves the share: up
-// if it was evicted from probation, which had been too short for it, down if from main.
+// A new item enters probation; there, and in main, a hit raises the counter of its EvictionState
+// and no more. Room is made at the tail of probation while that holds its share of the items, else
+// at main's. Who comes up on probation with a hit that counts goes to main, its counter cleared;
+// who comes up in main with a counter above 0 goes back to the head with one less; all others go
+// and leave a ghost. A key that comes back while its ghost is news enters main, and moves the
+// share: up if it was evicted from probation, which had been too short for it, down if from main.
 //
 // Under kLru all new items enter main, MoveToFront() follows each hit, and what probation still
 // holds from before goes first.
 //
-// Threads:    caller locks the class; what looks at or changes a standing needs the lock of that
+// Threads:    caller locks the class; what looks at or changes a eviction state needs the lock of
+// that
 //             item's bucket too, or the item alone: all but Insert and PutBack.
 // Owns:       the ghosts; items lie in the arena.
 // Invariants: an item is in a queue exactly while its use is ChunkUse::kQueued; in which one, its
-//             standing says. Linked items that are in none are in a Magazine.
+//             eviction state says. Linked items that are in none are in a Magazine.
 // Source:     the segments of 2Q, Johnson and Shasha, VLDB 1994; the share that ghosts move is
 //             that of ARC, Megiddo and Modha, FAST 2003.
 class EvictionQueue {
@@ -78,22 +79,22 @@ class EvictionQueue {
   // Insert in two steps, for an item that is linked before it is queued. First: the key is in; true
   // if it came back and its item belongs into main.
   [[nodiscard]] bool NoteArrival(std::uint64_t hash);
-  // Then the item, whose standing says that it was born on probation, perhaps hit since. Who moves
-  // it to main instead locks its bucket.
+  // Then the item, whose eviction state says that it was born on probation, perhaps hit since. Who
+  // moves it to main instead locks its bucket.
   void EnterArrived(ItemRef ref, bool into_main);
   // Evict in two steps. First the candidate is in no list any more; then NoteEviction, or Return of
   // the item, which may have another chunk by now.
   void Release(const Candidate& candidate);
   void NoteEviction(Segment segment, std::uint64_t hash);
-  // `segment`: the one that it was released from. REQUIRES: not Way::kNew.
-  void Return(ItemRef ref, Way way, Segment segment);
+  // `segment`: the one that it was released from. REQUIRES: not QueueEntry::kNew.
+  void Return(ItemRef ref, QueueEntry entry, Segment segment);
   // What a candidate becomes that earned to stay, in main; nothing if it did not.
-  static std::optional<Standing> IfSpared(Standing standing);
-  // In place of an item of this class with the same key, whose standing it gets. The old one's use
-  // becomes kOwned.
+  static std::optional<EvictionState> IfSpared(EvictionState state);
+  // In place of an item of this class with the same key, whose eviction state it gets. The old
+  // one's use becomes kOwned.
   void Replace(ItemRef old, ItemRef fresh);
   // The same for an item of another class, which stays where it is.
-  void InsertAs(ItemRef ref, Standing standing);
+  void InsertAs(ItemRef ref, EvictionState state);
   // As Replace for an item that was only copied, which is no use of it.
   void Relocate(ItemRef old, ItemRef fresh);
   // The item's use becomes kOwned.
@@ -137,7 +138,8 @@ class EvictionQueue {
   ItemRef oldest(Segment segment) const { return At(segment).tail; }
   // How many items probation may hold before it is the one to lose some.
   std::uint64_t probation_target() const;
-  // All but the ghosts, to be the same queue after a restart; links and standings are in the items.
+  // All but the ghosts, to be the same queue after a restart; links and eviction states are in the
+  // items.
   struct State {
     struct List {
       ItemRef head = kNoItem;
@@ -167,8 +169,8 @@ class EvictionQueue {
   void Take(List& list, ItemRef ref);
   // Of its list, or of the magazine that has it.
   void TakeOut(ItemRef ref);
-  // At the head of the segment that the standing says.
-  void Enter(ItemRef ref, Standing standing);
+  // At the head of the segment that the eviction state says.
+  void Enter(ItemRef ref, EvictionState state);
   void EnterProbation(ItemRef ref);
   void MoveShare(double items);
 

@@ -21,13 +21,13 @@ constexpr unsigned kFingerprintShift = kReasonShift + kReasonBits;
 constexpr unsigned kFingerprintBits = 20;
 static_assert(kFingerprintShift + kFingerprintBits == 64);
 static_assert(kClassesMax < 1U << kClassBits);
-static_assert(kDepartureReasons < 1U << kReasonBits);  // 0 is an empty entry's.
-static_assert(Departures::kFalseOdds == 8.0 / (1U << kFingerprintBits));
+static_assert(kRemovalReasons < 1U << kReasonBits);  // 0 is an empty entry's.
+static_assert(RemovalRecords::kFalseOdds == 8.0 / (1U << kFingerprintBits));
 
 constexpr std::uint32_t kTimeMask = (1U << kTimeBits) - 1;
 constexpr std::uint32_t kLagMaxS = 60;      // Threads read the clock at moments of their own.
 constexpr std::uint32_t kSweepS = 100'000;  // The whole table is looked through in this time.
-static_assert(Departures::kRememberedS + kSweepS + kLagMaxS < kTimeMask);
+static_assert(RemovalRecords::kRememberedS + kSweepS + kLagMaxS < kTimeMask);
 
 // A time span on a scale of four steps from a power of two to the next.
 constexpr std::uint32_t CodeOf(std::uint32_t span_s) {
@@ -66,7 +66,7 @@ std::uint64_t Part(std::uint64_t entry, unsigned shift, unsigned bits) {
 
 }  // namespace
 
-Departures::Departures(std::uint64_t bytes, std::uint64_t bytes_max)
+RemovalRecords::RemovalRecords(std::uint64_t bytes, std::uint64_t bytes_max)
     : set_count_max_(std::clamp<std::uint64_t>(bytes_max / sizeof(Set), 1, 0xffffffff)),
       sets_(set_count_max_, HugePages::kNo),
       touched_(set_count_max_ * sizeof(Set) / kBlockBytes + 1, HugePages::kNo),
@@ -75,16 +75,17 @@ Departures::Departures(std::uint64_t bytes, std::uint64_t bytes_max)
   if (sets_.ok()) (void)madvise(sets_.data(), sets_.bytes(), MADV_NOHUGEPAGE);
 }
 
-void Departures::Add(std::uint64_t hash, const Departure& departure, std::uint32_t now_s) noexcept {
+void RemovalRecords::Add(std::uint64_t hash, const RemovalRecord& record,
+                         std::uint32_t now_s) noexcept {
   const std::uint64_t fingerprint = FingerprintOf(hash);
   const std::uint64_t number = NumberFor(hash);
   Set& set = sets_[number];
-  const auto reason = static_cast<std::uint64_t>(departure.reason) + 1;
-  const std::uint32_t ago_s = std::min(departure.ago_s, kRememberedS);
+  const auto reason = static_cast<std::uint64_t>(record.reason) + 1;
+  const std::uint32_t ago_s = std::min(record.ago_s, kRememberedS);
   const std::uint64_t entry =
-      fingerprint | reason << kReasonShift | std::uint64_t{departure.class_id} << kClassShift |
-      std::uint64_t{CodeOf(departure.idle_s)} << kIdleShift |
-      std::uint64_t{CodeOf(departure.age_s)} << kAgeShift | ((now_s - ago_s) & kTimeMask);
+      fingerprint | reason << kReasonShift | std::uint64_t{record.class_id} << kClassShift |
+      std::uint64_t{CodeOf(record.idle_s)} << kIdleShift |
+      std::uint64_t{CodeOf(record.age_s)} << kAgeShift | ((now_s - ago_s) & kTimeMask);
   std::atomic<bool>& touched = TouchedOf(number);
   if (!touched.load(std::memory_order_relaxed)) touched.store(true, std::memory_order_relaxed);
 
@@ -106,7 +107,8 @@ void Departures::Add(std::uint64_t hash, const Departure& departure, std::uint32
   set.entries[oldest % kWays ^ any].store(entry, std::memory_order_relaxed);
 }
 
-std::optional<Departure> Departures::Find(std::uint64_t hash, std::uint32_t now_s) const noexcept {
+std::optional<RemovalRecord> RemovalRecords::Find(std::uint64_t hash,
+                                                  std::uint32_t now_s) const noexcept {
   const std::uint64_t number = NumberFor(hash);
   if (!TouchedOf(number).load(std::memory_order_relaxed)) return std::nullopt;
   const std::uint64_t fingerprint = FingerprintOf(hash);
@@ -118,8 +120,8 @@ std::optional<Departure> Departures::Find(std::uint64_t hash, std::uint32_t now_
     const auto span = [&](unsigned shift) {
       return SpanOf(static_cast<std::uint32_t>(Part(entry, shift, kSpanBits)));
     };
-    return Departure{
-        .reason = static_cast<DepartureReason>(Part(entry, kReasonShift, kReasonBits) - 1),
+    return RemovalRecord{
+        .reason = static_cast<RemovalReason>(Part(entry, kReasonShift, kReasonBits) - 1),
         .class_id = static_cast<ClassId>(Part(entry, kClassShift, kClassBits)),
         .idle_s = span(kIdleShift),
         .age_s = span(kAgeShift),
@@ -128,7 +130,7 @@ std::optional<Departure> Departures::Find(std::uint64_t hash, std::uint32_t now_
   return std::nullopt;
 }
 
-void Departures::ForgetOld(std::uint32_t now_s) noexcept {
+void RemovalRecords::ForgetOld(std::uint32_t now_s) noexcept {
   const std::uint64_t count = set_count();
   for (std::uint64_t left = count / kSweepS + 1; left > 0; --left) {
     forget_cursor_ = forget_cursor_ + 1 < count ? forget_cursor_ + 1 : 0;
@@ -141,7 +143,7 @@ void Departures::ForgetOld(std::uint32_t now_s) noexcept {
   }
 }
 
-void Departures::Resize(std::uint64_t bytes) noexcept {
+void RemovalRecords::Resize(std::uint64_t bytes) noexcept {
   const std::uint64_t count = std::clamp<std::uint64_t>(bytes / sizeof(Set), 1, set_count_max_);
   const std::uint64_t old_count = set_count_.exchange(count, std::memory_order_relaxed);
   if (old_count == count) return;
@@ -152,7 +154,7 @@ void Departures::Resize(std::uint64_t bytes) noexcept {
   }
 }
 
-std::uint64_t Departures::resident_bytes() const noexcept {
+std::uint64_t RemovalRecords::resident_bytes() const noexcept {
   const std::uint64_t blocks = bytes() / kBlockBytes + 1;
   std::uint64_t resident = 0;
   for (std::uint64_t block = 0; block < blocks; ++block) {

@@ -6,12 +6,12 @@
 #include <cstdint>
 #include <optional>
 
-#include "slab/classes/size_ladder.h"
+#include "slab/ids.h"
 #include "slab/memory/zeroed_array.h"
 
 namespace larder::slab {
 
-enum class DepartureReason : std::uint8_t {
+enum class RemovalReason : std::uint8_t {
   kEvicted,   // Room was needed.
   kMoved,     // The page that it lay in was needed elsewhere.
   kExpired,   // Its time was over.
@@ -20,20 +20,20 @@ enum class DepartureReason : std::uint8_t {
   kTooLarge,  // A set of the key was refused for its size, which made the old item out of date.
   kNoMemory,  // The same for want of memory.
 };
-inline constexpr std::size_t kDepartureReasons = 7;
+inline constexpr std::size_t kRemovalReasons = 7;
 
 // How and when a key left.
-struct Departure {
-  DepartureReason reason = DepartureReason::kEvicted;
+struct RemovalRecord {
+  RemovalReason reason = RemovalReason::kEvicted;
   ClassId class_id = 0;      // Of the item; 0: a refused set, and there was none.
   std::uint32_t idle_s = 0;  // Between its last use and its end.
   std::uint32_t age_s = 0;   // Between its last write and its end.
   std::uint32_t ago_s = 0;   // Since its end.
 
-  bool operator==(const Departure&) const = default;
+  bool operator==(const RemovalRecord&) const = default;
 };
 
-// Departures remembers the last departure of as many keys as fit into a bound of memory.
+// RemovalRecords remembers the last removal of as many keys as fit into a bound of memory.
 //
 //   set     |8 entries|      64 bytes, one cache line; a key's set is a matter of its hash
 //   entry   |fingerprint 20|reason 3|class 7|idle 7|age 7|end 20|      0: empty
@@ -44,10 +44,10 @@ struct Departure {
 // left the odds are 1 in 131,000 at most, however many keys left.
 //
 // Threads: lock-free; any thread may call anything; Resize, and ForgetOld, one at a time. Two
-//          departures that meet in a set may cost one of them, or one that is there.
-// Owns:    the table, outside the arena; of it, takes only what departures have touched.
-// Invariants: a key has one entry at most, as long as its departures come one after the other.
-class Departures {
+//          removals that meet in a set may cost one of them, or one that is there.
+// Owns:    the table, outside the arena; of it, takes only what removals have touched.
+// Invariants: a key has one entry at most, as long as its removals come one after the other.
+class RemovalRecords {
  public:
   static constexpr std::uint32_t kRememberedS = 10 * 24 * 60 * 60;
   // The odds that a key which never left is taken for one that did, if its set is full.
@@ -55,15 +55,15 @@ class Departures {
 
   // Room for `bytes` of entries, to be resized up to bytes_max. Check ok(): false when the kernel
   // refuses.
-  Departures(std::uint64_t bytes, std::uint64_t bytes_max);
-  Departures(Departures&&) = delete;
+  RemovalRecords(std::uint64_t bytes, std::uint64_t bytes_max);
+  RemovalRecords(RemovalRecords&&) = delete;
 
   bool ok() const { return sets_.ok() && touched_.ok(); }
 
-  // A departure that is to come will touch this line.
+  // A removal that is to come will touch this line.
   void Prefetch(std::uint64_t hash) const noexcept { __builtin_prefetch(&SetOf(hash), 1); }
-  void Add(std::uint64_t hash, const Departure& departure, std::uint32_t now_s) noexcept;
-  std::optional<Departure> Find(std::uint64_t hash, std::uint32_t now_s) const noexcept;
+  void Add(std::uint64_t hash, const RemovalRecord& record, std::uint32_t now_s) noexcept;
+  std::optional<RemovalRecord> Find(std::uint64_t hash, std::uint32_t now_s) const noexcept;
 
   // Once a second: forgets what is too old, in a small part of the table.
   void ForgetOld(std::uint32_t now_s) noexcept;

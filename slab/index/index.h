@@ -13,7 +13,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "slab/item/item.h"
+#include "slab/ids.h"
 #include "slab/memory/growing_memory.h"
 #include "slab/memory/resident.h"
 #include "slab/memory/zeroed_array.h"

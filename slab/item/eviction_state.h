@@ -9,23 +9,25 @@ namespace larder::slab {
 // The two queues of a class, see slab/eviction/eviction_queue.h.
 enum class Segment : std::uint8_t { kProbation, kMain };
 
-// Standing is an item's segment with what eviction knows of its hits.
+// EvictionState is an item's segment with what eviction knows of its hits.
 //
 //   0 ... 250   on probation, no hit counted; born at this tick of the class's ProbationClock
 //   251         on probation, hit
 //   252 ... 255 in main, hits counted to 3
 //
 // A birth is of no interest any more once a hit counts, so a byte holds it all.
-class Standing {
+class EvictionState {
  public:
   static constexpr std::uint32_t kTicks = 251;  // Ticks count modulo this.
   static constexpr std::uint32_t kHitsMax = 3;
 
-  static constexpr Standing Born(std::uint32_t tick) { return Standing(tick); }
-  static constexpr Standing HitOnProbation() { return Standing(kHitCode); }
+  static constexpr EvictionState Born(std::uint32_t tick) { return EvictionState(tick); }
+  static constexpr EvictionState HitOnProbation() { return EvictionState(kHitCode); }
   // REQUIRES: hits <= kHitsMax.
-  static constexpr Standing Main(std::uint32_t hits) { return Standing(kMainCode + hits); }
-  static constexpr Standing FromCode(std::uint32_t code) { return Standing(code); }
+  static constexpr EvictionState Main(std::uint32_t hits) {
+    return EvictionState(kMainCode + hits);
+  }
+  static constexpr EvictionState FromCode(std::uint32_t code) { return EvictionState(code); }
 
   constexpr std::uint32_t code() const { return code_; }
   constexpr Segment segment() const {
@@ -38,14 +40,14 @@ class Standing {
   }
   // REQUIRES: on probation, without a hit.
   constexpr std::uint32_t birth_tick() const { return code_; }
-  constexpr bool operator==(const Standing&) const = default;
+  constexpr bool operator==(const EvictionState&) const = default;
 
  private:
   static constexpr std::uint32_t kHitCode = kTicks;
   static constexpr std::uint32_t kMainCode = kHitCode + 1;
   static_assert(kMainCode + kHitsMax == 255);
 
-  explicit constexpr Standing(std::uint32_t code) : code_(static_cast<std::uint8_t>(code)) {}
+  explicit constexpr EvictionState(std::uint32_t code) : code_(static_cast<std::uint8_t>(code)) {}
 
   std::uint8_t code_;
 };
@@ -60,16 +62,17 @@ class ProbationClock {
   static constexpr std::uint32_t kTicksPerSegment = 32;
   static constexpr std::uint32_t kYoungDivisor = 4;  // Young: below a 4th of the segment.
 
-  // What the standing becomes by a hit.
-  Standing AfterHit(Standing standing) const {
-    if (standing.segment() == Segment::kMain) {
-      return standing.hits() < Standing::kHitsMax ? Standing::Main(standing.hits() + 1) : standing;
+  // What the eviction state becomes by a hit.
+  EvictionState AfterHit(EvictionState state) const {
+    if (state.segment() == Segment::kMain) {
+      return state.hits() < EvictionState::kHitsMax ? EvictionState::Main(state.hits() + 1) : state;
     }
-    if (standing.hits() != 0) return standing;
+    if (state.hits() != 0) return state;
     const Reading now = reading_.load(std::memory_order_relaxed);
-    const std::uint32_t since = now.tick - standing.birth_tick();
-    const std::uint32_t age = now.tick >= standing.birth_tick() ? since : since + Standing::kTicks;
-    return age >= now.young_ticks ? Standing::HitOnProbation() : standing;
+    const std::uint32_t since = now.tick - state.birth_tick();
+    const std::uint32_t age =
+        now.tick >= state.birth_tick() ? since : since + EvictionState::kTicks;
+    return age >= now.young_ticks ? EvictionState::HitOnProbation() : state;
   }
 
   std::uint32_t tick() const { return reading_.load(std::memory_order_relaxed).tick; }
@@ -82,7 +85,8 @@ class ProbationClock {
     std::uint64_t arrivals_to_tick = 1;
 
     bool IsPossible() const {
-      return tick < Standing::kTicks && young_ticks < Standing::kTicks && arrivals_to_tick != 0;
+      return tick < EvictionState::kTicks && young_ticks < EvictionState::kTicks &&
+             arrivals_to_tick != 0;
     }
   };
   State state() const { return {tick(), young_ticks(), arrivals_to_tick_}; }
@@ -100,7 +104,7 @@ class ProbationClock {
     const std::uint64_t step = count < kTicksPerSegment ? 1 : count / kTicksPerSegment;
     arrivals_to_tick_ = step;
     const std::uint64_t young_ticks = (count + kYoungDivisor / 2 * step) / (kYoungDivisor * step);
-    reading_.store({.tick = static_cast<std::uint8_t>((tick() + 1) % Standing::kTicks),
+    reading_.store({.tick = static_cast<std::uint8_t>((tick() + 1) % EvictionState::kTicks),
                     .young_ticks = static_cast<std::uint8_t>(young_ticks)},
                    std::memory_order_relaxed);
   }

@@ -7,15 +7,11 @@
 #include <cstring>
 #include <string_view>
 
+#include "slab/ids.h"
 #include "slab/item/eviction_state.h"
 #include "slab/item/expiry.h"
 
 namespace larder::slab {
-
-// Names a chunk: its offset in the arena in alignment units, plus one. 0 names none. Stays valid
-// when the arena is mapped elsewhere.
-using ItemRef = std::uint32_t;
-inline constexpr ItemRef kNoItem = 0;
 
 // What a chunk is used for; changes under the mutex of its class, or by a lane that has it in its
 // Magazine.
@@ -127,7 +123,7 @@ struct Item {
     last_access_high = static_cast<std::uint8_t>(now_s >> 16);
   }
 
-  // size_and_state: |standing 8|state 7|bytes of value in this chunk 17|
+  // size_and_state: |eviction state 8|state 7|bytes of value in this chunk 17|
   static constexpr std::uint32_t kValueBits = 17;
   static constexpr std::uint32_t kValueMask = (1U << kValueBits) - 1;
   static constexpr std::uint32_t kIsChained = kValueMask;  // In place of the bytes.
@@ -138,8 +134,8 @@ struct Item {
   static constexpr std::uint32_t kHasBinaryKey = 1U << 21;  // Stored under a base64 key.
   static constexpr std::uint32_t kIsStale = 1U << 22;       // Marked as out of date.
   static constexpr std::uint32_t kIsWon = 1U << 23;         // Some client was told to fill it anew.
-  static constexpr std::uint32_t kStandingShift = 24;
-  static constexpr std::uint32_t kStandingMask = 0xffU << kStandingShift;
+  static constexpr std::uint32_t kEvictionStateShift = 24;
+  static constexpr std::uint32_t kEvictionStateMask = 0xffU << kEvictionStateShift;
 
   std::byte* payload() { return reinterpret_cast<std::byte*>(this + 1); }
   const std::byte* payload() const { return reinterpret_cast<const std::byte*>(this + 1); }
@@ -154,7 +150,9 @@ struct Item {
   bool has_binary_key() const { return (size_and_state & kHasBinaryKey) != 0; }
   bool is_stale() const { return (size_and_state & kIsStale) != 0; }
   bool is_won() const { return (size_and_state & kIsWon) != 0; }
-  Standing standing() const { return Standing::FromCode(size_and_state >> kStandingShift); }
+  EvictionState eviction_state() const {
+    return EvictionState::FromCode(size_and_state >> kEvictionStateShift);
+  }
 
   Expiry expiry() const { return can_expire() ? Load<Expiry>(expiry_offset()) : Expiry(); }
   // False if there is no room for it: see Cache::AddRoom.
@@ -180,8 +178,8 @@ struct Item {
   std::byte* value() { return payload() + value_offset(); }
   const std::byte* value() const { return payload() + value_offset(); }
 
-  void set_standing(Standing standing) {
-    size_and_state = (size_and_state & ~kStandingMask) | standing.code() << kStandingShift;
+  void set_eviction_state(EvictionState state) {
+    size_and_state = (size_and_state & ~kEvictionStateMask) | state.code() << kEvictionStateShift;
   }
   void set_fetched() { size_and_state |= kWasFetched; }
 
@@ -192,9 +190,10 @@ struct Item {
     bool can_expire = false;
   };
   // Lays out what is behind the key, all of the value in this chunk. Clears the state but for the
-  // standing. Where the value begins: to ask value() again costs every set a dozen instructions.
+  // eviction state. Where the value begins: to ask value() again costs every set a dozen
+  // instructions.
   std::byte* SetShape(const Extras& extras, std::uint32_t value_bytes) {
-    std::uint32_t state = (size_and_state & kStandingMask) | value_bytes;
+    std::uint32_t state = (size_and_state & kEvictionStateMask) | value_bytes;
     std::byte* end = payload() + key_bytes;
     if (extras.can_expire) {
       state |= kCanExpire;

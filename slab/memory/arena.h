@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "slab/item/item.h"
+#include "slab/ids.h"
 #include "slab/memory/growing_memory.h"
 #include "slab/result.h"
 #include "slab/sync/mutex.h"
@@ -16,10 +16,7 @@
 namespace larder::slab {
 
 class MemoryFile;
-
-using PageIndex = std::uint32_t;
-inline constexpr std::size_t kPageShift = 18;
-inline constexpr std::size_t kPageBytes = std::size_t{1} << kPageShift;  // 256 KiB
+struct Item;
 
 // Arena is one reserved range of addresses, of which at most limit_pages() pages are in use.
 //

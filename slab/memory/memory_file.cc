@@ -15,8 +15,10 @@
 #include <string_view>
 #include <utility>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "slab/check.h"
-#include "slab/item/hash.h"
 #include "slab/memory/zeroed_array.h"
 
 namespace larder::slab {
@@ -36,7 +38,7 @@ std::string Reason(std::string_view what, int error = errno) {
 }
 
 std::uint64_t Checksum(const void* bytes, std::size_t count) {
-  return HashKey({static_cast<const char*>(bytes), count}, kChecksumSeed);
+  return XXH3_64bits_withSeed(bytes, count, kChecksumSeed);
 }
 
 bool ReadAt(int fd, void* to, std::size_t bytes, std::uint64_t offset) {

@@ -11,18 +11,18 @@ namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
-class DeparturesFixture : public CacheFixture {
+class RemovalRecordsFixture : public CacheFixture {
  public:
-  DeparturesFixture() : CacheFixture({.memory_bytes = 4 * kMiB}) { Pass(0); }
-  explicit DeparturesFixture(const Cache::Options& options) : CacheFixture(options) { Pass(0); }
+  RemovalRecordsFixture() : CacheFixture({.memory_bytes = 4 * kMiB}) { Pass(0); }
+  explicit RemovalRecordsFixture(const Cache::Options& options) : CacheFixture(options) { Pass(0); }
 
   // Seconds, one after the other.
   void Pass(std::uint32_t seconds) {
     for (std::uint32_t i = 0; i < seconds; ++i) cache().Tick(++lane().now_s);
     if (seconds == 0) cache().Tick(lane().now_s);
   }
-  std::optional<Departure> Left(std::string_view key) {
-    return cache().DepartureOf(Key(key).hash, lane());
+  std::optional<RemovalRecord> Left(std::string_view key) {
+    return cache().LastRemovalOf(Key(key).hash, lane());
   }
   // Stores others of its size until the key leaves.
   void PushOut(std::string_view key) {
@@ -42,8 +42,8 @@ class DeparturesFixture : public CacheFixture {
   }
 };
 
-TEST_CASE_METHOD(DeparturesFixture, "a key that was never there has not left",
-                 "[slab][cache][departures]") {
+TEST_CASE_METHOD(RemovalRecordsFixture, "a key that was never there has not left",
+                 "[slab][cache][removal_records]") {
   CHECK_FALSE(Left("k"));
   REQUIRE(Set("k", "v") == StoreStatus::kStored);
   REQUIRE(Set("k", "a longer value that takes another chunk") == StoreStatus::kStored);
@@ -52,8 +52,8 @@ TEST_CASE_METHOD(DeparturesFixture, "a key that was never there has not left",
   CHECK_FALSE(Left("other"));
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "an evicted key is told with class, age and idle time",
-                 "[slab][cache][departures]") {
+TEST_CASE_METHOD(RemovalRecordsFixture, "an evicted key is told with class, age and idle time",
+                 "[slab][cache][removal_records]") {
   const ClassId id = StoreWithClass({.key = "k", .value = Noise(kPushedBytes - 1, 1)}).class_id;
   Pass(2);
   // A use that does not count, or it would stay.
@@ -62,18 +62,17 @@ TEST_CASE_METHOD(DeparturesFixture, "an evicted key is told with class, age and 
   PushOut("k");
   REQUIRE(Look("k") == Presence::kMiss);
   Pass(4);
-  CHECK(Left("k") == Departure{.reason = DepartureReason::kEvicted,
-                               .class_id = id,
-                               .idle_s = 3,
-                               .age_s = 5,
-                               .ago_s = 4});
+  CHECK(
+      Left("k") ==
+      RemovalRecord{
+          .reason = RemovalReason::kEvicted, .class_id = id, .idle_s = 3, .age_s = 5, .ago_s = 4});
 }
 
 // Those who leave with a page are the ones that were next to go, where the class may evict.
-TEST_CASE("a key whose page left is told so", "[slab][cache][departures]") {
+TEST_CASE("a key whose page left is told so", "[slab][cache][removal_records]") {
   const bool evicts = GENERATE(true, false);
   CAPTURE(evicts);
-  DeparturesFixture cache({.memory_bytes = 4 * kMiB, .evict = evicts});
+  RemovalRecordsFixture cache({.memory_bytes = 4 * kMiB, .evict = evicts});
   constexpr int kItems = 6000;
   const std::string value = Noise(500, 1);
   for (int i = 0; i < kItems; ++i) {
@@ -89,15 +88,15 @@ TEST_CASE("a key whose page left is told so", "[slab][cache][departures]") {
     const auto left = cache.Left(key);
     if (cache.Look(key) == Presence::kHit) ++present;
     if (left) ++gone;
-    const bool may_be_evicted = evicts && left && left->reason == DepartureReason::kEvicted;
-    if (left && left->reason != DepartureReason::kMoved && !may_be_evicted) FAIL(key);
+    const bool may_be_evicted = evicts && left && left->reason == RemovalReason::kEvicted;
+    if (left && left->reason != RemovalReason::kMoved && !may_be_evicted) FAIL(key);
   }
   CHECK(gone > 100);
   CHECK(present > 100);
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "an expired key is told since when",
-                 "[slab][cache][departures]") {
+TEST_CASE_METHOD(RemovalRecordsFixture, "an expired key is told since when",
+                 "[slab][cache][removal_records]") {
   REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = kStartS + 4}) == StoreStatus::kStored);
   Pass(3);
   CHECK_FALSE(Left("k"));
@@ -105,14 +104,14 @@ TEST_CASE_METHOD(DeparturesFixture, "an expired key is told since when",
   REQUIRE(Look("k") == Presence::kExpired);
   const auto left = Left("k");
   REQUIRE(left);
-  CHECK(left->reason == DepartureReason::kExpired);
+  CHECK(left->reason == RemovalReason::kExpired);
   CHECK(left->idle_s == 4);
   CHECK(left->age_s == 4);
   CHECK(left->ago_s == 2);
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "a key stored with an expiry long past expired when stored",
-                 "[slab][cache][departures]") {
+TEST_CASE_METHOD(RemovalRecordsFixture, "a key stored with an expiry long past expired when stored",
+                 "[slab][cache][removal_records]") {
   REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = 1}) == StoreStatus::kStored);
   Pass(3);
   REQUIRE(Look("k") == Presence::kExpired);
@@ -120,41 +119,41 @@ TEST_CASE_METHOD(DeparturesFixture, "a key stored with an expiry long past expir
   CHECK(Left("k")->age_s == 0);
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "a store that finds an expired key leaves a note too",
-                 "[slab][cache][departures]") {
+TEST_CASE_METHOD(RemovalRecordsFixture, "a store that finds an expired key leaves a note too",
+                 "[slab][cache][removal_records]") {
   REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = kStartS + 1}) == StoreStatus::kStored);
   Pass(2);
   CHECK(Replace("k", "w") == StoreStatus::kNotStored);
-  CHECK(Left("k")->reason == DepartureReason::kExpired);
+  CHECK(Left("k")->reason == RemovalReason::kExpired);
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "an eviction that meets an expired item calls it expired",
-                 "[slab][cache][departures]") {
+TEST_CASE_METHOD(RemovalRecordsFixture, "an eviction that meets an expired item calls it expired",
+                 "[slab][cache][removal_records]") {
   REQUIRE(Store({.key = "k", .value = Noise(kPushedBytes - 1, 1), .expires_at_s = kStartS + 1}) ==
           StoreStatus::kStored);
   Pass(2);
   PushOut("k");
-  CHECK(Left("k")->reason == DepartureReason::kExpired);
+  CHECK(Left("k")->reason == RemovalReason::kExpired);
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "a deleted key is told, until it leaves otherwise",
-                 "[slab][cache][departures]") {
+TEST_CASE_METHOD(RemovalRecordsFixture, "a deleted key is told, until it leaves otherwise",
+                 "[slab][cache][removal_records]") {
   REQUIRE(Set("k", "v") == StoreStatus::kStored);
   REQUIRE(Delete("k"));
-  CHECK(Left("k")->reason == DepartureReason::kDeleted);
+  CHECK(Left("k")->reason == RemovalReason::kDeleted);
   REQUIRE(Set("k", "v") == StoreStatus::kStored);
   const std::uint64_t cas = See("k")->cas;
   CHECK(DeleteIfUnchanged("k", cas + 1).status == DeleteStatus::kExists);
   CHECK(DeleteIfUnchanged("k", cas).status == DeleteStatus::kDeleted);
-  CHECK(Left("k")->reason == DepartureReason::kDeleted);
+  CHECK(Left("k")->reason == RemovalReason::kDeleted);
   REQUIRE(Store({.key = "k", .value = "v", .expires_at_s = kStartS + 1}) == StoreStatus::kStored);
   Pass(1);
   CHECK(Look("k") == Presence::kExpired);
-  CHECK(Left("k")->reason == DepartureReason::kExpired);
+  CHECK(Left("k")->reason == RemovalReason::kExpired);
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "a flushed key is told since when",
-                 "[slab][cache][departures]") {
+TEST_CASE_METHOD(RemovalRecordsFixture, "a flushed key is told since when",
+                 "[slab][cache][removal_records]") {
   REQUIRE(Set("k", "v") == StoreStatus::kStored);
   Pass(3);
   cache().FlushAll();
@@ -162,13 +161,13 @@ TEST_CASE_METHOD(DeparturesFixture, "a flushed key is told since when",
   REQUIRE(Look("k") == Presence::kFlushed);
   const auto left = Left("k");
   REQUIRE(left);
-  CHECK(left->reason == DepartureReason::kFlushed);
+  CHECK(left->reason == RemovalReason::kFlushed);
   CHECK(left->age_s == 3);
   CHECK(left->ago_s == 2);
 }
 
-TEST_CASE("a key whose set was refused is told why", "[slab][cache][departures]") {
-  DeparturesFixture cache({.memory_bytes = 4 * kMiB, .item_bytes_max = 2000});
+TEST_CASE("a key whose set was refused is told why", "[slab][cache][removal_records]") {
+  RemovalRecordsFixture cache({.memory_bytes = 4 * kMiB, .item_bytes_max = 2000});
   const std::string value(3000, 'v');
   REQUIRE(cache.Set("old", "v") == StoreStatus::kStored);
   cache.Pass(2);
@@ -176,10 +175,10 @@ TEST_CASE("a key whose set was refused is told why", "[slab][cache][departures]"
   REQUIRE(cache.Set("new", value) == StoreStatus::kTooLarge);
   const auto old_left = cache.Left("old");
   REQUIRE(old_left);
-  CHECK(old_left->reason == DepartureReason::kTooLarge);
+  CHECK(old_left->reason == RemovalReason::kTooLarge);
   CHECK(old_left->class_id != 0);
   CHECK(old_left->age_s == 2);
-  CHECK(cache.Left("new") == Departure{.reason = DepartureReason::kTooLarge});
+  CHECK(cache.Left("new") == RemovalRecord{.reason = RemovalReason::kTooLarge});
   // Another store that is refused takes nothing away.
   REQUIRE(cache.Set("k", "v") == StoreStatus::kStored);
   CHECK(cache.Add("k", value) == StoreStatus::kTooLarge);
@@ -189,21 +188,21 @@ TEST_CASE("a key whose set was refused is told why", "[slab][cache][departures]"
   CHECK(cache.Left("old") == old_left);
 }
 
-TEST_CASE("a key for which there was no memory is told so", "[slab][cache][departures]") {
-  DeparturesFixture cache({.memory_bytes = kMiB, .evict = false});
+TEST_CASE("a key for which there was no memory is told so", "[slab][cache][removal_records]") {
+  RemovalRecordsFixture cache({.memory_bytes = kMiB, .evict = false});
   (void)cache.Fill(500);
   REQUIRE(cache.Set("k", std::string(500, 'v')) == StoreStatus::kNoMemory);
-  CHECK(cache.Left("k") == Departure{.reason = DepartureReason::kNoMemory});
+  CHECK(cache.Left("k") == RemovalRecord{.reason = RemovalReason::kNoMemory});
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "the forbidden key leaves no note",
-                 "[slab][cache][departures]") {
-  DeparturesFixture cache({.memory_bytes = 4 * kMiB, .forbidden_key = "nobody's"});
+TEST_CASE_METHOD(RemovalRecordsFixture, "the forbidden key leaves no note",
+                 "[slab][cache][removal_records]") {
+  RemovalRecordsFixture cache({.memory_bytes = 4 * kMiB, .forbidden_key = "nobody's"});
   CHECK(cache.Set("nobody's", "v") == StoreStatus::kForbidden);
   CHECK_FALSE(cache.Left("nobody's"));
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "an item's age counts from its last write",
+TEST_CASE_METHOD(RemovalRecordsFixture, "an item's age counts from its last write",
                  "[slab][cache][write_times]") {
   REQUIRE(Set("old", "v") == StoreStatus::kStored);
   Pass(5);
@@ -219,7 +218,7 @@ TEST_CASE_METHOD(DeparturesFixture, "an item's age counts from its last write",
   CHECK(Age("k") == 7);
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "ages are right whatever lane wrote, and however rarely",
+TEST_CASE_METHOD(RemovalRecordsFixture, "ages are right whatever lane wrote, and however rarely",
                  "[slab][cache][write_times]") {
   Lane& first = lane();
   Lane& second = NewLane();
@@ -236,7 +235,7 @@ TEST_CASE_METHOD(DeparturesFixture, "ages are right whatever lane wrote, and how
   CHECK(Age("c") == 1);
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "seconds change nothing about a flush",
+TEST_CASE_METHOD(RemovalRecordsFixture, "seconds change nothing about a flush",
                  "[slab][cache][flush]") {
   REQUIRE(Set("a", "v") == StoreStatus::kStored);
   cache().FlushAll();
@@ -253,7 +252,7 @@ TEST_CASE_METHOD(DeparturesFixture, "seconds change nothing about a flush",
   CHECK(Look("d") == Presence::kHit);
 }
 
-TEST_CASE_METHOD(DeparturesFixture, "a client's cas stays right over seconds",
+TEST_CASE_METHOD(RemovalRecordsFixture, "a client's cas stays right over seconds",
                  "[slab][cache][cas]") {
   REQUIRE(Set("k", "1") == StoreStatus::kStored);
   const std::uint64_t cas = See("k")->cas;
@@ -263,16 +262,16 @@ TEST_CASE_METHOD(DeparturesFixture, "a client's cas stays right over seconds",
   CHECK(Cas("k", "3", cas) == StoreStatus::kExists);
 }
 
-TEST_CASE("what is remembered of departures keeps to its share of the memory limit",
-          "[slab][cache][departures]") {
-  DeparturesFixture cache({.memory_bytes = 64 * kMiB});
-  CHECK(cache.cache().departures().bytes() <= 64 * kMiB / 100);
-  CHECK(cache.cache().departures().bytes() > 63 * kMiB / 100);
+TEST_CASE("what is remembered of removals keeps to its share of the memory limit",
+          "[slab][cache][removal_records]") {
+  RemovalRecordsFixture cache({.memory_bytes = 64 * kMiB});
+  CHECK(cache.cache().removal_records().bytes() <= 64 * kMiB / 100);
+  CHECK(cache.cache().removal_records().bytes() > 63 * kMiB / 100);
   REQUIRE(cache.cache().SetMemoryLimit(8 * kMiB));
-  CHECK(cache.cache().departures().bytes() <= 8 * kMiB / 100);
+  CHECK(cache.cache().removal_records().bytes() <= 8 * kMiB / 100);
   REQUIRE(cache.cache().SetMemoryLimit(256 * kMiB));
-  CHECK(cache.cache().departures().bytes() <= 256 * kMiB / 100);
-  CHECK(cache.cache().departures().bytes() > 255 * kMiB / 100);
+  CHECK(cache.cache().removal_records().bytes() <= 256 * kMiB / 100);
+  CHECK(cache.cache().removal_records().bytes() > 255 * kMiB / 100);
 }
 
 }  // namespace

@@ -630,7 +630,7 @@ TEST_CASE_METHOD(DamageTest, "a queue that does not hold together begins empty",
   Item& item = arena.At(ref);
   if (damage == 0) item.next = ref;
   if (damage == 1) item.prev = item.prev == kNoItem ? ref : kNoItem;
-  if (damage == 2) item.set_standing(Standing::Main(3));
+  if (damage == 2) item.set_eviction_state(EvictionState::Main(3));
   REQUIRE(cache().cache().Save({.now_s = CacheFixture::kStartS}));
   Kill();
   Start();

@@ -6,28 +6,28 @@
 namespace larder::slab {
 namespace {
 
-TEST_CASE("a byte tells segment, hits and birth", "[slab][standing]") {
-  for (std::uint32_t tick = 0; tick < Standing::kTicks; ++tick) {
-    const Standing born = Standing::FromCode(Standing::Born(tick).code());
+TEST_CASE("a byte tells segment, hits and birth", "[slab][eviction_state]") {
+  for (std::uint32_t tick = 0; tick < EvictionState::kTicks; ++tick) {
+    const EvictionState born = EvictionState::FromCode(EvictionState::Born(tick).code());
     if (born.segment() != Segment::kProbation || born.hits() != 0 || born.birth_tick() != tick) {
       FAIL("born at tick " << tick);
     }
   }
-  CHECK(Standing::HitOnProbation().segment() == Segment::kProbation);
-  CHECK(Standing::HitOnProbation().hits() == 1);
-  for (std::uint32_t hits = 0; hits <= Standing::kHitsMax; ++hits) {
-    CHECK(Standing::Main(hits).segment() == Segment::kMain);
-    CHECK(Standing::Main(hits).hits() == hits);
-    CHECK(Standing::Main(hits).code() <= 255);
+  CHECK(EvictionState::HitOnProbation().segment() == Segment::kProbation);
+  CHECK(EvictionState::HitOnProbation().hits() == 1);
+  for (std::uint32_t hits = 0; hits <= EvictionState::kHitsMax; ++hits) {
+    CHECK(EvictionState::Main(hits).segment() == Segment::kMain);
+    CHECK(EvictionState::Main(hits).hits() == hits);
+    CHECK(EvictionState::Main(hits).code() <= 255);
   }
 }
 
-TEST_CASE("hits in main are counted to 3, whatever the time", "[slab][standing]") {
+TEST_CASE("hits in main are counted to 3, whatever the time", "[slab][eviction_state]") {
   const ProbationClock clock;
-  Standing standing = Standing::Main(0);
+  EvictionState state = EvictionState::Main(0);
   for (const std::uint32_t hits : {1U, 2U, 3U, 3U}) {
-    standing = clock.AfterHit(standing);
-    CHECK(standing == Standing::Main(hits));
+    state = clock.AfterHit(state);
+    CHECK(state == EvictionState::Main(hits));
   }
 }
 
@@ -36,13 +36,14 @@ void Settle(ProbationClock& clock, std::uint64_t count) {
   for (std::uint64_t i = 0; i < 4 * count; ++i) clock.CountArrival(count);
 }
 
-TEST_CASE("a hit counts once a quarter of probation has come behind the item", "[slab][standing]") {
+TEST_CASE("a hit counts once a quarter of probation has come behind the item",
+          "[slab][eviction_state]") {
   const std::uint64_t count =
       GENERATE(std::uint64_t{4}, std::uint64_t{40}, std::uint64_t{320}, std::uint64_t{100'000});
   CAPTURE(count);
   ProbationClock clock;
   Settle(clock, count);
-  const Standing born = Standing::Born(clock.tick());
+  const EvictionState born = EvictionState::Born(clock.tick());
   std::uint64_t arrivals = 0;
   while (clock.AfterHit(born).hits() == 0) {
     REQUIRE(arrivals < count);
@@ -53,15 +54,15 @@ TEST_CASE("a hit counts once a quarter of probation has come behind the item", "
   const std::uint64_t step = std::max<std::uint64_t>(1, count / 32);
   CHECK(arrivals + step >= count / 4);
   CHECK(arrivals <= count / 4 + step);
-  CHECK(clock.AfterHit(born) == Standing::HitOnProbation());
-  CHECK(clock.AfterHit(Standing::HitOnProbation()) == Standing::HitOnProbation());
+  CHECK(clock.AfterHit(born) == EvictionState::HitOnProbation());
+  CHECK(clock.AfterHit(EvictionState::HitOnProbation()) == EvictionState::HitOnProbation());
 }
 
-TEST_CASE("ages are right over the wrap of the ticks", "[slab][standing]") {
+TEST_CASE("ages are right over the wrap of the ticks", "[slab][eviction_state]") {
   ProbationClock clock;
   Settle(clock, 32);  // A tick an arrival, young below 8.
   for (int turn = 0; turn < 600; ++turn) {
-    const Standing born = Standing::Born(clock.tick());
+    const EvictionState born = EvictionState::Born(clock.tick());
     if (clock.AfterHit(born).hits() != 0) FAIL("counts at once, turn " << turn);
     for (int i = 0; i < 7; ++i) clock.CountArrival(32);
     if (clock.AfterHit(born).hits() != 0) FAIL("counts too early, turn " << turn);
