@@ -18,6 +18,9 @@ inline constexpr std::size_t kClassesMax = 127;
 // Classes, by id.
 using ClassSet = std::bitset<kClassesMax + 1>;
 
+// memcached's limit: no item has a longer key.
+inline constexpr std::size_t kKeyBytesMax = 250;
+
 // The number of a page in the arena.
 using PageIndex = std::uint32_t;
 inline constexpr std::size_t kPageShift = 18;

@@ -1,6 +1,7 @@
 // What a lane takes from a class in one go.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <span>
 
+#include "slab/check.h"
 #include "slab/eviction/eviction_queue.h"
 #include "slab/item/item.h"
 
@@ -63,6 +65,7 @@ class alignas(128) Magazine {
   }
   // The item in the chunk that Take gave last waits to be queued. REQUIRES: its bucket is locked.
   void Put(ItemRef ref, Item& item, std::uint64_t hash) {
+    LARDER_ASSERT(item.use() == ChunkUse::kStocked);
     Fill(slot_, ref, item, {.hash = hash}, ChunkUse::kArriving);
   }
 
@@ -84,6 +87,8 @@ class alignas(128) Magazine {
   // The four: REQUIRES: the slot is empty. A free chunk; an item that was just taken from the queue
   // to leave; the chunk of one that left; one that stays.
   void Stock(std::uint32_t slot, ItemRef ref, Item& chunk) {
+    LARDER_ASSERT(IsEmpty(slot));
+    LARDER_ASSERT(chunk.use() == ChunkUse::kOwned);
     chunk.set_use(ChunkUse::kStocked);
     stocked_ |= 1U << slot;
     slots_[slot].store(ref, std::memory_order_release);
@@ -93,6 +98,8 @@ class alignas(128) Magazine {
          ChunkUse::kLeaving);
   }
   void Return(std::uint32_t slot, ItemRef ref, QueueEntry entry) {
+    LARDER_ASSERT(IsEmpty(slot));
+    LARDER_ASSERT(entry != QueueEntry::kNew);
     entries_[slot].queue_entry = entry;
     slots_[slot].store(ref, std::memory_order_release);
   }
@@ -104,7 +111,10 @@ class alignas(128) Magazine {
   const Entry& entry(std::uint32_t slot) const { return entries_[slot]; }  // The lane.
 
   // REQUIRES: the last ones were taken.
-  void AddReclaimed(const ReclaimedItem& removal) { reclaimed_[reclaimed_added_++] = removal; }
+  void AddReclaimed(const ReclaimedItem& reclaimed) {
+    LARDER_ASSERT(reclaimed_added_ < kSlots);
+    reclaimed_[reclaimed_added_++] = reclaimed;
+  }
   void PublishReclaimed() {
     reclaimed_count_.store(reclaimed_added_, std::memory_order_release);
     reclaimed_added_ = 0;
@@ -116,10 +126,18 @@ class alignas(128) Magazine {
     return std::span(reclaimed_).first(count);
   }
   // All slots are empty now.
-  void Forget() { stocked_ = 0; }
+  void Forget() {
+    LARDER_ASSERT(std::ranges::all_of(slots_, [](const auto& ref) { return ref == kNoItem; }));
+    stocked_ = 0;
+  }
 
  private:
+  bool IsEmpty(std::uint32_t slot) const {
+    return slot < kSlots && slots_[slot].load(std::memory_order_relaxed) == kNoItem;
+  }
   void Fill(std::uint32_t slot, ItemRef ref, Item& item, const Entry& entry, ChunkUse use) {
+    LARDER_ASSERT(IsEmpty(slot));
+    LARDER_ASSERT(ref != kNoItem);
     item.set_magazine_slot(&slots_[slot]);
     item.set_use(use);
     entries_[slot] = entry;

@@ -17,6 +17,7 @@ constexpr double kEarlyGainRatio = 8;
 std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t stores,
                                               std::uint64_t urgent_ghosts) {
   LARDER_CHECK(loads.size() <= gains_.size());
+  LARDER_ASSERT(stores >= seen_stores_);
   std::uint64_t fresh_max = 0;
   for (std::size_t id = 1; id < loads.size(); ++id) {
     fresh_max = std::max(fresh_max, loads[id].near_ghosts - seen_ghosts_[id]);
@@ -52,6 +53,7 @@ std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t st
 
 ClassId PageBalancer::ChooseDonor(ClassLoads loads, ClassId needy, const ClassSet& refused,
                                   std::uint32_t pages_min) const {
+  LARDER_ASSERT(loads.size() <= gains_.size());
   ClassId donor = 0;
   for (std::size_t at = 1; at < loads.size(); ++at) {
     const auto id = static_cast<ClassId>(at);
@@ -75,6 +77,7 @@ ClassId PageBalancer::ChooseDonor(ClassLoads loads, ClassId needy, const ClassSe
 
 double PageBalancer::GainPerPage(ClassLoads loads, ClassId id) const {
   const ClassId judged = loads[id].pieces_of != 0 ? loads[id].pieces_of : id;
+  LARDER_ASSERT(judged < loads.size());
   return gains_[judged] / WindowPages(loads[judged].pages);
 }
 

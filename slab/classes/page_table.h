@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "slab/check.h"
 #include "slab/ids.h"
 #include "slab/item/item.h"
 #include "slab/memory/arena.h"
@@ -31,6 +32,7 @@ struct Page {
 //          use, so whoever may touch a chunk reads its class. at(): see Page.
 class PageTable {
  public:
+  // Check ok(): false when the kernel refuses.
   explicit PageTable(PageIndex capacity)
       : pages_(capacity, HugePages::kNo), classes_(capacity, HugePages::kNo) {}
 
@@ -38,6 +40,7 @@ class PageTable {
   Page& at(PageIndex page) const { return pages_[page]; }
   ClassId class_of(PageIndex page) const { return classes_[page].load(std::memory_order_relaxed); }
   void set_class(PageIndex page, ClassId id) const {
+    LARDER_ASSERT(id <= kClassesMax);
     classes_[page].store(id, std::memory_order_relaxed);
   }
   // What entries for the first pages take.

@@ -23,6 +23,7 @@ SizeLadder::SizeLadder(const Options& options) : chunk_bytes_{0} {
   const std::size_t unit = options.unit_bytes;
   const auto round_up = [unit](std::size_t bytes) { return (bytes + unit - 1) / unit * unit; };
   LARDER_CHECK(options.growth_factor > 1.0);
+  LARDER_ASSERT(unit >= 4 && (unit & (unit - 1)) == 0);
 
   std::size_t bytes =
       std::clamp(round_up(options.chunk_bytes_min), round_up(sizeof(Item) + 16), kChunkBytesMax);
@@ -44,6 +45,8 @@ SizeLadder::SizeLadder(const Options& options) : chunk_bytes_{0} {
     while (chunk_bytes_[id] < steps * 4) ++id;
     class_of_units_[steps] = id;
   }
+  LARDER_ASSERT(class_count() <= kClassesMax);
+  LARDER_ASSERT(std::ranges::is_sorted(chunk_bytes_));
 }
 
 }  // namespace larder::slab

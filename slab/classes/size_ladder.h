@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "slab/check.h"
 #include "slab/ids.h"
 
 namespace larder::slab {
@@ -32,12 +33,19 @@ class SizeLadder {
   explicit SizeLadder(const Options& options);
 
   std::size_t class_count() const { return chunk_bytes_.size() - 1; }
-  std::uint32_t chunk_bytes(ClassId id) const { return chunk_bytes_[id]; }
+  // 0 for class 0. REQUIRES: id <= class_count().
+  std::uint32_t chunk_bytes(ClassId id) const {
+    LARDER_ASSERT(id < chunk_bytes_.size());
+    return chunk_bytes_[id];
+  }
   std::uint32_t chunk_bytes_max() const { return chunk_bytes_.back(); }
   ClassId largest() const { return static_cast<ClassId>(class_count()); }
 
   // REQUIRES: bytes <= chunk_bytes_max().
-  ClassId ClassFor(std::size_t bytes) const { return class_of_units_[(bytes + 3) / 4]; }
+  ClassId ClassFor(std::size_t bytes) const {
+    LARDER_ASSERT(bytes <= chunk_bytes_max());
+    return class_of_units_[(bytes + 3) / 4];
+  }
 
  private:
   std::vector<std::uint32_t> chunk_bytes_;  // [0] is unused.

@@ -22,6 +22,8 @@ ItemRef SlabClass::Allocate() {
   }
   const PageIndex number = listed_ - 1;
   Page& page = pages_.at(number);
+  LARDER_ASSERT(!page.is_draining && page.used < chunks_per_page_);
+  LARDER_ASSERT(pages_.class_of(number) == id_);
   ItemRef ref = page.free_head;
   if (ref != kNoItem) {
     page.free_head = arena_.At(ref).next;
@@ -35,6 +37,8 @@ ItemRef SlabClass::Allocate() {
   ++used_chunks_;
   if (page.used == chunks_per_page_) Unlist(number);
   Item& item = arena_.At(ref);
+  LARDER_ASSERT(item.use() == ChunkUse::kFree || page.free_head == kNoItem);
+  LARDER_ASSERT(page.used <= page.carved && page.carved <= chunks_per_page_);
   item.set_use(ChunkUse::kOwned);
   item.refs.store(1, std::memory_order_relaxed);
   return ref;
@@ -47,6 +51,8 @@ void SlabClass::Free(ItemRef ref) {
   Page& page = pages_.at(number);
   Item& item = arena_.At(ref);
   LARDER_CHECK(item.use() != ChunkUse::kFree && !item.is_linked());
+  LARDER_ASSERT(pages_.class_of(number) == id_);
+  LARDER_ASSERT(page.used > 0 && used_chunks_ > 0);
   item.set_use(ChunkUse::kFree);
   item.next = page.free_head;
   page.free_head = ref;
@@ -85,6 +91,7 @@ void SlabClass::Readmit(PageIndex number) {
 }
 
 void SlabClass::Adopt(PageIndex number) {
+  LARDER_ASSERT(number < arena_.capacity_pages());
   Page& page = pages_.at(number);
   page = Page{};
   pages_.set_class(number, id_);
@@ -94,6 +101,7 @@ void SlabClass::Adopt(PageIndex number) {
 
 void SlabClass::TakeIn(PageIndex number, std::uint32_t carved, std::uint32_t used,
                        ItemRef free_head) {
+  LARDER_ASSERT(used <= carved && carved <= chunks_per_page_);
   Adopt(number);
   Page& page = pages_.at(number);
   page.carved = carved;
@@ -105,6 +113,9 @@ void SlabClass::TakeIn(PageIndex number, std::uint32_t carved, std::uint32_t use
 
 void SlabClass::Leave(PageIndex number) {
   LARDER_CHECK(pages_.class_of(number) == id_);
+  LARDER_ASSERT(pages_.at(number).used == 0);
+  LARDER_ASSERT(!pages_.at(number).is_listed);
+  LARDER_ASSERT(page_count_ > 0);
   pages_.at(number) = Page{};
   pages_.set_class(number, 0);
   CountPages(page_count_ - 1);
@@ -120,6 +131,7 @@ void SlabClass::CountPages(std::uint32_t pages) {
 }
 
 void SlabClass::AddMagazine(Magazine& magazine) {
+  LARDER_ASSERT(std::ranges::find(magazines_, &magazine) == magazines_.end());
   magazines_.push_back(&magazine);
   ChooseBatch();
 }
@@ -132,8 +144,45 @@ void SlabClass::ChooseBatch() {
                std::memory_order_relaxed);
 }
 
+void SlabClass::CheckInvariants() const {
+  queue_.CheckInvariants();
+  std::uint32_t pages = 0;
+  std::uint32_t listed = 0;
+  std::uint64_t used = 0;
+  for (PageIndex number = 0; number < arena_.touched_pages(); ++number) {
+    if (pages_.class_of(number) != id_) continue;
+    const Page& page = pages_.at(number);
+    LARDER_CHECK(page.used <= page.carved && page.carved <= chunks_per_page_);
+    LARDER_CHECK(CountFree(page) == page.carved - page.used);
+    LARDER_CHECK(page.is_listed == (page.used < chunks_per_page_ && !page.is_draining));
+    ++pages;
+    used += page.used;
+    listed += page.is_listed ? 1 : 0;
+  }
+  LARDER_CHECK(pages == page_count_);
+  LARDER_CHECK(used == used_chunks_);
+  PageIndex before = 0;
+  for (PageIndex at = listed_; at != 0; at = pages_.at(at - 1).next_listed) {
+    LARDER_CHECK(listed > 0 && pages_.at(at - 1).is_listed);
+    LARDER_CHECK(pages_.at(at - 1).prev_listed == before);
+    before = at;
+    --listed;
+  }
+  LARDER_CHECK(listed == 0);
+}
+
+std::uint32_t SlabClass::CountFree(const Page& page) const {
+  std::uint32_t count = 0;
+  for (ItemRef ref = page.free_head; ref != kNoItem; ref = arena_.At(ref).next) {
+    LARDER_CHECK(arena_.At(ref).use() == ChunkUse::kFree);
+    ++count;
+  }
+  return count;
+}
+
 void SlabClass::List(PageIndex number) {
   Page& page = pages_.at(number);
+  LARDER_ASSERT(!page.is_listed);
   page.is_listed = true;
   page.prev_listed = 0;
   page.next_listed = listed_;
@@ -143,6 +192,7 @@ void SlabClass::List(PageIndex number) {
 
 void SlabClass::Unlist(PageIndex number) {
   Page& page = pages_.at(number);
+  LARDER_ASSERT(page.is_listed);
   (page.prev_listed != 0 ? pages_.at(page.prev_listed - 1).next_listed : listed_) =
       page.next_listed;
   if (page.next_listed != 0) pages_.at(page.next_listed - 1).prev_listed = page.prev_listed;

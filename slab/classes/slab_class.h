@@ -111,7 +111,11 @@ class SlabClass {
   std::uint32_t page_count() const LARDER_REQUIRES(mutex_) { return page_count_; }
   std::uint64_t used_chunks() const LARDER_REQUIRES(mutex_) { return used_chunks_; }
 
+  // Tests: walks over the pages, their free chunks and the queue; aborts when they do not agree.
+  void CheckInvariants() const LARDER_REQUIRES(mutex_);
+
  private:
+  std::uint32_t CountFree(const Page& page) const LARDER_REQUIRES(mutex_);
   void List(PageIndex page) LARDER_REQUIRES(mutex_);
   void Unlist(PageIndex page) LARDER_REQUIRES(mutex_);
   void CountPages(std::uint32_t pages) LARDER_REQUIRES(mutex_);

@@ -8,6 +8,7 @@ namespace larder::slab {
 // the next entry of the item could take a reference that the header has no room for.
 
 void ExtraPins::Add(ItemRef ref, Item& item) noexcept {
+  LARDER_ASSERT(item.refs.load(std::memory_order_relaxed) >= kRefsMax - 1);
   const MutexLock lock(mutex_);
   if (counts_[ref]++ == 0) item.AddReference();
 }

@@ -15,6 +15,8 @@ void WriteTimes::Append(Table& table, std::uint32_t second, std::uint64_t number
 void WriteTimes::Note(std::uint32_t now_s, std::uint64_t number) noexcept {
   Table& table = tables_[generation_.load(std::memory_order_relaxed) % 2];
   const std::size_t count = table.count.load(std::memory_order_relaxed);
+  LARDER_ASSERT(count == 0 ||
+                number >= table.rows[count - 1].number.load(std::memory_order_relaxed));
   if (count == 0) return Append(table, now_s, number);
   Row& last = table.rows[count - 1];
   if (now_s <= last.second.load(std::memory_order_relaxed)) return;

@@ -13,6 +13,7 @@ void EvictionQueue::Insert(ItemRef ref, std::uint64_t hash) {
 }
 
 bool EvictionQueue::NoteArrival(std::uint64_t hash) {
+  LARDER_ASSERT(near_share_ >= 0);
   const auto ghost = ghosts_.Take(hash, count());
   if (!ghost) return false;
   if (static_cast<double>(ghost->age) <= near_share_ * static_cast<double>(count())) {
@@ -29,6 +30,8 @@ bool EvictionQueue::NoteArrival(std::uint64_t hash) {
 }
 
 void EvictionQueue::EnterArrived(ItemRef ref, bool into_main) {
+  LARDER_ASSERT(arena_.At(ref).use() == ChunkUse::kArriving);
+  LARDER_ASSERT(into_main || arena_.At(ref).eviction_state().segment() == Segment::kProbation);
   if (into_main) return Enter(ref, EvictionState::Main(0));
   clock_.CountArrival(probation_.count + 1);
   Push(probation_, ref);
@@ -46,6 +49,8 @@ void EvictionQueue::Replace(ItemRef old, ItemRef fresh) {
 }
 
 void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
+  LARDER_ASSERT(old != fresh);
+  LARDER_ASSERT(arena_.At(fresh).use() == ChunkUse::kOwned);
   Item& gone = arena_.At(old);
   Item& item = arena_.At(fresh);
   if (gone.is_in_magazine()) {
@@ -89,6 +94,7 @@ EvictionQueue::Candidate EvictionQueue::Alternative(const Candidate& candidate) 
 }
 
 bool EvictionQueue::Spare(const Candidate& candidate) {
+  LARDER_ASSERT(candidate.ref != kNoItem);
   Item& item = arena_.At(candidate.ref);
   const auto spared = IfSpared(item.eviction_state());
   if (!spared) return false;
@@ -117,10 +123,14 @@ void EvictionQueue::Evict(const Candidate& candidate, std::uint64_t hash) {
 }
 
 void EvictionQueue::Release(const Candidate& candidate) {
+  LARDER_ASSERT(candidate.ref != kNoItem);
+  LARDER_ASSERT(arena_.At(candidate.ref).use() == ChunkUse::kQueued);
   Take(At(candidate.segment), candidate.ref);
 }
 
 void EvictionQueue::Return(ItemRef ref, QueueEntry entry, Segment segment) {
+  LARDER_ASSERT(entry != QueueEntry::kNew);
+  LARDER_ASSERT(ref != kNoItem);
   if (entry == QueueEntry::kSpared) {
     ++(segment == Segment::kProbation ? stats_.promoted : stats_.second_chances);
     Push(main_, ref);
@@ -164,10 +174,34 @@ EvictionQueue::State EvictionQueue::state() const {
 
 void EvictionQueue::Restore(const State& state) {
   LARDER_CHECK(count() == 0);
+  LARDER_ASSERT(state.clock.IsPossible());
   probation_ = state.probation;
   main_ = state.main;
   share_ = std::clamp(state.probation_share, kShareMin, kShareMax);  // Learned, not where it began.
   clock_.Restore(state.clock);
+}
+
+void EvictionQueue::CheckInvariants() const {
+  CheckList(Segment::kProbation);
+  CheckList(Segment::kMain);
+  LARDER_CHECK(share_ >= kShareMin && share_ <= kShareMax);
+}
+
+void EvictionQueue::CheckList(Segment segment) const {
+  const List& list = At(segment);
+  std::uint64_t walked = 0;
+  ItemRef before = kNoItem;
+  for (ItemRef ref = list.head; ref != kNoItem; ref = arena_.At(ref).next) {
+    const Item& item = arena_.At(ref);
+    LARDER_CHECK(item.use() == ChunkUse::kQueued);
+    LARDER_CHECK(item.eviction_state().segment() == segment);
+    LARDER_CHECK(item.prev == before);
+    LARDER_CHECK(walked < list.count);
+    before = ref;
+    ++walked;
+  }
+  LARDER_CHECK(walked == list.count);
+  LARDER_CHECK(before == list.tail);
 }
 
 void EvictionQueue::MoveShare(double items) {
@@ -176,6 +210,8 @@ void EvictionQueue::MoveShare(double items) {
 }
 
 void EvictionQueue::Push(List& list, ItemRef ref) {
+  LARDER_ASSERT(ref != kNoItem && ref != list.head);
+  LARDER_ASSERT((list.count == 0) == (list.head == kNoItem));
   Item& item = arena_.At(ref);
   item.set_use(ChunkUse::kQueued);
   item.prev = kNoItem;
@@ -186,6 +222,7 @@ void EvictionQueue::Push(List& list, ItemRef ref) {
 }
 
 void EvictionQueue::PushTail(List& list, ItemRef ref) {
+  LARDER_ASSERT(ref != kNoItem && ref != list.tail);
   Item& item = arena_.At(ref);
   item.set_use(ChunkUse::kQueued);
   item.prev = list.tail;
@@ -205,6 +242,7 @@ void EvictionQueue::TakeOut(ItemRef ref) {
 }
 
 void EvictionQueue::Take(List& list, ItemRef ref) {
+  LARDER_ASSERT(list.count > 0);
   const Item& item = arena_.At(ref);
   (item.prev != kNoItem ? arena_.At(item.prev).next : list.head) = item.next;
   (item.next != kNoItem ? arena_.At(item.next).prev : list.tail) = item.prev;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "slab/check.h"
 #include "slab/eviction/ghosts.h"
 #include "slab/item/eviction_state.h"
 #include "slab/item/item.h"
@@ -123,10 +124,16 @@ class EvictionQueue {
   void SetProbationShare(double share);
   // Of the memory that the class has now, `share` is new: it comes with the share of probation that
   // a class begins with. What a small class learned says little about one that has grown.
-  void NoteGrowth(double share) { share_ += (share_at_start_ - share_) * share; }
+  void NoteGrowth(double share) {
+    LARDER_ASSERT(share > 0 && share <= 1);
+    share_ += (share_at_start_ - share_) * share;
+  }
   // Of the items, how many more there would have to be for a ghost to be near: its key would still
   // be here if there were. 0: none is near.
-  void set_near_share(double share) { near_share_ = share; }
+  void set_near_share(double share) {
+    LARDER_ASSERT(share >= 0);
+    near_share_ = share;
+  }
   // Keys that came back as near ghosts, since the start.
   std::uint64_t near_ghosts() const { return near_ghosts_; }
   // To be called when the class has lost memory.
@@ -159,8 +166,13 @@ class EvictionQueue {
   std::uint64_t resident_ghost_bytes() const { return ghosts_.resident_bytes(); }
   QueueStats& stats() { return stats_; }
 
+  // Tests: walks over both queues; aborts when one does not hold together.
+  void CheckInvariants() const;
+
  private:
   using List = State::List;
+
+  void CheckList(Segment segment) const;
 
   List& At(Segment segment) { return segment == Segment::kMain ? main_ : probation_; }
   const List& At(Segment segment) const { return segment == Segment::kMain ? main_ : probation_; }

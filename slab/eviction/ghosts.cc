@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "slab/check.h"
+
 namespace larder::slab {
 namespace {
 
@@ -15,6 +17,7 @@ void Ghosts::Add(std::uint64_t hash, Segment segment, std::uint64_t items) {
   if (!sets_) return;
   const bool is_main = segment == Segment::kMain;
   const std::uint64_t count = ++evicted_[is_main];
+  LARDER_ASSERT(Fits(items));
   Set& set = SetOf(hash);
   NoteTouched(set);
   // The oldest makes room, an empty one first. Without a branch, so that it is done on vectors.
@@ -70,6 +73,7 @@ void Ghosts::Rebuild(std::uint64_t items) {
   items_planned_ = items;
   stamp_shift_ = 0;
   while (items >> stamp_shift_ > kStepsMax) ++stamp_shift_;
+  LARDER_ASSERT(Fits(items));
 }
 
 void Ghosts::NoteTouched(const Set& set) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "slab/check.h"
+
 namespace larder::slab {
 namespace {
 
@@ -77,8 +79,10 @@ RemovalRecords::RemovalRecords(std::uint64_t bytes, std::uint64_t bytes_max)
 
 void RemovalRecords::Add(std::uint64_t hash, const RemovalRecord& record,
                          std::uint32_t now_s) noexcept {
+  LARDER_ASSERT(record.class_id <= kClassesMax);
   const std::uint64_t fingerprint = FingerprintOf(hash);
   const std::uint64_t number = NumberFor(hash);
+  LARDER_ASSERT(number < set_count_max_);
   Set& set = sets_[number];
   const auto reason = static_cast<std::uint64_t>(record.reason) + 1;
   const std::uint32_t ago_s = std::min(record.ago_s, kRememberedS);

@@ -64,6 +64,8 @@ Index::Index(ZeroedArray<Bucket> buckets, std::uint64_t buckets_max, ZeroedArray
 }
 
 void Index::Bucket::Write(unsigned slot, std::uint32_t tag24, ItemRef ref) noexcept {
+  LARDER_ASSERT(slot < kBucketSlots);
+  LARDER_ASSERT(tag24 <= 0xffffff);
   const auto put = [](std::atomic<std::uint64_t>& word, unsigned shift, std::uint64_t mask,
                       std::uint64_t value) {
     const std::uint64_t old = word.load(std::memory_order_relaxed);
@@ -77,12 +79,14 @@ void Index::Bucket::Write(unsigned slot, std::uint32_t tag24, ItemRef ref) noexc
 }
 
 std::uint32_t Index::Bucket::Tag24(unsigned slot) const noexcept {
+  LARDER_ASSERT(slot < kBucketSlots);
   const std::uint64_t high = tags[slot / 4].load(std::memory_order_relaxed) >> (slot % 4 * 16);
   const std::uint64_t low = low_tags.load(std::memory_order_relaxed) >> (slot * 8);
   return static_cast<std::uint32_t>((high & 0xffff) << 8 | (low & 0xff));
 }
 
 void Index::Bucket::Clear(unsigned slot) noexcept {
+  LARDER_ASSERT((occupied.load(std::memory_order_relaxed) >> slot & 1) != 0);
   occupied.store(
       static_cast<std::uint8_t>(occupied.load(std::memory_order_relaxed) & ~(1U << slot)),
       std::memory_order_relaxed);
@@ -123,7 +127,7 @@ Index::Guard Index::TryLock(std::uint64_t hash, const Guard* held) noexcept {
   return Guard(this, &bucket, true);
 }
 
-void Index::Insert(Bucket& head, std::uint32_t tag24, ItemRef ref) noexcept {
+void Index::Insert(Bucket& head, std::uint32_t tag24, ItemRef ref, std::uint32_t lane) noexcept {
   Bucket* bucket = &head;
   for (;;) {
     const unsigned occupied = bucket->occupied.load(std::memory_order_relaxed);
@@ -134,13 +138,14 @@ void Index::Insert(Bucket& head, std::uint32_t tag24, ItemRef ref) noexcept {
     if (next == nullptr) break;
     bucket = next;
   }
-  const std::uint32_t number = TakeOverflow();
+  const std::uint32_t number = TakeOverflow(lane);
+  LARDER_ASSERT(overflow_[number].occupied.load(std::memory_order_relaxed) == 0);
   overflow_[number].Write(0, tag24, ref);
   bucket->overflow.store(number, std::memory_order_relaxed);
 }
 
 // Fills the holes of a chain from its end, and gives back the overflow buckets that became empty.
-void Index::Compact(Bucket& head) noexcept {
+void Index::Compact(Bucket& head, std::uint32_t lane) noexcept {
   for (Bucket* hole = &head; hole != nullptr;) {
     Bucket* before = nullptr;
     Bucket* last = hole;
@@ -153,7 +158,7 @@ void Index::Compact(Bucket& head) noexcept {
     if (filled == 0) {
       const std::uint32_t number = before->overflow.load(std::memory_order_relaxed);
       before->overflow.store(0, std::memory_order_relaxed);
-      ReturnOverflow(number);
+      ReturnOverflow(number, lane);
       continue;
     }
     const unsigned occupied = hole->occupied.load(std::memory_order_relaxed);
@@ -168,27 +173,24 @@ void Index::Compact(Bucket& head) noexcept {
   }
 }
 
-Index::Stock& Index::StockOfThisThread() noexcept {
-  static std::atomic<std::size_t> threads{0};
-  thread_local const std::size_t number = threads.fetch_add(1, std::memory_order_relaxed);
-  return stocks_[number % kStocks];
-}
-
-std::uint32_t Index::TakeOverflow() noexcept {
-  Stock& stock = StockOfThisThread();
+std::uint32_t Index::TakeOverflow(std::uint32_t lane) noexcept {
+  Stock& stock = StockOf(lane);
   const MutexLock lock(stock.mutex);
   if (stock.count == 0) FillHalf(stock);
   return stock.numbers[--stock.count];
 }
 
-void Index::ReturnOverflow(std::uint32_t number) noexcept {
-  Stock& stock = StockOfThisThread();
+void Index::ReturnOverflow(std::uint32_t number, std::uint32_t lane) noexcept {
+  LARDER_ASSERT(number != 0 && number < overflow_max_);
+  LARDER_ASSERT(overflow_[number].occupied.load(std::memory_order_relaxed) == 0);
+  Stock& stock = StockOf(lane);
   const MutexLock lock(stock.mutex);
   if (stock.count == Stock::kMax) EmptyHalf(stock);
   stock.numbers[stock.count++] = number;
 }
 
 void Index::FillHalf(Stock& stock) noexcept {
+  LARDER_ASSERT(stock.count == 0);
   const MutexLock lock(overflow_mutex_);
   overflow_given_ += Stock::kMax / 2;
   while (stock.count < Stock::kMax / 2) {
@@ -209,6 +211,7 @@ void Index::FillHalf(Stock& stock) noexcept {
 }
 
 void Index::EmptyHalf(Stock& stock) noexcept {
+  LARDER_ASSERT(stock.count == Stock::kMax);
   const MutexLock lock(overflow_mutex_);
   overflow_given_ -= Stock::kMax / 2;
   while (stock.count > Stock::kMax / 2) {
@@ -218,18 +221,18 @@ void Index::EmptyHalf(Stock& stock) noexcept {
   }
 }
 
-void Index::Grow(std::int64_t items_delta) noexcept {
+void Index::Grow(std::int64_t items_delta, std::uint32_t lane) noexcept {
   const std::int64_t items = items_.fetch_add(items_delta, std::memory_order_relaxed) + items_delta;
   // At most as many splits as items came: the cost stays with those who add.
   for (std::int64_t splits = 0; splits < items_delta; ++splits) {
     if (static_cast<double>(items) <= kItemsPerBucketMax * bucket_count()) return;
     if (bucket_count() >= buckets_max_ || !split_mutex_.TryLock()) return;
-    SplitOne();
+    SplitOne(lane);
     split_mutex_.Unlock();
   }
 }
 
-void Index::SplitOne() noexcept {
+void Index::SplitOne(std::uint32_t lane) noexcept {
   const std::uint32_t count = bucket_count();
   if (count >= buckets_max_) return;
   if (count >= usable_buckets_) {
@@ -249,11 +252,11 @@ void Index::SplitOne() noexcept {
       const auto slot = static_cast<unsigned>(std::countr_zero(occupied));
       const std::uint32_t tag24 = bucket->Tag24(slot);
       if ((tag24 >> bit_in_tag24 & 1) == 0) continue;
-      Insert(to, tag24, bucket->refs[slot].load(std::memory_order_relaxed));
+      Insert(to, tag24, bucket->refs[slot].load(std::memory_order_relaxed), lane);
       bucket->Clear(slot);
     }
   }
-  Compact(from);
+  Compact(from, lane);
   state_.store(StateOf(count + 1), std::memory_order_release);
   Release(from);
 }

@@ -13,6 +13,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "slab/check.h"
 #include "slab/ids.h"
 #include "slab/memory/growing_memory.h"
 #include "slab/memory/resident.h"
@@ -25,6 +26,12 @@ namespace larder::slab {
 inline constexpr unsigned kIndexLevelMin = 12;  // 4096 buckets at the start.
 inline constexpr std::size_t kBucketSlots = 8;
 inline constexpr double kItemsPerBucketMax = 6.5;  // A split is due above this mean.
+
+// A thread that has a bucket locked. It locks one at a time (but for those that TryLock gives it),
+// so one name does for all buckets of all indexes: clang's analysis finds what needs a bucket
+// locked and is called without, and what locks a bucket and is called with one locked.
+class LARDER_CAPABILITY("bucket") BucketRole {};
+inline constexpr BucketRole kBucketLocked;
 
 // Index is a linear-hashing table of cache-line buckets.
 //
@@ -49,14 +56,16 @@ inline constexpr double kItemsPerBucketMax = 6.5;  // A split is due above this 
 class Index {
  public:
   class Guard;
-  struct Slot;
+  class BucketLock;
+  class Slot;
 
   // Reserves addresses for items_max items. Fails with the system's reason.
   static Result<std::unique_ptr<Index>, std::string> Create(std::uint64_t items_max);
   Index(const Index&) = delete;
   Index& operator=(const Index&) = delete;
 
-  // Waits for the bucket of `hash`. Never call it with another bucket's Guard alive.
+  // Waits for the bucket of `hash`. Never call it with another bucket's Guard alive. Where clang's
+  // analysis is to see the lock, construct a BucketLock.
   [[nodiscard]] Guard Lock(std::uint64_t hash) noexcept;
   // For those who may not wait: an empty Guard when somebody else has the bucket. When `held` is
   // that bucket's Guard already, a Guard that shares it and does not unlock.
@@ -78,7 +87,8 @@ class Index {
 
   // Splits one bucket if the table holds too many items for its size. `items_delta` is what the
   // caller has added since it last called; callers batch it, so that the count is rarely shared.
-  void Grow(std::int64_t items_delta) noexcept;
+  // `lane` as for Guard::Insert.
+  void Grow(std::int64_t items_delta, std::uint32_t lane) noexcept;
 
   std::uint32_t bucket_count() const noexcept {
     return static_cast<std::uint32_t>(state_.load(std::memory_order_acquire));
@@ -163,10 +173,10 @@ class Index {
     return number == 0 ? nullptr : &overflow_[number];
   }
   Guessed GuessIn(const Bucket& bucket, std::uint64_t hash) const noexcept;
-  void Insert(Bucket& head, std::uint32_t tag24, ItemRef ref) noexcept;
-  void Compact(Bucket& head) noexcept;
+  void Insert(Bucket& head, std::uint32_t tag24, ItemRef ref, std::uint32_t lane) noexcept;
+  void Compact(Bucket& head, std::uint32_t lane) noexcept;
 
-  // Free overflow buckets of some threads, so that those who store do not meet at one list: where
+  // Free overflow buckets of some lanes, so that those who store do not meet at one list: where
   // chains are that common, every few stores take one and every few removals give one back. All
   // stocks together hold 64 KiB of buckets at most.
   struct alignas(128) Stock {
@@ -178,13 +188,14 @@ class Index {
   };
   static constexpr std::size_t kStocks = 16;
 
-  Stock& StockOfThisThread() noexcept;
-  std::uint32_t TakeOverflow() noexcept LARDER_EXCLUDES(overflow_mutex_);
-  void ReturnOverflow(std::uint32_t number) noexcept LARDER_EXCLUDES(overflow_mutex_);
+  Stock& StockOf(std::uint32_t lane) noexcept { return stocks_[lane % kStocks]; }
+  std::uint32_t TakeOverflow(std::uint32_t lane) noexcept LARDER_EXCLUDES(overflow_mutex_);
+  void ReturnOverflow(std::uint32_t number, std::uint32_t lane) noexcept
+      LARDER_EXCLUDES(overflow_mutex_);
   void FillHalf(Stock& stock) noexcept LARDER_REQUIRES(stock.mutex);
   void EmptyHalf(Stock& stock) noexcept LARDER_REQUIRES(stock.mutex);
 
-  void SplitOne() noexcept LARDER_REQUIRES(split_mutex_);
+  void SplitOne(std::uint32_t lane) noexcept LARDER_REQUIRES(split_mutex_);
 
   const ZeroedArray<Bucket> buckets_;
   const std::uint64_t buckets_max_;
@@ -212,16 +223,29 @@ class Index {
   std::uint32_t overflow_given_ LARDER_GUARDED_BY(overflow_mutex_) = 0;  // In use or in stock.
 };
 
-// Where a reference was found. Valid until its bucket chain is changed.
-struct Index::Slot {
-  Bucket* bucket = nullptr;
-  unsigned number = 0;
+// Where a Guard found a reference. Valid until the guard's bucket chain is changed.
+class Index::Slot {
+ public:
+  Slot() = default;  // Nowhere.
 
-  explicit operator bool() const { return bucket != nullptr; }
-  ItemRef ref() const { return bucket->refs[number].load(std::memory_order_relaxed); }
+  explicit operator bool() const { return bucket_ != nullptr; }
+  // REQUIRES: it was found somewhere.
+  ItemRef ref() const {
+    LARDER_ASSERT(bucket_ != nullptr);
+    return bucket_->refs[number_].load(std::memory_order_relaxed);
+  }
+
+ private:
+  friend class Guard;
+  Slot(Bucket* bucket, unsigned number) : bucket_(bucket), number_(number) {}
+
+  Bucket* bucket_ = nullptr;
+  unsigned number_ = 0;
 };
 
 // The lock of one bucket chain, held until destruction.
+//
+// Threads: one worker.
 class Index::Guard {
  public:
   Guard() = default;
@@ -239,13 +263,16 @@ class Index::Guard {
   }
 
   // The first slot of this chain whose tag fits `hash` and for which is_it(ref) holds.
+  // REQUIRES (all but Unlock): the bucket is locked, and `hash` belongs to it.
   template <class IsIt>
   [[gnu::always_inline]] Slot Find(std::uint64_t hash, IsIt&& is_it) const {
+    LARDER_ASSERT(bucket_ == nullptr || Holds(hash));
     const std::uint16_t tag = TagOf(hash);
     for (Bucket* bucket = bucket_; bucket != nullptr; bucket = index_->Next(*bucket)) {
       for (unsigned matches = bucket->Match(tag); matches != 0; matches &= matches - 1) {
         const auto number = static_cast<unsigned>(std::countr_zero(matches));
-        if (is_it(bucket->refs[number].load(std::memory_order_relaxed))) return {bucket, number};
+        if (is_it(bucket->refs[number].load(std::memory_order_relaxed)))
+          return Slot(bucket, number);
       }
     }
     return {};
@@ -254,16 +281,33 @@ class Index::Guard {
     return Find(hash, [ref](ItemRef other) { return other == ref; });
   }
 
-  // REQUIRES: `hash` belongs to this bucket and `ref` is in it no more than this once.
-  void Insert(std::uint64_t hash, ItemRef ref) noexcept {
-    index_->Insert(*bucket_, Tag24Of(hash), ref);
+  // REQUIRES: `ref` is in the bucket no more than this once. Callers that give different numbers of
+  // lanes seldom meet at the free overflow buckets.
+  void Insert(std::uint64_t hash, ItemRef ref, std::uint32_t lane) noexcept {
+    LARDER_ASSERT(Holds(hash));
+    LARDER_ASSERT(ref != kNoItem);
+    index_->Insert(*bucket_, Tag24Of(hash), ref, lane);
   }
+  // REQUIRES: this guard found the slot, and its chain has not changed since.
   void Replace(const Slot& slot, ItemRef ref) noexcept {
-    slot.bucket->refs[slot.number].store(ref, std::memory_order_relaxed);
+    LARDER_ASSERT(slot && ref != kNoItem);
+    slot.bucket_->refs[slot.number_].store(ref, std::memory_order_relaxed);
   }
-  void Remove(const Slot& slot) noexcept {
-    slot.bucket->Clear(slot.number);
-    if (bucket_->overflow.load(std::memory_order_relaxed) != 0) index_->Compact(*bucket_);
+  // REQUIRES: as for Replace.
+  void Remove(const Slot& slot, std::uint32_t lane) noexcept {
+    LARDER_ASSERT(slot && slot.ref() != kNoItem);
+    slot.bucket_->Clear(slot.number_);
+    if (bucket_->overflow.load(std::memory_order_relaxed) != 0) index_->Compact(*bucket_, lane);
+  }
+
+  // The bucket of this hash is locked by this guard.
+  bool Holds(std::uint64_t hash) const noexcept {
+    const std::uint64_t state = index_->state_.load(std::memory_order_acquire);
+    return bucket_ == &index_->buckets_[NumberFor(hash, state)];
+  }
+  // For a guard that TryLock gave. REQUIRES: it is not empty.
+  void AssertHeld() const noexcept LARDER_ASSERT_CAPABILITY(kBucketLocked) {
+    LARDER_ASSERT(bucket_ != nullptr);
   }
 
  private:
@@ -305,6 +349,21 @@ inline unsigned Index::Bucket::Match(std::uint16_t tag) const noexcept {
   }
   return Guard(this, bucket, true);
 }
+
+// A Guard that waits for its bucket, as clang's analysis sees it.
+//
+// Threads: one worker.
+class LARDER_SCOPED_CAPABILITY Index::BucketLock : public Index::Guard {
+ public:
+  [[gnu::always_inline]] BucketLock(Index& index, std::uint64_t hash) noexcept
+      LARDER_ACQUIRE(kBucketLocked)
+      : Guard(index.Lock(hash)) {}
+  ~BucketLock() LARDER_RELEASE() = default;
+  BucketLock(const BucketLock&) = delete;
+  BucketLock& operator=(const BucketLock&) = delete;
+
+  void Unlock() noexcept LARDER_RELEASE() { Guard::Unlock(); }
+};
 
 inline void Index::PrefetchBucket(std::uint64_t hash) const noexcept {
   __builtin_prefetch(&buckets_[NumberFor(hash, state_.load(std::memory_order_acquire))], 1);

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "slab/check.h"
+
 namespace larder::slab {
 
 // The two queues of a class, see slab/eviction/eviction_queue.h.
@@ -21,10 +23,15 @@ class EvictionState {
   static constexpr std::uint32_t kTicks = 251;  // Ticks count modulo this.
   static constexpr std::uint32_t kHitsMax = 3;
 
-  static constexpr EvictionState Born(std::uint32_t tick) { return EvictionState(tick); }
+  // REQUIRES: tick < kTicks.
+  static constexpr EvictionState Born(std::uint32_t tick) {
+    LARDER_ASSERT(tick < kTicks);
+    return EvictionState(tick);
+  }
   static constexpr EvictionState HitOnProbation() { return EvictionState(kHitCode); }
   // REQUIRES: hits <= kHitsMax.
   static constexpr EvictionState Main(std::uint32_t hits) {
+    LARDER_ASSERT(hits <= kHitsMax);
     return EvictionState(kMainCode + hits);
   }
   static constexpr EvictionState FromCode(std::uint32_t code) { return EvictionState(code); }
@@ -39,7 +46,10 @@ class EvictionState {
     return code_ == kHitCode ? 1 : 0;
   }
   // REQUIRES: on probation, without a hit.
-  constexpr std::uint32_t birth_tick() const { return code_; }
+  constexpr std::uint32_t birth_tick() const {
+    LARDER_ASSERT(code_ < kTicks);
+    return code_;
+  }
   constexpr bool operator==(const EvictionState&) const = default;
 
  private:
@@ -92,6 +102,7 @@ class ProbationClock {
   State state() const { return {tick(), young_ticks(), arrivals_to_tick_}; }
   // REQUIRES: state.IsPossible().
   void Restore(const State& state) {
+    LARDER_ASSERT(state.IsPossible());
     arrivals_to_tick_ = state.arrivals_to_tick;
     reading_.store({.tick = static_cast<std::uint8_t>(state.tick),
                     .young_ticks = static_cast<std::uint8_t>(state.young_ticks)},
@@ -100,6 +111,7 @@ class ProbationClock {
 
   // Notes that an item comes to probation, where `count` are then. REQUIRES: the class's lock.
   void CountArrival(std::uint64_t count) {
+    LARDER_ASSERT(arrivals_to_tick_ > 0);
     if (--arrivals_to_tick_ != 0) return;
     const std::uint64_t step = count < kTicksPerSegment ? 1 : count / kTicksPerSegment;
     arrivals_to_tick_ = step;

@@ -1,5 +1,7 @@
 #include "slab/item/expiry.h"
 
+#include "slab/check.h"
+
 namespace larder::slab {
 
 Expiry Expiry::AtUnixTime(std::uint32_t unix_s, const Now& now) {
@@ -12,6 +14,7 @@ Expiry Expiry::AtUnixTime(std::uint32_t unix_s, const Now& now) {
 }
 
 std::int64_t Expiry::SecondsLeft(const Now& now) const {
+  LARDER_ASSERT(is_set());
   if ((code_ & kByWall) != 0) {
     return std::int64_t{kWallEpochS} + (code_ & kSecondMask) - now.wall_s();
   }
@@ -26,6 +29,7 @@ Expiry Expiry::OnWallTime(const Now& now) const {
 }
 
 Expiry Expiry::Sooner() const {
+  LARDER_ASSERT(is_set());
   if ((code_ & kByWall) != 0) return (code_ & kSecondMask) != 0 ? Expiry(code_ - 1) : *this;
   return code_ <= kLongPast ? *this : At(code_ - 1);
 }

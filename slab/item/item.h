@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "slab/check.h"
 #include "slab/ids.h"
 #include "slab/item/eviction_state.h"
 #include "slab/item/expiry.h"
@@ -24,6 +25,9 @@ enum class ChunkUse : std::uint8_t {
   kArriving,      // A linked item: in the index, and in a Magazine until it is queued.
   kLeaving,       // The same, taken out of the queue to be evicted.
 };
+
+// References that an item counts at most.
+inline constexpr std::uint8_t kRefsMax = 255;
 
 // The head of every chunk, 24 bytes.
 //
@@ -58,9 +62,14 @@ struct Item {
   std::atomic<ChunkUse> chunk_use;
 
   // REQUIRES: the item's bucket is locked, and it has less than kRefsMax.
-  void AddReference() { refs.fetch_add(1, std::memory_order_relaxed); }
+  void AddReference() {
+    LARDER_ASSERT(refs.load(std::memory_order_relaxed) != 0);
+    LARDER_ASSERT(refs.load(std::memory_order_relaxed) < kRefsMax);
+    refs.fetch_add(1, std::memory_order_relaxed);
+  }
   // True if it was the last: the caller frees.
   [[nodiscard]] bool DropReference() {
+    LARDER_ASSERT(refs.load(std::memory_order_relaxed) != 0);
     // With one reference left it is ours, and nobody can add to it: no locked instruction is
     // needed.
     return refs.load(std::memory_order_acquire) == 1 ||
@@ -72,6 +81,8 @@ struct Item {
   bool is_in_magazine() const {
     return use() == ChunkUse::kArriving || use() == ChunkUse::kLeaving;
   }
+  // Its value may be overwritten in place: nobody reads it outside the bucket's lock.
+  bool is_rewritable() const { return refs.load(std::memory_order_acquire) == 1 && !is_chained(); }
   bool is_linked() const { return use() == ChunkUse::kQueued || is_in_magazine(); }
   // A linked item whose key can be read while its class is locked: see "Threads".
   static bool IsSteady(ChunkUse use) {
@@ -80,6 +91,7 @@ struct Item {
 
   // Where the Magazine has it; lies in `next` and `prev`, which no list needs then.
   std::atomic<ItemRef>* magazine_slot() const {
+    LARDER_ASSERT(is_in_magazine());
     std::atomic<ItemRef>* slot = nullptr;
     static_assert(sizeof slot <= sizeof next + sizeof prev);
     std::memcpy(&slot, reinterpret_cast<const std::byte*>(this), sizeof slot);
@@ -167,6 +179,10 @@ struct Item {
   std::uint32_t value_bytes() const {
     return is_chained() ? Load<std::uint32_t>(chain_offset() + 4) : size_and_state & kValueMask;
   }
+  // Header, key, flags and value, as the item limit and `bytes` count them.
+  std::size_t item_bytes() const {
+    return OverheadBytes(key_bytes, has_flags(), can_expire()) + value_bytes();
+  }
   std::uint32_t value_bytes_here() const {
     return is_chained() ? Load<std::uint32_t>(chain_offset() + 8) : size_and_state & kValueMask;
   }
@@ -193,6 +209,8 @@ struct Item {
   // eviction state. Where the value begins: to ask value() again costs every set a dozen
   // instructions.
   std::byte* SetShape(const Extras& extras, std::uint32_t value_bytes) {
+    LARDER_ASSERT(value_bytes < kIsChained);
+    LARDER_ASSERT(extras.can_expire || !extras.expiry.is_set());
     std::uint32_t state = (size_and_state & kEvictionStateMask) | value_bytes;
     std::byte* end = payload() + key_bytes;
     if (extras.can_expire) {
@@ -210,6 +228,7 @@ struct Item {
   }
   // After SetShape: only the first `bytes_here` of the value are.
   void SetChain(ItemRef first, std::uint32_t value_bytes_total, std::uint32_t bytes_here) {
+    LARDER_ASSERT(bytes_here <= value_bytes_total);
     size_and_state |= kIsChained;
     Store(chain_offset(), first);
     Store(chain_offset() + 4, value_bytes_total);
@@ -251,8 +270,6 @@ struct Item {
 };
 static_assert(sizeof(Item) == 24 && alignof(Item) == 4);
 static_assert(std::atomic<std::uint8_t>::is_always_lock_free);
-
-inline constexpr std::uint8_t kRefsMax = 255;
 
 constexpr std::size_t Item::OverheadBytes(std::size_t key_bytes, bool has_flags, bool can_expire) {
   return sizeof(Item) + key_bytes + (can_expire ? 4 : 0) + (has_flags ? 4 : 0);

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "slab/check.h"
 #include "slab/item/item.h"
 #include "slab/memory/arena.h"
 
@@ -27,6 +28,7 @@ class ValueCursor {
   std::span<std::byte> piece() const { return {data_, left_}; }
   // REQUIRES: bytes <= piece().size().
   void Advance(std::size_t bytes) {
+    LARDER_ASSERT(bytes <= left_);
     data_ += bytes;
     left_ -= static_cast<std::uint32_t>(bytes);
     while (left_ == 0 && next_ != kNoItem) {

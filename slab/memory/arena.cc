@@ -25,6 +25,7 @@ constexpr std::uint64_t kAheadBytes = std::uint64_t{4} << 20;
 }  // namespace
 
 Result<std::unique_ptr<Arena>, std::string> Arena::Create(const Options& options) {
+  LARDER_ASSERT(options.limit_bytes >= kPageBytes);
   unsigned unit_shift = kUnitShiftMin;
   while ((std::uint64_t{1} << (32 + unit_shift)) <= options.limit_bytes) ++unit_shift;
 
@@ -102,6 +103,8 @@ std::optional<PageIndex> Arena::Take() {
 void Arena::Return(PageIndex page) {
   const MutexLock lock(mutex_);
   LARDER_CHECK(pages_in_use_ > 0);
+  LARDER_ASSERT(page < pages_touched_);
+  LARDER_ASSERT(std::ranges::find(returned_, page) == returned_.end());
   if (pages_in_use_ > limit_bytes_ >> kPageShift) GiveBack(page);
   --pages_in_use_;
   returned_.push_back(page);
@@ -127,6 +130,7 @@ bool Arena::SetLimit(std::uint64_t bytes) {
 }
 
 void Arena::GiveBack(PageIndex page) {
+  LARDER_ASSERT(page < pages_touched_);
   if (lock_memory_) (void)munlock(PageAt(page), kPageBytes);  // Or the kernel refuses.
   if (file_ == nullptr) {
     (void)madvise(PageAt(page), kPageBytes, MADV_DONTNEED);
@@ -142,6 +146,7 @@ void Arena::Restore(PageIndex touched, std::vector<PageIndex> free) {
   pages_touched_ = touched;
   pages_in_use_ = touched - static_cast<PageIndex>(free.size());
   returned_ = std::move(free);
+  LARDER_ASSERT(std::ranges::all_of(returned_, [&](PageIndex page) { return page < touched; }));
   growing_.Use(std::uint64_t{touched} << kPageShift);
   if (!lock_memory_) return;
   for (PageIndex page = 0; page < touched; ++page) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "slab/check.h"
 #include "slab/ids.h"
 #include "slab/memory/growing_memory.h"
 #include "slab/result.h"
@@ -47,9 +48,13 @@ class Arena {
 
   // REQUIRES: ref is not kNoItem.
   Item& At(ItemRef ref) const {
+    LARDER_ASSERT(ref != kNoItem);
+    LARDER_ASSERT(PageOf(ref) < capacity_pages_);
     return *reinterpret_cast<Item*>(origin_ + (std::uint64_t{ref} << unit_shift_));
   }
+  // REQUIRES: a chunk of this arena.
   ItemRef RefOf(const void* chunk) const {
+    LARDER_ASSERT(PageOf(chunk) < capacity_pages_);
     return static_cast<ItemRef>(
         static_cast<std::uint64_t>(static_cast<const std::byte*>(chunk) - origin_) >> unit_shift_);
   }

@@ -207,6 +207,7 @@ std::string MemoryFile::Prepare(std::uint64_t arena_bytes, std::uint64_t state_b
 }
 
 std::string MemoryFile::BeginUse() {
+  LARDER_ASSERT(bytes_before_.has_value());
   LARDER_CHECK(arena_bytes_ > 0);
   // The size that it had is nothing to go back to once the mark may be gone.
   bytes_before_.reset();
@@ -218,6 +219,7 @@ std::string MemoryFile::BeginUse() {
 }
 
 std::string MemoryFile::MapAt(std::byte* base, std::uint64_t bytes) const {
+  LARDER_ASSERT(bytes == arena_bytes_);
   LARDER_CHECK(bytes <= arena_bytes_);
   void* mapped = mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_,
                       static_cast<off_t>(kArenaOffset));
@@ -231,6 +233,7 @@ std::string MemoryFile::MapAt(std::byte* base, std::uint64_t bytes) const {
 }
 
 void MemoryFile::PunchHole(std::uint64_t offset, std::uint64_t bytes) const {
+  LARDER_ASSERT(offset + bytes <= arena_bytes_);
   // Where the file system cannot, the space stays taken.
   if (bytes == 0) return;
   (void)fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -238,6 +241,7 @@ void MemoryFile::PunchHole(std::uint64_t offset, std::uint64_t bytes) const {
 }
 
 bool MemoryFile::Back(std::uint64_t offset, std::uint64_t bytes) const {
+  LARDER_ASSERT(offset + bytes <= arena_bytes_);
   return Allocate(fd_, kArenaOffset + offset, bytes) == 0;
 }
 

@@ -10,10 +10,13 @@
 #include <string>
 #include <string_view>
 
+#include "slab/check.h"
+
 namespace larder::slab {
 
 std::uint64_t ResidentBytes(const void* base, std::uint64_t bytes) noexcept {
   constexpr std::uint64_t kSystemPageBytes = 4096;
+  LARDER_ASSERT(reinterpret_cast<std::uintptr_t>(base) % kSystemPageBytes == 0);
   std::array<unsigned char, 4096> is_resident;
   constexpr std::uint64_t kAtOnceBytes = is_resident.size() * kSystemPageBytes;
   const auto* const first = static_cast<const std::byte*>(base);

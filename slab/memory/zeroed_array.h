@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "slab/check.h"
+
 namespace larder::slab {
 
 inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
@@ -69,7 +71,11 @@ class ZeroedArray {
   void PrefaultFirst(std::uint64_t count) const {
     Prefault(elements_, std::min(bytes_, static_cast<std::size_t>(count * sizeof(T))));
   }
-  T& operator[](std::uint64_t index) const { return elements_[index]; }
+  // REQUIRES: ok(); index is less than the size.
+  T& operator[](std::uint64_t index) const {
+    LARDER_ASSERT(index < bytes_ / sizeof(T));
+    return elements_[index];
+  }
   T* data() const { return elements_; }
   std::size_t bytes() const { return bytes_; }
 

@@ -21,6 +21,7 @@
 #define LARDER_ACQUIRED_AFTER(...) LARDER_ATTRIBUTE(acquired_after(__VA_ARGS__))
 #define LARDER_NO_ANALYSIS LARDER_ATTRIBUTE(no_thread_safety_analysis)
 #define LARDER_RETURN_CAPABILITY(x) LARDER_ATTRIBUTE(lock_returned(x))
+#define LARDER_ASSERT_CAPABILITY(x) LARDER_ATTRIBUTE(assert_capability(x))
 
 namespace larder {
 

@@ -1,5 +1,3 @@
-#include "slab/cache_snapshot.h"
-
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
@@ -12,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "slab/engine/snapshot.h"
 #include "slab/memory/memory_file.h"
 #include "tests/slab/cache_fixture.h"
 #include "tests/slab/turns.h"
@@ -31,7 +30,7 @@ class RestartTest {
     options_.memory_bytes = 8 * kMiB;
     options_.memory_file = folder_ / "items";
     options_.now_s = CacheFixture::kStartS;
-    options_.tell = [this](const std::string& line) { told_ += line + "\n"; };
+    options_.report = [this](const std::string& line) { told_ += line + "\n"; };
     Start();
   }
 
@@ -647,7 +646,8 @@ TEST_CASE_METHOD(DamageTest, "a state of random bytes begins empty", "[restart]"
   CAPTURE(seed);
   std::mt19937 random(seed);
   const auto told = [](const std::string&) {};
-  const auto state = CacheSnapshot::Take(cache().cache(), {.now_s = CacheFixture::kStartS});
+  const auto state =
+      CacheSnapshot::Take(cache().cache().engine(), {.now_s = CacheFixture::kStartS});
   REQUIRE(state);
   std::vector<std::byte> bad = *state;
   for (std::uint32_t flips = 1 + seed % 3; flips > 0; --flips) {
@@ -658,7 +658,7 @@ TEST_CASE_METHOD(DamageTest, "a state of random bytes begins empty", "[restart]"
   // On other memory there are no such items.
   const Cache::Options terms = {.memory_bytes = 8 * kMiB, .now_s = CacheFixture::kStartS};
   CacheFixture other(terms);
-  CHECK_FALSE(CacheSnapshot::Restore(other.cache(), bad, terms, told));
+  CHECK_FALSE(CacheSnapshot::Restore(other.cache().engine(), bad, terms, told));
 }
 
 }  // namespace

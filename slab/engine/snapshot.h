@@ -8,11 +8,19 @@
 #include <string>
 #include <vector>
 
-#include "slab/cache.h"
-#include "slab/memory/arena.h"
+#include "slab/engine/engine.h"
+#include "slab/ids.h"
+#include "slab/item/expiry.h"
 #include "slab/result.h"
 
 namespace larder::slab {
+
+// State saved across restarts besides the items.
+struct SavedMoment {
+  std::uint32_t now_s = 0;        // By the server's own clock.
+  std::int32_t wall_ahead_s = 0;  // As in Now.
+  Expiry flush_due = {};          // A flush that is still to come.
+};
 
 // CacheSnapshot turns the state of a cache that nobody uses into bytes, and an empty cache on the
 // same arena back into it.
@@ -34,21 +42,16 @@ class CacheSnapshot {
 
   // Fails with the reason when the cache must not be saved: something in it is reserved or pinned.
   // Afterwards the times of items are those for the next process, and nobody may use the cache.
-  static Result<std::vector<std::byte>, std::string> Take(Cache& cache, const SavedMoment& moment);
+  static Result<std::vector<std::byte>, std::string> Take(Engine& engine,
+                                                          const SavedMoment& moment);
 
   // Fails with the reason why this state does not become a cache of these options: then the cache
-  // may only be destroyed. `tell` gets a line now and then. Changes nothing in the arena but links
-  // between free chunks, so that it may end at any moment, and be done again.
+  // may only be destroyed. `report` gets a line now and then. Changes nothing in the arena but
+  // links between free chunks, so that it may end at any moment, and be done again.
   // REQUIRES: the cache is empty, and was never used.
   static Result<SavedMoment, std::string> Restore(
-      Cache& cache, std::span<const std::byte> state, const Cache::Options& options,
-      const std::function<void(const std::string&)>& tell);
-
- private:
-  struct Head;
-  struct ClassRecord;
-  struct PageRecord;
-  class Restorer;
+      Engine& engine, std::span<const std::byte> state, const CacheOptions& options,
+      const std::function<void(const std::string&)>& report);
 };
 
 }  // namespace larder::slab
