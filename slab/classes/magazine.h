@@ -149,7 +149,7 @@ class alignas(128) Magazine {
   std::uint32_t stocked_ = 0;            // The lane's: slots that it stocked and did not take yet.
   std::uint32_t slot_ = 0;               // The lane's: the slot of the chunk that Take gave last.
   std::uint32_t reclaimed_added_ = 0;    // The lane's.
-  std::atomic<std::uint32_t> reclaimed_count_{0};  // Of those that were told.
+  std::atomic<std::uint32_t> reclaimed_count_{0};  // Of those published.
   std::array<ReclaimedItem, kSlots> reclaimed_{};
 };
 

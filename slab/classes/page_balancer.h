@@ -57,12 +57,12 @@ class PageBalancer {
   static constexpr double kGainRatio = 2;
   static constexpr double kGainMargin = 1;
 
-  // The pages whose worth of items a class of so many would have to be larger by.
+  // Window size in pages for a class of `pages` pages.
   static constexpr std::uint32_t WindowPages(std::uint32_t pages) {
     return pages / kWindowDivisor > kWindowPagesMin ? pages / kWindowDivisor : kWindowPagesMin;
   }
 
-  // To be told often. At the end of a round: the pages that should move, if any. `stores` only
+  // To be called often. At the end of a round: the pages that should move, if any. `stores` only
   // grows; urgent_ghosts of one class end a round early.
   [[nodiscard]] std::optional<PagePlan> Observe(ClassLoads loads, std::uint64_t stores,
                                                 std::uint64_t urgent_ghosts);

@@ -79,7 +79,7 @@ class SlabClasses {
   std::vector<std::unique_ptr<SlabClass>> classes_;
 };
 
-// Chunks that are nobody's any more, but cannot be freed yet: freeing one locks its class, and
+// Chunks that are not in use any more but cannot be freed yet: freeing one locks its class, and
 // whoever collects them has another class locked. Frees them when it is destroyed: so it is
 // declared before the lock of the class.
 //

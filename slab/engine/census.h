@@ -1,4 +1,4 @@
-// What a cache tells about itself, and whether it holds together.
+// Counts of what a cache holds, and checks that it holds together.
 #pragma once
 
 #include <cstdint>

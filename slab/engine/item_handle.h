@@ -17,7 +17,7 @@ namespace larder::slab {
 
 class ItemHandle;
 
-// Pins keeps items where they are for as long as somebody reads them.
+// Pins keeps items where they are for as long as they are read.
 //
 // Threads: internally locked. Add: caller locks the item's bucket. Remove: any thread, which has no
 //          class locked.

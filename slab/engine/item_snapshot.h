@@ -1,4 +1,4 @@
-// What a dump tells of an item.
+// What a dump shows of an item.
 #pragma once
 
 #include <array>

@@ -25,7 +25,7 @@ struct PageMoveCounters {
   Counter moved_items;    // Copied to another page of their class.
   Counter moved_pieces;   // Of large items, likewise.
   Counter dropped_items;  // Evicted, because there was no chunk to copy them to.
-  Counter busy_pages;     // Had to wait for somebody who used an item.
+  Counter busy_pages;     // Had to wait, because an item was in use.
 };
 
 // PageEvacuator takes all items out of a page: it copies them to other pages of the class, or
@@ -54,7 +54,7 @@ class PageEvacuator {
   std::optional<PageIndex> Choose(SlabClass& c, std::span<const PageIndex> busy)
       LARDER_EXCLUDES(c.mutex());
   // Takes all items out of a page and the page out of its class: then it is the caller's. False if
-  // somebody still uses a chunk of it: then the page stays. False too if it has left the class
+  // a chunk of it is still in use: then the page stays. False too if it has left the class
   // since it was chosen, for with its last chunk it goes back to the arena by itself.
   bool Evacuate(SlabClass& c, PageIndex page, Lane& lane) LARDER_EXCLUDES(c.mutex(), kBucketLocked);
 
@@ -71,12 +71,12 @@ class PageEvacuator {
   struct SeenKey;
   enum class Seen : std::uint8_t { kItem, kGone, kBusy };
 
-  // False if a chunk of the page is reserved or pinned, as far as this class can tell.
+  // False if a chunk of the page is reserved or pinned, as far as this class knows.
   bool MayEmpty(SlabClass& c, PageIndex page) const LARDER_REQUIRES(c.mutex());
   // What to do with the next chunk of a draining page.
   enum class Next : std::uint8_t { kPageLeft, kIsFree, kIsBusy, kIsUsed };
   Next LookAt(SlabClass& c, UsedChunk& used) LARDER_EXCLUDES(c.mutex());
-  // Moves the item that has the chunk elsewhere, or evicts it. False if somebody uses it.
+  // Moves the item that has the chunk elsewhere, or evicts it. False if it is in use.
   bool EmptyChunk(SlabClass& c, const UsedChunk& used, Lane& lane)
       LARDER_EXCLUDES(c.mutex(), kBucketLocked);
   Seen ReadKey(SlabClass& c, const UsedChunk& used, SeenKey& key) const LARDER_EXCLUDES(c.mutex());

@@ -182,7 +182,7 @@ std::string Restorer::ScanPage(PageIndex page, Lane& lane) {
     ++used;
     digest_ += SnapshotDigest(ref, item, chunk_bytes);
     if (item.use() == ChunkUse::kContinuation) {
-      ++continuations_;  // What it is good for, its item tells.
+      ++continuations_;  // Its item says what it is for.
       continue;
     }
     if (item.use() != ChunkUse::kQueued) return kIsDamaged + "a chunk is of no known use";

@@ -63,7 +63,7 @@ class Versions {
     const std::uint64_t next = unused();
     return ((next - item.number()) & Item::kNumberMask) > next - number;
   }
-  // The item's number is of before the flush that the lane was last told of.
+  // The item was written before the last flush that the lane knows.
   bool IsBelowFloor(const Item& item, const Lane& lane) const noexcept {
     return IsBelow(item, lane.flush_floor.load(std::memory_order_relaxed));
   }

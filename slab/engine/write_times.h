@@ -1,4 +1,4 @@
-// When a write was made, told from its number.
+// When a write was made, by its number.
 #pragma once
 
 #include <array>
@@ -9,13 +9,13 @@
 namespace larder::slab {
 
 // WriteTimes remembers which number was the next to be drawn at which second. So items need no
-// field for the time of their write: their number tells it.
+// field for the time of their write: it follows from their number.
 //
 //   row   |number|second|     a row for each second in which numbers were drawn; older ones thin
 //   out
 //
-// A number of the last 16 seconds is told to the second; an older one may seem older than it is, by
-// a sixteenth of its age at most.
+// A number of the last 16 seconds is known to the second; an older one may seem older than it is,
+// by a sixteenth of its age at most.
 //
 // Threads: Note: one thread. SecondOf: any thread, without a lock; it never waits.
 // Owns:    32 KB, whatever happens.

@@ -22,7 +22,7 @@ enum class QueueEntry : std::uint8_t {
   kNew,        // Of a key that was not in the cache.
   kSpared,     // Earned to stay when it was to leave: to the head of main.
   kPutBack,    // Was in use when it was to leave: to the head of its segment.
-  kUndecided,  // Nobody could tell whether it leaves: to the tail of its segment.
+  kUndecided,  // Not known yet whether it leaves: to the tail of its segment.
 };
 
 // What the queue of a class did so far.

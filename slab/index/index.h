@@ -67,7 +67,7 @@ class Index {
   // Waits for the bucket of `hash`. Never call it with another bucket's Guard alive. Where clang's
   // analysis is to see the lock, construct a BucketLock.
   [[nodiscard]] Guard Lock(std::uint64_t hash) noexcept;
-  // For those who may not wait: an empty Guard when somebody else has the bucket. When `held` is
+  // Does not wait: an empty Guard when another thread has the bucket. When `held` is
   // that bucket's Guard already, a Guard that shares it and does not unlock.
   [[nodiscard]] Guard TryLock(std::uint64_t hash, const Guard* held) noexcept;
 

@@ -18,7 +18,7 @@ namespace larder::slab {
 // Magazine.
 enum class ChunkUse : std::uint8_t {
   kFree,
-  kOwned,         // Somebody's alone: being filled, or unlinked but still pinned.
+  kOwned,         // Exclusively owned: being filled, or unlinked and still pinned.
   kQueued,        // A linked item: in the index and in the eviction queue of its class.
   kContinuation,  // A piece of a large item's value; `prev` names the item.
   kStocked,       // In a lane's Magazine, to be used for its next items.
@@ -145,7 +145,7 @@ struct Item {
   static constexpr std::uint32_t kHasChosenCas = 1U << 20;
   static constexpr std::uint32_t kHasBinaryKey = 1U << 21;  // Stored under a base64 key.
   static constexpr std::uint32_t kIsStale = 1U << 22;       // Marked as out of date.
-  static constexpr std::uint32_t kIsWon = 1U << 23;         // Some client was told to fill it anew.
+  static constexpr std::uint32_t kIsWon = 1U << 23;  // One client is to fetch its value anew.
   static constexpr std::uint32_t kEvictionStateShift = 24;
   static constexpr std::uint32_t kEvictionStateMask = 0xffU << kEvictionStateShift;
 

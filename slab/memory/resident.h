@@ -13,7 +13,7 @@ std::uint64_t ResidentBytes(const void* base, std::uint64_t bytes) noexcept;
 
 // Of what is mapped there, what this process has in its page tables. Of a file that is less than
 // what is resident: pages that the process did not touch, as after a restart, are the system's. 0
-// if the system does not tell. Takes a few milliseconds for a GiB.
+// if the system does not say. Takes a few milliseconds for a GiB.
 //
 // REQUIRES: no mapping lies across the ends of the range.
 std::uint64_t MappedBytes(const void* base, std::uint64_t bytes);
