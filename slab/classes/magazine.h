@@ -88,7 +88,7 @@ class alignas(128) Magazine {
   // to leave; the chunk of one that left; one that stays.
   void Stock(std::uint32_t slot, ItemRef ref, Item& chunk) {
     LARDER_ASSERT(IsEmpty(slot));
-    LARDER_ASSERT(chunk.use() == ChunkUse::kOwned);
+    LARDER_ASSERT(!chunk.is_linked());
     chunk.set_use(ChunkUse::kStocked);
     stocked_ |= 1U << slot;
     slots_[slot].store(ref, std::memory_order_release);

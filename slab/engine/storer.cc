@@ -73,7 +73,9 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   return Store(mode, spec, value, cas_unique, lane);
 }
 
-StoreOutcome Storer::StoreSmall(const SmallStore& store, Lane& lane) {
+// This and what it calls are one function for the compiler: `store` lies in registers then. Passed
+// in memory it costs every set 40 instructions.
+[[gnu::always_inline]] inline StoreOutcome Storer::StoreSmall(const SmallStore& store, Lane& lane) {
   for (int tries = 0;; ++tries) {
     const StoreOutcome outcome = TryStoreSmall(store, lane);
     if (outcome.status != StoreStatus::kNoMemory) [[likely]]
@@ -90,7 +92,6 @@ StoreOutcome Storer::StoreSmall(const SmallStore& store, Lane& lane) {
                                                                  Lane& lane) {
   const HashedKey& key = store.spec.key;
   SlabClass& c = store.c;
-  FreeLater free_later(parts_.classes);
   Index::BucketLock guard(parts_.index, key.hash);
   // Drawn under the lock: a number from before a flush could kill what was stored after it.
   const std::uint64_t number = parts_.versions.Next(lane);
@@ -113,6 +114,7 @@ StoreOutcome Storer::StoreSmall(const SmallStore& store, Lane& lane) {
   if (parts_.admission.IsForbidden(key)) [[unlikely]]
     return {.status = StoreStatus::kForbidden};
 
+  FreeLater free_later(parts_.classes);
   ItemRef ref = kNoItem;
   if (!old && c.batch() > 1 && parts_.usage.policy() == EvictionPolicy::kSegmented) {
     ref = TakeStocked(store, guard, lane, free_later);
@@ -167,8 +169,10 @@ StoreOutcome Storer::StoreSmall(const SmallStore& store, Lane& lane) {
   return ref;
 }
 
-ItemRef Storer::TakeQueued(const SmallStore& store, const Index::Guard& guard,
-                           const LockedItem& old, Lane& lane, FreeLater& free_later) {
+[[gnu::always_inline]] inline ItemRef Storer::TakeQueued(const SmallStore& store,
+                                                         const Index::Guard& guard,
+                                                         const LockedItem& old, Lane& lane,
+                                                         FreeLater& free_later) {
   SlabClass& c = store.c;
   const HashedKey& key = store.spec.key;
   const ItemRef old_ref = old ? old.ref() : kNoItem;

@@ -30,7 +30,7 @@ bool EvictionQueue::NoteArrival(std::uint64_t hash) {
 }
 
 void EvictionQueue::EnterArrived(ItemRef ref, bool into_main) {
-  LARDER_ASSERT(arena_.At(ref).use() == ChunkUse::kArriving);
+  LARDER_ASSERT(arena_.At(ref).use() != ChunkUse::kQueued);
   LARDER_ASSERT(into_main || arena_.At(ref).eviction_state().segment() == Segment::kProbation);
   if (into_main) return Enter(ref, EvictionState::Main(0));
   clock_.CountArrival(probation_.count + 1);
@@ -50,7 +50,7 @@ void EvictionQueue::Replace(ItemRef old, ItemRef fresh) {
 
 void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
   LARDER_ASSERT(old != fresh);
-  LARDER_ASSERT(arena_.At(fresh).use() == ChunkUse::kOwned);
+  LARDER_ASSERT(!arena_.At(fresh).is_linked());
   Item& gone = arena_.At(old);
   Item& item = arena_.At(fresh);
   if (gone.is_in_magazine()) {

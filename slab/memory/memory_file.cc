@@ -219,7 +219,6 @@ std::string MemoryFile::BeginUse() {
 }
 
 std::string MemoryFile::MapAt(std::byte* base, std::uint64_t bytes) const {
-  LARDER_ASSERT(bytes == arena_bytes_);
   LARDER_CHECK(bytes <= arena_bytes_);
   void* mapped = mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_,
                       static_cast<off_t>(kArenaOffset));
