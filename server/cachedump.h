@@ -9,7 +9,7 @@
 #include "server/reply_stream.h"
 #include "server/shared.h"
 #include "slab/cache.h"
-#include "slab/queue_walk.h"
+#include "slab/engine/queue_walk.h"
 #include "slab/result.h"
 
 namespace larder::server {

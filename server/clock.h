@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "slab/expiry.h"
+#include "slab/item/expiry.h"
 
 namespace larder::server {
 

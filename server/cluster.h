@@ -10,8 +10,8 @@
 
 #include "server/cluster_nodes.h"
 #include "server/small_file.h"
-#include "slab/mutex.h"
 #include "slab/result.h"
+#include "slab/sync/mutex.h"
 
 namespace larder::server {
 

@@ -7,7 +7,7 @@
 
 #include "protocol/numbers.h"
 #include "server/socket_address.h"
-#include "slab/race_hook.h"
+#include "slab/sync/race_hook.h"
 
 namespace larder::server {
 namespace {
@@ -22,20 +22,20 @@ using slab::StoreMode;
 using slab::StoreStatus;
 
 // Misses by how the key had left.
-Stat MissesAfter(slab::DepartureReason reason) {
+Stat MissesAfter(slab::RemovalReason reason) {
   switch (reason) {
-    case slab::DepartureReason::kEvicted:
-    case slab::DepartureReason::kMoved:
+    case slab::RemovalReason::kEvicted:
+    case slab::RemovalReason::kMoved:
       return Stat::kGetMissesEvicted;
-    case slab::DepartureReason::kExpired:
+    case slab::RemovalReason::kExpired:
       return Stat::kGetMissesExpired;
-    case slab::DepartureReason::kDeleted:
+    case slab::RemovalReason::kDeleted:
       return Stat::kGetMissesDeleted;
-    case slab::DepartureReason::kFlushed:
+    case slab::RemovalReason::kFlushed:
       return Stat::kGetMissesFlushed;
-    case slab::DepartureReason::kTooLarge:
+    case slab::RemovalReason::kTooLarge:
       return Stat::kGetMissesTooLarge;
-    case slab::DepartureReason::kNoMemory:
+    case slab::RemovalReason::kNoMemory:
       return Stat::kGetMissesNoMemory;
   }
   return Stat::kGetMissesNotSeen;
@@ -225,8 +225,8 @@ void Commands::FlushAt(Expiry due) {
 void Commands::CountMiss(std::string_view key, Presence presence, Stat misses) {
   counters_.Add(misses);
   if (misses == Stat::kGetMisses) {
-    const auto departure = cache_.DepartureOf(cache_.Hash(key), lane_);
-    counters_.Add(departure ? MissesAfter(departure->reason) : Stat::kGetMissesNotSeen);
+    const auto removal = cache_.LastRemovalOf(cache_.Hash(key), lane_);
+    counters_.Add(removal ? MissesAfter(removal->reason) : Stat::kGetMissesNotSeen);
   }
   if (presence == Presence::kExpired) counters_.Add(Stat::kGetExpired);
   if (presence == Presence::kFlushed) counters_.Add(Stat::kGetFlushed);

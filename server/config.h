@@ -9,7 +9,7 @@
 
 #include "server/listen_address.h"
 #include "slab/cache.h"
-#include "slab/eviction_queue.h"
+#include "slab/eviction/eviction_queue.h"
 #include "slab/result.h"
 
 namespace larder::server {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <map>
 
-#include "slab/mutex.h"
+#include "slab/sync/mutex.h"
 
 namespace larder::server {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "slab/counter.h"
+#include "slab/sync/counter.h"
 
 namespace larder::server {
 

@@ -6,8 +6,8 @@
 #include "server/output.h"
 #include "server/reply_stream.h"
 #include "slab/cache.h"
+#include "slab/engine/page_walk.h"
 #include "slab/lane.h"
-#include "slab/page_walk.h"
 
 namespace larder::server {
 

@@ -7,30 +7,30 @@ namespace {
 
 using protocol::WriteDecimal;
 using protocol::WriteText;
-using slab::DepartureReason;
 using slab::Item;
 using slab::Presence;
+using slab::RemovalReason;
 
 // Word, key, what became of it, seven fields.
 constexpr std::size_t kExplainLineBytesMax = protocol::kExplainHead.size() +
                                              protocol::EncodedBytes(protocol::kKeyBytesMax) + 16 +
                                              7 * (8 + protocol::kDecimalBytesMax) + 2;
 
-std::string_view NameOf(DepartureReason reason) {
+std::string_view NameOf(RemovalReason reason) {
   switch (reason) {
-    case DepartureReason::kEvicted:
+    case RemovalReason::kEvicted:
       return " evicted";
-    case DepartureReason::kMoved:
+    case RemovalReason::kMoved:
       return " moved";
-    case DepartureReason::kExpired:
+    case RemovalReason::kExpired:
       return " expired";
-    case DepartureReason::kDeleted:
+    case RemovalReason::kDeleted:
       return " deleted";
-    case DepartureReason::kFlushed:
+    case RemovalReason::kFlushed:
       return " flushed";
-    case DepartureReason::kTooLarge:
+    case RemovalReason::kTooLarge:
       return " too_large";
-    case DepartureReason::kNoMemory:
+    case RemovalReason::kNoMemory:
       return " no_memory";
   }
   return protocol::kExplainNotSeen;
@@ -45,14 +45,14 @@ char* WriteField(char* out, std::string_view name, std::uint64_t number) {
   return WriteDecimal(WriteText(out, name), number);
 }
 
-char* WriteDeparture(char* out, const slab::Departure& departure) {
-  out = WriteText(out, NameOf(departure.reason));
-  if (departure.class_id != 0) {
-    out = WriteField(out, " cls=", departure.class_id);
-    out = WriteField(out, " age=", departure.age_s);
-    out = WriteField(out, " idle=", departure.idle_s);
+char* WriteRemoval(char* out, const slab::RemovalRecord& removal) {
+  out = WriteText(out, NameOf(removal.reason));
+  if (removal.class_id != 0) {
+    out = WriteField(out, " cls=", removal.class_id);
+    out = WriteField(out, " age=", removal.age_s);
+    out = WriteField(out, " idle=", removal.idle_s);
   }
-  return WriteField(out, " ago=", departure.ago_s);
+  return WriteField(out, " ago=", removal.ago_s);
 }
 
 }  // namespace
@@ -70,7 +70,7 @@ void Executor::Explain(const protocol::Request& request, std::uint64_t hash) {
         out = WriteText(write_key(is_binary || item.has_binary_key()), protocol::kExplainPresent);
         out = WriteField(out, " cls=", cache_.ClassOf(item));
         out = WriteText(WriteText(out, " seg="),
-                        NameOf(item.standing().segment(), cache_.eviction_policy()));
+                        NameOf(item.eviction_state().segment(), cache_.eviction_policy()));
         out = WriteField(out, " age=", cache_.AgeOf(item, lane_));
         out = WriteField(out, " idle=", item.idle_s(lane_.now_s));
         const slab::Expiry expiry = item.expiry();
@@ -78,12 +78,12 @@ void Executor::Explain(const protocol::Request& request, std::uint64_t hash) {
                   ? WriteText(out, " ttl=-1")
                   : WriteField(out, " ttl=", static_cast<std::uint64_t>(expiry.SecondsLeft(lane_)));
         out = WriteField(out, " size=", slab::Cache::ItemBytes(item));
-        out = WriteField(out, " hits=", item.standing().hits());
+        out = WriteField(out, " hits=", item.eviction_state().hits());
       });
   if (presence != Presence::kHit) {
     out = write_key(is_binary);
-    const auto departure = cache_.DepartureOf(hash, lane_);
-    out = departure ? WriteDeparture(out, *departure) : WriteText(out, protocol::kExplainNotSeen);
+    const auto removal = cache_.LastRemovalOf(hash, lane_);
+    out = removal ? WriteRemoval(out, *removal) : WriteText(out, protocol::kExplainNotSeen);
   }
   output_.Commit(WriteText(out, protocol::kCrlf));
 }

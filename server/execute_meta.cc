@@ -7,7 +7,7 @@
 
 #include "protocol/meta_reply.h"
 #include "server/execute.h"
-#include "slab/race_hook.h"
+#include "slab/sync/race_hook.h"
 
 namespace larder::server {
 namespace {

@@ -27,7 +27,7 @@ void AppendMemory(const slab::MemoryUse& use, const BufferGauges::Values& buffer
       Row{"arena", use.arena()},
       Row{"index", use.index},
       Row{"ghosts", use.ghosts},
-      Row{"departures", use.departures},
+      Row{"departures", use.removal_records},
       Row{"page_table", use.page_table},
       Row{"input_buffers", of(Buffer::kInput)},
       Row{"output_buffers", of(Buffer::kOutput)},

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "server/counters.h"
-#include "slab/memory_use.h"
+#include "slab/engine/memory_use.h"
 
 namespace larder::server {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "slab/cache.h"
-#include "slab/counter.h"
+#include "slab/sync/counter.h"
 
 namespace larder::server {
 

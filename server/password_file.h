@@ -13,8 +13,8 @@
 
 #include "server/config.h"
 #include "server/small_file.h"
-#include "slab/mutex.h"
 #include "slab/result.h"
+#include "slab/sync/mutex.h"
 
 namespace larder::server {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "slab/mutex.h"
+#include "slab/sync/mutex.h"
 
 namespace larder::server {
 

@@ -50,7 +50,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.forbidden_key = kClusterKey;
   options.memory_file = config.memory_file;
   options.now_s = Clock().now_s();
-  options.tell = [](const std::string& text) { Log("{}\n", text); };
+  options.report = [](const std::string& text) { Log("{}\n", text); };
   options.is_cancelled = &StopIsSignalled;
   return options;
 }

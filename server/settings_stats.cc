@@ -8,7 +8,7 @@
 #include <string>
 
 #include "server/option_number.h"
-#include "slab/arena.h"
+#include "slab/memory/arena.h"
 
 namespace larder::server {
 namespace {

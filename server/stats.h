@@ -12,7 +12,7 @@
 #include "server/shared.h"
 #include "slab/cache.h"
 #include "slab/lane.h"
-#include "slab/mutex.h"
+#include "slab/sync/mutex.h"
 
 namespace larder::server {
 

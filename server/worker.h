@@ -21,7 +21,7 @@
 #include "server/execute_binary.h"
 #include "server/output.h"
 #include "server/shared.h"
-#include "slab/mutex.h"
+#include "slab/sync/mutex.h"
 
 namespace larder::server {
 

@@ -4,6 +4,8 @@
 #include <thread>
 #include <utility>
 
+#include "slab/check.h"
+
 namespace larder::slab {
 
 using std::chrono::duration_cast;
@@ -47,6 +49,7 @@ bool ExpirySweep::IsPassDue(const Lane& lane) const {
 }
 
 void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
+  LARDER_ASSERT(!is_running());
   const Signs signs = ReadSigns();
   if (signs != signs_at_begin_) barren_passes_ = 0;
   signs_at_begin_ = signs;
@@ -61,6 +64,7 @@ void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
 }
 
 void ExpirySweep::EndPass() {
+  LARDER_ASSERT(is_running());
   const bool is_sure = signs_at_begin_.expiries == 0;  // No store with one was under way.
   barren_passes_ = is_sure ? kBarrenPassesEnough : barren_passes_ + 1;
   barren_passes_ = has_found_some_ ? 0 : std::min(barren_passes_, kBarrenPassesEnough);

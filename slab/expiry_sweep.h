@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "slab/cache.h"
+#include "slab/engine/page_walk.h"
 #include "slab/lane.h"
-#include "slab/page_walk.h"
 
 namespace larder::slab {
 
@@ -20,8 +20,8 @@ namespace larder::slab {
 // While slices take longer than planned, because the machine is busy, the pause doubles. Passes
 // begin when the clock's second has changed, and only while something can die: an item with an
 // expiry was met in one of the last two passes, or an expiry was given or a flush came since they
-// began. Lane::expiries tells of the former. It is a hint: with or without it a pass comes every
-// kSettledPassS. While none was ever given, one pass tells that there is nothing to find.
+// began. Lane::expiries counts the former. It is a hint: with or without it a pass comes every
+// kSettledPassS. While none was ever given, one pass shows that there is nothing to find.
 //
 // Threads: Slice: one thread. All else: atomic; a change shows from the next slice on.
 // Owns:    nothing; the cache must outlive it.

@@ -7,10 +7,10 @@
 #include <memory>
 #include <vector>
 
-#include "slab/counter.h"
-#include "slab/expiry.h"
-#include "slab/magazine.h"
-#include "slab/size_ladder.h"
+#include "slab/classes/magazine.h"
+#include "slab/ids.h"
+#include "slab/item/expiry.h"
+#include "slab/sync/counter.h"
 
 namespace larder::slab {
 
@@ -30,6 +30,9 @@ enum class ClassStat : std::uint8_t {
 
 // Item sizes are counted in steps of this many bytes for `stats sizes`.
 inline constexpr std::size_t kSizeStepBytes = 32;
+constexpr std::size_t SizeStep(std::size_t item_bytes) {
+  return (item_bytes + kSizeStepBytes - 1) / kSizeStepBytes;
+}
 
 // Lane is one thread's side of a Cache: its clock, its CAS numbers, its counters. Numbers and
 // counters that all threads share would cost more than a lookup.
@@ -39,24 +42,36 @@ struct alignas(128) Lane : Now {
   // By the owner, at each wake-up; the cache has no clock of its own.
   void SetNow(const Now& now) { static_cast<Now&>(*this) = now; }
 
-  // CAS numbers not used yet; see Cache::NextCas.
+  // The cutoff of the last flush is this one: all that the lane has counted so far is below it. Its
+  // next number comes from another range. By the owner.
+  void NoteFlush(std::uint64_t cutoff) noexcept {
+    flushed_items.Set(items.value());
+    flushed_bytes.Set(bytes.value());
+    flush_floor.store(cutoff, std::memory_order_release);
+    cas_end = 0;
+  }
+
+  // Of the lanes of its cache; constant.
+  std::uint32_t number = 0;
+
+  // CAS numbers not used yet; see Versions::Next.
   std::uint64_t cas_next = 0;
   std::uint64_t cas_end = 0;
 
-  // Cache::flush_cutoff_ as this lane knows it; its range of numbers is not below it. Written by
+  // Versions::cutoff() as this lane knows it; its range of numbers is not below it. Written by
   // the lane, released after the gauges that belong to it; read by any thread.
   std::atomic<std::uint64_t> flush_floor{0};
 
   // Bytes of values that were copied to larger chunks, since the owner last looked.
   std::uint64_t copied_bytes = 0;
 
-  // Items added less items removed since the index was last told.
-  std::int32_t items_untold = 0;
+  // Items added less items removed since the index last heard of them; see Unlinker::ReportCount.
+  std::int32_t items_unreported = 0;
 
   // Gauges count up and down, and may wrap in one lane; their sum over all lanes is right.
   Counter items;  // Gauge.
   Counter bytes;  // Gauge: as ClassStat::kRequestedBytes, all classes.
-  // Gauges: of these two, what is below flush_floor; see Cache::Alive.
+  // Gauges: of these two, what is below flush_floor; see Liveness.
   Counter flushed_items;
   Counter flushed_bytes;
   Counter total_items;  // Items stored.

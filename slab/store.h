@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "slab/expiry.h"
-#include "slab/hash.h"
-#include "slab/size_ladder.h"
+#include "slab/ids.h"
+#include "slab/item/expiry.h"
+#include "slab/item/hash.h"
 
 namespace larder::slab {
 

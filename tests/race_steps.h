@@ -5,7 +5,7 @@
 #include <thread>
 #include <utility>
 
-#include "slab/race_hook.h"
+#include "slab/sync/race_hook.h"
 
 namespace larder::slab {
 

@@ -1,4 +1,4 @@
-#include "slab/arena.h"
+#include "slab/memory/arena.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -99,7 +99,7 @@ struct Tally {
   std::size_t appends = 0;
   std::size_t rewrites = 0;
   std::size_t pins = 0;
-  std::size_t departures = 0;
+  std::size_t removals = 0;
   std::size_t faults = 0;
   const char* first_fault = "";
 
@@ -113,7 +113,7 @@ struct Tally {
     appends += other.appends;
     rewrites += other.rewrites;
     pins += other.pins;
-    departures += other.departures;
+    removals += other.removals;
     if (faults == 0) first_fault = other.first_fault;
     faults += other.faults;
     return *this;
@@ -221,7 +221,7 @@ class StormWorker {
       (void)cache_.AgeOf(item, lane_);
     });
     if (presence != Presence::kHit) {
-      if (cache_.DepartureOf(key.hash, lane_)) ++tally_.departures;
+      if (cache_.LastRemovalOf(key.hash, lane_)) ++tally_.removals;
       return;
     }
     ++tally_.hits;
@@ -430,7 +430,7 @@ TEST_CASE("readers see whole values of the right key, whatever happens",
   CHECK(sum.appends > 0);
   CHECK(sum.rewrites > 0);
   CHECK(sum.pins > 0);
-  CHECK(sum.departures > 0);
+  CHECK(sum.removals > 0);
   walker.LookAtAll();  // On a busy machine it may not have come to the end of a pass yet.
   CHECK(walker.copied() > 0);
   CHECK(walker.faults() == 0);

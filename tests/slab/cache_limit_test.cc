@@ -143,7 +143,7 @@ void PromoteToMain(CacheFixture& cache, const std::string& key) {
 
 Segment SegmentOf(CacheFixture& cache, const std::string& key) {
   Segment segment = Segment::kProbation;
-  REQUIRE(cache.Visit(key, [&](Item& item) { segment = item.standing().segment(); }) ==
+  REQUIRE(cache.Visit(key, [&](Item& item) { segment = item.eviction_state().segment(); }) ==
           Presence::kHit);
   return segment;
 }

@@ -1,5 +1,3 @@
-#include "slab/cache_snapshot.h"
-
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
@@ -12,7 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "slab/memory_file.h"
+#include "slab/engine/snapshot.h"
+#include "slab/memory/memory_file.h"
 #include "tests/slab/cache_fixture.h"
 #include "tests/slab/turns.h"
 #include "tests/temporary_folder.h"
@@ -31,7 +30,7 @@ class RestartTest {
     options_.memory_bytes = 8 * kMiB;
     options_.memory_file = folder_ / "items";
     options_.now_s = CacheFixture::kStartS;
-    options_.tell = [this](const std::string& line) { told_ += line + "\n"; };
+    options_.report = [this](const std::string& line) { told_ += line + "\n"; };
     Start();
   }
 
@@ -630,7 +629,7 @@ TEST_CASE_METHOD(DamageTest, "a queue that does not hold together begins empty",
   Item& item = arena.At(ref);
   if (damage == 0) item.next = ref;
   if (damage == 1) item.prev = item.prev == kNoItem ? ref : kNoItem;
-  if (damage == 2) item.set_standing(Standing::Main(3));
+  if (damage == 2) item.set_eviction_state(EvictionState::Main(3));
   REQUIRE(cache().cache().Save({.now_s = CacheFixture::kStartS}));
   Kill();
   Start();
@@ -647,7 +646,8 @@ TEST_CASE_METHOD(DamageTest, "a state of random bytes begins empty", "[restart]"
   CAPTURE(seed);
   std::mt19937 random(seed);
   const auto told = [](const std::string&) {};
-  const auto state = CacheSnapshot::Take(cache().cache(), {.now_s = CacheFixture::kStartS});
+  const auto state =
+      CacheSnapshot::Take(cache().cache().engine(), {.now_s = CacheFixture::kStartS});
   REQUIRE(state);
   std::vector<std::byte> bad = *state;
   for (std::uint32_t flips = 1 + seed % 3; flips > 0; --flips) {
@@ -658,7 +658,7 @@ TEST_CASE_METHOD(DamageTest, "a state of random bytes begins empty", "[restart]"
   // On other memory there are no such items.
   const Cache::Options terms = {.memory_bytes = 8 * kMiB, .now_s = CacheFixture::kStartS};
   CacheFixture other(terms);
-  CHECK_FALSE(CacheSnapshot::Restore(other.cache(), bad, terms, told));
+  CHECK_FALSE(CacheSnapshot::Restore(other.cache().engine(), bad, terms, told));
 }
 
 }  // namespace

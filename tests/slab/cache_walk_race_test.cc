@@ -152,7 +152,7 @@ class RaceFixture {
     } else if (!is_writer) {
       const auto& act = moment == Moment::kListed       ? when_listed_
                         : moment == Moment::kPageChosen ? when_page_chosen_
-                        : moment == Moment::kTenantSeen ? when_tenant_seen_
+                        : moment == Moment::kItemSeen   ? when_tenant_seen_
                                                         : nothing_;
       if (act) act();
     }

@@ -1,4 +1,4 @@
-#include "slab/eviction_queue.h"
+#include "slab/eviction/eviction_queue.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -42,7 +42,7 @@ class QueuedItems {
   }
   Item& At(int number) { return arena_->At(Ref(number)); }
   bool IsQueued(int number) { return At(number).use() == ChunkUse::kQueued; }
-  Segment SegmentOf(int number) { return At(number).standing().segment(); }
+  Segment SegmentOf(int number) { return At(number).eviction_state().segment(); }
 
   // No two items have the same fingerprint, so none is taken for another.
   static std::uint64_t HashOf(int number) {
@@ -58,7 +58,7 @@ class QueuedItems {
   // As the cache does it.
   void Hit(int number) {
     if (queue_.policy() == EvictionPolicy::kLru) return queue_.MoveToFront(Ref(number));
-    At(number).set_standing(clock_.AfterHit(At(number).standing()));
+    At(number).set_eviction_state(clock_.AfterHit(At(number).eviction_state()));
   }
   int Evict() {
     EvictionQueue::Candidate candidate = queue_.Next();
@@ -75,7 +75,7 @@ class QueuedItems {
     for (ItemRef ref = queue_.newest(segment); ref != kNoItem; ref = arena_->At(ref).next) {
       REQUIRE(arena_->At(ref).prev == before);
       REQUIRE(arena_->At(ref).use() == ChunkUse::kQueued);
-      REQUIRE(arena_->At(ref).standing().segment() == segment);
+      REQUIRE(arena_->At(ref).eviction_state().segment() == segment);
       order.push_back(Number(ref));
       before = ref;
     }
@@ -85,7 +85,7 @@ class QueuedItems {
   }
   std::vector<int> OnProbation() { return Order(Segment::kProbation); }
   std::vector<int> InMain() { return Order(Segment::kMain); }
-  void InsertIntoMain(int number) { queue_.InsertAs(Ref(number), Standing::Main(0)); }
+  void InsertIntoMain(int number) { queue_.InsertAs(Ref(number), EvictionState::Main(0)); }
 
   EvictionQueue& queue() { return queue_; }
   const ProbationClock& clock() const { return clock_; }
@@ -139,7 +139,7 @@ TEST_CASE("an item that was hit on probation goes to main instead of away",
   items.Hit(0);
   CHECK(items.Evict() == 1);
   CHECK(items.InMain() == std::vector{0});
-  CHECK(items.At(0).standing() == Standing::Main(0));
+  CHECK(items.At(0).eviction_state() == EvictionState::Main(0));
   CHECK(items.queue().stats().promoted == 1);
 }
 
@@ -147,19 +147,19 @@ TEST_CASE("a hit right behind the store does not count", "[slab][eviction_queue]
   QueuedItems items;
   items.InsertMany(0, 100);
   items.Hit(99);
-  CHECK(items.At(99).standing().hits() == 0);
+  CHECK(items.At(99).eviction_state().hits() == 0);
   items.InsertMany(100, 40);
   items.Hit(99);
-  CHECK(items.At(99).standing().hits() == 1);
+  CHECK(items.At(99).eviction_state().hits() == 1);
 }
 
 TEST_CASE("main gives one more round for each hit, to three", "[slab][eviction_queue]") {
   QueuedItems items;
   for (const int number : {0, 1}) items.InsertIntoMain(number);
   for (int hit = 0; hit < 10; ++hit) items.Hit(0);
-  CHECK(items.At(0).standing() == Standing::Main(3));
+  CHECK(items.At(0).eviction_state() == EvictionState::Main(3));
   CHECK(items.Evict() == 1);
-  CHECK(items.At(0).standing() == Standing::Main(2));
+  CHECK(items.At(0).eviction_state() == EvictionState::Main(2));
   CHECK(items.Evict() == 0);
   CHECK(items.queue().stats().second_chances == 3);
   CHECK(items.queue().stats().evicted_from_main == 2);
@@ -212,14 +212,15 @@ TEST_CASE("the share stays within its bounds", "[slab][eviction_queue]") {
   CHECK(items.queue().probation_target() == 900);
 }
 
-TEST_CASE("who is put back is considered last and keeps its standing", "[slab][eviction_queue]") {
+TEST_CASE("who is put back is considered last and keeps its eviction state",
+          "[slab][eviction_queue]") {
   QueuedItems items;
   items.InsertMany(0, 50);
   items.Hit(0);
   items.queue().PutBack(items.queue().Next());
   CHECK(items.OnProbation().front() == 0);
   CHECK(items.OnProbation().back() == 1);
-  CHECK(items.At(0).standing().hits() == 1);
+  CHECK(items.At(0).eviction_state().hits() == 1);
 }
 
 TEST_CASE("the alternative is at the other tail, if there is one", "[slab][eviction_queue]") {
@@ -235,29 +236,30 @@ TEST_CASE("the alternative is at the other tail, if there is one", "[slab][evict
   CHECK(items.queue().Alternative(next).ref == next.ref);
 }
 
-TEST_CASE("a replaced item gives its place and standing to the new one", "[slab][eviction_queue]") {
+TEST_CASE("a replaced item gives its place and eviction state to the new one",
+          "[slab][eviction_queue]") {
   QueuedItems items;
   items.InsertMany(0, 5);
   const int old = GENERATE(0, 2, 4);
-  items.At(old).set_standing(Standing::HitOnProbation());
+  items.At(old).set_eviction_state(EvictionState::HitOnProbation());
   items.queue().Replace(items.Ref(old), items.Ref(9));
   std::vector expected{4, 3, 2, 1, 0};
   std::ranges::replace(expected, old, 9);
   CHECK(items.OnProbation() == expected);
-  CHECK(items.At(9).standing() == Standing::HitOnProbation());
+  CHECK(items.At(9).eviction_state() == EvictionState::HitOnProbation());
   CHECK(items.At(old).use() == ChunkUse::kOwned);
 }
 
 TEST_CASE("an item that changes its class keeps its segment and hits", "[slab][eviction_queue]") {
   QueuedItems items;
   items.InsertMany(0, 100);
-  items.queue().InsertAs(items.Ref(200), Standing::Main(2));
-  items.queue().InsertAs(items.Ref(201), Standing::HitOnProbation());
-  items.queue().InsertAs(items.Ref(202), Standing::Born(250));
+  items.queue().InsertAs(items.Ref(200), EvictionState::Main(2));
+  items.queue().InsertAs(items.Ref(201), EvictionState::HitOnProbation());
+  items.queue().InsertAs(items.Ref(202), EvictionState::Born(250));
   CHECK(items.InMain() == std::vector{200});
-  CHECK(items.At(200).standing() == Standing::Main(2));
-  CHECK(items.At(201).standing() == Standing::HitOnProbation());
-  CHECK(items.At(202).standing() == Standing::Born(items.clock().tick()));
+  CHECK(items.At(200).eviction_state() == EvictionState::Main(2));
+  CHECK(items.At(201).eviction_state() == EvictionState::HitOnProbation());
+  CHECK(items.At(202).eviction_state() == EvictionState::Born(items.clock().tick()));
 }
 
 // --- The order of last use -----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-#include "slab/expiry.h"
+#include "slab/item/expiry.h"
 
 #include <catch2/catch.hpp>
 #include <cstdint>

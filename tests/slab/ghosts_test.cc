@@ -1,4 +1,4 @@
-#include "slab/ghosts.h"
+#include "slab/eviction/ghosts.h"
 
 #include <catch2/catch.hpp>
 #include <optional>

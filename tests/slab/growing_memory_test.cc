@@ -1,4 +1,4 @@
-#include "slab/growing_memory.h"
+#include "slab/memory/growing_memory.h"
 
 #include <sys/mman.h>
 
@@ -12,9 +12,9 @@
 #include <thread>
 #include <vector>
 
-#include "slab/memory_warmer.h"
-#include "slab/resident.h"
-#include "slab/zeroed_array.h"
+#include "slab/memory/memory_warmer.h"
+#include "slab/memory/resident.h"
+#include "slab/memory/zeroed_array.h"
 
 namespace larder::slab {
 namespace {

@@ -1,4 +1,4 @@
-#include "slab/index.h"
+#include "slab/index/index.h"
 
 #include <algorithm>
 #include <atomic>
@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::uint32_t kBucketsAtStart = 1U << kIndexLevelMin;
 
+constexpr std::uint32_t kLane = 0;  // Of whom inserts and removes.
+
 // An index whose items are numbers: a reference names the hash that it stands for.
 class NumberedItems {
  public:
@@ -27,8 +29,8 @@ class NumberedItems {
   // A new reference for the hash, in the index from now on.
   ItemRef Insert(std::uint64_t hash) {
     const ItemRef ref = NewRef(hash);
-    index_->Lock(hash).Insert(hash, ref);
-    index_->Grow(1);
+    index_->Lock(hash).Insert(hash, ref, kLane);
+    index_->Grow(1, kLane);
     return ref;
   }
   ItemRef Replace(std::uint64_t hash, ItemRef old) {
@@ -39,13 +41,13 @@ class NumberedItems {
     guard.Replace(slot, ref);
     return ref;
   }
-  bool Remove(std::uint64_t hash, ItemRef ref) {
+  bool Remove(std::uint64_t hash, ItemRef ref, std::uint32_t lane = kLane) {
     Index::Guard guard = index_->Lock(hash);
     const Index::Slot slot = guard.Find(hash, ref);
     if (!slot) return false;
-    guard.Remove(slot);
+    guard.Remove(slot, lane);
     guard.Unlock();
-    index_->Grow(-1);
+    index_->Grow(-1, lane);
     return true;
   }
   // The first reference with this hash, or kNoItem.
@@ -181,7 +183,7 @@ TEST_CASE("a chain grows and shrinks with its items", "[slab][index]") {
   CHECK(items.index().used_bytes() == empty_bytes);
 }
 
-TEST_CASE("overflow buckets that other threads give back are used again", "[slab][index]") {
+TEST_CASE("overflow buckets that other lanes give back are used again", "[slab][index]") {
   // In a table that may not grow, so that two rounds need more than were ever reserved.
   constexpr std::size_t kItems = 40'000;
   constexpr std::size_t kRemovers = 6;
@@ -199,8 +201,9 @@ TEST_CASE("overflow buckets that other threads give back are used again", "[slab
     std::size_t removed = 0;
     for (std::size_t self = 0; self < kRemovers; ++self) {
       std::thread([&] {
+        const auto lane = static_cast<std::uint32_t>(self) + 1;
         for (std::size_t i = self; i < kItems; i += kRemovers) {
-          if (items.Remove(inserted[i].first, inserted[i].second)) ++removed;
+          if (items.Remove(inserted[i].first, inserted[i].second, lane)) ++removed;
         }
       }).join();
     }
@@ -260,7 +263,7 @@ TEST_CASE("a guard that shares a bucket does not unlock it", "[slab][index]") {
   {
     Index::Guard shared = index.TryLock(other_in_bucket, &held);
     REQUIRE(shared);
-    shared.Insert(other_in_bucket, 9);
+    shared.Insert(other_in_bucket, 9, kLane);
     CHECK(held.Find(other_in_bucket, ItemRef{9}));
   }
   CHECK_FALSE(index.TryLock(5, nullptr));
@@ -324,8 +327,8 @@ TEST_CASE("every item is found while others come and buckets split", "[slab][ind
     };
     for (std::uint64_t i = 0; i < kPerThread; ++i) {
       const std::uint64_t hash = hash_of(ref_at(i));
-      index->Lock(hash).Insert(hash, ref_at(i));
-      index->Grow(1);
+      index->Lock(hash).Insert(hash, ref_at(i), kLane);
+      index->Grow(1, kLane);
       // One of our own from before, which another thread's split may have moved.
       const ItemRef earlier = ref_at(i * 7919 % (i + 1));
       const std::uint64_t earlier_hash = hash_of(earlier);
@@ -347,8 +350,8 @@ TEST_CASE("a walk misses no item while buckets split", "[slab][index][concurrenc
   const auto index = std::move(*Index::Create(1U << 20));
   const auto insert = [&](ItemRef ref) {
     const std::uint64_t hash = ref * 0x9e37'79b9'7f4a'7c15ULL;
-    index->Lock(hash).Insert(hash, ref);
-    index->Grow(1);
+    index->Lock(hash).Insert(hash, ref, kLane);
+    index->Grow(1, kLane);
   };
   for (ItemRef ref = 1; ref <= kBefore; ++ref) insert(ref);
   std::thread other([&] {

@@ -1,4 +1,4 @@
-#include "slab/magazine.h"
+#include "slab/classes/magazine.h"
 
 #include <array>
 #include <catch2/catch.hpp>
@@ -42,7 +42,7 @@ TEST_CASE("an item that arrived lies in the slot that its chunk came from", "[ma
   const Magazine::Taken taken = magazine.TakeAny(5);
   CHECK(taken.ref == 7);
   CHECK(taken.entry.hash == 0xabc);
-  CHECK(taken.entry.way == Way::kNew);
+  CHECK(taken.entry.queue_entry == QueueEntry::kNew);
   CHECK(magazine.TakeAny(5).ref == kNoItem);
 }
 
@@ -55,7 +55,7 @@ TEST_CASE("what others took is not the lane's any more", "[magazine]") {
   CHECK(magazine.Take() == 2);
   magazine.Release(4, 3, chunks.At(3), 9, Segment::kMain);
   CHECK(chunks.At(3).use() == ChunkUse::kLeaving);
-  CHECK(magazine.TakeAny(4).entry.way == Way::kUndecided);
+  CHECK(magazine.TakeAny(4).entry.queue_entry == QueueEntry::kUndecided);
   CHECK(magazine.TakeBack(4) == kNoItem);
 }
 
@@ -64,12 +64,12 @@ TEST_CASE("an item that stays says where it goes", "[magazine]") {
   Magazine magazine;
   magazine.Release(2, 3, chunks.At(3), 9, Segment::kMain);
   REQUIRE(magazine.TakeBack(2) == 3);
-  magazine.Return(2, 3, Way::kSpared);
+  magazine.Return(2, 3, QueueEntry::kSpared);
   const Magazine::Taken taken = magazine.TakeOwn(2);
   CHECK(taken.ref == 3);
   CHECK(taken.entry.hash == 9);
   CHECK(taken.entry.segment == Segment::kMain);
-  CHECK(taken.entry.way == Way::kSpared);
+  CHECK(taken.entry.queue_entry == QueueEntry::kSpared);
   CHECK(magazine.TakeOwn(2).ref == kNoItem);
 }
 
@@ -77,13 +77,13 @@ TEST_CASE("removals are told once", "[magazine]") {
   Magazine magazine;
   std::vector<std::uint64_t> told;
   const auto count = [&] {
-    for (const Removal& removal : magazine.TakeRemovals()) told.push_back(removal.hash);
+    for (const ReclaimedItem& removal : magazine.TakeReclaimed()) told.push_back(removal.hash);
   };
-  magazine.AddRemoval({.hash = 1});
+  magazine.AddReclaimed({.hash = 1});
   count();
   CHECK(told.empty());
-  magazine.AddRemoval({.hash = 2});
-  magazine.TellRemovals();
+  magazine.AddReclaimed({.hash = 2});
+  magazine.PublishReclaimed();
   count();
   count();
   CHECK(told == std::vector<std::uint64_t>{1, 2});

@@ -1,4 +1,4 @@
-#include "slab/memory_file.h"
+#include "slab/memory/memory_file.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "slab/page_balancer.h"
+#include "slab/classes/page_balancer.h"
 
 #include <catch2/catch.hpp>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "slab/resident.h"
+#include "slab/memory/resident.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string>
 
-#include "slab/zeroed_array.h"
+#include "slab/memory/zeroed_array.h"
 
 namespace larder::slab {
 namespace {

@@ -1,11 +1,11 @@
-#include "slab/size_ladder.h"
+#include "slab/classes/size_ladder.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <vector>
 
-#include "slab/arena.h"
+#include "slab/memory/arena.h"
 
 namespace larder::slab {
 namespace {

@@ -1,4 +1,4 @@
-#include "slab/slab_class.h"
+#include "slab/classes/slab_class.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

@@ -1,4 +1,4 @@
-#include "slab/write_times.h"
+#include "slab/engine/write_times.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>

@@ -1,0 +1,88 @@
+#include "slab/classes/page_balancer.h"
+
+#include <algorithm>
+
+#include "slab/check.h"
+
+namespace larder::slab {
+namespace {
+
+// Of a class's window: how much it may grow or shrink by at a time.
+constexpr std::uint32_t kStepDivisor = 2;
+// A round that ends early has seen little, and so takes pages only from who has next to no gain.
+constexpr double kEarlyGainRatio = 8;
+
+}  // namespace
+
+std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t stores,
+                                              std::uint64_t urgent_ghosts) {
+  LARDER_CHECK(loads.size() <= gains_.size());
+  LARDER_ASSERT(stores >= seen_stores_);
+  std::uint64_t fresh_max = 0;
+  for (std::size_t id = 1; id < loads.size(); ++id) {
+    fresh_max = std::max(fresh_max, loads[id].near_ghosts - seen_ghosts_[id]);
+  }
+  const bool is_early = stores - seen_stores_ < kStoresPerRound;
+  if (is_early && fresh_max < urgent_ghosts) return std::nullopt;
+
+  if (!is_early) seen_stores_ = stores;
+  ClassId high = 0;
+  for (std::size_t at = 1; at < loads.size(); ++at) {
+    const auto id = static_cast<ClassId>(at);
+    const auto fresh = static_cast<double>(loads[id].near_ghosts - seen_ghosts_[id]);
+    seen_ghosts_[id] = loads[id].near_ghosts;
+    gains_[id] = kGainDecay * gains_[id] + kGainWeight * fresh;
+  }
+  for (std::size_t at = 1; at < loads.size(); ++at) {
+    const auto id = static_cast<ClassId>(at);
+    if (loads[id].pages == 0 || loads[id].spare_pages != 0 || loads[id].pieces_of != 0) continue;
+    if (high == 0 || GainPerPage(loads, id) > GainPerPage(loads, high)) high = id;
+  }
+  if (high == 0) return std::nullopt;
+  const ClassId low = ChooseDonor(loads, high, ClassSet(), 2);
+  if (low == 0) return std::nullopt;
+  const std::uint32_t window = WindowPages(loads[high].pages);
+  const double ratio = is_early ? kEarlyGainRatio : kGainRatio;
+  const double needed = ratio * Loss(loads, low) * window + kGainMargin;
+  if (gains_[high] <= needed) return std::nullopt;
+  const std::uint32_t spared =
+      std::max(WindowPages(loads[low].pages) / kStepDivisor, loads[low].spare_pages);
+  const std::uint32_t pages = std::min({window, spared, loads[low].pages - 1});
+  return PagePlan{.from = low, .to = high, .pages = std::max<std::uint32_t>(1, pages)};
+}
+
+ClassId PageBalancer::ChooseDonor(ClassLoads loads, ClassId needy, const ClassSet& refused,
+                                  std::uint32_t pages_min) const {
+  LARDER_ASSERT(loads.size() <= gains_.size());
+  ClassId donor = 0;
+  for (std::size_t at = 1; at < loads.size(); ++at) {
+    const auto id = static_cast<ClassId>(at);
+    if (id == needy || refused.test(id) || loads[id].pages < std::max(pages_min, 1U)) continue;
+    if (donor == 0) {
+      donor = id;
+      continue;
+    }
+    // A last page goes only when no class has two.
+    const bool is_last = loads[id].pages == 1;
+    if (is_last != (loads[donor].pages == 1)) {
+      if (!is_last) donor = id;
+      continue;
+    }
+    const double loss = Loss(loads, id);
+    const double least = Loss(loads, donor);
+    if (loss < least || (loss <= least && loads[id].pages > loads[donor].pages)) donor = id;
+  }
+  return donor;
+}
+
+double PageBalancer::GainPerPage(ClassLoads loads, ClassId id) const {
+  const ClassId judged = loads[id].pieces_of != 0 ? loads[id].pieces_of : id;
+  LARDER_ASSERT(judged < loads.size());
+  return gains_[judged] / WindowPages(loads[judged].pages);
+}
+
+double PageBalancer::Loss(ClassLoads loads, ClassId id) const {
+  return loads[id].spare_pages != 0 ? 0 : GainPerPage(loads, id);
+}
+
+}  // namespace larder::slab

@@ -1,0 +1,202 @@
+#include "slab/classes/slab_class.h"
+
+#include <algorithm>
+#include <new>
+
+#include "slab/check.h"
+#include "slab/classes/page_balancer.h"
+
+namespace larder::slab {
+namespace {
+
+// All magazines of a class together may hold one in so many of its chunks.
+constexpr std::uint64_t kMagazinesShare = 256;
+
+}  // namespace
+
+ItemRef SlabClass::Allocate() {
+  if (listed_ == 0) {
+    const auto fresh = arena_.Take();
+    if (!fresh) return kNoItem;
+    Adopt(*fresh);
+  }
+  const PageIndex number = listed_ - 1;
+  Page& page = pages_.at(number);
+  LARDER_ASSERT(!page.is_draining && page.used < chunks_per_page_);
+  LARDER_ASSERT(pages_.class_of(number) == id_);
+  ItemRef ref = page.free_head;
+  if (ref != kNoItem) {
+    page.free_head = arena_.At(ref).next;
+  } else {
+    std::byte* chunk = arena_.PageAt(number) + std::size_t{page.carved} * chunk_bytes_;
+    new (chunk) Item;
+    ref = arena_.RefOf(chunk);
+    ++page.carved;
+  }
+  ++page.used;
+  ++used_chunks_;
+  if (page.used == chunks_per_page_) Unlist(number);
+  Item& item = arena_.At(ref);
+  LARDER_ASSERT(item.use() == ChunkUse::kFree || page.free_head == kNoItem);
+  LARDER_ASSERT(page.used <= page.carved && page.carved <= chunks_per_page_);
+  item.set_use(ChunkUse::kOwned);
+  item.refs.store(1, std::memory_order_relaxed);
+  return ref;
+}
+
+ItemRef SlabClass::AllocateHere() { return listed_ != 0 ? Allocate() : kNoItem; }
+
+void SlabClass::Free(ItemRef ref) {
+  const PageIndex number = arena_.PageOf(ref);
+  Page& page = pages_.at(number);
+  Item& item = arena_.At(ref);
+  LARDER_CHECK(item.use() != ChunkUse::kFree && !item.is_linked());
+  LARDER_ASSERT(pages_.class_of(number) == id_);
+  LARDER_ASSERT(page.used > 0 && used_chunks_ > 0);
+  item.set_use(ChunkUse::kFree);
+  item.next = page.free_head;
+  page.free_head = ref;
+  --page.used;
+  --used_chunks_;
+  if (page.is_draining) {
+    if (page.used == 0) Leave(number);
+    return;
+  }
+  if (!page.is_listed) List(number);
+  // An empty page is for whoever needs one, unless it is all the room that this class has: so a
+  // class that hovers around a full page does not give and take it all the time.
+  const bool has_other_room = listed_ != number + 1 || page.next_listed != 0;
+  if (page.used == 0 && has_other_room) {
+    Unlist(number);
+    Leave(number);
+    arena_.Return(number);
+  }
+}
+
+bool SlabClass::Drain(PageIndex number) {
+  LARDER_CHECK(pages_.class_of(number) == id_);
+  Page& page = pages_.at(number);
+  page.is_draining = true;
+  if (page.is_listed) Unlist(number);
+  if (page.used != 0) return false;
+  Leave(number);
+  return true;
+}
+
+void SlabClass::Readmit(PageIndex number) {
+  Page& page = pages_.at(number);
+  LARDER_CHECK(page.is_draining);
+  page.is_draining = false;
+  if (page.used < chunks_per_page_) List(number);
+}
+
+void SlabClass::Adopt(PageIndex number) {
+  LARDER_ASSERT(number < arena_.capacity_pages());
+  Page& page = pages_.at(number);
+  page = Page{};
+  pages_.set_class(number, id_);
+  CountPages(page_count_ + 1);
+  List(number);
+}
+
+void SlabClass::TakeIn(PageIndex number, std::uint32_t carved, std::uint32_t used,
+                       ItemRef free_head) {
+  LARDER_ASSERT(used <= carved && carved <= chunks_per_page_);
+  Adopt(number);
+  Page& page = pages_.at(number);
+  page.carved = carved;
+  page.used = used;
+  page.free_head = free_head;
+  used_chunks_ += used;
+  if (used == chunks_per_page_) Unlist(number);
+}
+
+void SlabClass::Leave(PageIndex number) {
+  LARDER_CHECK(pages_.class_of(number) == id_);
+  LARDER_ASSERT(pages_.at(number).used == 0);
+  LARDER_ASSERT(!pages_.at(number).is_listed);
+  LARDER_ASSERT(page_count_ > 0);
+  pages_.at(number) = Page{};
+  pages_.set_class(number, 0);
+  CountPages(page_count_ - 1);
+  queue_.Trim();
+}
+
+void SlabClass::CountPages(std::uint32_t pages) {
+  if (pages > page_count_) queue_.NoteGrowth(1.0 / pages);
+  page_count_ = pages;
+  ChooseBatch();
+  queue_.set_near_share(pages == 0 ? 0
+                                   : static_cast<double>(PageBalancer::WindowPages(pages)) / pages);
+}
+
+void SlabClass::AddMagazine(Magazine& magazine) {
+  LARDER_ASSERT(std::ranges::find(magazines_, &magazine) == magazines_.end());
+  magazines_.push_back(&magazine);
+  ChooseBatch();
+}
+
+void SlabClass::ChooseBatch() {
+  const std::uint64_t chunks = std::uint64_t{page_count_} * chunks_per_page_;
+  const std::uint64_t each =
+      chunks / (kMagazinesShare * std::max<std::size_t>(1, magazines_.size()));
+  batch_.store(static_cast<std::uint32_t>(std::clamp<std::uint64_t>(each, 1, Magazine::kSlots)),
+               std::memory_order_relaxed);
+}
+
+void SlabClass::CheckInvariants() const {
+  queue_.CheckInvariants();
+  std::uint32_t pages = 0;
+  std::uint32_t listed = 0;
+  std::uint64_t used = 0;
+  for (PageIndex number = 0; number < arena_.touched_pages(); ++number) {
+    if (pages_.class_of(number) != id_) continue;
+    const Page& page = pages_.at(number);
+    LARDER_CHECK(page.used <= page.carved && page.carved <= chunks_per_page_);
+    LARDER_CHECK(CountFree(page) == page.carved - page.used);
+    LARDER_CHECK(page.is_listed == (page.used < chunks_per_page_ && !page.is_draining));
+    ++pages;
+    used += page.used;
+    listed += page.is_listed ? 1 : 0;
+  }
+  LARDER_CHECK(pages == page_count_);
+  LARDER_CHECK(used == used_chunks_);
+  PageIndex before = 0;
+  for (PageIndex at = listed_; at != 0; at = pages_.at(at - 1).next_listed) {
+    LARDER_CHECK(listed > 0 && pages_.at(at - 1).is_listed);
+    LARDER_CHECK(pages_.at(at - 1).prev_listed == before);
+    before = at;
+    --listed;
+  }
+  LARDER_CHECK(listed == 0);
+}
+
+std::uint32_t SlabClass::CountFree(const Page& page) const {
+  std::uint32_t count = 0;
+  for (ItemRef ref = page.free_head; ref != kNoItem; ref = arena_.At(ref).next) {
+    LARDER_CHECK(arena_.At(ref).use() == ChunkUse::kFree);
+    ++count;
+  }
+  return count;
+}
+
+void SlabClass::List(PageIndex number) {
+  Page& page = pages_.at(number);
+  LARDER_ASSERT(!page.is_listed);
+  page.is_listed = true;
+  page.prev_listed = 0;
+  page.next_listed = listed_;
+  if (listed_ != 0) pages_.at(listed_ - 1).prev_listed = number + 1;
+  listed_ = number + 1;
+}
+
+void SlabClass::Unlist(PageIndex number) {
+  Page& page = pages_.at(number);
+  LARDER_ASSERT(page.is_listed);
+  (page.prev_listed != 0 ? pages_.at(page.prev_listed - 1).next_listed : listed_) =
+      page.next_listed;
+  if (page.next_listed != 0) pages_.at(page.next_listed - 1).prev_listed = page.prev_listed;
+  page.is_listed = false;
+}
+
+}  // namespace larder::slab

@@ -1,0 +1,117 @@
+#include "slab/engine/engine.h"
+
+#include <cstddef>
+#include <utility>
+
+namespace larder::slab {
+namespace {
+
+constexpr std::size_t kPrefaultItemBytes = 144;  // A 20 B key with a 100 B value.
+// Of the memory limit, for what is remembered of keys that left.
+constexpr std::uint64_t kRemovalRecordsPercent = 1;
+
+std::uint64_t CapacityBytes(const Arena& arena) {
+  return std::uint64_t{arena.capacity_pages()} << kPageShift;
+}
+
+}  // namespace
+
+Result<Foundation, std::string> Foundation::Make(const CacheOptions& options,
+                                                 std::unique_ptr<MemoryFile> memory_file) {
+  auto arena = Arena::Create({.limit_bytes = options.memory_bytes,
+                              .lock_memory = options.lock_memory,
+                              .prefault = options.prefault,
+                              .file = memory_file.get()});
+  if (!arena) return Failure{arena.error()};
+  SizeLadder ladder({.chunk_bytes_min = sizeof(Item) + options.chunk_room_min,
+                     .growth_factor = options.growth_factor.value_or(kGrowthFactorDefault),
+                     .has_fine_steps = !options.growth_factor.has_value(),
+                     .unit_bytes = (*arena)->unit_bytes()});
+  auto index = Index::Create(CapacityBytes(**arena) / ladder.chunk_bytes(1));
+  if (!index) return Failure{index.error()};
+  if (options.prefault) (*index)->PrefaultFor(options.memory_bytes / kPrefaultItemBytes);
+  PageTable page_table((*arena)->capacity_pages());
+  if (!page_table.ok()) return Failure{std::string("cannot reserve memory for the page table")};
+  return Foundation{.memory_file = std::move(memory_file),
+                    .arena = std::move(*arena),
+                    .index = std::move(*index),
+                    .ladder = std::move(ladder),
+                    .page_table = std::move(page_table)};
+}
+
+Engine::Engine(const CacheOptions& options, Foundation foundation)
+    : hash(options.hash_seed),
+      pause(options.pause),
+      memory_file(std::move(foundation.memory_file)),
+      arena(std::move(foundation.arena)),
+      index(std::move(foundation.index)),
+      classes(*arena, std::move(foundation.ladder), std::move(foundation.page_table)),
+      admission(options.item_bytes_max, options.forbidden_key, hash),
+      lanes(options.track_sizes ? options.item_bytes_max + Item::kExpiryBytes : 0),
+      liveness(versions, lanes),
+      removal_records(options.memory_bytes / 100 * kRemovalRecordsPercent,
+                      CapacityBytes(*arena) / 100 * kRemovalRecordsPercent),
+      pins(classes),
+      magazines(classes, *index),
+      usage(classes, magazines, options.eviction),
+      unlinker(classes, *index, liveness, versions, removal_records, hash),
+      lookup(*index, classes, liveness, unlinker),
+      allocator(classes, *index, magazines, liveness, unlinker, pause, hash, options.evict),
+      page_mover(classes, lanes, allocator, pause, options.page_moves, page_move_counters,
+                 PageEvacuator(classes, *index, magazines, liveness, unlinker, allocator, pause,
+                               hash, page_move_counters)),
+      reserver(classes, allocator, page_mover),
+      linker(classes, liveness),
+      growth({.index = *index,
+              .classes = classes,
+              .admission = admission,
+              .versions = versions,
+              .liveness = liveness,
+              .pins = pins,
+              .unlinker = unlinker,
+              .lookup = lookup,
+              .linker = linker,
+              .usage = usage,
+              .reserver = reserver}),
+      deleter(*index, classes, lookup, unlinker, removal_records),
+      storer({.index = *index,
+              .classes = classes,
+              .admission = admission,
+              .versions = versions,
+              .liveness = liveness,
+              .unlinker = unlinker,
+              .lookup = lookup,
+              .linker = linker,
+              .usage = usage,
+              .allocator = allocator,
+              .reserver = reserver,
+              .growth = growth,
+              .deleter = deleter}),
+      walker(classes, *index, magazines, liveness, unlinker, pause, hash),
+      census({.index = *index,
+              .classes = classes,
+              .magazines = magazines,
+              .versions = versions,
+              .liveness = liveness,
+              .lanes = lanes,
+              .lookup = lookup,
+              .records = removal_records,
+              .hash = hash,
+              .is_on_file = memory_file != nullptr}),
+      warmer_(options.prefault ? nullptr : std::make_unique<MemoryWarmer>(Growing())) {}
+
+std::vector<GrowingMemory*> Engine::Growing() {
+  std::vector<GrowingMemory*> growing = {&index->growing_buckets(), &index->growing_overflow()};
+  // That of a file is there from the start, or was given back to stay so.
+  if (memory_file == nullptr) growing.push_back(&arena->growing());
+  return growing;
+}
+
+bool Engine::SetMemoryLimit(std::uint64_t bytes) {
+  const MutexLock lock(limit_mutex_);
+  if (!arena->SetLimit(bytes)) return false;
+  removal_records.Resize(bytes / 100 * kRemovalRecordsPercent);
+  return true;
+}
+
+}  // namespace larder::slab

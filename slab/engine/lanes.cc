@@ -1,0 +1,23 @@
+#include "slab/engine/lanes.h"
+
+#include <vector>
+
+namespace larder::slab {
+
+Lane& Lanes::Add() {
+  const MutexLock lock(mutex_);
+  const auto number = static_cast<std::uint32_t>(lanes_.size());
+  Lane& lane = lanes_.emplace_back();
+  lane.number = number;
+  if (item_bytes_tracked_ != 0) {
+    lane.sizes = std::vector<Counter>(SizeStep(item_bytes_tracked_) + 1);
+  }
+  return lane;
+}
+
+void Lanes::ForEach(const std::function<void(const Lane&)>& fn) const {
+  const MutexLock lock(mutex_);
+  for (const Lane& lane : lanes_) fn(lane);
+}
+
+}  // namespace larder::slab

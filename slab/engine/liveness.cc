@@ -1,0 +1,77 @@
+#include "slab/engine/liveness.h"
+
+#include <algorithm>
+
+#include "slab/check.h"
+
+namespace larder::slab {
+
+void Liveness::CountLinked(const Item& item, ClassId id, Lane& lane) const noexcept {
+  LARDER_ASSERT(id != 0 && id <= kClassesMax);
+  const std::size_t bytes = item.item_bytes();
+  lane.items.Add();
+  lane.bytes.Add(bytes);
+  // Its number is from the lane's range, which is not below the floor; but the lane may have
+  // learned of a flush since it was drawn, and then has no range.
+  if (lane.cas_end == 0 && versions_.IsBelowFloor(item, lane)) [[unlikely]] {
+    lane.flushed_items.Add();
+    lane.flushed_bytes.Add(bytes);
+  }
+  lane.classes[id].Add(ClassStat::kRequestedBytes, bytes);
+  if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Add();
+}
+
+void Liveness::CountUnlinked(const Item& item, ClassId id, Lane& lane) const noexcept {
+  LARDER_ASSERT(id != 0 && id <= kClassesMax);
+  const std::uint64_t cutoff = versions_.cutoff();
+  if (lane.flush_floor.load(std::memory_order_relaxed) != cutoff) [[unlikely]]
+    lane.NoteFlush(cutoff);
+  const std::size_t bytes = item.item_bytes();
+  lane.items.Subtract(1);
+  lane.bytes.Subtract(bytes);
+  if (versions_.IsBelowFloor(item, lane)) [[unlikely]] {
+    lane.flushed_items.Subtract(1);
+    lane.flushed_bytes.Subtract(bytes);
+  }
+  lane.classes[id].Subtract(ClassStat::kRequestedBytes, bytes);
+  if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Subtract(1);
+}
+
+void Liveness::CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id,
+                            Lane& lane) noexcept {
+  if (old_bytes == new_bytes) return;
+  lane.bytes.Add(new_bytes - old_bytes);
+  lane.classes[id].Add(ClassStat::kRequestedBytes, new_bytes - old_bytes);
+  if (!lane.sizes.empty()) {
+    lane.sizes[SizeStep(old_bytes)].Subtract(1);
+    lane.sizes[SizeStep(new_bytes)].Add();
+  }
+}
+
+void Liveness::CountRevived(const Item& item, Lane& lane) const noexcept {
+  if (!versions_.IsBelowFloor(item, lane)) return;
+  lane.flushed_items.Subtract(1);
+  lane.flushed_bytes.Subtract(item.item_bytes());
+}
+
+AliveCount Liveness::Alive() const {
+  constexpr int kTriesMax = 16;  // Against flushes that come one after the other.
+  std::int64_t items = 0;
+  std::int64_t bytes = 0;
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    const std::uint64_t cutoff = versions_.cutoff();
+    items = 0;
+    bytes = 0;
+    lanes_.ForEach([&](const Lane& lane) {
+      if (lane.flush_floor.load(std::memory_order_acquire) != cutoff) return;
+      items += static_cast<std::int64_t>(lane.items.value() - lane.flushed_items.value());
+      bytes += static_cast<std::int64_t>(lane.bytes.value() - lane.flushed_bytes.value());
+    });
+    if (versions_.cutoff() == cutoff) break;
+  }
+  // Below 0 only while an item goes from one lane's count to another's.
+  return {.items = static_cast<std::uint64_t>(std::max<std::int64_t>(items, 0)),
+          .bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0))};
+}
+
+}  // namespace larder::slab

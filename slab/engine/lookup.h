@@ -1,0 +1,120 @@
+// How items are found by their keys.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "slab/check.h"
+#include "slab/classes/slab_classes.h"
+#include "slab/engine/liveness.h"
+#include "slab/engine/locked_item.h"
+#include "slab/engine/unlinker.h"
+#include "slab/ids.h"
+#include "slab/index/index.h"
+#include "slab/item/hash.h"
+#include "slab/item/item.h"
+#include "slab/item/keys_equal.h"
+#include "slab/lane.h"
+#include "slab/store.h"
+
+namespace larder::slab {
+
+inline constexpr std::size_t kPrefetchMax = 64;
+
+// Lookup finds items in the index, and removes those that it finds dead.
+//
+// Threads: any. Visit: caller has no bucket locked; Find and FindAlive: caller locks the bucket.
+// Owns:    nothing; all that it is made of must outlive it.
+class Lookup {
+ public:
+  Lookup(Index& index, const SlabClasses& classes, const Liveness& liveness, Unlinker& unlinker)
+      : index_(index),
+        arena_(classes.arena()),
+        classes_(classes),
+        liveness_(liveness),
+        unlinker_(unlinker) {}
+
+  // The item of this key, dead or alive; none if there is no such item.
+  [[gnu::always_inline]] LockedItem Find(const Index::Guard& guard,
+                                         const HashedKey& key) const noexcept
+      LARDER_REQUIRES(kBucketLocked) {
+    return LockedItem(
+        guard.Find(key.hash,
+                   [&](ItemRef ref) { return KeysEqual(arena_.At(ref).key(), key.bytes); }),
+        arena_);
+  }
+  // The same, but an item that is dead is unlinked and not found.
+  LockedItem FindAlive(Index::Guard& guard, const HashedKey& key, Lane& lane)
+      LARDER_REQUIRES(kBucketLocked) {
+    const LockedItem item = Find(guard, key);
+    if (item && liveness_.IsDead(*item, lane)) [[unlikely]] {
+      (void)unlinker_.UnlinkDead(guard, item, lane);
+      return {};
+    }
+    return item;
+  }
+
+  // If the key is present and alive, calls fn(Item&) under the bucket's lock; see Cache::Visit.
+  // Inlined into its one caller for each fn, which would pay for a second call.
+  template <class Fn>
+  [[gnu::always_inline]] Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn)
+      LARDER_EXCLUDES(kBucketLocked) {
+    Index::BucketLock guard(index_, key.hash);
+    const LockedItem item = Find(guard, key);
+    if (!item) return Presence::kMiss;
+    if (liveness_.IsDead(*item, lane)) [[unlikely]] {
+      return unlinker_.UnlinkDead(guard, item, lane);
+    }
+    fn(*item);
+    return Presence::kHit;
+  }
+
+  void PrefetchBucket(std::uint64_t hash) const noexcept { index_.PrefetchBucket(hash); }
+  // REQUIRES: at most kPrefetchMax hashes.
+  void PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept;
+
+ private:
+  void PrefetchItem(ItemRef ref) const noexcept;
+
+  Index& index_;
+  const Arena& arena_;
+  const SlabClasses& classes_;
+  const Liveness& liveness_;
+  Unlinker& unlinker_;
+};
+
+inline void Lookup::PrefetchItem(ItemRef ref) const noexcept {
+  const auto* item = reinterpret_cast<const char*>(&arena_.At(ref));
+  // The whole of a small item: a value is copied as soon as it is found. An item of 144 bytes
+  // begins anywhere in a line, so it may end in a fourth one.
+  const std::uint32_t bytes =
+      classes_.ladder().chunk_bytes(classes_.page_table().class_of(arena_.PageOf(item)));
+  __builtin_prefetch(item, 1);
+  __builtin_prefetch(item + 64);
+  __builtin_prefetch(item + std::min<std::uint32_t>(bytes, 256) - 1);
+  if (bytes > 128) __builtin_prefetch(item + 128);
+}
+
+inline void Lookup::PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept {
+  LARDER_ASSERT(hashes.size() <= kPrefetchMax);
+  // One key in eight is in an overflow bucket: its item has to wait for that.
+  std::uint64_t chained = 0;
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    const Index::Guessed guess = index_.Guess(hashes[i]);
+    if (guess.ref != kNoItem) [[likely]] {
+      PrefetchItem(guess.ref);
+    } else if (guess.may_be_chained) {
+      chained |= std::uint64_t{1} << i;
+    }
+  }
+  for (; chained != 0; chained &= chained - 1) {
+    const auto i = static_cast<std::size_t>(std::countr_zero(chained));
+    const Index::Guessed guess = index_.GuessChained(hashes[i]);
+    if (guess.ref != kNoItem) PrefetchItem(guess.ref);
+  }
+}
+
+}  // namespace larder::slab

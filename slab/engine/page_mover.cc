@@ -1,0 +1,171 @@
+#include "slab/engine/page_mover.h"
+
+#include <cstddef>
+
+#include "slab/check.h"
+
+namespace larder::slab {
+namespace {
+
+// What a call of Balance may do: it runs many times a second.
+constexpr std::uint32_t kPagesPerTurnMax = 16;
+constexpr std::uint32_t kChunksPerTurnMax = 1 << 13;
+constexpr int kPagesPerSecondMax = 256;  // 64 MiB given back per call of EnforceLimit.
+// Near ghosts of one class that end a round of the balancer.
+constexpr std::uint64_t kUrgentGhosts = 8;
+constexpr std::uint64_t kUrgentGhostsEager = 4;
+constexpr std::size_t kPageTriesMax = 8;  // Pages of a class that turned out to be in use.
+
+}  // namespace
+
+PageMoveStats PageMover::stats() const {
+  return {.moved_items = counters_.moved_items.value(),
+          .moved_pieces = counters_.moved_pieces.value(),
+          .dropped_items = counters_.dropped_items.value(),
+          .busy_pages = counters_.busy_pages.value(),
+          .is_running = is_moving_.load(std::memory_order_relaxed)};
+}
+
+bool PageMover::MakeRoom(SlabClass& needy, Lane& lane) {
+  LARDER_ASSERT(needy.id() != 0);
+  if (!evicts_) return false;
+  const MutexLock lock(mutex_);
+  return MovePage({.from = 0, .to = needy.id()}, lane);
+}
+
+void PageMover::Balance(Lane& lane) {
+  const MutexLock lock(mutex_);
+  if (wanted_) MoveWanted(lane);
+  if (moves() == PageMoves::kOff || !evicts_) {
+    plan_ = {};
+  } else if (plan_.pages == 0) {
+    ObserveLoads();
+  }
+  std::uint32_t chunks = 0;
+  for (std::uint32_t pages = 0; plan_.pages != 0 && pages < kPagesPerTurnMax; ++pages) {
+    chunks += classes_.ById(plan_.from).chunks_per_page();
+    if (pages != 0 && chunks > kChunksPerTurnMax) break;
+    if (!MovePage({.from = plan_.from, .to = plan_.to}, lane)) plan_.pages = 1;
+    --plan_.pages;
+  }
+  is_moving_.store(plan_.pages != 0 || wanted_, std::memory_order_relaxed);
+}
+
+void PageMover::ObserveLoads() {
+  std::uint64_t stores = 0;
+  lanes_.ForEach([&](const Lane& other) { stores += other.total_items.value(); });
+  const auto plan = balancer_.Observe(
+      Loads(), stores, moves() == PageMoves::kEager ? kUrgentGhostsEager : kUrgentGhosts);
+  // A class that needs a page takes it from the arena while there is one.
+  const Arena& arena = classes_.arena();
+  if (plan && arena.pages_in_use() >= arena.limit_pages()) plan_ = *plan;
+}
+
+void PageMover::EnforceLimit(Lane& lane) {
+  const Arena& arena = classes_.arena();
+  const MutexLock lock(mutex_);
+  for (int pages = 0; pages < kPagesPerSecondMax; ++pages) {
+    if (arena.pages_in_use() <= arena.limit_pages()) break;
+    if (!MovePage({}, lane)) break;
+  }
+}
+
+ReassignStatus PageMover::Reassign(std::int64_t from, std::int64_t to) {
+  constexpr std::int64_t kAny = -1;
+  const auto is_class = [this](std::int64_t id) {
+    return id >= 0 && id <= static_cast<std::int64_t>(classes_.count());
+  };
+  if (from == to) return ReassignStatus::kSame;
+  if (!is_class(to) || (from != kAny && !is_class(from))) return ReassignStatus::kBadClass;
+  const MutexLock lock(mutex_);
+  if (wanted_) return ReassignStatus::kBusy;
+  const auto to_id = static_cast<ClassId>(to);
+  ClassId from_id = 0;
+  if (from == kAny) {
+    from_id = balancer_.ChooseDonor(Loads(), to_id, ClassSet(), 2);
+    if (from_id == 0) return ReassignStatus::kBadClass;
+  } else if (from == 0) {
+    if (classes_.arena().free_pages() == 0) return ReassignStatus::kNoSpare;
+  } else {
+    from_id = static_cast<ClassId>(from);
+    if (!HasSparePage(classes_.ById(from_id))) return ReassignStatus::kNoSpare;
+  }
+  wanted_ = Move{.from = from_id, .to = to_id};
+  is_moving_.store(true, std::memory_order_relaxed);
+  return ReassignStatus::kStarted;
+}
+
+// As long as all pages of the class are in use, it stays wanted.
+void PageMover::MoveWanted(Lane& lane) {
+  const Move move = *wanted_;
+  if (move.from == 0) {
+    wanted_.reset();
+    const auto page = classes_.arena().Take();
+    if (page) GiveTo(move.to, *page);
+    return;
+  }
+  if (!HasSparePage(classes_.ById(move.from)) || MovePage(move, lane)) wanted_.reset();
+}
+
+// A class can give a page: it keeps one, and without eviction it has free chunks enough.
+bool PageMover::HasSparePage(SlabClass& c) const {
+  const MutexLock lock(c.mutex());
+  const std::uint64_t chunks = std::uint64_t{c.page_count()} * c.chunks_per_page();
+  return c.page_count() >= 2 && (evicts_ || c.used_chunks() + c.chunks_per_page() <= chunks);
+}
+
+std::vector<ClassLoad> PageMover::Loads() const {
+  std::vector<ClassLoad> loads(classes_.count() + 1);
+  const ClassId largest = classes_.ladder().largest();
+  classes_.ForEach([&](SlabClass& c) {
+    const MutexLock lock(c.mutex());
+    const std::uint64_t chunks = std::uint64_t{c.page_count()} * c.chunks_per_page();
+    const bool has_pieces = c.id() != largest && c.used_chunks() > 2 * c.queue().count();
+    LARDER_ASSERT(c.used_chunks() <= chunks);
+    loads[c.id()] = {
+        .pages = c.page_count(),
+        .spare_pages = static_cast<std::uint32_t>((chunks - c.used_chunks()) / c.chunks_per_page()),
+        .near_ghosts = c.queue().near_ghosts(),
+        .pieces_of = has_pieces ? largest : ClassId{0}};
+  });
+  return loads;
+}
+
+bool PageMover::MovePage(Move move, Lane& lane) {
+  LARDER_ASSERT(move.from == 0 || move.from != move.to);
+  const auto loads = Loads();
+  ClassSet refused;
+  std::vector<PageIndex> busy;  // Of this donor.
+  for (;;) {
+    const ClassId from =
+        move.from != 0 ? move.from : balancer_.ChooseDonor(loads, move.to, refused, 1);
+    if (from == 0) return false;
+    SlabClass& donor = classes_.ById(from);
+    const auto page = busy.size() < kPageTriesMax ? evacuator_.Choose(donor, busy) : std::nullopt;
+    if (!page) {
+      if (busy.empty()) counters_.busy_pages.Add();
+      if (move.from != 0) return false;
+      refused.set(from);
+      busy.clear();
+      continue;
+    }
+    pause_.At(Moment::kPageChosen);
+    if (!evacuator_.Evacuate(donor, *page, lane)) {
+      counters_.busy_pages.Add();
+      busy.push_back(*page);
+      continue;
+    }
+    pages_moved_.fetch_add(1, std::memory_order_relaxed);
+    GiveTo(move.to, *page);
+    return true;
+  }
+}
+
+void PageMover::GiveTo(ClassId to, PageIndex page) {
+  if (to == 0) return classes_.arena().Return(page);
+  SlabClass& c = classes_.ById(to);
+  const MutexLock lock(c.mutex());
+  c.Adopt(page);
+}
+
+}  // namespace larder::slab

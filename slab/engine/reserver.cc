@@ -1,0 +1,124 @@
+#include "slab/engine/reserver.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "slab/check.h"
+#include "slab/engine/admission.h"
+
+namespace larder::slab {
+namespace {
+
+// Pages moved for one store before it fails.
+constexpr int kMakeRoomTriesMax = 8;
+
+static_assert(kPageBytes / 2 - sizeof(Item) < Item::kIsChained);
+
+}  // namespace
+
+bool Reserver::MakeRoom(SlabClass& c, int tries, Lane& lane) {
+  if (tries < kMakeRoomTriesMax && mover_.MakeRoom(c, lane)) return true;
+  const MutexLock lock(c.mutex());
+  ++c.stats().out_of_memory;
+  return false;
+}
+
+ItemRef Reserver::AllocateChunk(SlabClass& c, ItemRef head, const Held& held, Lane& lane) {
+  for (int tries = 0;; ++tries) {
+    ItemRef ref = kNoItem;
+    {
+      FreeLater free_later(classes_);
+      const MutexLock lock(c.mutex());
+      ref = allocator_.Allocate(c, held, lane, free_later);
+      if (ref != kNoItem && head != kNoItem) {
+        Item& chunk = classes_.arena().At(ref);
+        chunk.set_use(ChunkUse::kContinuation);
+        chunk.prev = head;
+      }
+    }
+    if (ref != kNoItem || held.guard != nullptr) return ref;
+    if (!MakeRoom(c, tries, lane)) return kNoItem;
+  }
+}
+
+Result<ReservedItem, StoreStatus> Reserver::Reserve(ItemSpec spec,
+                                                    std::optional<std::uint64_t> chosen_cas,
+                                                    const Held& held, Lane& lane) {
+  LARDER_ASSERT(!spec.key.bytes.empty() && spec.key.bytes.size() <= kKeyBytesMax);
+  const SizeLadder& ladder = classes_.ladder();
+  if (!allocator_.evicts()) spec.has_expiry_room = true;  // So that a touch needs no memory.
+  const std::size_t cas_bytes = chosen_cas ? Item::kChosenCasBytes : 0;
+  const std::size_t bytes = ItemBytes(spec) + cas_bytes;
+  const bool is_chained = bytes > ladder.chunk_bytes_max();
+  SlabClass& c = is_chained ? classes_.Largest() : classes_.ById(ladder.ClassFor(bytes));
+  const ItemRef head_ref = AllocateChunk(c, kNoItem, held, lane);
+  if (head_ref == kNoItem) return Failure{StoreStatus::kNoMemory};
+  ReservedItem reserved(&classes_, head_ref, spec.key.hash);
+
+  Item& head = classes_.arena().At(head_ref);
+  head.key_bytes = static_cast<std::uint8_t>(spec.key.bytes.size());
+  std::memcpy(head.payload(), spec.key.bytes.data(), spec.key.bytes.size());
+  if (!is_chained) {
+    (void)FillHeader(head, spec, spec.value_bytes, lane);
+    if (chosen_cas) head.SetChosenCas(*chosen_cas);
+    return reserved;
+  }
+  const std::size_t overhead =
+      Item::OverheadBytes(head.key_bytes, spec.client_flags != 0, spec.can_expire());
+  const auto here = static_cast<std::uint32_t>(std::min<std::size_t>(
+      ladder.chunk_bytes_max() - overhead - Item::kChainBytes - cas_bytes, spec.value_bytes));
+  (void)FillHeader(head, spec, 0, lane);
+  head.SetChain(kNoItem, spec.value_bytes, here);
+  if (chosen_cas) head.SetChosenCas(*chosen_cas);
+  // Where it fails, the reserved item frees what there is.
+  if (!ReserveContinuations(head_ref, spec.value_bytes - here, held, lane)) {
+    return Failure{StoreStatus::kNoMemory};
+  }
+  return reserved;
+}
+
+// Chunks for the last `value_bytes` of the item, linked from its head.
+bool Reserver::ReserveContinuations(ItemRef head_ref, std::size_t value_bytes, const Held& held,
+                                    Lane& lane) {
+  const Arena& arena = classes_.arena();
+  Item& head = arena.At(head_ref);
+  Item* last = nullptr;
+  for (std::size_t left = value_bytes; left > 0;) {
+    const std::size_t room = classes_.ladder().chunk_bytes_max() - sizeof(Item);
+    const std::size_t take = std::min(left, room);
+    SlabClass& c = classes_.ById(classes_.ladder().ClassFor(sizeof(Item) + take));
+    const ItemRef ref = AllocateChunk(c, head_ref, held, lane);
+    if (ref == kNoItem) return false;
+    Item& piece = arena.At(ref);
+    piece.key_bytes = 0;
+    piece.next = kNoItem;
+    piece.SetShape({}, static_cast<std::uint32_t>(take));
+    if (last == nullptr) {
+      head.SetChain(ref, head.value_bytes(), head.value_bytes_here());
+    } else {
+      last->next = ref;
+    }
+    last = &piece;
+    left -= take;
+  }
+  return true;
+}
+
+std::uint64_t Reserver::BytesFor(ItemSpec spec, bool has_chosen_cas) const noexcept {
+  const SizeLadder& ladder = classes_.ladder();
+  const auto share_of_page = [&](std::size_t bytes) -> std::uint64_t {
+    return kPageBytes / (kPageBytes / ladder.chunk_bytes(ladder.ClassFor(bytes)));
+  };
+  if (!allocator_.evicts()) spec.has_expiry_room = true;
+  const std::size_t bytes = ItemBytes(spec) + (has_chosen_cas ? Item::kChosenCasBytes : 0);
+  const std::size_t chunk_bytes = ladder.chunk_bytes_max();
+  if (bytes <= chunk_bytes) return share_of_page(bytes);
+  // One is full of the head, the others of pieces.
+  const std::size_t left = bytes + Item::kChainBytes - chunk_bytes;
+  const std::size_t room = chunk_bytes - sizeof(Item);
+  const std::size_t rest = left % room;
+  return (1 + left / room) * share_of_page(chunk_bytes) +
+         (rest != 0 ? share_of_page(sizeof(Item) + rest) : 0);
+}
+
+}  // namespace larder::slab

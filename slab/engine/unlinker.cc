@@ -1,0 +1,99 @@
+#include "slab/engine/unlinker.h"
+
+#include <algorithm>
+
+#include "slab/check.h"
+
+namespace larder::slab {
+
+void Unlinker::Unlink(Index::Guard& guard, const LockedItem& item, std::uint64_t hash,
+                      RemovalReason why, Lane& lane) {
+  const ItemRef ref = item.ref();
+  SlabClass& c = classes_.Of(ref);
+  Forget(guard, item.slot(), hash, why, lane);
+  bool is_last = false;
+  {
+    const MutexLock lock(c.mutex());
+    if (Liveness::IsExpired(*item, lane) && !item->was_fetched()) ++c.stats().expired_unfetched;
+    c.queue().Remove(ref);
+    is_last = item->DropReference();
+    if (is_last && !item->is_chained()) {
+      c.Free(ref);
+      return;
+    }
+  }
+  if (is_last) classes_.Free(ref);
+}
+
+Presence Unlinker::UnlinkDead(Index::Guard& guard, const LockedItem& item, Lane& lane) {
+  LARDER_ASSERT(liveness_.IsDead(*item, lane));
+  const RemovalReason why = Liveness::CauseOfDeath(*item, lane);
+  Unlink(guard, item, hash_(item->key()), why, lane);
+  return why == RemovalReason::kExpired ? Presence::kExpired : Presence::kFlushed;
+}
+
+void Unlinker::UnlinkDeadInClass(SlabClass& c, Index::Guard& guard, const LockedItem& item,
+                                 std::uint64_t hash, Lane& lane, FreeLater& free_later) {
+  LARDER_CHECK(item);
+  LARDER_ASSERT(liveness_.IsDead(*item, lane));
+  LARDER_ASSERT(classes_.IdOf(*item) == c.id());
+  LARDER_ASSERT(item->refs.load(std::memory_order_relaxed) == 1);
+  const ItemRef ref = item.ref();
+  if (Liveness::IsExpired(*item, lane) && !item->was_fetched()) ++c.stats().expired_unfetched;
+  Forget(guard, item.slot(), hash, Liveness::CauseOfDeath(*item, lane), lane);
+  c.queue().Remove(ref);
+  if (item->is_chained()) {
+    free_later.Add(ref, *item);
+  } else {
+    c.Free(ref);
+  }
+}
+
+ReclaimedItem Unlinker::UnlinkReleased(Index::Guard& guard, ItemRef ref, std::uint64_t hash,
+                                       bool is_dead, Lane& lane, FreeLater& free_later) {
+  records_.Prefetch(hash);
+  const Index::Slot slot = guard.Find(hash, ref);
+  LARDER_CHECK(slot);
+  const Item& item = classes_.arena().At(ref);
+  LARDER_ASSERT(item.refs.load(std::memory_order_relaxed) == 1);
+  LARDER_ASSERT(!is_dead || liveness_.IsDead(item, lane));
+  const RemovalReason why = is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kEvicted;
+  Forget(guard, slot, hash, why, lane);
+  free_later.AddContinuationsOf(item);
+  return {.hash = hash,
+          .idle_s = item.idle_s(lane.now_s),
+          .segment = item.eviction_state().segment(),
+          .is_dead = is_dead,
+          .could_expire = item.expiry().is_set(),
+          .was_fetched = item.was_fetched()};
+}
+
+void Unlinker::Forget(Index::Guard& guard, const Index::Slot& slot, std::uint64_t hash,
+                      RemovalReason why, Lane& lane) {
+  const Item& item = classes_.arena().At(slot.ref());
+  guard.Remove(slot, lane.number);
+  liveness_.CountUnlinked(item, classes_.IdOf(item), lane);
+  --lane.items_unreported;
+  Record(hash, why, item, lane);
+}
+
+void Unlinker::Record(std::uint64_t hash, RemovalReason why, const Item& item,
+                      const Lane& lane) noexcept {
+  RemovalRecord record{.reason = why,
+                       .class_id = classes_.IdOf(item),
+                       .idle_s = item.idle_s(lane.now_s),
+                       .age_s = versions_.AgeOf(item, lane)};
+  // The dead lie about for a while. An expiry that was long over when it was set counts from then.
+  if (why == RemovalReason::kExpired) {
+    record.ago_s = static_cast<std::uint32_t>(
+        std::min<std::int64_t>(-item.expiry().SecondsLeft(lane), record.idle_s));
+  } else if (why == RemovalReason::kFlushed) {
+    record.ago_s = std::min(versions_.SecondsSinceFlush(lane), record.idle_s);
+  }
+  LARDER_ASSERT(record.ago_s <= record.age_s);
+  record.idle_s -= record.ago_s;
+  record.age_s -= record.ago_s;
+  records_.Add(hash, record, lane.now_s);
+}
+
+}  // namespace larder::slab

@@ -1,0 +1,39 @@
+#include "slab/engine/usage.h"
+
+#include "slab/check.h"
+
+namespace larder::slab {
+
+void Usage::Note(Item& item, ClassId id) noexcept {
+  LARDER_ASSERT(id == classes_.IdOf(item));
+  if (policy() == EvictionPolicy::kLru) [[unlikely]]
+    return MoveToFront(item);
+  item.set_eviction_state(classes_.ById(id).clock().AfterHit(item.eviction_state()));
+}
+
+void Usage::MoveToFront(Item& item) noexcept {
+  LARDER_ASSERT(item.is_linked());
+  const ItemRef ref = classes_.arena().RefOf(&item);
+  SlabClass& c = classes_.Of(ref);
+  const MutexLock lock(c.mutex());
+  c.queue().MoveToFront(ref);
+}
+
+void Usage::SetPolicy(EvictionPolicy policy) {
+  const MutexLock only_one(policy_mutex_);
+  policy_.store(policy, std::memory_order_relaxed);
+  classes_.ForEach([&](SlabClass& c) {
+    const MutexLock lock(c.mutex());
+    magazines_.EmptyAll(c);
+    c.queue().set_policy(policy);
+  });
+}
+
+void Usage::SetProbationShare(double share) {
+  classes_.ForEach([&](SlabClass& c) {
+    const MutexLock lock(c.mutex());
+    c.queue().SetProbationShare(share);
+  });
+}
+
+}  // namespace larder::slab

@@ -1,0 +1,262 @@
+#include "slab/eviction/eviction_queue.h"
+
+#include <algorithm>
+
+#include "slab/check.h"
+
+namespace larder::slab {
+
+void EvictionQueue::Insert(ItemRef ref, std::uint64_t hash) {
+  if (policy_ == EvictionPolicy::kLru) return Enter(ref, EvictionState::Main(0));
+  if (!NoteArrival(hash)) return EnterProbation(ref);
+  Enter(ref, EvictionState::Main(0));
+}
+
+bool EvictionQueue::NoteArrival(std::uint64_t hash) {
+  LARDER_ASSERT(near_share_ >= 0);
+  const auto ghost = ghosts_.Take(hash, count());
+  if (!ghost) return false;
+  if (static_cast<double>(ghost->age) <= near_share_ * static_cast<double>(count())) {
+    ++near_ghosts_;
+  }
+  if (ghost->segment == Segment::kProbation) {
+    ++stats_.ghosts_of_probation;
+    MoveShare(1);
+  } else {
+    ++stats_.ghosts_of_main;
+    MoveShare(-1);
+  }
+  return true;
+}
+
+void EvictionQueue::EnterArrived(ItemRef ref, bool into_main) {
+  LARDER_ASSERT(arena_.At(ref).use() != ChunkUse::kQueued);
+  LARDER_ASSERT(into_main || arena_.At(ref).eviction_state().segment() == Segment::kProbation);
+  if (into_main) return Enter(ref, EvictionState::Main(0));
+  clock_.CountArrival(probation_.count + 1);
+  Push(probation_, ref);
+}
+
+void EvictionQueue::InsertAs(ItemRef ref, EvictionState state) {
+  if (policy_ == EvictionPolicy::kLru) return Enter(ref, EvictionState::Main(0));
+  if (state.segment() == Segment::kProbation && state.hits() == 0) return EnterProbation(ref);
+  Enter(ref, state);
+}
+
+void EvictionQueue::Replace(ItemRef old, ItemRef fresh) {
+  Relocate(old, fresh);
+  if (policy_ == EvictionPolicy::kLru) MoveToFront(fresh);
+}
+
+void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
+  LARDER_ASSERT(old != fresh);
+  LARDER_ASSERT(!arena_.At(fresh).is_linked());
+  Item& gone = arena_.At(old);
+  Item& item = arena_.At(fresh);
+  if (gone.is_in_magazine()) {
+    std::atomic<ItemRef>* const slot = gone.magazine_slot();
+    item.set_eviction_state(gone.eviction_state());
+    item.set_magazine_slot(slot);
+    item.set_use(gone.use());
+    slot->store(fresh, std::memory_order_release);
+    gone.set_use(ChunkUse::kOwned);
+    return;
+  }
+  LARDER_CHECK(gone.use() == ChunkUse::kQueued);
+  List& list = At(gone.eviction_state().segment());
+  item.set_eviction_state(gone.eviction_state());
+  item.prev = gone.prev;
+  item.next = gone.next;
+  (item.prev != kNoItem ? arena_.At(item.prev).next : list.head) = fresh;
+  (item.next != kNoItem ? arena_.At(item.next).prev : list.tail) = fresh;
+  item.set_use(ChunkUse::kQueued);
+  gone.set_use(ChunkUse::kOwned);
+}
+
+void EvictionQueue::Remove(ItemRef ref) {
+  TakeOut(ref);
+  arena_.At(ref).set_use(ChunkUse::kOwned);
+}
+
+EvictionQueue::Candidate EvictionQueue::Next() const {
+  const bool from_probation =
+      probation_.tail != kNoItem && (main_.tail == kNoItem || policy_ == EvictionPolicy::kLru ||
+                                     probation_.count >= probation_target());
+  if (from_probation) return {.ref = probation_.tail, .segment = Segment::kProbation};
+  return {.ref = main_.tail, .segment = Segment::kMain};
+}
+
+EvictionQueue::Candidate EvictionQueue::Alternative(const Candidate& candidate) const {
+  const Segment other = candidate.segment == Segment::kMain ? Segment::kProbation : Segment::kMain;
+  const List& list = At(other);
+  if (list.count == 0) return candidate;
+  return {.ref = list.tail, .segment = other};
+}
+
+bool EvictionQueue::Spare(const Candidate& candidate) {
+  LARDER_ASSERT(candidate.ref != kNoItem);
+  Item& item = arena_.At(candidate.ref);
+  const auto spared = IfSpared(item.eviction_state());
+  if (!spared) return false;
+  Take(At(candidate.segment), candidate.ref);
+  // The order of use knows no counters: these are of the time before it was in force.
+  item.set_eviction_state(policy_ == EvictionPolicy::kLru ? EvictionState::Main(0) : *spared);
+  Return(candidate.ref, QueueEntry::kSpared, candidate.segment);
+  return true;
+}
+
+std::optional<EvictionState> EvictionQueue::IfSpared(EvictionState state) {
+  const std::uint32_t hits = state.hits();
+  if (hits == 0) return std::nullopt;
+  return EvictionState::Main(state.segment() == Segment::kProbation ? 0 : hits - 1);
+}
+
+void EvictionQueue::PutBack(const Candidate& candidate) {
+  Release(candidate);
+  Return(candidate.ref, QueueEntry::kPutBack, candidate.segment);
+}
+
+void EvictionQueue::Evict(const Candidate& candidate, std::uint64_t hash) {
+  NoteEviction(candidate.segment, hash);
+  if (arena_.At(candidate.ref).eviction_state().hits() != 0) ++stats_.evicted_active;
+  Remove(candidate.ref);
+}
+
+void EvictionQueue::Release(const Candidate& candidate) {
+  LARDER_ASSERT(candidate.ref != kNoItem);
+  LARDER_ASSERT(arena_.At(candidate.ref).use() == ChunkUse::kQueued);
+  Take(At(candidate.segment), candidate.ref);
+}
+
+void EvictionQueue::Return(ItemRef ref, QueueEntry entry, Segment segment) {
+  LARDER_ASSERT(entry != QueueEntry::kNew);
+  LARDER_ASSERT(ref != kNoItem);
+  if (entry == QueueEntry::kSpared) {
+    ++(segment == Segment::kProbation ? stats_.promoted : stats_.second_chances);
+    Push(main_, ref);
+  } else if (entry == QueueEntry::kPutBack) {
+    ++stats_.put_back;
+    Push(At(segment), ref);
+  } else {
+    PushTail(At(segment), ref);
+  }
+}
+
+void EvictionQueue::NoteEviction(Segment segment, std::uint64_t hash) {
+  if (policy_ == EvictionPolicy::kSegmented) ghosts_.Add(hash, segment, count());
+  ++(segment == Segment::kMain ? stats_.evicted_from_main : stats_.evicted_from_probation);
+}
+
+void EvictionQueue::MoveToFront(ItemRef ref) {
+  TakeOut(ref);
+  Enter(ref, EvictionState::Main(0));
+}
+
+void EvictionQueue::set_policy(EvictionPolicy policy) {
+  policy_ = policy;
+  if (policy_ == EvictionPolicy::kLru) ghosts_.Clear();
+}
+
+void EvictionQueue::SetProbationShare(double share) {
+  share_ = std::clamp(share, kShareMin, kShareMax);
+  share_at_start_ = share_;
+}
+
+std::uint64_t EvictionQueue::probation_target() const {
+  const double target = share_ * static_cast<double>(count());
+  return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(target + 0.5));
+}
+
+EvictionQueue::State EvictionQueue::state() const {
+  return {
+      .probation = probation_, .main = main_, .probation_share = share_, .clock = clock_.state()};
+}
+
+void EvictionQueue::Restore(const State& state) {
+  LARDER_CHECK(count() == 0);
+  LARDER_ASSERT(state.clock.IsPossible());
+  probation_ = state.probation;
+  main_ = state.main;
+  share_ = std::clamp(state.probation_share, kShareMin, kShareMax);  // Learned, not where it began.
+  clock_.Restore(state.clock);
+}
+
+void EvictionQueue::CheckInvariants() const {
+  CheckList(Segment::kProbation);
+  CheckList(Segment::kMain);
+  LARDER_CHECK(share_ >= kShareMin && share_ <= kShareMax);
+}
+
+void EvictionQueue::CheckList(Segment segment) const {
+  const List& list = At(segment);
+  std::uint64_t walked = 0;
+  ItemRef before = kNoItem;
+  for (ItemRef ref = list.head; ref != kNoItem; ref = arena_.At(ref).next) {
+    const Item& item = arena_.At(ref);
+    LARDER_CHECK(item.use() == ChunkUse::kQueued);
+    LARDER_CHECK(item.eviction_state().segment() == segment);
+    LARDER_CHECK(item.prev == before);
+    LARDER_CHECK(walked < list.count);
+    before = ref;
+    ++walked;
+  }
+  LARDER_CHECK(walked == list.count);
+  LARDER_CHECK(before == list.tail);
+}
+
+void EvictionQueue::MoveShare(double items) {
+  share_ += items / static_cast<double>(std::max<std::uint64_t>(1, count()));
+  share_ = std::clamp(share_, kShareMin, kShareMax);
+}
+
+void EvictionQueue::Push(List& list, ItemRef ref) {
+  LARDER_ASSERT(ref != kNoItem && ref != list.head);
+  LARDER_ASSERT((list.count == 0) == (list.head == kNoItem));
+  Item& item = arena_.At(ref);
+  item.set_use(ChunkUse::kQueued);
+  item.prev = kNoItem;
+  item.next = list.head;
+  (list.head != kNoItem ? arena_.At(list.head).prev : list.tail) = ref;
+  list.head = ref;
+  ++list.count;
+}
+
+void EvictionQueue::PushTail(List& list, ItemRef ref) {
+  LARDER_ASSERT(ref != kNoItem && ref != list.tail);
+  Item& item = arena_.At(ref);
+  item.set_use(ChunkUse::kQueued);
+  item.prev = list.tail;
+  item.next = kNoItem;
+  (list.tail != kNoItem ? arena_.At(list.tail).next : list.head) = ref;
+  list.tail = ref;
+  ++list.count;
+}
+
+void EvictionQueue::TakeOut(ItemRef ref) {
+  const Item& item = arena_.At(ref);
+  if (item.is_in_magazine()) {
+    item.magazine_slot()->store(kNoItem, std::memory_order_relaxed);
+  } else {
+    Take(At(item.eviction_state().segment()), ref);
+  }
+}
+
+void EvictionQueue::Take(List& list, ItemRef ref) {
+  LARDER_ASSERT(list.count > 0);
+  const Item& item = arena_.At(ref);
+  (item.prev != kNoItem ? arena_.At(item.prev).next : list.head) = item.next;
+  (item.next != kNoItem ? arena_.At(item.next).prev : list.tail) = item.prev;
+  --list.count;
+}
+
+void EvictionQueue::Enter(ItemRef ref, EvictionState state) {
+  arena_.At(ref).set_eviction_state(state);
+  Push(At(state.segment()), ref);
+}
+
+void EvictionQueue::EnterProbation(ItemRef ref) {
+  clock_.CountArrival(probation_.count + 1);
+  Enter(ref, EvictionState::Born(clock_.tick()));
+}
+
+}  // namespace larder::slab

@@ -1,0 +1,86 @@
+#include "slab/eviction/ghosts.h"
+
+#include <algorithm>
+
+#include "slab/check.h"
+
+namespace larder::slab {
+namespace {
+
+constexpr std::uint64_t kStepsMax = 1
+                                    << 13;  // Of a class's items; a stamp wraps after 4 times that.
+
+}  // namespace
+
+void Ghosts::Add(std::uint64_t hash, Segment segment, std::uint64_t items) {
+  if (!sets_ || !Fits(items)) Rebuild(items);
+  if (!sets_) return;
+  const bool is_main = segment == Segment::kMain;
+  const std::uint64_t count = ++evicted_[is_main];
+  LARDER_ASSERT(Fits(items));
+  Set& set = SetOf(hash);
+  NoteTouched(set);
+  // The oldest makes room, an empty one first. Without a branch, so that it is done on vectors.
+  const Clocks clocks = Now();
+  std::uint32_t oldest = 0;
+  for (std::uint32_t way = 0; way < kWays; ++way) {
+    const std::uint32_t entry = set.entries[way];
+    const std::uint32_t age = entry == 0 ? 2 * kStampMask + 1 : AgeOf(entry, clocks);
+    oldest = std::max(oldest, age * kWays + way);
+  }
+  set.entries[oldest % kWays] = Fingerprint(hash) << kFingerprintShift |
+                                std::uint32_t{is_main} << kStampBits |
+                                (static_cast<std::uint32_t>(count >> stamp_shift_) & kStampMask);
+}
+
+std::optional<Ghost> Ghosts::Take(std::uint64_t hash, std::uint64_t items) {
+  if (!sets_) return std::nullopt;
+  const std::uint32_t fingerprint = Fingerprint(hash);
+  for (std::uint32_t& entry : SetOf(hash).entries) {
+    if (entry >> kFingerprintShift != fingerprint) [[likely]]
+      continue;
+    const std::uint64_t age = AgeOf(entry, Now());
+    if (age > items >> stamp_shift_) continue;
+    const Segment segment = SegmentOf(entry);
+    entry = 0;
+    const unsigned doubled = segment == Segment::kProbation ? 1 : 0;
+    return Ghost{.segment = segment, .age = age >> doubled << stamp_shift_};
+  }
+  return std::nullopt;
+}
+
+void Ghosts::Fit(std::uint64_t items) {
+  if (sets_ && items * 100 < items_planned_ * kShrinkPercent) Clear();
+}
+
+void Ghosts::Clear() {
+  sets_.reset();
+  is_touched_.clear();
+  touched_blocks_ = 0;
+  first_set_.store(nullptr, std::memory_order_relaxed);
+  set_count_.store(0, std::memory_order_relaxed);
+  items_planned_ = 0;
+}
+
+void Ghosts::Rebuild(std::uint64_t items) {
+  Clear();
+  const std::uint64_t count = std::max<std::uint64_t>(1, (items + kWays - 1) / kWays);
+  sets_.emplace(count, HugePages::kNo);
+  if (!sets_->ok()) return Clear();
+  is_touched_.assign(count * sizeof(Set) / kBlockBytes + 1, false);
+  set_count_.store(count, std::memory_order_relaxed);
+  first_set_.store(sets_->data(), std::memory_order_relaxed);
+  items_planned_ = items;
+  stamp_shift_ = 0;
+  while (items >> stamp_shift_ > kStepsMax) ++stamp_shift_;
+  LARDER_ASSERT(Fits(items));
+}
+
+void Ghosts::NoteTouched(const Set& set) {
+  const auto block = static_cast<std::size_t>(&set - sets_->data()) / (kBlockBytes / sizeof(Set));
+  if (is_touched_[block]) return;
+  is_touched_[block] = true;
+  ++touched_blocks_;
+}
+
+}  // namespace larder::slab
