@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/process.h"
 #include "server/server.h"
 #include "server/signals.h"

@@ -1,7 +1,7 @@
 // What signals ask the process for.
 #pragma once
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 namespace larder::server {
 

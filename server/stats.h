@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "protocol/binary_packet.h"
-#include "server/counters.h"
+#include "server/metrics/counters.h"
 #include "server/output.h"
 #include "server/shared.h"
 #include "slab/cache.h"

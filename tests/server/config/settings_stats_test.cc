@@ -1,10 +1,10 @@
-#include "server/settings_stats.h"
+#include "server/config/settings_stats.h"
 
 #include <catch2/catch.hpp>
 #include <map>
 #include <string>
 
-#include "tests/server/command_line.h"
+#include "tests/server/config/command_line.h"
 
 namespace larder::server {
 namespace {

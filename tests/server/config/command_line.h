@@ -5,7 +5,7 @@
 #include <initializer_list>
 #include <vector>
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 namespace larder::server {
 

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string_view>
 
-#include "server/counters.h"
+#include "server/metrics/counters.h"
 #include "slab/memory_use.h"
 
 namespace larder::server {

@@ -1,4 +1,4 @@
-#include "server/cluster_nodes.h"
+#include "server/config/cluster_nodes.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "server/option_number.h"
+#include "server/config/option_number.h"
 
 namespace larder::server {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/settings_stats.h"
+#include "server/config/settings_stats.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "server/option_number.h"
+#include "server/config/option_number.h"
 #include "slab/arena.h"
 
 namespace larder::server {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/listen_address.h"
+#include "server/config/listen_address.h"
 #include "slab/cache.h"
 #include "slab/eviction_queue.h"
 #include "slab/result.h"

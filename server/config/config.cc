@@ -1,4 +1,4 @@
-#include "server/config.h"
+#include "server/config/config.h"
 
 // Its own tokenizer: with <regex> this file takes 190 KB of code, without it 80.
 #define CXXOPTS_NO_REGEX
@@ -14,10 +14,10 @@
 #include <optional>
 #include <system_error>
 
-#include "server/cluster_nodes.h"
-#include "server/extended_options.h"
-#include "server/memory_share.h"
-#include "server/option_number.h"
+#include "server/config/cluster_nodes.h"
+#include "server/config/extended_options.h"
+#include "server/config/memory_share.h"
+#include "server/config/option_number.h"
 
 namespace larder::server {
 namespace {

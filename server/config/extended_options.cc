@@ -1,4 +1,4 @@
-#include "server/extended_options.h"
+#include "server/config/extended_options.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "server/option_number.h"
+#include "server/config/option_number.h"
 
 namespace larder::server {
 namespace {

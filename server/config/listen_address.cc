@@ -1,11 +1,11 @@
-#include "server/listen_address.h"
+#include "server/config/listen_address.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 
-#include "server/option_number.h"
+#include "server/config/option_number.h"
 
 namespace larder::server {
 namespace {

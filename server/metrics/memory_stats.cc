@@ -1,4 +1,4 @@
-#include "server/memory_stats.h"
+#include "server/metrics/memory_stats.h"
 
 #include <unistd.h>
 

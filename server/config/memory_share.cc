@@ -1,4 +1,4 @@
-#include "server/memory_share.h"
+#include "server/config/memory_share.h"
 
 #include <algorithm>
 #include <array>
@@ -6,7 +6,7 @@
 #include <iterator>
 #include <string_view>
 
-#include "server/option_number.h"
+#include "server/config/option_number.h"
 
 namespace larder::server {
 namespace {

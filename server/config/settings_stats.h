@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 namespace larder::server {
 
