@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/config/config.h"
+#include "server/config/config_exit.h"
 #include "server/password_file.h"
 #include "server/sasl.h"
 #include "slab/result.h"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/config/config.h"
+#include "server/config/config_exit.h"
 #include "server/connection.h"
 #include "slab/result.h"
 

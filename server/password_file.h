@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/config/config.h"
+#include "server/config/config_exit.h"
 #include "server/small_file.h"
 #include "slab/mutex.h"
 #include "slab/result.h"

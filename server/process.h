@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "server/config/config.h"
+#include "server/config/config_exit.h"
 #include "slab/result.h"
 
 namespace larder::server {

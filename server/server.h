@@ -14,6 +14,7 @@
 #include "server/cluster.h"
 #include "server/cluster_source.h"
 #include "server/config/config.h"
+#include "server/config/config_exit.h"
 #include "server/connection_table.h"
 #include "server/event_loop.h"
 #include "server/listener.h"

@@ -1,3 +1,5 @@
+#include "server/stats.h"
+
 #include <event2/event.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -12,13 +14,13 @@
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
 #include "server/cluster.h"
-#include "server/config/settings_stats.h"
+#include "server/config/settings.h"
+#include "server/config/version.h"
 #include "server/connection_table.h"
 #include "server/metrics/class_metrics.h"
 #include "server/metrics/general_metrics.h"
 #include "server/metrics/memory_metrics.h"
 #include "server/socket_address.h"
-#include "server/stats.h"
 #include "server/upload.h"
 #include "server/worker.h"
 #include "slab/cache.h"
@@ -246,8 +248,7 @@ void Stats::Settings(slab::Lane&, StatWriter& writer) const {
       .sweep_pause_us = shared_.sweep.pause_min_us(),
       .sweep_slice_max = shared_.sweep.slice_max(),
       .page_moves = shared_.cache.page_moves()};
-  AppendSettings(shared_.config, runtime,
-                 [&](std::string_view name, std::string_view value) { writer.Write(name, value); });
+  writer.WriteRows(SettingsMetrics(), SettingsSample(shared_.config, runtime));
 }
 
 void Stats::Items(slab::Lane& lane, StatWriter& writer) const {

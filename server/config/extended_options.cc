@@ -1,315 +1,327 @@
 #include "server/config/extended_options.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <array>
-#include <cstdint>
 #include <limits>
-#include <optional>
-#include <string>
-#include <utility>
 
 #include "server/config/option_number.h"
+#include "slab/arena.h"
 
 namespace larder::server {
 namespace {
 
-enum class ValueKind : std::uint8_t {
-  kNone,             // A value that is given is ignored, as memcached does.
-  kInteger,          // In [low, high].
-  kOptionalInteger,  // The same, or no value at all.
-  kFraction,         // In (low, high].
-  kHashAlgorithm,
-  kEviction,
-  kChunkSizes,
-};
-
-// Whether a suboption is noted in Config::accepted_options.
-enum class Effect : std::uint8_t {
-  kAccepted,  // Yes: little or nothing here depends on it.
-  kApplied,   // No: it has its own field of Config.
-};
-
-struct Suboption {
-  std::string_view name;
-  ValueKind kind = ValueKind::kNone;
-  double low = 0;
-  double high = 0;
-  std::string_view missing_text = "";  // memcached's complaint about no value.
-  std::string_view range_text = "";    // memcached's complaint about a value outside the range.
-  Effect effect = Effect::kAccepted;
-  void (*apply)(Config&, std::string_view value) = nullptr;  // REQUIRES: the value was checked.
-};
+using enum Effect;
+using enum MetricKind;
+using enum Shown;
+using enum ValueKind;
 
 constexpr double kIntMax = std::numeric_limits<int>::max();
 constexpr double kUint32Max = std::numeric_limits<std::uint32_t>::max();
 constexpr double kAnyMax = std::numeric_limits<double>::max();
 
-using enum ValueKind;
-using enum Effect;
+// --- What options do ---------------------------------------------------------------------------
 
-constexpr std::array kSuboptions =
-    {
-        // name, kind, low, high, missing_text, range_text, effect, apply; sorted by name.
-        Suboption{"drop_privileges", kNone, 0, 0, "", "", kAccepted,
-                  [](Config& config, std::string_view) {
-                    config.warnings.emplace_back(
-                        "warning: drop_privileges has no effect: there is no system-call filter");
-                  }},
-        Suboption{"eviction", kEviction, 0, 0, "Missing eviction argument",
-                  "Unknown eviction option (segmented, lru)", kApplied,
-                  [](Config& config, std::string_view value) {
-                    config.eviction = value == "lru" ? slab::EvictionPolicy::kLru
-                                                     : slab::EvictionPolicy::kSegmented;
-                  }},
-        Suboption{"hash_algorithm", kHashAlgorithm, 0, 0, "Missing hash_algorithm argument",
-                  "Unknown hash_algorithm option (jenkins, murmur3, xxh3)"},
-        Suboption{"hashpower", kInteger, 12, 32, "Missing numeric argument for hashpower",
-                  "Initial hashtable multiplier must be between 12 and 32\n"
-                  "Choose a value based on \"STAT hash_power_level\" from a running instance"},
-        Suboption{"hot_lru_pct", kInteger, 1, 79, "Missing hot_lru_pct argument",
-                  "hot_lru_pct must be > 1 and < 80"},
-        Suboption{"hot_max_factor", kFraction, 0, kAnyMax, "Missing hot_max_factor argument",
-                  "hot_max_factor must be > 0"},
-        Suboption{"idle_timeout", kInteger, 0, kIntMax, "Missing numeric argument for idle_timeout",
-                  "idle_timeout must be >= 0", kApplied,
-                  [](Config& config, std::string_view value) {
-                    config.idle_timeout_s = *ParseNumber<int>(value);
-                  }},
-        Suboption{"inline_ascii_resp"},
-        Suboption{"lru_crawler", kNone, 0, 0, "", "", kApplied,
-                  [](Config& config, std::string_view) { config.sweeps = true; }},
-        Suboption{"lru_crawler_sleep", kInteger, 0, 1'000'000, "Missing lru_crawler_sleep value",
-                  "LRU crawler sleep must be between 0 and 1 second", kApplied,
-                  [](Config& config, std::string_view value) {
-                    config.sweep_pause_us = *ParseNumber<std::uint32_t>(value);
-                  }},
-        Suboption{"lru_crawler_tocrawl", kInteger, 0, kUint32Max,
-                  "Missing lru_crawler_tocrawl value",
-                  "lru_crawler_tocrawl takes a numeric 32bit value", kApplied,
-                  [](Config& config, std::string_view value) {
-                    config.sweep_slice_max = *ParseNumber<std::uint32_t>(value);
-                  }},
-        Suboption{"lru_maintainer"},
-        Suboption{"maxconns_fast", kNone, 0, 0, "", "", kApplied,
-                  [](Config& config, std::string_view) { config.maxconns_fast = true; }},
-        Suboption{"modern"},
-        Suboption{"no_chunked_items"},
-        Suboption{"no_drop_privileges"},
-        Suboption{"no_hashexpand"},
-        Suboption{"no_inline_ascii_resp"},
-        Suboption{"no_lru_crawler", kNone, 0, 0, "", "", kApplied,
-                  [](Config& config, std::string_view) { config.sweeps = false; }},
-        Suboption{"no_lru_maintainer"},
-        Suboption{"no_maxconns_fast", kNone, 0, 0, "", "", kApplied,
-                  [](Config& config, std::string_view) { config.maxconns_fast = false; }},
-        Suboption{"no_modern", kNone, 0, 0, "", "", kAccepted,
-                  [](Config& config, std::string_view) {
-                    config.maxconns_fast = false;
-                    config.sweeps = false;
-                    config.slab_reassign = false;
-                    config.page_moves = slab::PageMoves::kOff;
-                  }},
-        Suboption{
-            "no_slab_automove", kNone, 0, 0, "", "", kAccepted,
-            [](Config& config, std::string_view) { config.page_moves = slab::PageMoves::kOff; }},
-        Suboption{"no_slab_reassign", kNone, 0, 0, "", "", kAccepted,
-                  [](Config& config, std::string_view) { config.slab_reassign = false; }},
-        Suboption{"read_buf_mem_limit", kInteger, 0, kUint32Max,
-                  "Missing read_buf_mem_limit argument",
-                  "could not parse argument to read_buf_mem_limit"},
-        Suboption{"resp_obj_mem_limit", kNone, 0, 0, "", "", kAccepted,
-                  [](Config& config, std::string_view) {
-                    config.warnings.emplace_back(
-                        "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit,");
-                  }},
-        Suboption{"slab_automove", kOptionalInteger, 0, 2,
-                  "", "slab_automove must be between 0 and 2", kAccepted,
-                  [](Config& config, std::string_view value) {
-                    config.page_moves =
-                        static_cast<slab::PageMoves>(ParseNumber<int>(value).value_or(1));
-                  }},
-        Suboption{"slab_automove_ratio", kFraction, 0, 1, "Missing slab_automove_ratio argument",
-                  "slab_automove_ratio must be > 0 and < 1"},
-        Suboption{"slab_automove_window", kInteger, 3, 1800,
-                  "Missing slab_automove_window argument",
-                  "slab_automove_window must be > 2 and < 1800"},
-        Suboption{"slab_chunk_max", kInteger, 1, 1024, "Missing slab_chunk_max argument",
-                  "slab_chunk_max must be specified in kilobytes."},
-        Suboption{"slab_reassign", kNone, 0, 0, "", "", kAccepted,
-                  [](Config& config, std::string_view) { config.slab_reassign = true; }},
-        Suboption{"slab_sizes", kChunkSizes, 0, 0, "Missing slab_sizes argument", ""},
-        Suboption{"sock_cookie_id", kInteger, 0, kUint32Max, "Missing sock_cookie_id argument",
-                  "could not parse argument to sock_cookie_id"},
-        Suboption{"tail_repair_time", kInteger, 10, kIntMax,
-                  "Missing numeric argument for tail_repair_time",
-                  "Cannot set tail_repair_time to less than 10 seconds"},
-        Suboption{"temporary_ttl", kInteger, 0, kUint32Max, "Missing temporary_ttl argument",
-                  "temporary_ttl must be >= 0"},
-        Suboption{"track_sizes", kNone, 0, 0, "", "", kApplied,
-                  [](Config& config, std::string_view) { config.track_sizes = true; }},
-        Suboption{"upload_memory", kInteger, 1, 50, "Missing upload_memory argument",
-                  "upload_memory must be between 1 and 50", kApplied,
-                  [](Config& config, std::string_view value) {
-                    config.upload_memory_percent = *ParseNumber<std::uint32_t>(value);
-                  }},
-        Suboption{
-            "upload_timeout", kInteger, 0, kIntMax, "Missing numeric argument for upload_timeout",
-            "upload_timeout must be >= 0", kApplied,
-            [](Config& config,
-               std::string_view value) { config.upload_timeout_s = *ParseNumber<int>(value); }},
-        Suboption{"warm_lru_pct", kInteger, 1, 79, "Missing warm_lru_pct argument",
-                  "warm_lru_pct must be > 1 and < 80"},
-        Suboption{"warm_max_factor", kFraction, 0, kAnyMax, "Missing warm_max_factor argument",
-                  "warm_max_factor must be > 0"},
-        Suboption{"watcher_logbuf_size", kInteger, 0, kUint32Max,
-                  "Missing watcher_logbuf_size argument",
-                  "could not parse argument to watcher_logbuf_size"},
-        Suboption{"worker_logbuf_size", kInteger, 0, kUint32Max,
-                  "Missing worker_logbuf_size argument",
-                  "could not parse argument to worker_logbuf_size"},
-};
-static_assert(std::ranges::is_sorted(kSuboptions, {}, &Suboption::name));
-
-// Whole features that memcached has as build options and Larder has not.
-struct MissingFeature {
-  std::string_view name_prefix;
-  std::string_view feature;
-};
-constexpr std::array kMissingFeatures = {
-    MissingFeature{"ext_", "external storage"},
-    MissingFeature{"proxy_", "proxy"},
-    MissingFeature{"slab_automove_freeratio", "external storage"},
-    MissingFeature{"ssl_", "TLS"},
-};
-
-// memcached's rules for explicit chunk sizes, such as 64-128-256.
-StepResult CheckChunkSizes(std::string_view sizes) {
-  constexpr std::uint32_t kChunkBytesMax = 1 << 20;
-  constexpr int kSizesMax = 62;
-  std::uint32_t previous = 0;
-  int count = 0;
-  while (!sizes.empty()) {
-    const std::size_t end = std::min(sizes.find('-'), sizes.size());
-    const std::string_view text = sizes.substr(0, end);
-    sizes.remove_prefix(std::min(end + 1, sizes.size()));
-    const std::uint32_t size = ParseNumber<std::uint32_t>(text).value_or(0);
-    if (size == 0 || size > kChunkBytesMax) {
-      return ConfigExit::Refused(fmt::format("slab size {} is out of valid range", text));
-    }
-    if (size <= previous) {
-      return ConfigExit::Refused(
-          fmt::format("slab size {} cannot be lower than or equal to a previous class size", text));
-    }
-    if (size < previous + 8) {
-      return ConfigExit::Refused(
-          fmt::format("slab size {} must be at least 8 bytes larger than previous class", text));
-    }
-    if (++count > kSizesMax) return ConfigExit::Refused("too many slab classes specified");
-    previous = size;
-  }
-  return Done{};
+template <bool Config::*kSwitch, bool kValue>
+void Set(Config& config, std::string_view) {
+  config.*kSwitch = kValue;
 }
 
-StepResult CheckValue(const Suboption& option, std::string_view value) {
-  if (option.kind == kNone) return Done{};
-  if (value.empty()) {
-    if (option.kind == kOptionalInteger) return Done{};
-    return ConfigExit::BadValue(std::string(option.missing_text));
-  }
-  const auto check_range = [&](auto number, bool is_above_low) -> StepResult {
-    if (!number)
-      return ConfigExit::BadValue(fmt::format("could not parse argument to {}", option.name));
-    if (!is_above_low || !(static_cast<double>(*number) <= option.high)) {
-      return ConfigExit::BadValue(std::string(option.range_text));
-    }
-    return Done{};
-  };
-  switch (option.kind) {
-    case kNone:
-      return Done{};
-    case kInteger:
-    case kOptionalInteger: {
-      const auto number = ParseNumber<std::int64_t>(value);
-      return check_range(number, number && static_cast<double>(*number) >= option.low);
-    }
-    case kFraction: {
-      const auto number = ParseNumber<double>(value);
-      return check_range(number, number && *number > option.low);
-    }
-    case kHashAlgorithm:
-      if (value == "jenkins" || value == "murmur3" || value == "xxh3") return Done{};
-      return ConfigExit::BadValue(std::string(option.range_text));
-    case kEviction:
-      if (value == "segmented" || value == "lru") return Done{};
-      return ConfigExit::BadValue(std::string(option.range_text));
-    case kChunkSizes:
-      return CheckChunkSizes(value);
-  }
-  return Done{};
+template <class T, T Config::*kNumber>
+void SetNumber(Config& config, std::string_view value) {
+  config.*kNumber = *ParseNumber<T>(value);
 }
 
-// Each name once, the last value counts: its place says what came after what.
-void RecordAccepted(Config& config, std::string_view name, std::string_view value) {
-  std::erase_if(config.accepted_options, [name](const auto& seen) { return seen.first == name; });
-  config.accepted_options.emplace_back(name, value);
+void SetEviction(Config& config, std::string_view value) {
+  config.eviction = value == "lru" ? slab::EvictionPolicy::kLru : slab::EvictionPolicy::kSegmented;
 }
 
-StepResult ApplyItem(std::string_view item, Config& config) {
-  const std::size_t equals = std::min(item.find('='), item.size());
-  const std::string_view name = item.substr(0, equals);
-  std::string_view value = item.substr(std::min(equals + 1, item.size()));
+void SetPageMoves(Config& config, std::string_view value) {
+  config.page_moves = static_cast<slab::PageMoves>(ParseNumber<int>(value).value_or(1));
+}
+void SetNoPageMoves(Config& config, std::string_view) { config.page_moves = slab::PageMoves::kOff; }
 
-  const auto option = std::ranges::lower_bound(kSuboptions, name, {}, &Suboption::name);
-  if (option == kSuboptions.end() || option->name != name) {
-    for (const MissingFeature& missing : kMissingFeatures) {
-      if (name.starts_with(missing.name_prefix)) {
-        return ConfigExit::Refused(
-            fmt::format("This server is not built with {} support: -o {}", missing.feature, item));
-      }
-    }
-    return ConfigExit::BadValue(fmt::format("Illegal suboption \"{}\"", item));
-  }
-
-  if (auto checked = CheckValue(*option, value); !checked) return checked;
-  if (option->kind == kNone) value = {};
-  if (option->apply != nullptr) option->apply(config, value);
-  if (option->effect != kApplied) RecordAccepted(config, name, value);
-  return Done{};
+void SetNoModern(Config& config, std::string_view) {
+  config.maxconns_fast = false;
+  config.sweeps = false;
+  config.slab_reassign = false;
+  config.page_moves = slab::PageMoves::kOff;
 }
 
-// The last value given for an accepted name, or nothing.
-std::optional<std::string_view> Accepted(const Config& config, std::string_view name) {
-  for (const auto& [seen, value] : config.accepted_options) {
-    if (seen == name) return value;
-  }
-  return std::nullopt;
+void WarnOfPrivileges(Config& config, std::string_view) {
+  config.warnings.emplace_back(
+      "warning: drop_privileges has no effect: there is no system-call filter");
 }
+void WarnOfReplyMemory(Config& config, std::string_view) {
+  config.warnings.emplace_back(
+      "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit,");
+}
+
+// --- How settings are shown --------------------------------------------------------------------
+
+std::string Eviction(const SettingsSample& settings) {
+  return settings.eviction == slab::EvictionPolicy::kLru ? "lru" : "segmented";
+}
+std::string PageMoves(const SettingsSample& settings) {
+  return ValueText(static_cast<int>(settings.page_moves));
+}
+
+static_assert(slab::kPageBytes / 2 == 131072);  // What slab_chunk_max shows.
+
+constexpr auto kOptions = std::to_array<ExtendedOption>({
+    {.name = "idle_timeout",
+     .value_name = "SECONDS",
+     .help = "close idle connections (default: never)",
+     .kind = kInteger,
+     .high = kIntMax,
+     .missing_text = "Missing numeric argument for idle_timeout",
+     .range_text = "idle_timeout must be >= 0",
+     .effect = kApplied,
+     .apply = SetNumber<int, &Config::idle_timeout_s>,
+     .setting = {"idle_timeout", kGauge, Value<&Config::idle_timeout_s>,
+                 "Seconds after which idle connections are closed; 0: never."}},
+    {.name = "no_maxconns_fast",
+     .help = "over the -c limit, let clients wait",
+     .effect = kApplied,
+     .apply = Set<&Config::maxconns_fast, false>,
+     .setting = {"maxconns_fast", kSwitch, Switch<&Config::maxconns_fast>,
+                 "Connections above the limit are refused at once."}},
+    {.name = "eviction",
+     .value_name = "{}",
+     .help = "who is evicted: segmented, or lru",
+     .kind = kChoice,
+     .choices = {"segmented", "lru"},
+     .missing_text = "Missing eviction argument",
+     .range_text = "Unknown eviction option (segmented, lru)",
+     .effect = kApplied,
+     .apply = SetEviction,
+     .setting = {"eviction", kText, Eviction, "How items to evict are chosen: segmented, or lru."}},
+    {.name = "upload_memory",
+     .value_name = "{}",
+     .help = "percent of -m for unfinished values",
+     .kind = kInteger,
+     .low = 1,
+     .high = 50,
+     .missing_text = "Missing upload_memory argument",
+     .range_text = "upload_memory must be between 1 and 50",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::upload_memory_percent>,
+     .setting = {"upload_memory", kGauge, Value<&Config::upload_memory_percent>,
+                 "Percent of the memory for items that unfinished values may hold."}},
+    {.name = "upload_timeout",
+     .value_name = "{}",
+     .help = "seconds until a stalled value is given up",
+     .kind = kInteger,
+     .high = kIntMax,
+     .missing_text = "Missing numeric argument for upload_timeout",
+     .range_text = "upload_timeout must be >= 0",
+     .effect = kApplied,
+     .apply = SetNumber<int, &Config::upload_timeout_s>,
+     .setting = {"upload_timeout", kGauge, Value<&Config::upload_timeout_s>,
+                 "Seconds after which a stalled value is given up; 0: never."}},
+    {.name = "track_sizes",
+     .help = "count items by size for stats sizes",
+     .effect = kApplied,
+     .apply = Set<&Config::track_sizes, true>,
+     .setting = {"track_sizes", kSwitch, Switch<&Config::track_sizes>,
+                 "Items are counted by size."}},
+
+    // memcached's others, sorted by name.
+    {.name = "drop_privileges", .apply = WarnOfPrivileges},
+    {.name = "hash_algorithm",
+     .kind = kChoice,
+     .choices = {"jenkins", "murmur3", "xxh3"},
+     .missing_text = "Missing hash_algorithm argument",
+     .range_text = "Unknown hash_algorithm option (jenkins, murmur3, xxh3)",
+     .setting = AcceptedSetting<"hash_algorithm", "xxh3">(kText, "Hash function of the keys."),
+     .changes = {{{"hash_algorithm", kAsGiven}}}},
+    {.name = "hashpower",
+     .kind = kInteger,
+     .low = 12,
+     .high = 32,
+     .missing_text = "Missing numeric argument for hashpower",
+     .range_text = "Initial hashtable multiplier must be between 12 and 32\n"
+                   "Choose a value based on \"STAT hash_power_level\" from a running instance",
+     .setting = AcceptedSetting<"hashpower_init", "0">(
+         kGauge, "Binary logarithm of the buckets at the start; 0: not given."),
+     .changes = {{{"hashpower_init", kAsGiven}}}},
+    {.name = "hot_lru_pct",
+     .kind = kInteger,
+     .low = 1,
+     .high = 79,
+     .missing_text = "Missing hot_lru_pct argument",
+     .range_text = "hot_lru_pct must be > 1 and < 80",
+     .setting = AcceptedSetting<"hot_lru_pct", "20">(
+         kGauge, "Accepted: percent of memcached's hot segment.",
+         {"memcached_lru_crawler_hot_percent"}),
+     .changes = {{{"hot_lru_pct", kAsGiven}}}},
+    {.name = "hot_max_factor",
+     .kind = kFraction,
+     .high = kAnyMax,
+     .missing_text = "Missing hot_max_factor argument",
+     .range_text = "hot_max_factor must be > 0",
+     .setting = AcceptedSetting<"hot_max_factor", "0.20">(
+         kGauge, "Accepted: greatest age in memcached's hot segment.",
+         {"memcached_lru_crawler_hot_max_factor"}),
+     .changes = {{{"hot_max_factor", kTwoDecimals}}}},
+    {.name = "inline_ascii_resp"},
+    {.name = "lru_crawler",
+     .effect = kApplied,
+     .apply = Set<&Config::sweeps, true>,
+     .setting = {"lru_crawler",
+                 kSwitch,
+                 Switch<&Config::sweeps>,
+                 "Expired items are looked for.",
+                 {"memcached_lru_crawler_enabled"}}},
+    {.name = "lru_crawler_sleep",
+     .kind = kInteger,
+     .high = 1'000'000,
+     .missing_text = "Missing lru_crawler_sleep value",
+     .range_text = "LRU crawler sleep must be between 0 and 1 second",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::sweep_pause_us>,
+     .setting = {"lru_crawler_sleep",
+                 kGauge,
+                 Value<&Config::sweep_pause_us>,
+                 "Microseconds between two slices of looking for expired items.",
+                 {"memcached_lru_crawler_sleep"}}},
+    {.name = "lru_crawler_tocrawl",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing lru_crawler_tocrawl value",
+     .range_text = "lru_crawler_tocrawl takes a numeric 32bit value",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::sweep_slice_max>,
+     .setting = {"lru_crawler_tocrawl",
+                 kGauge,
+                 Value<&Config::sweep_slice_max>,
+                 "Chunks looked at in a slice; 0: no bound.",
+                 {"memcached_lru_crawler_to_crawl"}}},
+    {.name = "lru_maintainer",
+     .setting = AcceptedSetting<"lru_maintainer_thread", "no">(
+         kSwitch, "Accepted: memcached has a thread that moves items between segments.",
+         {"memcached_lru_crawler_maintainer_thread"}),
+     .changes = {{{"lru_maintainer_thread", kYes}}}},
+    {.name = "maxconns_fast", .effect = kApplied, .apply = Set<&Config::maxconns_fast, true>},
+    {.name = "modern"},
+    {.name = "no_chunked_items", .changes = {{{"slab_chunk_max", kMemcachedPage}}}},
+    {.name = "no_drop_privileges"},
+    {.name = "no_hashexpand"},
+    {.name = "no_inline_ascii_resp"},
+    {.name = "no_lru_crawler", .effect = kApplied, .apply = Set<&Config::sweeps, false>},
+    {.name = "no_lru_maintainer", .changes = {{{"lru_maintainer_thread", kNo}}}},
+    {.name = "no_modern",
+     .apply = SetNoModern,
+     .changes = {{{"slab_chunk_max", kMemcachedPage},
+                  {"hash_algorithm", kJenkins},
+                  {"lru_maintainer_thread", kNo}}}},
+    {.name = "no_slab_automove", .apply = SetNoPageMoves},
+    {.name = "no_slab_reassign", .apply = Set<&Config::slab_reassign, false>},
+    {.name = "read_buf_mem_limit",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing read_buf_mem_limit argument",
+     .range_text = "could not parse argument to read_buf_mem_limit",
+     .setting = AcceptedSetting<"read_buf_mem_limit", "0">(
+         kGauge, "Accepted: bytes of memcached's input buffers."),
+     .changes = {{{"read_buf_mem_limit", kMegabytes}}}},
+    {.name = "resp_obj_mem_limit", .apply = WarnOfReplyMemory},
+    {.name = "slab_automove",
+     .kind = kOptionalInteger,
+     .high = 2,
+     .range_text = "slab_automove must be between 0 and 2",
+     .apply = SetPageMoves,
+     .setting = {"slab_automove", kGauge, PageMoves,
+                 "Pages move to classes that need them: 0 no, 1 yes, 2 on less evidence."}},
+    {.name = "slab_automove_ratio",
+     .kind = kFraction,
+     .high = 1,
+     .missing_text = "Missing slab_automove_ratio argument",
+     .range_text = "slab_automove_ratio must be > 0 and < 1",
+     .setting = AcceptedSetting<"slab_automove_ratio", "0.80">(
+         kGauge, "Accepted: ratio of ages at which memcached moves pages."),
+     .changes = {{{"slab_automove_ratio", kTwoDecimals}}}},
+    {.name = "slab_automove_window",
+     .kind = kInteger,
+     .low = 3,
+     .high = 1800,
+     .missing_text = "Missing slab_automove_window argument",
+     .range_text = "slab_automove_window must be > 2 and < 1800",
+     .setting = AcceptedSetting<"slab_automove_window", "10">(
+         kGauge, "Accepted: seconds for which memcached observes before it moves pages."),
+     .changes = {{{"slab_automove_window", kAsGiven}}}},
+    {.name = "slab_chunk_max",
+     .kind = kInteger,
+     .low = 1,
+     .high = 1024,
+     .missing_text = "Missing slab_chunk_max argument",
+     .range_text = "slab_chunk_max must be specified in kilobytes.",
+     .setting = AcceptedSetting<"slab_chunk_max", "131072">(
+         kGauge, "Bytes of the largest chunk; larger items have several."),
+     .changes = {{{"slab_chunk_max", kKilobytes}}}},
+    {.name = "slab_reassign",
+     .apply = Set<&Config::slab_reassign, true>,
+     .setting = {"slab_reassign", kSwitch, Switch<&Config::slab_reassign>,
+                 "Pages may move between classes."}},
+    {.name = "slab_sizes", .kind = kChunkSizes, .missing_text = "Missing slab_sizes argument"},
+    {.name = "sock_cookie_id",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing sock_cookie_id argument",
+     .range_text = "could not parse argument to sock_cookie_id"},
+    {.name = "tail_repair_time",
+     .kind = kInteger,
+     .low = 10,
+     .high = kIntMax,
+     .missing_text = "Missing numeric argument for tail_repair_time",
+     .range_text = "Cannot set tail_repair_time to less than 10 seconds",
+     .setting = AcceptedSetting<"tail_repair_time", "0">(
+         kGauge, "Accepted: seconds until memcached frees an item that is held."),
+     .changes = {{{"tail_repair_time", kAsGiven}}}},
+    {.name = "temporary_ttl",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing temporary_ttl argument",
+     .range_text = "temporary_ttl must be >= 0",
+     .setting = AcceptedSetting<"temporary_ttl", "61">(
+         kGauge, "Accepted: longest life in memcached's segment for short lives."),
+     .changes = {{{"temp_lru", kYes}, {"temporary_ttl", kAsGiven}}}},
+    {.name = "warm_lru_pct",
+     .kind = kInteger,
+     .low = 1,
+     .high = 79,
+     .missing_text = "Missing warm_lru_pct argument",
+     .range_text = "warm_lru_pct must be > 1 and < 80",
+     .setting = AcceptedSetting<"warm_lru_pct", "40">(
+         kGauge, "Accepted: percent of memcached's warm segment.",
+         {"memcached_lru_crawler_warm_percent"}),
+     .changes = {{{"warm_lru_pct", kAsGiven}}}},
+    {.name = "warm_max_factor",
+     .kind = kFraction,
+     .high = kAnyMax,
+     .missing_text = "Missing warm_max_factor argument",
+     .range_text = "warm_max_factor must be > 0",
+     .setting = AcceptedSetting<"warm_max_factor", "2.00">(
+         kGauge, "Accepted: greatest age in memcached's warm segment.",
+         {"memcached_lru_crawler_warm_max_factor"}),
+     .changes = {{{"warm_max_factor", kTwoDecimals}}}},
+    {.name = "watcher_logbuf_size",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing watcher_logbuf_size argument",
+     .range_text = "could not parse argument to watcher_logbuf_size",
+     .setting = AcceptedSetting<"watcher_logbuf_size", "262144">(
+         kGauge, "Accepted: bytes that memcached has for a watcher's lines."),
+     .changes = {{{"watcher_logbuf_size", kKilobytes}}}},
+    {.name = "worker_logbuf_size",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing worker_logbuf_size argument",
+     .range_text = "could not parse argument to worker_logbuf_size",
+     .setting = AcceptedSetting<"worker_logbuf_size", "65536">(
+         kGauge, "Accepted: bytes that memcached has for a worker's lines."),
+     .changes = {{{"worker_logbuf_size", kKilobytes}}}},
+});
 
 }  // namespace
 
-StepResult ApplyExtendedOptions(std::string_view list, Config& config) {
-  while (!list.empty()) {
-    const std::size_t end = std::min(list.find(','), list.size());
-    const std::string_view item = list.substr(0, end);
-    list.remove_prefix(std::min(end + 1, list.size()));
-    if (auto applied = ApplyItem(item, config); !applied) return applied;
-  }
-  return Done{};
-}
-
-StepResult CheckExtendedOptions(const Config& config) {
-  const int hot_percent = ParseNumber<int>(Accepted(config, "hot_lru_pct").value_or("20")).value();
-  const int warm_percent =
-      ParseNumber<int>(Accepted(config, "warm_lru_pct").value_or("40")).value();
-  if (hot_percent + warm_percent > 80) {
-    return ConfigExit::Refused("hot_lru_pct + warm_lru_pct cannot be more than 80% combined");
-  }
-  if (Accepted(config, "temporary_ttl") && Accepted(config, "no_lru_maintainer")) {
-    return ConfigExit::Refused("temporary_ttl requires lru_maintainer to be enabled");
-  }
-  return Done{};
-}
+std::span<const ExtendedOption> ExtendedOptions() { return kOptions; }
 
 }  // namespace larder::server

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "server/config/config.h"
+#include "server/config/version.h"
 #include "server/server.h"
 
 namespace larder::wire {

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "server/config/command_line.h"
 #include "server/config/config.h"
 
 namespace larder::server {

@@ -1,9 +1,10 @@
-#include "server/config/config.h"
+#include "server/config/command_line.h"
 
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
 
+#include "server/config/version.h"
 #include "tests/server/config/command_line.h"
 
 namespace larder::server {
