@@ -7,7 +7,8 @@
 #include <string_view>
 #include <utility>
 
-#include "server/config.h"
+#include "server/config/config.h"
+#include "server/config/config_exit.h"
 #include "server/password_file.h"
 #include "server/sasl.h"
 #include "slab/result.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/cluster_nodes.h"
+#include "server/config/cluster_nodes.h"
 #include "server/small_file.h"
 #include "slab/result.h"
 #include "slab/sync/mutex.h"

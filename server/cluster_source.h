@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "server/cluster.h"
-#include "server/config.h"
-#include "server/counters.h"
+#include "server/config/config.h"
+#include "server/metrics/counters.h"
 #include "server/small_file.h"
 #include "slab/result.h"
 #include "slab/sync/mutex.h"

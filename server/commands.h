@@ -13,7 +13,7 @@
 #include "protocol/binary_packet.h"
 #include "protocol/request.h"
 #include "server/cluster.h"
-#include "server/counters.h"
+#include "server/metrics/counters.h"
 #include "server/output.h"
 #include "server/shared.h"
 #include "server/upload.h"

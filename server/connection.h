@@ -13,9 +13,9 @@
 
 #include "protocol/request.h"
 #include "server/connection_table.h"
-#include "server/counters.h"
 #include "server/execute.h"
 #include "server/input_tail.h"
+#include "server/metrics/counters.h"
 #include "server/output.h"
 #include "server/reply_stream.h"
 #include "server/sasl.h"

@@ -11,6 +11,7 @@
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
 #include "server/cachedump.h"
+#include "server/config/version.h"
 #include "server/dump.h"
 #include "server/lru_commands.h"
 #include "server/reporter.h"

@@ -7,6 +7,7 @@
 #include "protocol/numbers.h"
 #include "protocol/reply.h"
 #include "server/authenticator.h"
+#include "server/config/version.h"
 #include "server/reporter.h"
 
 namespace larder::server {

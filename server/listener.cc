@@ -16,8 +16,6 @@
 namespace larder::server {
 namespace {
 
-constexpr int kExitSystem = 71;
-
 using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
 void SetFlag(int fd, int level, int option) {
@@ -144,9 +142,8 @@ Result<std::vector<ListenSocket>, ConfigExit> OpenListeners(const Config& config
   if (!config.unix_socket.empty()) {
     const std::string reason = OpenUnix(config, sockets);
     if (!reason.empty()) {
-      return Failure{ConfigExit{
-          fmt::format("failed to listen on UNIX socket: {}: {}\n", config.unix_socket, reason),
-          kExitSystem}};
+      return ConfigExit::SystemError(
+          fmt::format("failed to listen on UNIX socket: {}: {}\n", config.unix_socket, reason));
     }
     return sockets;
   }
@@ -154,8 +151,8 @@ Result<std::vector<ListenSocket>, ConfigExit> OpenListeners(const Config& config
     if (config.port == 0) return sockets;
     const std::string reason = OpenTcp("", config.port, config.backlog, sockets);
     if (!reason.empty()) {
-      return Failure{ConfigExit{
-          fmt::format("failed to listen on TCP port {}: {}\n", config.port, reason), kExitSystem}};
+      return ConfigExit::SystemError(
+          fmt::format("failed to listen on TCP port {}: {}\n", config.port, reason));
     }
     return sockets;
   }
@@ -164,10 +161,9 @@ Result<std::vector<ListenSocket>, ConfigExit> OpenListeners(const Config& config
     if (address.port < 0 && port == 0) continue;  // -p 0: no TCP.
     const std::string reason = OpenTcp(address.host, port, config.backlog, sockets);
     if (!reason.empty()) {
-      return Failure{
-          ConfigExit{fmt::format("failed to listen on one of interface(s) {} port {}: {}\n",
-                                 config.listen_text, port, reason),
-                     kExitSystem}};
+      return ConfigExit::SystemError(
+          fmt::format("failed to listen on one of interface(s) {} port {}: {}\n",
+                      config.listen_text, port, reason));
     }
   }
   return sockets;

@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "server/config.h"
+#include "server/config/config.h"
+#include "server/config/config_exit.h"
 #include "server/connection.h"
 #include "slab/result.h"
 

@@ -7,7 +7,8 @@
 
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
-#include "server/option_number.h"
+#include "server/config/option_number.h"
+#include "server/config/split.h"
 
 namespace larder::server {
 namespace {
@@ -50,14 +51,13 @@ std::string_view SetTempTtl(std::string_view text) {
 std::optional<slab::ClassSet> ParseClasses(std::string_view list) {
   slab::ClassSet classes;
   if (list == "all") return classes.set();
-  for (;;) {
-    const std::size_t comma = std::min(list.find(','), list.size());
-    const auto id = ParseNumber<std::uint32_t>(list.substr(0, comma));
+  if (list.ends_with(',')) return std::nullopt;
+  do {
+    const auto id = ParseNumber<std::uint32_t>(TakePiece(list, ","));
     if (!id || *id == 0 || *id > slab::kClassesMax) return std::nullopt;
     classes.set(*id);
-    if (comma == list.size()) return classes;
-    list.remove_prefix(comma + 1);
-  }
+  } while (!list.empty());
+  return classes;
 }
 
 std::string_view SetCrawlerNumber(std::string_view what, std::string_view text,

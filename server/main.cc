@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "server/config.h"
+#include "server/config/command_line.h"
+#include "server/config/config.h"
+#include "server/config/config_exit.h"
 #include "server/process.h"
 #include "server/server.h"
 #include "server/signals.h"

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "server/config/split.h"
 #include "server/log.h"
 #include "server/small_file.h"
 
@@ -39,9 +40,7 @@ std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_li
   Passwords passwords;
   std::vector<std::uint64_t>& records = passwords.records_;
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
+    std::string_view line = TakePiece(text, "\n");
     if (line.ends_with('\r')) line.remove_suffix(1);
     const std::size_t colon = line.find(':');
     if (colon != std::string_view::npos && line.size() <= kPasswordLineBytesMax) {

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/config.h"
+#include "server/config/config_exit.h"
 #include "server/small_file.h"
 #include "slab/result.h"
 #include "slab/sync/mutex.h"

@@ -10,7 +10,8 @@
 #include <string_view>
 #include <utility>
 
-#include "server/config.h"
+#include "server/config/config.h"
+#include "server/config/config_exit.h"
 #include "slab/result.h"
 
 namespace larder::server {

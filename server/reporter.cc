@@ -8,6 +8,7 @@
 
 #include "protocol/binary_reply.h"
 #include "server/event_loop.h"
+#include "server/output.h"
 #include "server/stats.h"
 
 namespace larder::server {
@@ -34,6 +35,14 @@ class ReportStream final : public ReplyStream {
   const std::shared_ptr<Report> report_;
   std::size_t sent_bytes_ = 0;
 };
+
+std::string KeyNotFound(const protocol::Echo& echo) {
+  const auto status = protocol::BinaryStatus::kKeyNotFound;
+  const std::string_view text = protocol::StatusText(status);
+  std::string reply(protocol::kPacketHeadBytes, '\0');
+  protocol::WriteReplyHead(reply.data(), echo, {.status = status, .value_bytes = text.size()});
+  return reply.append(text);
+}
 
 }  // namespace
 
@@ -91,16 +100,11 @@ void Reporter::Run() {
 void Reporter::Make(Report& report) {
   lane_.SetNow(shared_.clock.now());
   if (!report.echo) {
-    shared_.stats.Report(report.arguments, lane_, output_);
-  } else if (!shared_.stats.ReportBinary(report.arguments, *report.echo, lane_, output_)) {
-    const auto status = protocol::BinaryStatus::kKeyNotFound;
-    const std::string_view text = protocol::StatusText(status);
-    output_.Commit(protocol::WriteReplyHead(output_.Room(protocol::kPacketHeadBytes), *report.echo,
-                                            {.status = status, .value_bytes = text.size()}));
-    output_.Append(text);
+    report.text = shared_.stats.Report(report.arguments, lane_);
+  } else {
+    report.text = shared_.stats.ReportBinary(report.arguments, *report.echo, lane_);
+    if (report.text.empty()) report.text = KeyNotFound(*report.echo);
   }
-  report.text.assign(output_.data(), output_.size());
-  output_.Clear();
   report.is_made.store(true, std::memory_order_release);
 }
 

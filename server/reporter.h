@@ -14,7 +14,6 @@
 #include <thread>
 
 #include "protocol/binary_packet.h"
-#include "server/output.h"
 #include "server/reply_stream.h"
 #include "server/shared.h"
 #include "slab/lane.h"
@@ -60,7 +59,6 @@ class Reporter {
 
   Shared& shared_;
   slab::Lane& lane_;  // The thread's; without one, whoever asks is the only thread.
-  Output output_;     // Likewise.
   std::thread thread_;
 
   std::mutex mutex_;  // Guards all below.

@@ -19,7 +19,6 @@
 namespace larder::server {
 namespace {
 
-constexpr int kExitSystem = 71;
 constexpr int kAcceptsPerTurnMax = 64;
 constexpr timeval kResumeCheck{.tv_sec = 0, .tv_usec = 10'000};
 
@@ -77,20 +76,20 @@ Result<std::unique_ptr<Server>, ConfigExit> Server::Create(const Config& config)
     reason = fmt::format("failed to start: {}", error.what());
     if (!StopIsSignalled()) return ConfigExit::SystemError(std::move(reason));
   }
-  return Failure{ConfigExit{std::move(reason), EXIT_SUCCESS}};
+  return ConfigExit::Success(std::move(reason));
 }
 
 Result<std::unique_ptr<Server>, ConfigExit> Server::CreateOrThrow(const Config& config) {
   auto authenticator = Authenticator::Create(config);
   if (!authenticator) return Failure{authenticator.error()};
   auto cache = slab::Cache::Create(CacheOptions(config));
-  if (!cache) return Failure{ConfigExit{cache.error() + "\n", kExitSystem}};
+  if (!cache) return ConfigExit::SystemError(cache.error() + "\n");
   auto listeners = OpenListeners(config);
   if (!listeners) return Failure{listeners.error()};
   std::unique_ptr<Server> server(
       new Server(config, std::move(*authenticator), std::move(*cache), std::move(*listeners)));
   if (StopIsSignalled()) {
-    return Failure{ConfigExit{"stopped by a signal before anybody was served", EXIT_SUCCESS}};
+    return ConfigExit::Success("stopped by a signal before anybody was served");
   }
   server->Open();
   return server;

@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "server/clock.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/prefix_stats.h"
 #include "slab/cache.h"
 #include "slab/expiry_sweep.h"

@@ -1,7 +1,7 @@
 // What signals ask the process for.
 #pragma once
 
-#include "server/config.h"
+#include "server/config/config_exit.h"
 
 namespace larder::server {
 

@@ -4,7 +4,7 @@
 
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
-#include "server/option_number.h"
+#include "server/config/option_number.h"
 
 namespace larder::server {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "server/config.h"
+#include "server/config/config.h"
 #include "slab/cache.h"
 
 namespace larder::server {

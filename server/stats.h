@@ -3,21 +3,22 @@
 
 #include <cstdint>
 #include <deque>
+#include <string>
 #include <string_view>
-#include <vector>
 
 #include "protocol/binary_packet.h"
-#include "server/counters.h"
-#include "server/output.h"
+#include "server/metrics/counters.h"
+#include "server/metrics/server_sample.h"
+#include "server/metrics/stat_writer.h"
 #include "server/shared.h"
-#include "slab/cache.h"
 #include "slab/lane.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::server {
 
-// Stats sums what workers and lanes count, and writes it as memcached does. A reset remembers the
-// sums of that moment and subtracts them: no counter has two writers.
+// Stats reads what workers, lanes and all other parts of the server count, and answers with the
+// rows of server/metrics/. A reset remembers the sums of that moment and subtracts them: no counter
+// has two writers.
 //
 // Threads: internally locked.
 // Owns:    the workers' counters.
@@ -28,48 +29,37 @@ class Stats {
   // Counters for one worker (or the main thread); they live as long as this.
   WorkerCounters& AddWorker() LARDER_EXCLUDES(mutex_);
 
-  // Answers `stats <arguments>`, but for what AskForCachedump.
-  void Report(std::string_view arguments, slab::Lane& lane, Output& output) LARDER_EXCLUDES(mutex_);
-  // Answers the binary command with this key. False, with no answer, if there is no such group.
-  bool ReportBinary(std::string_view key, const protocol::Echo& echo, slab::Lane& lane,
-                    Output& output) LARDER_EXCLUDES(mutex_);
+  // The answer to `stats <arguments>`. REQUIRES: !AskForCachedump(arguments).
+  std::string Report(std::string_view arguments, slab::Lane& lane) LARDER_EXCLUDES(mutex_);
+  // The answer to the binary command with this key. Empty if there is no such list.
+  std::string ReportBinary(std::string_view key, const protocol::Echo& echo, slab::Lane& lane)
+      LARDER_EXCLUDES(mutex_);
+
+  struct List;  // What clients call a list, and what writes it.
 
  private:
-  using ClassSums = slab::Counters<slab::ClassStat>::Values;
-  struct Sums {
-    WorkerCounters::Values commands{};
-    std::vector<ClassSums> classes;  // By ClassId; [0]: stores that reached no class.
-    std::uint64_t total_items = 0;
-    std::uint64_t sweep_passes = 0;
-    // Gauges: a reset leaves them.
-
-    std::uint64_t command(Stat stat) const { return commands[static_cast<std::size_t>(stat)]; }
-    std::uint64_t in_class(slab::ClassId id, slab::ClassStat stat) const {
-      return classes[id][static_cast<std::size_t>(stat)];
-    }
-    std::uint64_t over_classes(slab::ClassStat stat) const;
-  };
-  class Writer;
-
-  Sums Gather() const LARDER_REQUIRES(mutex_);
+  CounterSums Gather() const LARDER_REQUIRES(mutex_);
   // As Gather, less what was there at the last reset.
-  Sums GatherSinceReset() const LARDER_EXCLUDES(mutex_);
+  CounterSums GatherSinceReset() const LARDER_EXCLUDES(mutex_);
   void Reset() LARDER_EXCLUDES(mutex_);
 
-  void General(slab::Lane& lane, Writer& writer);
-  void Settings(Writer& writer);
-  void Items(slab::Lane& lane, Writer& writer);
-  void Slabs(slab::Lane& lane, Writer& writer);
-  void Sizes(Writer& writer);
-  void Memory(Writer& writer) LARDER_EXCLUDES(mutex_);
-  void Connections(slab::Lane& lane, Writer& writer);
-  void Detail(std::string_view what, Output& output);
-  bool DetailBinary(std::string_view what, Writer& writer);
+  ServerSample SampleServer(slab::Lane& lane) const;
+
+  void General(slab::Lane& lane, StatWriter& writer) const;
+  void Settings(slab::Lane& lane, StatWriter& writer) const;
+  void Items(slab::Lane& lane, StatWriter& writer) const;
+  void Slabs(slab::Lane& lane, StatWriter& writer) const;
+  void Sizes(slab::Lane& lane, StatWriter& writer) const;
+  void Memory(slab::Lane& lane, StatWriter& writer) const LARDER_EXCLUDES(mutex_);
+  void Connections(slab::Lane& lane, StatWriter& writer) const;
+  void Nothing(slab::Lane& lane, StatWriter& writer) const;
+  std::string Detail(std::string_view what);
+  bool DetailBinary(std::string_view what, StatWriter& writer);
 
   Shared& shared_;
   mutable Mutex mutex_;
   std::deque<WorkerCounters> workers_ LARDER_GUARDED_BY(mutex_);
-  Sums at_reset_ LARDER_GUARDED_BY(mutex_);
+  CounterSums at_reset_ LARDER_GUARDED_BY(mutex_);
 };
 
 // `stats <arguments>` asks for a list of keys, which server/cachedump.h makes.

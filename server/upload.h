@@ -13,7 +13,7 @@
 #include "protocol/binary_packet.h"
 #include "protocol/request.h"
 #include "slab/cache.h"
-#include "slab/mutex.h"
+#include "slab/sync/mutex.h"
 
 namespace larder::server {
 

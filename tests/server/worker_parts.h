@@ -4,7 +4,7 @@
 #include "server/authenticator.h"
 #include "server/clock.h"
 #include "server/cluster.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/connection_table.h"
 #include "server/prefix_stats.h"
 #include "server/reporter.h"

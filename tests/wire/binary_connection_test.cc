@@ -103,6 +103,23 @@ TEST_CASE_METHOD(BinaryTest, "binary stat answers the groups of text", "[wire][b
   CHECK(StatsOf(client, "").at("cmd_set") == "0");
 }
 
+TEST_CASE_METHOD(BinaryTest, "binary stat lists the rows of text in the order of text",
+                 "[wire][binary][stats]") {
+  client.Set("a", "1");
+  for (const std::string group : {"", "settings", "items", "slabs", "sizes", "memory"}) {
+    CAPTURE(group);
+    std::vector<std::string> names;
+    text.Send("stats " + group + "\r\n");
+    for (std::string row = text.ReceiveLine(); row != "END\r\n"; row = text.ReceiveLine()) {
+      names.push_back(row.substr(5, row.find(' ', 5) - 5));
+    }
+    CHECK_FALSE(names.empty());
+    client.Send({.opcode = kStat, .key = group});
+    for (const std::string& name : names) CHECK(client.Receive().key == name);
+    CHECK(client.Receive().key.empty());
+  }
+}
+
 TEST_CASE_METHOD(BinaryTest, "binary stat knows no abbreviation and no dump of connections or keys",
                  "[wire][binary][stats]") {
   for (const char* group : {"setting", "conns", "cachedump 1 1", "extstore", "itemsX", "detail",

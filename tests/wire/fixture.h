@@ -12,7 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include "server/config.h"
+#include "server/config/config.h"
+#include "server/config/version.h"
 #include "server/server.h"
 
 namespace larder::wire {

@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/config.h"
+#include "server/config/config.h"
 #include "tests/sasl_folder.h"
 #include "tests/wire/binary_fixture.h"
 

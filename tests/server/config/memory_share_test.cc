@@ -1,4 +1,4 @@
-#include "server/memory_share.h"
+#include "server/config/memory_share.h"
 
 #include <catch2/catch.hpp>
 #include <map>

@@ -5,7 +5,8 @@
 #include <initializer_list>
 #include <vector>
 
-#include "server/config.h"
+#include "server/config/command_line.h"
+#include "server/config/config.h"
 
 namespace larder::server {
 

@@ -1,10 +1,11 @@
-#include "server/config.h"
+#include "server/config/command_line.h"
 
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
 
-#include "tests/server/command_line.h"
+#include "server/config/version.h"
+#include "tests/server/config/command_line.h"
 
 namespace larder::server {
 namespace {

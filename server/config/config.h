@@ -1,13 +1,14 @@
-// The command line, checked.
+// What the command line decides.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "server/listen_address.h"
+#include "server/config/listen_address.h"
 #include "slab/cache.h"
 #include "slab/eviction/eviction_queue.h"
 #include "slab/result.h"
@@ -20,7 +21,8 @@ enum class BindingProtocol : std::uint8_t { kNegotiate, kAscii, kBinary };
 inline constexpr int kThreadsMax = 1024;
 
 // Everything that the command line decides. A value-initialised Config is what no option gives:
-// memcached's defaults, but for finer size classes (-f, -n) and longer turns (-R).
+// memcached's defaults, but for finer size classes (-f, -n) and longer turns (-R). The defaults are
+// written here and nowhere else: the help text and `stats settings` show those of a Config.
 //
 // Threads: immutable once the server has started.
 struct Config {
@@ -93,39 +95,11 @@ struct Config {
   // `-o` names that memcached knows and Larder accepts without needing them: name and value as
   // given ("" for a flag), each name once, in the order last given; shown in `stats settings`.
   std::vector<std::pair<std::string, std::string>> accepted_options;
+  // The rows of `stats settings` that these change, and what the rows show.
+  std::map<std::string_view, std::string> accepted_settings;
 
   // Lines for standard error; the server starts all the same.
   std::vector<std::string> warnings;
 };
-
-// Why the program ends before it serves: print `message` and a newline (to standard output if
-// exit_code is 0, as after --help and --version, else to standard error), and leave with exit_code,
-// which is memcached's: 1 for a bad value, 64 for a combination or feature refused, 67 for an
-// unknown user, 71 for the system's refusals.
-struct ConfigExit {
-  std::string message;
-  int exit_code = 0;
-
-  static Failure<ConfigExit> BadValue(std::string message) { return {{std::move(message), 1}}; }
-  static Failure<ConfigExit> Refused(std::string message) { return {{std::move(message), 64}}; }
-  static Failure<ConfigExit> SystemError(std::string message) { return {{std::move(message), 71}}; }
-};
-
-// The answer of a start-up step that yields nothing but success.
-struct Done {};
-using StepResult = Result<Done, ConfigExit>;
-
-// Reads memcached's short and long options, attached, separate or abbreviated as getopt_long takes
-// them. An unknown option ends it first, then the first bad value from left to right, then what
-// depends on several options. Never throws, prints nothing.
-Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv);
-
-// The version of this build.
-std::string_view Version();
-
-// What `version` and `stats` tell clients: the version of memcached whose behaviour they get, and
-// ours behind it. Clients choose features by the leading numbers, and some refuse a major version
-// of 0.
-std::string_view WireVersion();
 
 }  // namespace larder::server

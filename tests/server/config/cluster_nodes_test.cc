@@ -1,4 +1,4 @@
-#include "server/cluster_nodes.h"
+#include "server/config/cluster_nodes.h"
 
 #include <catch2/catch.hpp>
 #include <random>

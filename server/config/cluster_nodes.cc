@@ -1,4 +1,4 @@
-#include "server/cluster_nodes.h"
+#include "server/config/cluster_nodes.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "server/option_number.h"
+#include "server/config/option_number.h"
+#include "server/config/split.h"
 
 namespace larder::server {
 namespace {
@@ -97,19 +98,12 @@ std::string AddNodes(std::string_view line, std::size_t nodes_max,
   return {};
 }
 
-std::string_view TakeLine(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return line;
-}
-
 }  // namespace
 
 Result<ClusterList, std::string> ParseClusterFile(std::string_view text, std::size_t nodes_max) {
   ClusterList list;
   for (int number = 1; !text.empty(); ++number) {
-    std::string_view line = TakeLine(text);
+    std::string_view line = TakePiece(text, "\n");
     line = line.substr(0, line.find('#'));
     std::string_view rest = line;
     std::string error;
@@ -134,10 +128,10 @@ Result<ClusterList, std::string> ParseClusterFile(std::string_view text, std::si
 Result<ClusterList, std::string> ParseClusterValue(std::string_view text, std::size_t nodes_max,
                                                    EmptyList empty) {
   ClusterList list;
-  const auto version = ParseVersion(TakeLine(text));
+  const auto version = ParseVersion(TakePiece(text, "\n"));
   if (!version) return Failure{std::string("the first line is no version")};
   list.version = *version;
-  std::string error = AddNodes(TakeLine(text), nodes_max, list.nodes);
+  std::string error = AddNodes(TakePiece(text, "\n"), nodes_max, list.nodes);
   if (error.empty() && !text.empty()) error = "more than two lines";
   if (error.empty() && list.nodes.empty() && empty == EmptyList::kRefused) error = "no nodes";
   if (!error.empty()) return Failure{std::move(error)};

@@ -1,9 +1,9 @@
-#include "server/extended_options.h"
+#include "server/config/extended_options.h"
 
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "tests/server/command_line.h"
+#include "tests/server/config/command_line.h"
 
 namespace larder::server {
 namespace {

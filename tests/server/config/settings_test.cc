@@ -1,27 +1,27 @@
-#include "server/settings_stats.h"
+#include "server/config/settings.h"
 
 #include <catch2/catch.hpp>
 #include <map>
 #include <string>
 
-#include "tests/server/command_line.h"
+#include "tests/server/config/command_line.h"
 
 namespace larder::server {
 namespace {
 
 std::map<std::string, std::string> Settings(const Config& config, RuntimeSettings runtime = {}) {
   std::map<std::string, std::string> rows;
-  AppendSettings(config, runtime, [&](std::string_view name, std::string_view value) {
-    const bool is_new = rows.emplace(name, value).second;
-    if (!is_new) FAIL("a row came twice: " << name);
-  });
+  const SettingsSample settings(config, runtime);
+  for (const Setting& row : SettingsMetrics()) {
+    const bool is_new = rows.emplace(row.name, row.get(settings)).second;
+    if (!is_new) FAIL("a row came twice: " << row.name);
+  }
   return rows;
 }
 
-TEST_CASE("settings come in memcached's order", "[settings_stats]") {
+TEST_CASE("settings come in memcached's order", "[settings]") {
   std::string order;
-  AppendSettings(Config{}, {},
-                 [&](std::string_view name, std::string_view) { order.append(name).append(" "); });
+  for (const Setting& row : SettingsMetrics()) order.append(row.name).append(" ");
   CHECK(order ==
         "maxbytes maxconns tcpport udpport inter verbosity oldest evictions domain_socket umask "
         "shutdown_command growth_factor chunk_size num_threads num_threads_per_udp stat_key_prefix "
@@ -37,7 +37,7 @@ TEST_CASE("settings come in memcached's order", "[settings_stats]") {
         "upload_memory upload_timeout ");
 }
 
-TEST_CASE("the eviction policy in force is shown", "[settings_stats]") {
+TEST_CASE("the eviction policy in force is shown", "[settings]") {
   auto rows = Settings(Config{}, {.eviction = slab::EvictionPolicy::kLru});
   CHECK(rows["eviction"] == "lru");
   CHECK(rows["lru_segmented"] == "no");
@@ -46,14 +46,14 @@ TEST_CASE("the eviction policy in force is shown", "[settings_stats]") {
   CHECK(rows["lru_segmented"] == "yes");
 }
 
-TEST_CASE("unset texts show as NULL", "[settings_stats]") {
+TEST_CASE("unset texts show as NULL", "[settings]") {
   auto rows = Settings(Config{});
   CHECK(rows["inter"] == "NULL");
   CHECK(rows["domain_socket"] == "NULL");
   CHECK(rows["memory_file"] == "(null)");
 }
 
-TEST_CASE("options show as they were given", "[settings_stats]") {
+TEST_CASE("options show as they were given", "[settings]") {
   auto rows =
       Settings(ParseGood({"-p",        "11300", "-l",
                           "127.0.0.1", "-l",    "[::1]:5",
@@ -88,7 +88,7 @@ TEST_CASE("options show as they were given", "[settings_stats]") {
   CHECK(rows["track_sizes"] == "yes");
 }
 
-TEST_CASE("what commands change shows as it is now", "[settings_stats]") {
+TEST_CASE("what commands change shows as it is now", "[settings]") {
   auto rows = Settings(Config{}, {.memory_bytes = 8 << 20,
                                   .verbosity = 2,
                                   .oldest_s = 17,
@@ -105,14 +105,14 @@ TEST_CASE("what commands change shows as it is now", "[settings_stats]") {
   CHECK(rows["lru_crawler_tocrawl"] == "8");
 }
 
-TEST_CASE("a UNIX socket leaves the TCP rows as they are", "[settings_stats]") {
+TEST_CASE("a UNIX socket leaves the TCP rows as they are", "[settings]") {
   auto rows = Settings(ParseGood({"-s", "/tmp/larder.sock"}));
   CHECK(rows["domain_socket"] == "/tmp/larder.sock");
   CHECK(rows["tcpport"] == "11211");
   CHECK(rows["inter"] == "NULL");
 }
 
-TEST_CASE("accepted options show in their rows, in the units of the rows", "[settings_stats]") {
+TEST_CASE("accepted options show in their rows, in the units of the rows", "[settings]") {
   auto rows = Settings(ParseGood(
       {"-o",
        "hashpower=20,no_slab_reassign,slab_automove=2,slab_automove_ratio=0.5,slab_chunk_max=256,"
@@ -132,7 +132,7 @@ TEST_CASE("accepted options show in their rows, in the units of the rows", "[set
   CHECK(rows["read_buf_mem_limit"] == "2097152");
 }
 
-TEST_CASE("of options for one row the last counts", "[settings_stats]") {
+TEST_CASE("of options for one row the last counts", "[settings]") {
   CHECK(Settings(ParseGood({"-o", "slab_automove=2,no_slab_automove"}))["slab_automove"] == "0");
   CHECK(Settings(ParseGood({"-o", "no_slab_automove,slab_automove"}))["slab_automove"] == "1");
   CHECK(Settings(ParseGood({"-o", "no_modern,slab_reassign"}))["slab_reassign"] == "yes");

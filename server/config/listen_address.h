@@ -9,6 +9,8 @@
 
 namespace larder::server {
 
+inline constexpr int kPortMax = 65535;
+
 // One `-l` item: where to listen.
 struct ListenAddress {
   std::string host;  // A name or address, [] taken off; empty: every interface.

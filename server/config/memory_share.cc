@@ -1,4 +1,4 @@
-#include "server/memory_share.h"
+#include "server/config/memory_share.h"
 
 #include <algorithm>
 #include <array>
@@ -6,7 +6,8 @@
 #include <iterator>
 #include <string_view>
 
-#include "server/option_number.h"
+#include "server/config/option_number.h"
+#include "server/config/split.h"
 
 namespace larder::server {
 namespace {
@@ -35,17 +36,10 @@ class Least {
   std::optional<std::uint64_t> least_;
 };
 
-std::string_view TakeUpTo(char end, std::string_view& text) {
-  const std::size_t at = std::min(text.find(end), text.size());
-  const std::string_view taken = text.substr(0, at);
-  text.remove_prefix(std::min(at + 1, text.size()));
-  return taken;
-}
-
 bool HasController(std::string_view controllers, std::string_view wanted) {
   if (wanted.empty() || controllers.empty()) return wanted == controllers;
   while (!controllers.empty()) {
-    if (TakeUpTo(',', controllers) == wanted) return true;
+    if (TakePiece(controllers, ",") == wanted) return true;
   }
   return false;
 }
@@ -55,7 +49,7 @@ std::optional<std::uint64_t> ReadLimit(const FileReader& read, const std::string
   const auto text = read(path);
   if (!text) return std::nullopt;
   std::string_view rest = *text;
-  return ParseNumber<std::uint64_t>(TakeUpTo('\n', rest));
+  return ParseNumber<std::uint64_t>(TakePiece(rest, "\n"));
 }
 
 // From the group up to the root of the tree.
@@ -76,10 +70,10 @@ std::optional<std::uint64_t> MachineBytes(const FileReader& read) {
   const auto text = read("/proc/meminfo");
   std::string_view rest = text ? *text : std::string_view();
   while (!rest.empty()) {
-    std::string_view line = TakeUpTo('\n', rest);
+    std::string_view line = TakePiece(rest, "\n");
     if (!line.starts_with(kName)) continue;
     line.remove_prefix(std::min(line.find_first_of("0123456789"), line.size()));
-    const auto kilobytes = ParseNumber<std::uint64_t>(TakeUpTo(' ', line));
+    const auto kilobytes = ParseNumber<std::uint64_t>(TakePiece(line, " "));
     if (kilobytes) return *kilobytes << 10;
   }
   return std::nullopt;
@@ -93,9 +87,9 @@ std::optional<std::uint64_t> MemoryLimitBytes(const FileReader& read) {
   const auto groups = read("/proc/self/cgroup");
   std::string_view rest = groups ? *groups : std::string_view();
   while (!rest.empty()) {
-    std::string_view line = TakeUpTo('\n', rest);  // number:controllers:path
-    (void)TakeUpTo(':', line);
-    const std::string_view controllers = TakeUpTo(':', line);
+    std::string_view line = TakePiece(rest, "\n");  // number:controllers:path
+    (void)TakePiece(line, ":");
+    const std::string_view controllers = TakePiece(line, ":");
     for (const Hierarchy& hierarchy : kHierarchies) {
       if (!HasController(controllers, hierarchy.controllers)) continue;
       // Above the root of a container's own tree there is nothing to be seen.

@@ -1,16 +1,15 @@
-#include "server/listen_address.h"
+#include "server/config/listen_address.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 
-#include "server/option_number.h"
+#include "server/config/option_number.h"
+#include "server/config/split.h"
 
 namespace larder::server {
 namespace {
-
-constexpr int kPortMax = 65535;
 
 // memcached puts these before an address; the first three are about TLS.
 constexpr std::array<std::string_view, 6> kPrefixes = {
@@ -65,9 +64,7 @@ Result<ListenAddress, std::string> ParseItem(std::string_view item) {
 Result<std::vector<ListenAddress>, std::string> ParseListenList(std::string_view text) {
   std::vector<ListenAddress> addresses;
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find_first_of(",;"), text.size());
-    const std::string_view item = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
+    const std::string_view item = TakePiece(text, ",;");
     if (item.empty()) continue;
     auto address = ParseItem(item);
     if (!address) return Failure{address.error()};

@@ -1,0 +1,327 @@
+#include "server/config/extended_options.h"
+
+#include <limits>
+
+#include "server/config/option_number.h"
+#include "slab/memory/arena.h"
+
+namespace larder::server {
+namespace {
+
+using enum Effect;
+using enum MetricKind;
+using enum Shown;
+using enum ValueKind;
+
+constexpr double kIntMax = std::numeric_limits<int>::max();
+constexpr double kUint32Max = std::numeric_limits<std::uint32_t>::max();
+constexpr double kAnyMax = std::numeric_limits<double>::max();
+
+// --- What options do ---------------------------------------------------------------------------
+
+template <bool Config::*kSwitch, bool kValue>
+void Set(Config& config, std::string_view) {
+  config.*kSwitch = kValue;
+}
+
+template <class T, T Config::*kNumber>
+void SetNumber(Config& config, std::string_view value) {
+  config.*kNumber = *ParseNumber<T>(value);
+}
+
+void SetEviction(Config& config, std::string_view value) {
+  config.eviction = value == "lru" ? slab::EvictionPolicy::kLru : slab::EvictionPolicy::kSegmented;
+}
+
+void SetPageMoves(Config& config, std::string_view value) {
+  config.page_moves = static_cast<slab::PageMoves>(ParseNumber<int>(value).value_or(1));
+}
+void SetNoPageMoves(Config& config, std::string_view) { config.page_moves = slab::PageMoves::kOff; }
+
+void SetNoModern(Config& config, std::string_view) {
+  config.maxconns_fast = false;
+  config.sweeps = false;
+  config.slab_reassign = false;
+  config.page_moves = slab::PageMoves::kOff;
+}
+
+void WarnOfPrivileges(Config& config, std::string_view) {
+  config.warnings.emplace_back(
+      "warning: drop_privileges has no effect: there is no system-call filter");
+}
+void WarnOfReplyMemory(Config& config, std::string_view) {
+  config.warnings.emplace_back(
+      "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit,");
+}
+
+// --- How settings are shown --------------------------------------------------------------------
+
+std::string Eviction(const SettingsSample& settings) {
+  return settings.eviction == slab::EvictionPolicy::kLru ? "lru" : "segmented";
+}
+std::string PageMoves(const SettingsSample& settings) {
+  return ValueText(static_cast<int>(settings.page_moves));
+}
+
+static_assert(slab::kPageBytes / 2 == 131072);  // What slab_chunk_max shows.
+
+constexpr auto kOptions = std::to_array<ExtendedOption>({
+    {.name = "idle_timeout",
+     .value_name = "SECONDS",
+     .help = "close idle connections (default: never)",
+     .kind = kInteger,
+     .high = kIntMax,
+     .missing_text = "Missing numeric argument for idle_timeout",
+     .range_text = "idle_timeout must be >= 0",
+     .effect = kApplied,
+     .apply = SetNumber<int, &Config::idle_timeout_s>,
+     .setting = {"idle_timeout", kGauge, Value<&Config::idle_timeout_s>,
+                 "Seconds after which idle connections are closed; 0: never."}},
+    {.name = "no_maxconns_fast",
+     .help = "over the -c limit, let clients wait",
+     .effect = kApplied,
+     .apply = Set<&Config::maxconns_fast, false>,
+     .setting = {"maxconns_fast", kSwitch, Switch<&Config::maxconns_fast>,
+                 "Connections above the limit are refused at once."}},
+    {.name = "eviction",
+     .value_name = "{}",
+     .help = "who is evicted: segmented, or lru",
+     .kind = kChoice,
+     .choices = {"segmented", "lru"},
+     .missing_text = "Missing eviction argument",
+     .range_text = "Unknown eviction option (segmented, lru)",
+     .effect = kApplied,
+     .apply = SetEviction,
+     .setting = {"eviction", kText, Eviction, "How items to evict are chosen: segmented, or lru."}},
+    {.name = "upload_memory",
+     .value_name = "{}",
+     .help = "percent of -m for unfinished values",
+     .kind = kInteger,
+     .low = 1,
+     .high = 50,
+     .missing_text = "Missing upload_memory argument",
+     .range_text = "upload_memory must be between 1 and 50",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::upload_memory_percent>,
+     .setting = {"upload_memory", kGauge, Value<&Config::upload_memory_percent>,
+                 "Percent of the memory for items that unfinished values may hold."}},
+    {.name = "upload_timeout",
+     .value_name = "{}",
+     .help = "seconds until a stalled value is given up",
+     .kind = kInteger,
+     .high = kIntMax,
+     .missing_text = "Missing numeric argument for upload_timeout",
+     .range_text = "upload_timeout must be >= 0",
+     .effect = kApplied,
+     .apply = SetNumber<int, &Config::upload_timeout_s>,
+     .setting = {"upload_timeout", kGauge, Value<&Config::upload_timeout_s>,
+                 "Seconds after which a stalled value is given up; 0: never."}},
+    {.name = "track_sizes",
+     .help = "count items by size for stats sizes",
+     .effect = kApplied,
+     .apply = Set<&Config::track_sizes, true>,
+     .setting = {"track_sizes", kSwitch, Switch<&Config::track_sizes>,
+                 "Items are counted by size."}},
+
+    // memcached's others, sorted by name.
+    {.name = "drop_privileges", .apply = WarnOfPrivileges},
+    {.name = "hash_algorithm",
+     .kind = kChoice,
+     .choices = {"jenkins", "murmur3", "xxh3"},
+     .missing_text = "Missing hash_algorithm argument",
+     .range_text = "Unknown hash_algorithm option (jenkins, murmur3, xxh3)",
+     .setting = AcceptedSetting<"hash_algorithm", "xxh3">(kText, "Hash function of the keys."),
+     .changes = {{{"hash_algorithm", kAsGiven}}}},
+    {.name = "hashpower",
+     .kind = kInteger,
+     .low = 12,
+     .high = 32,
+     .missing_text = "Missing numeric argument for hashpower",
+     .range_text = "Initial hashtable multiplier must be between 12 and 32\n"
+                   "Choose a value based on \"STAT hash_power_level\" from a running instance",
+     .setting = AcceptedSetting<"hashpower_init", "0">(
+         kGauge, "Binary logarithm of the buckets at the start; 0: not given."),
+     .changes = {{{"hashpower_init", kAsGiven}}}},
+    {.name = "hot_lru_pct",
+     .kind = kInteger,
+     .low = 1,
+     .high = 79,
+     .missing_text = "Missing hot_lru_pct argument",
+     .range_text = "hot_lru_pct must be > 1 and < 80",
+     .setting = AcceptedSetting<"hot_lru_pct", "20">(
+         kGauge, "Accepted: percent of memcached's hot segment.",
+         {"memcached_lru_crawler_hot_percent"}),
+     .changes = {{{"hot_lru_pct", kAsGiven}}}},
+    {.name = "hot_max_factor",
+     .kind = kFraction,
+     .high = kAnyMax,
+     .missing_text = "Missing hot_max_factor argument",
+     .range_text = "hot_max_factor must be > 0",
+     .setting = AcceptedSetting<"hot_max_factor", "0.20">(
+         kGauge, "Accepted: greatest age in memcached's hot segment.",
+         {"memcached_lru_crawler_hot_max_factor"}),
+     .changes = {{{"hot_max_factor", kTwoDecimals}}}},
+    {.name = "inline_ascii_resp"},
+    {.name = "lru_crawler",
+     .effect = kApplied,
+     .apply = Set<&Config::sweeps, true>,
+     .setting = {"lru_crawler",
+                 kSwitch,
+                 Switch<&Config::sweeps>,
+                 "Expired items are looked for.",
+                 {"memcached_lru_crawler_enabled"}}},
+    {.name = "lru_crawler_sleep",
+     .kind = kInteger,
+     .high = 1'000'000,
+     .missing_text = "Missing lru_crawler_sleep value",
+     .range_text = "LRU crawler sleep must be between 0 and 1 second",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::sweep_pause_us>,
+     .setting = {"lru_crawler_sleep",
+                 kGauge,
+                 Value<&Config::sweep_pause_us>,
+                 "Microseconds between two slices of looking for expired items.",
+                 {"memcached_lru_crawler_sleep"}}},
+    {.name = "lru_crawler_tocrawl",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing lru_crawler_tocrawl value",
+     .range_text = "lru_crawler_tocrawl takes a numeric 32bit value",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::sweep_slice_max>,
+     .setting = {"lru_crawler_tocrawl",
+                 kGauge,
+                 Value<&Config::sweep_slice_max>,
+                 "Chunks looked at in a slice; 0: no bound.",
+                 {"memcached_lru_crawler_to_crawl"}}},
+    {.name = "lru_maintainer",
+     .setting = AcceptedSetting<"lru_maintainer_thread", "no">(
+         kSwitch, "Accepted: memcached has a thread that moves items between segments.",
+         {"memcached_lru_crawler_maintainer_thread"}),
+     .changes = {{{"lru_maintainer_thread", kYes}}}},
+    {.name = "maxconns_fast", .effect = kApplied, .apply = Set<&Config::maxconns_fast, true>},
+    {.name = "modern"},
+    {.name = "no_chunked_items", .changes = {{{"slab_chunk_max", kMemcachedPage}}}},
+    {.name = "no_drop_privileges"},
+    {.name = "no_hashexpand"},
+    {.name = "no_inline_ascii_resp"},
+    {.name = "no_lru_crawler", .effect = kApplied, .apply = Set<&Config::sweeps, false>},
+    {.name = "no_lru_maintainer", .changes = {{{"lru_maintainer_thread", kNo}}}},
+    {.name = "no_modern",
+     .apply = SetNoModern,
+     .changes = {{{"slab_chunk_max", kMemcachedPage},
+                  {"hash_algorithm", kJenkins},
+                  {"lru_maintainer_thread", kNo}}}},
+    {.name = "no_slab_automove", .apply = SetNoPageMoves},
+    {.name = "no_slab_reassign", .apply = Set<&Config::slab_reassign, false>},
+    {.name = "read_buf_mem_limit",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing read_buf_mem_limit argument",
+     .range_text = "could not parse argument to read_buf_mem_limit",
+     .setting = AcceptedSetting<"read_buf_mem_limit", "0">(
+         kGauge, "Accepted: bytes of memcached's input buffers."),
+     .changes = {{{"read_buf_mem_limit", kMegabytes}}}},
+    {.name = "resp_obj_mem_limit", .apply = WarnOfReplyMemory},
+    {.name = "slab_automove",
+     .kind = kOptionalInteger,
+     .high = 2,
+     .range_text = "slab_automove must be between 0 and 2",
+     .apply = SetPageMoves,
+     .setting = {"slab_automove", kGauge, PageMoves,
+                 "Pages move to classes that need them: 0 no, 1 yes, 2 on less evidence."}},
+    {.name = "slab_automove_ratio",
+     .kind = kFraction,
+     .high = 1,
+     .missing_text = "Missing slab_automove_ratio argument",
+     .range_text = "slab_automove_ratio must be > 0 and < 1",
+     .setting = AcceptedSetting<"slab_automove_ratio", "0.80">(
+         kGauge, "Accepted: ratio of ages at which memcached moves pages."),
+     .changes = {{{"slab_automove_ratio", kTwoDecimals}}}},
+    {.name = "slab_automove_window",
+     .kind = kInteger,
+     .low = 3,
+     .high = 1800,
+     .missing_text = "Missing slab_automove_window argument",
+     .range_text = "slab_automove_window must be > 2 and < 1800",
+     .setting = AcceptedSetting<"slab_automove_window", "10">(
+         kGauge, "Accepted: seconds for which memcached observes before it moves pages."),
+     .changes = {{{"slab_automove_window", kAsGiven}}}},
+    {.name = "slab_chunk_max",
+     .kind = kInteger,
+     .low = 1,
+     .high = 1024,
+     .missing_text = "Missing slab_chunk_max argument",
+     .range_text = "slab_chunk_max must be specified in kilobytes.",
+     .setting = AcceptedSetting<"slab_chunk_max", "131072">(
+         kGauge, "Bytes of the largest chunk; larger items have several."),
+     .changes = {{{"slab_chunk_max", kKilobytes}}}},
+    {.name = "slab_reassign",
+     .apply = Set<&Config::slab_reassign, true>,
+     .setting = {"slab_reassign", kSwitch, Switch<&Config::slab_reassign>,
+                 "Pages may move between classes."}},
+    {.name = "slab_sizes", .kind = kChunkSizes, .missing_text = "Missing slab_sizes argument"},
+    {.name = "sock_cookie_id",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing sock_cookie_id argument",
+     .range_text = "could not parse argument to sock_cookie_id"},
+    {.name = "tail_repair_time",
+     .kind = kInteger,
+     .low = 10,
+     .high = kIntMax,
+     .missing_text = "Missing numeric argument for tail_repair_time",
+     .range_text = "Cannot set tail_repair_time to less than 10 seconds",
+     .setting = AcceptedSetting<"tail_repair_time", "0">(
+         kGauge, "Accepted: seconds until memcached frees an item that is held."),
+     .changes = {{{"tail_repair_time", kAsGiven}}}},
+    {.name = "temporary_ttl",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing temporary_ttl argument",
+     .range_text = "temporary_ttl must be >= 0",
+     .setting = AcceptedSetting<"temporary_ttl", "61">(
+         kGauge, "Accepted: longest life in memcached's segment for short lives."),
+     .changes = {{{"temp_lru", kYes}, {"temporary_ttl", kAsGiven}}}},
+    {.name = "warm_lru_pct",
+     .kind = kInteger,
+     .low = 1,
+     .high = 79,
+     .missing_text = "Missing warm_lru_pct argument",
+     .range_text = "warm_lru_pct must be > 1 and < 80",
+     .setting = AcceptedSetting<"warm_lru_pct", "40">(
+         kGauge, "Accepted: percent of memcached's warm segment.",
+         {"memcached_lru_crawler_warm_percent"}),
+     .changes = {{{"warm_lru_pct", kAsGiven}}}},
+    {.name = "warm_max_factor",
+     .kind = kFraction,
+     .high = kAnyMax,
+     .missing_text = "Missing warm_max_factor argument",
+     .range_text = "warm_max_factor must be > 0",
+     .setting = AcceptedSetting<"warm_max_factor", "2.00">(
+         kGauge, "Accepted: greatest age in memcached's warm segment.",
+         {"memcached_lru_crawler_warm_max_factor"}),
+     .changes = {{{"warm_max_factor", kTwoDecimals}}}},
+    {.name = "watcher_logbuf_size",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing watcher_logbuf_size argument",
+     .range_text = "could not parse argument to watcher_logbuf_size",
+     .setting = AcceptedSetting<"watcher_logbuf_size", "262144">(
+         kGauge, "Accepted: bytes that memcached has for a watcher's lines."),
+     .changes = {{{"watcher_logbuf_size", kKilobytes}}}},
+    {.name = "worker_logbuf_size",
+     .kind = kInteger,
+     .high = kUint32Max,
+     .missing_text = "Missing worker_logbuf_size argument",
+     .range_text = "could not parse argument to worker_logbuf_size",
+     .setting = AcceptedSetting<"worker_logbuf_size", "65536">(
+         kGauge, "Accepted: bytes that memcached has for a worker's lines."),
+     .changes = {{{"worker_logbuf_size", kKilobytes}}}},
+});
+
+}  // namespace
+
+std::span<const ExtendedOption> ExtendedOptions() { return kOptions; }
+
+}  // namespace larder::server

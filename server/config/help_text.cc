@@ -1,0 +1,93 @@
+#include "server/config/help_text.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "server/config/split.h"
+#include "server/config/version.h"
+
+namespace larder::server {
+namespace {
+
+constexpr std::size_t kHelpColumn = 32;
+
+std::string_view Heading(Section section) {
+  switch (section) {
+    case Section::kSockets:
+      return "Sockets";
+    case Section::kMemory:
+      return "Memory";
+    case Section::kWork:
+      return "Work";
+    case Section::kCluster:
+      return "Cluster";
+    case Section::kProcess:
+      return "Process";
+    case Section::kHelp:
+      return "Help";
+    case Section::kUnsupported:
+      return "Options of memcached that are refused";
+  }
+  return "";
+}
+
+std::string NamesOf(const Option& option) {
+  std::string names = option.letter != 0 ? fmt::format("  -{}", option.letter) : "    ";
+  if (!option.name.empty()) {
+    names += fmt::format("{}--{}", option.letter != 0 ? ", " : "  ", option.name);
+  }
+  if (!option.value_name.empty()) {
+    names += fmt::format("{}{}", option.name.empty() ? ' ' : '=', option.value_name);
+  }
+  return names;
+}
+
+std::string HelpOf(const Option& option) {
+  std::string help = WithDefault(option.help, option.show, option.setting);
+  if (option.more_help != nullptr) help.append("\n").append(option.more_help());
+  return help;
+}
+
+}  // namespace
+
+std::string HelpText(std::span<const Option> options) {
+  std::string text = fmt::format(
+      "larder {}, a cache server that speaks memcached's protocol\n"
+      "usage: larder [option]...\n",
+      Version());
+  std::optional<Section> section;
+  for (const Option& option : options) {
+    if (option.section != section) {
+      section = option.section;
+      text += fmt::format("\n{}:\n", Heading(*section));
+    }
+    const std::string names = NamesOf(option);
+    text += names;
+    std::size_t column = names.size();
+    if (column >= kHelpColumn) {
+      text += '\n';
+      column = 0;
+    }
+    const std::string help = HelpOf(option);
+    for (std::string_view rest = help; !rest.empty(); column = 0) {
+      text += fmt::format("{:{}}{}\n", "", kHelpColumn - column, TakePiece(rest, "\n"));
+    }
+  }
+  text.pop_back();
+  return text;
+}
+
+std::string WithDefault(std::string_view text, std::string (*show)(const Config&),
+                        const Setting& setting) {
+  constexpr std::string_view kPlace = "{}";
+  std::string result(text);
+  const std::size_t at = result.find(kPlace);
+  if (at == std::string::npos) return result;
+  const Config defaults;
+  return result.replace(
+      at, kPlace.size(),
+      show != nullptr ? show(defaults) : setting.get(SettingsSample(defaults, {})));
+}
+
+}  // namespace larder::server

@@ -1,0 +1,414 @@
+#include "server/config/options.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "server/config/extended_list.h"
+#include "server/config/help_text.h"
+#include "server/config/option_readers.h"
+#include "server/config/version.h"
+
+namespace larder::server {
+namespace {
+
+using enum MetricKind;
+using enum Section;
+
+constexpr std::uint32_t kClusterNodesCeiling = 4096;
+constexpr std::uint32_t kClusterFileBytesCeiling = 1 << 20;
+constexpr std::uint32_t kClusterDnsIntervalCeiling_s = 24 * 60 * 60;
+
+// --- What options without a setting do ---------------------------------------------------------
+
+StepResult CountVerbosity(Config& config, std::string_view) {
+  ++config.verbosity;
+  return Done{};
+}
+
+StepResult AcceptSilently(Config&, std::string_view) { return Done{}; }
+
+StepResult RefuseTls(Config&, std::string_view) {
+  return ConfigExit::Refused("This server is not built with TLS support.");
+}
+StepResult RefuseNapiIds(Config&, std::string_view) {
+  return ConfigExit::Refused("This server is not built with support for -N (--napi-ids).");
+}
+
+StepResult ShowHelp(Config&, std::string_view) { return ConfigExit::Success(HelpText(Options())); }
+
+StepResult ShowVersion(Config&, std::string_view) {
+  return ConfigExit::Success(fmt::format("larder {}", Version()));
+}
+
+StepResult ShowLicense(Config&, std::string_view) {
+  return ConfigExit::Success(
+      "Larder is free software under the Apache License, version 2.0:\n"
+      "you may use, change and pass it on under the terms of that licence, and there is no "
+      "warranty.\n"
+      "Its text: http://www.apache.org/licenses/LICENSE-2.0, and LICENSE beside the sources.");
+}
+
+// --- How settings and defaults are shown -------------------------------------------------------
+
+std::string UnixMask(const SettingsSample& settings) {
+  return fmt::format("{:o}", settings.unix_mask);
+}
+std::string Evictions(const SettingsSample& settings) { return settings.evict ? "on" : "off"; }
+std::string GrowthFactor(const SettingsSample& settings) {
+  return fmt::format("{:.2f}", settings.growth_factor);
+}
+std::string PrefixDelimiter(const SettingsSample& settings) { return {settings.prefix_delimiter}; }
+std::string AuthFile(const SettingsSample& settings) {
+  return settings.auth_file.empty() ? "no" : settings.auth_file;
+}
+std::string MemoryFile(const SettingsSample& settings) {
+  return settings.memory_file.empty() ? "(null)" : settings.memory_file;
+}
+std::string ClusterDns(const SettingsSample& settings) {
+  if (settings.cluster_dns_host.empty()) return "NULL";
+  return fmt::format("{}:{}", settings.cluster_dns_host, settings.cluster_dns_port);
+}
+
+std::string Protocol(const SettingsSample& settings) {
+  switch (settings.protocol) {
+    case BindingProtocol::kNegotiate:
+      return "auto-negotiate";
+    case BindingProtocol::kAscii:
+      return "ascii";
+    case BindingProtocol::kBinary:
+      return "binary";
+  }
+  return "";
+}
+// As -B takes it.
+std::string ProtocolGiven(const Config& config) {
+  return config.protocol == BindingProtocol::kNegotiate ? "auto"
+                                                        : Protocol(SettingsSample(config, {}));
+}
+std::string MemoryGiven(const Config& config) { return ValueText(config.memory_bytes / kMegabyte); }
+std::string ItemBytesMaxGiven(const Config& config) {
+  return fmt::format("{}m", config.item_bytes_max / kMegabyte);
+}
+
+constexpr auto kOptions = std::to_array<Option>({
+    {.section = kSockets,
+     .letter = 'p',
+     .name = "port",
+     .value_name = "NUM",
+     .help = "TCP port; 0: no TCP, -1: any free port (default {})",
+     .apply = ReadPort,
+     .setting = {"tcpport", kGauge, Value<&Config::port>, "TCP port; 0: none, -1: any."}},
+    {.section = kSockets,
+     .letter = 'l',
+     .name = "listen",
+     .value_name = "ADDRS",
+     .help = "addresses to listen on, each with or without :port, by commas; may\n"
+             "be repeated; [::1]:port for IPv6 (default: every interface)",
+     .apply = AddListen,
+     .setting = {"inter", kText, TextOrNull<&Config::listen_text>,
+                 "Addresses to listen on; NULL: every interface."}},
+    {.section = kSockets,
+     .letter = 's',
+     .name = "unix-socket",
+     .value_name = "PATH",
+     .help = "UNIX socket to listen on, instead of TCP",
+     .apply = ReadText<&Config::unix_socket>,
+     .setting = {"domain_socket", kText, TextOrNull<&Config::unix_socket>,
+                 "UNIX socket to listen on; NULL: none."}},
+    {.section = kSockets,
+     .letter = 'a',
+     .name = "unix-mask",
+     .value_name = "MODE",
+     .help = "permissions of the UNIX socket, octal (default {})",
+     .apply = ReadUnixMask,
+     .setting = {"umask", kText, UnixMask, "Permissions of the UNIX socket, octal."}},
+    {.section = kSockets,
+     .letter = 'c',
+     .name = "conn-limit",
+     .value_name = "NUM",
+     .help = "connections at a time (default {})",
+     .apply = ReadConnectionsMax,
+     .setting = {"maxconns",
+                 kGauge,
+                 Value<&Config::connections_max>,
+                 "Client connections allowed at a time.",
+                 {"memcached_max_connections"}}},
+    {.section = kSockets,
+     .letter = 'b',
+     .name = "listen-backlog",
+     .value_name = "NUM",
+     .help = "connections that may wait to be accepted (default {})",
+     .apply = ReadBacklog,
+     .setting = {"tcp_backlog", kGauge, Value<&Config::backlog>,
+                 "Connections that may wait to be accepted."}},
+    {.section = kSockets,
+     .letter = 'B',
+     .name = "protocol",
+     .value_name = "NAME",
+     .help = "auto, ascii or binary (default {}: by a connection's first byte)",
+     .apply = ReadProtocol,
+     .setting = {"binding_protocol", kText, Protocol,
+                 "Protocol that is served: ascii, binary, or auto-negotiate for both."},
+     .show = ProtocolGiven},
+    {.section = kSockets,
+     .letter = 'S',
+     .name = "enable-sasl",
+     .help = "clients of the binary protocol have to authenticate by SASL",
+     .apply = SwitchOn<&Config::sasl>,
+     .setting = {"auth_enabled_sasl", kSwitch, Switch<&Config::sasl>,
+                 "Clients of the binary protocol have to authenticate."}},
+    {.section = kSockets,
+     .letter = 'Y',
+     .name = "auth-file",
+     .value_name = "PATH",
+     .help = "file of user:password lines: clients of the text protocol have to\n"
+             "authenticate; read again on SIGHUP",
+     .apply = ReadPath<&Config::auth_file>,
+     .setting = {"auth_enabled_ascii", kText, AuthFile,
+                 "File of the passwords for the text protocol; no: none are needed."}},
+    {.section = kSockets,
+     .letter = 'U',
+     .name = "udp-port",
+     .value_name = "NUM",
+     .help = "0 only: UDP is not served",
+     .apply = ReadUdpPort,
+     .setting = {"udpport", kGauge, Always<0>, "Always 0: UDP is not served."}},
+
+    {.section = kMemory,
+     .letter = 'm',
+     .name = "memory-limit",
+     .value_name = "MB",
+     .help = "item memory in megabytes, or, as in 75%, a share of the memory that\n"
+             "the control group or the machine has (default {})",
+     .apply = ReadMemory,
+     .setting = {"maxbytes", kGauge, Value<&Config::memory_bytes>, "Bytes allowed for items."},
+     .show = MemoryGiven},
+    {.section = kMemory,
+     .letter = 'e',
+     .name = "memory-file",
+     .value_name = "PATH",
+     .help = "keep the items in this file, of -m megabytes, over restarts",
+     .apply = ReadPath<&Config::memory_file>,
+     .setting = {"memory_file", kText, MemoryFile,
+                 "File that keeps the items over restarts; (null): none."}},
+    {.section = kMemory,
+     .letter = 'M',
+     .name = "disable-evictions",
+     .help = "answer with an error when memory is full, instead of evicting",
+     .apply = SwitchOff<&Config::evict>,
+     .setting = {"evictions", kText, Evictions, "Items are evicted when memory is full: on, off."}},
+    {.section = kMemory,
+     .letter = 'I',
+     .name = "max-item-size",
+     .value_name = "SIZE",
+     .help = "largest item in bytes, or with k or m; 1k to 1024m, at most half of\n"
+             "-m (default {})",
+     .apply = ReadItemBytesMax,
+     .setting = {"item_size_max", kGauge, Value<&Config::item_bytes_max>,
+                 "Bytes of the largest item."},
+     .show = ItemBytesMaxGiven},
+    {.section = kMemory,
+     .letter = 'f',
+     .name = "slab-growth-factor",
+     .value_name = "NUM",
+     .help = "ratio of neighbouring chunk sizes (default {}, and steps of 8\n"
+             "bytes below 256)",
+     .apply = ReadGrowthFactor,
+     .setting = {"growth_factor", kGauge, GrowthFactor, "Ratio of neighbouring chunk sizes."}},
+    {.section = kMemory,
+     .letter = 'n',
+     .name = "slab-min-size",
+     .value_name = "BYTES",
+     .help = "smallest room for key, value and flags (default {})",
+     .apply = ReadChunkBytesMin,
+     .setting = {"chunk_size", kGauge, Value<&Config::chunk_bytes_min>,
+                 "Bytes of the smallest room for key, value and flags."}},
+    {.section = kMemory,
+     .letter = 'C',
+     .name = "disable-cas",
+     .help = "keep no CAS numbers",
+     .apply = SwitchOff<&Config::use_cas>,
+     .setting = {"cas_enabled", kSwitch, Switch<&Config::use_cas>, "Items have CAS numbers."}},
+    {.section = kMemory,
+     .letter = 'k',
+     .name = "lock-memory",
+     .help = "keep the memory in use out of swap",
+     .apply = SwitchOn<&Config::lock_memory>},
+    {.section = kMemory,
+     .letter = 'L',
+     .name = "enable-largepages",
+     .help = "take all memory at the start (huge pages are always asked for)",
+     .apply = SwitchOn<&Config::prefault>},
+
+    {.section = kWork,
+     .letter = 't',
+     .name = "threads",
+     .value_name = "NUM",
+     .help = "worker threads (default {})",
+     .apply = ReadThreads,
+     .setting = {"num_threads", kGauge, Value<&Config::threads>, "Worker threads."}},
+    {.section = kWork,
+     .letter = 'R',
+     .name = "max-reqs-per-event",
+     .value_name = "NUM",
+     .help = "requests of a connection served before others get a turn\n"
+             "(default {})",
+     .apply = ReadRequestsPerTurn,
+     .setting = {"reqs_per_event", kGauge, Value<&Config::requests_per_turn_max>,
+                 "Requests of a connection served before others get a turn."}},
+    {.section = kWork,
+     .letter = 'D',
+     .value_name = "CHAR",
+     .help = "delimiter of key prefixes; switches stats detail on (default {})",
+     .apply = ReadPrefixDelimiter,
+     .setting = {"stat_key_prefix", kText, PrefixDelimiter, "Delimiter of key prefixes."}},
+    {.section = kWork,
+     .letter = 'A',
+     .name = "enable-shutdown",
+     .help = "allow the shutdown command",
+     .apply = SwitchOn<&Config::shutdown_command>,
+     .setting = {"shutdown_command", kSwitch, Switch<&Config::shutdown_command>,
+                 "The shutdown command is allowed."}},
+    {.section = kWork,
+     .letter = 'F',
+     .name = "disable-flush-all",
+     .help = "refuse flush_all",
+     .apply = SwitchOff<&Config::flush_enabled>,
+     .setting = {"flush_enabled", kSwitch, Switch<&Config::flush_enabled>,
+                 "The flush_all command is allowed."}},
+    {.section = kWork,
+     .letter = 'X',
+     .name = "disable-dumping",
+     .help = "refuse stats cachedump and stats detail",
+     .apply = SwitchOff<&Config::dump_enabled>,
+     .setting = {"dump_enabled", kSwitch, Switch<&Config::dump_enabled>,
+                 "Commands that list keys are allowed."}},
+    {.section = kWork,
+     .letter = 'W',
+     .name = "disable-watch",
+     .help = "accepted: watch is not served",
+     .apply = AcceptSilently},
+    {.section = kWork,
+     .letter = 'o',
+     .name = "extended",
+     .value_name = "LIST",
+     .help = "further options, name or name=value, by commas; may be repeated:",
+     .apply = ReadExtended,
+     .more_help = ExtendedHelp},
+
+    {.section = kCluster,
+     .name = "cluster-file",
+     .value_name = "PATH",
+     .help = "nodes that clients discover, one host:port or host|address|port\n"
+             "a line; read again when it changes and on SIGHUP",
+     .apply = ReadPath<&Config::cluster_file>,
+     .setting = {"cluster_file", kText, TextOrNull<&Config::cluster_file>,
+                 "File of the nodes that clients discover; NULL: none."}},
+    {.section = kCluster,
+     .name = "cluster-dns",
+     .value_name = "HOST:PORT",
+     .help = "or all addresses of this name",
+     .apply = ReadClusterDns,
+     .setting = {"cluster_dns", kText, ClusterDns,
+                 "Name whose addresses are the nodes that clients discover; NULL: none."}},
+    {.section = kCluster,
+     .name = "cluster-dns-interval",
+     .value_name = "SECONDS",
+     .help = "how often the name is resolved (default {})",
+     .apply = ReadUpTo<&Config::cluster_dns_interval_s, kClusterDnsIntervalCeiling_s>,
+     .setting = {"cluster_dns_interval", kGauge, Value<&Config::cluster_dns_interval_s>,
+                 "Seconds after which the name is resolved again."}},
+    {.section = kCluster,
+     .name = "cluster-state",
+     .value_name = "PATH",
+     .help = "keeps the last list and its version over restarts",
+     .apply = ReadPath<&Config::cluster_state>,
+     .setting = {"cluster_state", kText, TextOrNull<&Config::cluster_state>,
+                 "File that keeps the last list of nodes; NULL: none."}},
+    {.section = kCluster,
+     .name = "cluster-admin",
+     .help = "allow config set and config delete, to clients of this machine",
+     .apply = SwitchOn<&Config::cluster_admin>,
+     .setting = {"cluster_admin", kSwitch, Switch<&Config::cluster_admin>,
+                 "Clients of this machine may change the list of nodes."}},
+    {.section = kCluster,
+     .name = "cluster-nodes-max",
+     .value_name = "NUM",
+     .help = "longest list (default {})",
+     .apply = ReadUpTo<&Config::cluster_nodes_max, kClusterNodesCeiling>,
+     .setting = {"cluster_nodes_max", kGauge, Value<&Config::cluster_nodes_max>,
+                 "Nodes in the longest list."}},
+    {.section = kCluster,
+     .name = "cluster-file-max",
+     .value_name = "BYTES",
+     .help = "largest --cluster-file (default {})",
+     .apply = ReadUpTo<&Config::cluster_file_bytes_max, kClusterFileBytesCeiling>,
+     .setting = {"cluster_file_max", kGauge, Value<&Config::cluster_file_bytes_max>,
+                 "Bytes of the largest file of nodes."}},
+
+    {.section = kProcess,
+     .letter = 'd',
+     .name = "daemon",
+     .help = "run in the background",
+     .apply = SwitchOn<&Config::daemonize>},
+    {.section = kProcess,
+     .letter = 'u',
+     .name = "user",
+     .value_name = "NAME",
+     .help = "the user to become when started as root",
+     .apply = ReadText<&Config::user>},
+    {.section = kProcess,
+     .letter = 'P',
+     .name = "pidfile",
+     .value_name = "PATH",
+     .help = "write the process id to this file",
+     .apply = ReadText<&Config::pid_file>},
+    {.section = kProcess,
+     .letter = 'r',
+     .name = "enable-coredumps",
+     .help = "allow core dumps of any size",
+     .apply = SwitchOn<&Config::coredumps>},
+    {.section = kProcess,
+     .letter = 'v',
+     .name = "verbose",
+     .help = "print what goes wrong; -vv also each command",
+     .apply = CountVerbosity,
+     .setting = {"verbosity", kGauge, Value<&Config::verbosity>, "How much is printed."}},
+
+    {.section = kHelp,
+     .letter = 'h',
+     .name = "help",
+     .help = "print this and exit",
+     .apply = ShowHelp},
+    {.section = kHelp,
+     .letter = 'V',
+     .name = "version",
+     .help = "print the version and exit",
+     .apply = ShowVersion},
+    {.section = kHelp,
+     .letter = 'i',
+     .name = "license",
+     .help = "print the licence and exit",
+     .apply = ShowLicense},
+
+    {.section = kUnsupported,
+     .letter = 'Z',
+     .name = "enable-ssl",
+     .help = "TLS",
+     .apply = RefuseTls},
+    {.section = kUnsupported,
+     .letter = 'N',
+     .name = "napi-ids",
+     .value_name = "NUM",
+     .help = "workers by network queue",
+     .apply = RefuseNapiIds},
+});
+
+}  // namespace
+
+std::span<const Option> Options() { return kOptions; }
+
+}  // namespace larder::server

@@ -1,0 +1,414 @@
+#include "server/metrics/general_metrics.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+namespace larder::server {
+namespace {
+
+using slab::ClassStat;
+using Sample = ServerSample;
+using Row = Metric<ServerSample>;
+using enum MetricKind;
+
+// Descriptors that a worker needs for itself, as memcached counts them.
+constexpr int kDescriptorsPerWorker = 5;
+
+// --- Getters -----------------------------------------------------------------------------------
+
+template <Stat kStat>
+std::string Count(const Sample& sample) {
+  return ValueText(sample.sums.of(kStat));
+}
+template <ClassStat kStat>
+std::string Hits(const Sample& sample) {
+  return ValueText(sample.sums.over_classes(kStat));
+}
+template <auto kMember>
+std::string Evictions(const Sample& sample) {
+  return ValueText(sample.evictions.*kMember);
+}
+template <auto kMember>
+std::string Queues(const Sample& sample) {
+  return ValueText(sample.queues.*kMember);
+}
+template <auto kMember>
+std::string Moves(const Sample& sample) {
+  return ValueText(sample.page_moves.*kMember);
+}
+template <std::chrono::microseconds Sample::*kTime>
+std::string Seconds(const Sample& sample) {
+  const auto us = (sample.*kTime).count();
+  return fmt::format("{}.{:06}", us / 1'000'000, us % 1'000'000);
+}
+
+std::string Clients(const Sample& sample) {  // The first listener is left out, as in memcached.
+  return ValueText(sample.connections - std::min<std::uint64_t>(sample.connections, 1));
+}
+std::string InputBytes(const Sample& sample) {
+  return ValueText(static_cast<std::uint64_t>(sample.threads) * sample.input_buffer_bytes);
+}
+std::string Descriptors(const Sample& sample) {
+  return ValueText(kDescriptorsPerWorker * sample.threads);
+}
+// Every key of a get is a hit or a miss; gat counts as a touch.
+std::string Gets(const Sample& sample) {
+  return ValueText(sample.sums.over_classes(ClassStat::kGetHits) +
+                   sample.sums.of(Stat::kGetMisses));
+}
+std::string IndexPower(const Sample& sample) {
+  return ValueText(std::bit_width(sample.index_buckets) - 1);
+}
+std::string LastBusyStatus(const Sample& sample) {
+  return sample.page_moves.busy_pages != 0 ? "in_use" : "none";
+}
+std::string AliveItems(const Sample& sample) { return ValueText(sample.alive.items); }
+std::string AliveBytes(const Sample& sample) { return ValueText(sample.alive.bytes); }
+std::string TotalItems(const Sample& sample) { return ValueText(sample.sums.total_items); }
+std::string SweepPasses(const Sample& sample) { return ValueText(sample.sums.sweep_passes); }
+std::string DirectReclaims(const Sample& sample) {
+  return ValueText(sample.evictions.evicted + sample.evictions.reclaimed);
+}
+
+// --- Conditions --------------------------------------------------------------------------------
+
+bool RefusesAtOnce(const Sample& sample) { return sample.refuses_at_once; }
+bool ClosesIdle(const Sample& sample) { return sample.idle_timeout_s > 0; }
+bool CanMovePages(const Sample& sample) { return sample.can_move_pages; }
+bool Sweeps(const Sample& sample) { return sample.sweeps; }
+bool IsSegmented(const Sample& sample) { return sample.is_segmented; }
+
+// --- Families ----------------------------------------------------------------------------------
+
+constexpr MetricFamily Command(std::string_view command, std::string_view status) {
+  return {"memcached_commands_total", {{{"command", command}, {"status", status}}}};
+}
+constexpr MetricFamily Miss(std::string_view reason) {
+  return {"larder_get_misses_total", {{{"reason", reason}}}};
+}
+constexpr MetricFamily ConfigCommand(std::string_view command) {
+  return {"larder_config_commands_total", {{{"command", command}}}};
+}
+
+constexpr auto kRows = std::to_array<Row>({
+    // name, kind, getter, help, family, condition; in memcached's order.
+    {"pid", kGauge, Value<&Sample::pid>, "Process id."},
+    {"uptime",
+     kCounter,
+     Value<&Sample::uptime_s>,
+     "Seconds since the server started.",
+     {"memcached_uptime_seconds"}},
+    {"time",
+     kGauge,
+     Value<&Sample::time_s>,
+     "The server's Unix time in seconds.",
+     {"memcached_time_seconds"}},
+    {"version",
+     kText,
+     Value<&Sample::version>,
+     "Version of the protocol and of the server.",
+     {"memcached_version", {{{"version", ""}}}}},
+    {"libevent", kText, Value<&Sample::libevent_version>, "Version of libevent."},
+    {"pointer_size", kGauge, Always<8 * sizeof(void*)>, "Bits of a pointer."},
+    {"rusage_user",
+     kCounter,
+     Seconds<&Sample::user_time>,
+     "CPU seconds in the program.",
+     {"memcached_process_user_cpu_seconds_total"}},
+    {"rusage_system",
+     kCounter,
+     Seconds<&Sample::system_time>,
+     "CPU seconds in the kernel.",
+     {"memcached_process_system_cpu_seconds_total"}},
+    {"max_connections", kGauge, Value<&Sample::connections_max>,
+     "Client connections allowed at a time."},
+    {"curr_connections",
+     kGauge,
+     Clients,
+     "Client connections that are open.",
+     {"memcached_current_connections"}},
+    {"total_connections",
+     kCounter,
+     Count<Stat::kTotalConnections>,
+     "Connections opened, the listener's included.",
+     {"memcached_connections_total"}},
+    {"rejected_connections",
+     kCounter,
+     Count<Stat::kRejectedConnections>,
+     "Connections refused at the limit.",
+     {"memcached_connections_rejected_total"},
+     RefusesAtOnce},
+    {"connection_structures", kGauge, Value<&Sample::connections>,
+     "Open connections and listeners."},
+    // Replies and input have one area per worker each, for all its connections.
+    {"response_obj_oom", kCounter, Always<0>, "Always 0: there are no response objects."},
+    {"response_obj_count", kGauge, Always<0>, "Always 0: there are no response objects."},
+    {"response_obj_bytes", kGauge, Always<0>, "Always 0: there are no response objects."},
+    {"read_buf_count", kGauge, Value<&Sample::threads>, "Input buffers, one for each worker."},
+    {"read_buf_bytes", kGauge, InputBytes, "Bytes of all input buffers."},
+    {"read_buf_bytes_free", kGauge, Always<0>, "Always 0: input buffers are not pooled."},
+    {"read_buf_oom", kCounter, Always<0>, "Always 0: input buffers are taken at the start."},
+    {"reserved_fds", kGauge, Descriptors, "File descriptors that the workers need themselves."},
+    {"cmd_get", kCounter, Gets, "Keys that were asked for."},
+    {"cmd_set", kCounter, Hits<ClassStat::kCmdSet>, "Stores, whatever became of them."},
+    {"cmd_flush", kCounter, Count<Stat::kCmdFlush>, "flush_all commands.", Command("flush", "hit")},
+    {"cmd_touch", kCounter, Count<Stat::kCmdTouch>, "Keys whose expiry was to be set anew."},
+    {"cmd_meta", kCounter, Count<Stat::kCmdMeta>, "Meta commands."},
+    {"get_hits", kCounter, Hits<ClassStat::kGetHits>, "Keys asked for that were found.",
+     Command("get", "hit")},
+    {"get_misses", kCounter, Count<Stat::kGetMisses>, "Keys asked for that were not found.",
+     Command("get", "miss")},
+    {"get_expired", kCounter, Count<Stat::kGetExpired>, "Gets that found an expired item."},
+    {"get_flushed", kCounter, Count<Stat::kGetFlushed>, "Gets that found a flushed item."},
+    {"delete_misses", kCounter, Count<Stat::kDeleteMisses>, "Deletes of keys that were not there.",
+     Command("delete", "miss")},
+    {"delete_hits", kCounter, Hits<ClassStat::kDeleteHits>, "Items deleted.",
+     Command("delete", "hit")},
+    {"incr_misses", kCounter, Count<Stat::kIncrMisses>, "incr commands that found no item.",
+     Command("incr", "miss")},
+    {"incr_hits", kCounter, Hits<ClassStat::kIncrHits>, "incr commands that found an item.",
+     Command("incr", "hit")},
+    {"decr_misses", kCounter, Count<Stat::kDecrMisses>, "decr commands that found no item.",
+     Command("decr", "miss")},
+    {"decr_hits", kCounter, Hits<ClassStat::kDecrHits>, "decr commands that found an item.",
+     Command("decr", "hit")},
+    {"cas_misses", kCounter, Count<Stat::kCasMisses>, "cas commands that found no item.",
+     Command("cas", "miss")},
+    {"cas_hits", kCounter, Hits<ClassStat::kCasHits>, "cas commands that stored.",
+     Command("cas", "hit")},
+    {"cas_badval", kCounter, Hits<ClassStat::kCasBadval>, "cas commands that found a changed item.",
+     Command("cas", "badval")},
+    {"touch_hits", kCounter, Hits<ClassStat::kTouchHits>, "Touches that found an item.",
+     Command("touch", "hit")},
+    {"touch_misses", kCounter, Count<Stat::kTouchMisses>, "Touches that found no item.",
+     Command("touch", "miss")},
+    {"store_too_large",
+     kCounter,
+     Count<Stat::kStoreTooLarge>,
+     "Stores refused because the item is too large.",
+     {"memcached_item_too_large_total"}},
+    {"store_no_memory",
+     kCounter,
+     Count<Stat::kStoreNoMemory>,
+     "Stores refused because there was no memory.",
+     {"memcached_item_no_memory_total"}},
+    {"auth_cmds", kCounter, Count<Stat::kAuthCmds>, "Attempts to authenticate."},
+    {"auth_errors", kCounter, Count<Stat::kAuthErrors>, "Attempts to authenticate that failed."},
+    {"idle_kicks",
+     kCounter,
+     Count<Stat::kIdleKicks>,
+     "Connections closed because they were idle.",
+     {"larder_idle_closed_total"},
+     ClosesIdle},
+    {"bytes_read",
+     kCounter,
+     Count<Stat::kBytesRead>,
+     "Bytes received from clients.",
+     {"memcached_read_bytes_total"}},
+    {"bytes_written",
+     kCounter,
+     Count<Stat::kBytesWritten>,
+     "Bytes sent to clients.",
+     {"memcached_written_bytes_total"}},
+    {"limit_maxbytes",
+     kGauge,
+     Value<&Sample::memory_limit_bytes>,
+     "Bytes allowed for items.",
+     {"memcached_limit_bytes"}},
+    {"accepting_conns",
+     kGauge,
+     Value<&Sample::is_accepting>,
+     "1 while new connections are accepted, else 0.",
+     {"memcached_accepting_connections"}},
+    {"listen_disabled_num",
+     kCounter,
+     Count<Stat::kListenDisabled>,
+     "Times that no connections were accepted because the limit was reached.",
+     {"memcached_connections_listener_disabled_total"}},
+    {"time_in_listen_disabled_us", kCounter, Count<Stat::kTimeInListenDisabledUs>,
+     "Microseconds during which no connections were accepted."},
+    {"threads", kGauge, Value<&Sample::threads>, "Worker threads."},
+    {"conn_yields",
+     kCounter,
+     Count<Stat::kConnYields>,
+     "Times that a connection had to let others go first.",
+     {"memcached_connections_yielded_total"}},
+    {"hash_power_level", kGauge, IndexPower, "Binary logarithm of the index's buckets."},
+    {"hash_bytes", kGauge, Value<&Sample::index_bytes>, "Bytes of the index."},
+    {"hash_is_expanding", kGauge, Always<0>, "Always 0: the index grows bucket by bucket."},
+    {"slab_reassign_rescues",
+     kCounter,
+     Moves<&slab::PageMoveStats::moved_items>,
+     "Items copied to another page because theirs moved.",
+     {},
+     CanMovePages},
+    {"slab_reassign_chunk_rescues",
+     kCounter,
+     Moves<&slab::PageMoveStats::moved_pieces>,
+     "Pieces of large items copied because their page moved.",
+     {},
+     CanMovePages},
+    {"slab_reassign_inline_reclaim",
+     kCounter,
+     Evictions<&slab::ClassStats::evicted_for_page>,
+     "Items evicted because their page moved.",
+     {},
+     CanMovePages},
+    {"slab_reassign_busy_items",
+     kCounter,
+     Moves<&slab::PageMoveStats::busy_pages>,
+     "Pages whose move was put off because an item was in use.",
+     {},
+     CanMovePages},
+    {"slab_reassign_busy_deletes",
+     kCounter,
+     Always<0>,
+     "Always 0: items in use are not deleted for a page move.",
+     {},
+     CanMovePages},
+    {"slab_reassign_busy_nomem",
+     kCounter,
+     Moves<&slab::PageMoveStats::dropped_items>,
+     "Items evicted because there was no room to copy them to.",
+     {},
+     CanMovePages},
+    {"slab_reassign_last_busy_status",
+     kText,
+     LastBusyStatus,
+     "Why a page move was put off: in_use, or none.",
+     {},
+     CanMovePages},
+    {"slab_reassign_running",
+     kGauge,
+     Moves<&slab::PageMoveStats::is_running>,
+     "1 while a page moves, else 0.",
+     {},
+     CanMovePages},
+    {"slabs_moved",
+     kCounter,
+     Value<&Sample::pages_moved>,
+     "Pages moved to another class.",
+     {"larder_pages_moved_total"}},
+    {"lru_crawler_running",
+     kGauge,
+     Value<&Sample::is_sweeping>,
+     "1 while expired items are looked for, else 0.",
+     {"larder_sweep_running"},
+     Sweeps},
+    {"lru_crawler_starts",
+     kCounter,
+     SweepPasses,
+     "Passes that looked for expired items.",
+     {"memcached_lru_crawler_starts_total"},
+     Sweeps},
+    {"malloc_fails", kCounter, Always<0>, "Always 0: failed allocations are not counted."},
+    {"log_worker_dropped", kCounter, Always<0>, "Always 0: watch is not served."},
+    {"log_worker_written", kCounter, Always<0>, "Always 0: watch is not served."},
+    {"log_watcher_skipped", kCounter, Always<0>, "Always 0: watch is not served."},
+    {"log_watcher_sent", kCounter, Always<0>, "Always 0: watch is not served."},
+    {"log_watchers", kGauge, Always<0>, "Always 0: watch is not served."},
+    {"unexpected_napi_ids", kCounter, Always<0>, "Always 0: there are no workers by queue."},
+    {"round_robin_fallback", kCounter, Always<0>, "Always 0: there are no workers by queue."},
+    {"bytes", kGauge, AliveBytes, "Bytes of all items.", {"memcached_current_bytes"}},
+    {"curr_items", kGauge, AliveItems, "Items in the cache.", {"memcached_current_items"}},
+    {"total_items", kCounter, TotalItems, "Items stored.", {"memcached_items_total"}},
+    {"slab_global_page_pool", kGauge, Value<&Sample::free_pages>, "Pages that no class has."},
+    {"expired_unfetched", kCounter, Evictions<&slab::ClassStats::expired_unfetched>,
+     "Items that expired and were never got."},
+    {"evicted_unfetched", kCounter, Evictions<&slab::ClassStats::evicted_unfetched>,
+     "Items that were evicted and never got."},
+    {"evicted_active",
+     kCounter,
+     Queues<&slab::QueueStats::evicted_active>,
+     "Items that were evicted although they had been got of late.",
+     {},
+     IsSegmented},
+    {"evictions",
+     kCounter,
+     Evictions<&slab::ClassStats::evicted>,
+     "Items evicted to make room for others.",
+     {"memcached_items_evicted_total"}},
+    {"reclaimed",
+     kCounter,
+     Evictions<&slab::ClassStats::reclaimed>,
+     "Items whose memory was used again because they had expired.",
+     {"memcached_items_reclaimed_total"}},
+    {"crawler_reclaimed",
+     kCounter,
+     Evictions<&slab::ClassStats::crawler_reclaimed>,
+     "Expired items that were looked for and freed.",
+     {"memcached_lru_crawler_reclaimed_total"}},
+    {"crawler_items_checked",
+     kCounter,
+     Evictions<&slab::ClassStats::crawler_items_checked>,
+     "Items looked at for their expiry.",
+     {"memcached_lru_crawler_items_checked_total"}},
+    {"lrutail_reflocked", kCounter, Queues<&slab::QueueStats::put_back>,
+     "Items in use when they were to be evicted."},
+    {"moves_to_cold",
+     kCounter,
+     Queues<&slab::QueueStats::promoted>,
+     "Items moved from the probation segment to the main one.",
+     {"memcached_lru_crawler_moves_to_cold_total"},
+     IsSegmented},
+    {"moves_to_warm",
+     kCounter,
+     Always<0>,
+     "Always 0: there is no such segment.",
+     {"memcached_lru_crawler_moves_to_warm_total"},
+     IsSegmented},
+    {"moves_within_lru",
+     kCounter,
+     Queues<&slab::QueueStats::second_chances>,
+     "Items of the main segment moved to its head instead of being evicted.",
+     {"memcached_lru_crawler_moves_within_lru_total"},
+     IsSegmented},
+    {"direct_reclaims",
+     kCounter,
+     DirectReclaims,
+     "Items removed by stores that needed room.",
+     {"memcached_direct_reclaims_total"},
+     IsSegmented},
+    {"lru_bumps_dropped",
+     kCounter,
+     Always<0>,
+     "Always 0: a hit queues no move of its item.",
+     {},
+     IsSegmented},
+    // Larder's own.
+    {"get_misses_evicted", kCounter, Count<Stat::kGetMissesEvicted>,
+     "Misses of keys that were evicted.", Miss("evicted")},
+    {"get_misses_expired", kCounter, Count<Stat::kGetMissesExpired>, "Misses of keys that expired.",
+     Miss("expired")},
+    {"get_misses_deleted", kCounter, Count<Stat::kGetMissesDeleted>,
+     "Misses of keys that were deleted.", Miss("deleted")},
+    {"get_misses_flushed", kCounter, Count<Stat::kGetMissesFlushed>,
+     "Misses of keys that were flushed.", Miss("flushed")},
+    {"get_misses_too_large", kCounter, Count<Stat::kGetMissesTooLarge>,
+     "Misses of keys whose item was too large to be stored.", Miss("too_large")},
+    {"get_misses_no_memory", kCounter, Count<Stat::kGetMissesNoMemory>,
+     "Misses of keys for whose item there was no memory.", Miss("no_memory")},
+    {"get_misses_not_seen", kCounter, Count<Stat::kGetMissesNotSeen>,
+     "Misses of keys of which nothing is known.", Miss("not_seen")},
+    {"upload_kicks", kCounter, Count<Stat::kUploadKicks>,
+     "Connections closed because a value did not come to its end."},
+    // ElastiCache's, and one of our own.
+    {"cmd_config_get", kCounter, Count<Stat::kCmdConfigGet>, "config get commands.",
+     ConfigCommand("get")},
+    {"cmd_config_set", kCounter, Count<Stat::kCmdConfigSet>, "config set commands.",
+     ConfigCommand("set")},
+    {"config_errors",
+     kCounter,
+     Count<Stat::kConfigErrors>,
+     "Lists of nodes that could not be had or read.",
+     {"larder_config_errors_total"}},
+    {"curr_config", kGauge, Value<&Sample::has_node_list>,
+     "1 when there is a list of nodes, else 0."},
+});
+
+}  // namespace
+
+std::span<const Metric<ServerSample>> GeneralMetrics() { return kRows; }
+
+}  // namespace larder::server

@@ -1,0 +1,110 @@
+#include "server/metrics/memory_metrics.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <numeric>
+
+namespace larder::server {
+namespace {
+
+using slab::MemoryUse;
+using Sample = MemorySample;
+using enum MetricKind;
+
+// Parts that are read one after the other may make a small number negative.
+std::string Bytes(std::uint64_t bytes) { return ValueText(static_cast<std::int64_t>(bytes)); }
+
+template <std::uint64_t (Sample::*kMember)() const>
+std::string Sum(const Sample& sample) {
+  return Bytes((sample.*kMember)());
+}
+template <std::uint64_t MemoryUse::*kMember>
+std::string Use(const Sample& sample) {
+  return Bytes(sample.use.*kMember);
+}
+template <Buffer kBuffer>
+std::string Held(const Sample& sample) {
+  return Bytes(sample.buffers[static_cast<std::size_t>(kBuffer)]);
+}
+std::string Arena(const Sample& sample) { return Bytes(sample.use.arena()); }
+std::string Uploads(const Sample& sample) { return Bytes(sample.upload_bytes); }
+
+constexpr MetricFamily OfMemory(std::string_view use) {
+  return {"larder_memory_bytes", {{{"use", use}}}};
+}
+constexpr MetricFamily OfArena(std::string_view use) {
+  return {"larder_arena_bytes", {{{"use", use}}}};
+}
+
+constexpr auto kRows = std::to_array<Metric<MemorySample>>({
+    // name, kind, getter, help, family
+    {"rss",
+     kGauge,
+     Sum<&Sample::whole>,
+     "Resident bytes of the process.",
+     {"larder_memory_resident_bytes"}},
+    // What adds up to it; see MemorySample::parts().
+    {"arena", kGauge, Arena, "Bytes of the memory for items.", OfMemory("arena")},
+    {"index", kGauge, Use<&MemoryUse::index>, "Bytes of the index.", OfMemory("index")},
+    {"ghosts", kGauge, Use<&MemoryUse::ghosts>, "Bytes that remember evicted keys.",
+     OfMemory("ghosts")},
+    {"departures", kGauge, Use<&MemoryUse::removal_records>,
+     "Bytes that remember why keys are gone.", OfMemory("departures")},
+    {"page_table", kGauge, Use<&MemoryUse::page_table>, "Bytes of the table of pages.",
+     OfMemory("page_table")},
+    {"input_buffers", kGauge, Held<Buffer::kInput>, "Bytes of the workers' input buffers.",
+     OfMemory("input_buffers")},
+    {"output_buffers", kGauge, Held<Buffer::kOutput>, "Bytes of the workers' output buffers.",
+     OfMemory("output_buffers")},
+    {"connections", kGauge, Held<Buffer::kConnections>, "Bytes of the connections themselves.",
+     OfMemory("connections")},
+    {"unfinished_input", kGauge, Held<Buffer::kTails>, "Bytes of input kept for the next turn.",
+     OfMemory("unfinished_input")},
+    {"pending_output", kGauge, Held<Buffer::kPending>,
+     "Bytes of replies that sockets have not taken.", OfMemory("pending_output")},
+    {"other", kGauge, Sum<&Sample::other>, "Bytes of the program and all else.", OfMemory("other")},
+    // Details of the above.
+    {"arena_items", kGauge, Use<&MemoryUse::items>, "Bytes of the items.", OfArena("items")},
+    {"arena_slack", kGauge, Use<&MemoryUse::slack>, "Bytes that items leave of their chunks.",
+     OfArena("slack")},
+    {"arena_free_chunks", kGauge, Use<&MemoryUse::free_chunks>, "Bytes of free chunks.",
+     OfArena("free_chunks")},
+    {"arena_page_tails", kGauge, Use<&MemoryUse::page_tails>,
+     "Bytes at the ends of pages, too few for a chunk.", OfArena("page_tails")},
+    {"arena_free_pages", kGauge, Use<&MemoryUse::free_pages>, "Bytes of pages that no class has.",
+     OfArena("free_pages")},
+    {"arena_ahead", kGauge, Use<&MemoryUse::ahead>, "Bytes taken from the system in advance.",
+     OfArena("ahead")},
+    {"arena_untouched", kGauge, Use<&MemoryUse::untouched>,
+     "Bytes of pages that the system has not given yet, or has back.", OfArena("untouched")},
+    {"index_used",
+     kGauge,
+     Use<&MemoryUse::index_used>,
+     "Bytes of the index that are in use.",
+     {"larder_index_used_bytes"}},
+    {"unfinished_uploads", kGauge, Uploads, "Bytes reserved for values that are being received."},
+});
+
+}  // namespace
+
+std::uint64_t ResidentSetBytes() {
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t size_pages = 0;
+  std::uint64_t resident_pages = 0;
+  file >> size_pages >> resident_pages;
+  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t MemorySample::parts() const {
+  const std::uint64_t outside = use.index + use.ghosts + use.removal_records + use.page_table;
+  return std::reduce(buffers.begin(), buffers.end(), use.arena() + outside);
+}
+
+std::uint64_t MemorySample::whole() const { return std::max(resident_bytes, parts()); }
+
+std::span<const Metric<MemorySample>> MemoryMetrics() { return kRows; }
+
+}  // namespace larder::server

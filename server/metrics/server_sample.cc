@@ -1,0 +1,37 @@
+#include "server/metrics/server_sample.h"
+
+namespace larder::server {
+
+std::uint64_t CounterSums::over_classes(slab::ClassStat stat) const {
+  std::uint64_t sum = 0;
+  for (const ClassValues& of_class : classes) sum += of_class[static_cast<std::size_t>(stat)];
+  return sum;
+}
+
+void CounterSums::Subtract(const CounterSums& earlier) {
+  for (std::size_t i = 0; i < commands.size(); ++i) commands[i] -= earlier.commands[i];
+  total_items -= earlier.total_items;
+  sweep_passes -= earlier.sweep_passes;
+  for (std::size_t id = 0; id < classes.size(); ++id) {
+    // What follows is a gauge.
+    for (std::size_t i = 0; i < static_cast<std::size_t>(slab::ClassStat::kRequestedBytes); ++i) {
+      classes[id][i] -= earlier.classes[id][i];
+    }
+  }
+}
+
+void ServerSample::AddClass(const slab::ClassSnapshot& snapshot) {
+  evictions.evicted += snapshot.stats.evicted;
+  evictions.evicted_unfetched += snapshot.stats.evicted_unfetched;
+  evictions.evicted_for_page += snapshot.stats.evicted_for_page;
+  evictions.reclaimed += snapshot.stats.reclaimed;
+  evictions.expired_unfetched += snapshot.stats.expired_unfetched;
+  evictions.crawler_reclaimed += snapshot.stats.crawler_reclaimed;
+  evictions.crawler_items_checked += snapshot.stats.crawler_items_checked;
+  queues.evicted_active += snapshot.queue.evicted_active;
+  queues.put_back += snapshot.queue.put_back;
+  queues.promoted += snapshot.queue.promoted;
+  queues.second_chances += snapshot.queue.second_chances;
+}
+
+}  // namespace larder::server

@@ -1,0 +1,30 @@
+#include "server/metrics/stat_writer.h"
+
+#include <array>
+
+#include "protocol/binary_reply.h"
+#include "protocol/reply.h"
+
+namespace larder::server {
+
+void StatWriter::Write(std::string_view name, std::string_view value) {
+  if (echo_) return WritePacket(name, value);
+  reply_.append(protocol::kStatHead).append(name).append(" ").append(value).append(protocol::kCrlf);
+}
+
+void StatWriter::End() {
+  if (!echo_) {
+    reply_.append(protocol::kEnd);
+  } else {
+    WritePacket("", "");
+  }
+}
+
+void StatWriter::WritePacket(std::string_view name, std::string_view value) {
+  std::array<char, protocol::kPacketHeadBytes> head;
+  protocol::WriteReplyHead(head.data(), *echo_,
+                           {.key_bytes = name.size(), .value_bytes = value.size()});
+  reply_.append(head.data(), head.size()).append(name).append(value);
+}
+
+}  // namespace larder::server
