@@ -1,4 +1,4 @@
-// The shapes that every parser produces and server/execute.cc consumes.
+// The shapes that every parser produces and server/command/ consumes.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ inline constexpr std::size_t kKeyBytesMax = 250;
 // The longest value of `config set`: it is waited for, while others are received into an item.
 inline constexpr std::uint32_t kConfigValueBytesMax = 32 * 1024;
 
-// What a request asks for. The meaning of each lives in server/execute.cc.
+// What a request asks for. The meaning of each lives in server/command/.
 enum class Verb : std::uint8_t {
   kGet,
   kGets,
@@ -57,8 +57,8 @@ enum class Verb : std::uint8_t {
   kLast = kSaslStep,
 };
 
-// Why a line or a packet could not become a request. The texts are in protocol/reply.h and
-// protocol/binary_reply.h.
+// Why a line or a packet could not become a request. The texts are in protocol/text/text_reply.h
+// and protocol/binary/binary_reply.h.
 enum class RequestError : std::uint8_t {
   kNone,
   kUnknownCommand,  // ERROR
@@ -89,7 +89,7 @@ struct Request {
   std::string_view key = {};    // Empty for verbs without a key.
   std::string_view value = {};  // Storage: the whole data block without its CRLF, if it was there.
   // Admin verbs: what follows the command word on its line. Meta verbs: the flags, all of them
-  // good. Binary: header and extras, see protocol/binary_packet.h.
+  // good. Binary: header and extras, see protocol/binary/binary_packet.h.
   std::string_view arguments = {};
   // incr/decr: delta. cas: unique. verbosity, cache_memlimit: n. Meta verbs: a MetaFlagSet.
   // Binary, but for incr/decr: CAS.

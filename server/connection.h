@@ -12,9 +12,9 @@
 #include <string_view>
 
 #include "protocol/request.h"
+#include "server/command/text_executor.h"
 #include "server/connection_table.h"
 #include "server/counters.h"
-#include "server/execute.h"
 #include "server/input_tail.h"
 #include "server/output.h"
 #include "server/reply_stream.h"

@@ -11,11 +11,11 @@
 #include <string>
 #include <type_traits>
 
-#include "protocol/binary_reply.h"
-#include "protocol/meta_reply.h"
-#include "protocol/numbers.h"
-#include "protocol/reply.h"
-#include "protocol/tokens.h"
+#include "protocol/binary/binary_reply.h"
+#include "protocol/encoding/numbers.h"
+#include "protocol/meta/meta_reply.h"
+#include "protocol/text/text_reply.h"
+#include "protocol/text/tokens.h"
 #include "server/cluster.h"
 #include "server/connection_table.h"
 #include "server/memory_stats.h"

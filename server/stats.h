@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "protocol/binary_packet.h"
+#include "protocol/binary/binary_packet.h"
 #include "server/counters.h"
 #include "server/output.h"
 #include "server/shared.h"

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "protocol/binary_packet.h"
+#include "protocol/binary/binary_packet.h"
 #include "protocol/request.h"
 #include "slab/cache.h"
 

@@ -11,14 +11,14 @@
 #include <thread>
 #include <vector>
 
-#include "protocol/base64.h"
+#include "protocol/encoding/base64.h"
 #include "protocol/request.h"
-#include "protocol/text_parser.h"
+#include "protocol/text/text_parser.h"
+#include "server/command/binary_executor.h"
+#include "server/command/text_executor.h"
 #include "server/connection.h"
 #include "server/counters.h"
 #include "server/event_loop.h"
-#include "server/execute.h"
-#include "server/execute_binary.h"
 #include "server/output.h"
 #include "server/shared.h"
 #include "slab/mutex.h"

@@ -20,7 +20,7 @@
 #include <thread>
 #include <vector>
 
-#include "protocol/text_parser.h"
+#include "protocol/text/text_parser.h"
 #include "slab/cache.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/histogram.h"

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "protocol/binary_packet.h"
-#include "protocol/binary_parser.h"
-#include "protocol/opcodes.h"
+#include "protocol/binary/binary_packet.h"
+#include "protocol/binary/binary_parser.h"
+#include "protocol/binary/opcodes.h"
 #include "tests/fuzz/stream.h"
 
 namespace larder::protocol {

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/base64.h"
-#include "protocol/meta_flags.h"
+#include "protocol/encoding/base64.h"
+#include "protocol/meta/meta_flags.h"
 #include "tests/fuzz/stream.h"
 
 namespace larder::protocol {

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "protocol/text_parser.h"
+#include "protocol/text/text_parser.h"
 #include "tests/protocol/feed.h"
 
 namespace larder {

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "protocol/request.h"
-#include "protocol/text_parser.h"
-#include "protocol/text_parser_slow.h"
+#include "protocol/text/text_parser.h"
+#include "protocol/text/text_parser_slow.h"
 
 namespace larder::protocol {
 

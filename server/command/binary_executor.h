@@ -1,0 +1,86 @@
+// What each command of the binary protocol means.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "protocol/binary/binary_packet.h"
+#include "protocol/binary/binary_reply.h"
+#include "protocol/request.h"
+#include "server/cluster.h"
+#include "server/command/commands.h"
+#include "server/command/text_executor.h"
+
+namespace larder::server {
+
+class Sasl;
+class SaslSession;
+
+// BinaryExecutor turns packets into cache operations and replies, as Executor does for text.
+//
+// Threads: one worker.
+// Owns:    nothing; all that it refers to outlives it.
+class BinaryExecutor : private Commands {
+ public:
+  BinaryExecutor(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
+      : Commands(shared, lane, counters, output) {}
+
+  using Commands::set_client;
+
+  // As those of Executor. What is to be thrown away has no CRLF.
+  Next Execute(const protocol::Request& request, std::uint64_t hash);
+  std::unique_ptr<Upload> BeginUpload(const protocol::Request& request, std::uint64_t hash);
+  bool ReserveUpload(Upload& upload, UploadMemory::Share share);
+  void FinishUpload(Upload& upload);
+  std::unique_ptr<ReplyStream> BeginStream(const protocol::Request& request,
+                                           std::function<void()> wake);
+
+  // Answers a client that has not authenticated yet, or any client's SASL request. `session` is the
+  // attempt that waits for the client's next step, if there is one.
+  LoginOutcome LogIn(const protocol::Request& request, std::unique_ptr<SaslSession>& session);
+
+ private:
+  [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
+  void Get(const protocol::Request& request, std::uint64_t hash);
+  char* WriteHit(slab::Item& item, const protocol::Request& request, slab::ClassStat stat,
+                 char* out);
+  // As that of Executor.
+  [[gnu::noinline]] void Miss(const protocol::Request& request, slab::Presence presence);
+  void Store(const protocol::Request& request, std::uint64_t hash);
+  void Delete(const protocol::Request& request, std::uint64_t hash);
+  void Touch(const protocol::Request& request, std::uint64_t hash);
+  void Arithmetic(const protocol::Request& request, std::uint64_t hash);
+  slab::StoreOutcome Create(const protocol::Request& request, const slab::HashedKey& key);
+  void AnswerChange(const protocol::Request& request, const ChangeOutcome& outcome);
+  void FlushAll(const protocol::Request& request);
+  void Config(const protocol::Request& request);
+  void ConfigSet(const protocol::Request& request);
+  void AnswerCluster(const protocol::Request& request, const ClusterSnapshot& cluster);
+  LoginOutcome Authenticate(const Sasl& sasl, const protocol::Request& request,
+                            std::unique_ptr<SaslSession>& session);
+  Next Refuse(const protocol::Request& request);
+
+  StorePlan PlanOf(const protocol::Request& request, std::uint64_t hash) const;
+  // A set that found no room removes the old value, also if it asked for a certain CAS.
+  void DropOld(protocol::Verb verb, const StorePlan& plan, slab::StoreStatus status);
+  void RefuseUpload(const Upload& upload, slab::StoreStatus why);
+  slab::Expiry ExpiresAt(const protocol::Request& request) const {
+    return Commands::ExpiresAt(static_cast<std::uint32_t>(request.exptime));
+  }
+  // The CAS that a delete, incr or decr asks for.
+  std::uint64_t CasWanted(std::uint64_t cas) const;
+  // What a client may know of an item's CAS.
+  std::uint64_t CasShown(std::uint64_t cas) const { return shared_.config.use_cas ? cas : 0; }
+
+  void CountAndAnswerStore(const protocol::Echo& echo, slab::StoreMode mode,
+                           const slab::StoreOutcome& outcome, bool noreply);
+  void AnswerSuccess(const protocol::Echo& echo, std::uint64_t cas, std::string_view value = {});
+  void AnswerError(const protocol::Echo& echo, protocol::BinaryStatus status,
+                   std::string_view text);
+  void AnswerError(const protocol::Echo& echo, protocol::BinaryStatus status) {
+    AnswerError(echo, status, protocol::StatusText(status));
+  }
+};
+
+}  // namespace larder::server

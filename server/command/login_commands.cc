@@ -1,0 +1,152 @@
+// What clients may ask for before they have authenticated: a list of what is allowed, so that a new
+// command is refused.
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "protocol/binary/binary_packet.h"
+#include "protocol/binary/opcodes.h"
+#include "protocol/text/login_parser.h"
+#include "protocol/text/text_reply.h"
+#include "server/authenticator.h"
+#include "server/command/binary_executor.h"
+#include "server/command/text_executor.h"
+
+namespace larder::server {
+namespace {
+
+using protocol::BinaryStatus;
+using protocol::Echo;
+using protocol::Login;
+using protocol::Request;
+using protocol::RequestPacket;
+using protocol::Verb;
+
+constexpr std::size_t kMechanismBytesMax = 32;
+constexpr std::string_view kAuthenticated = "Authenticated";
+
+bool IsForStrangers(Verb verb) {
+  switch (verb) {
+    case Verb::kSaslList:
+    case Verb::kSaslAuth:
+    case Verb::kSaslStep:
+    case Verb::kVersion:
+    case Verb::kQuit:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+// --- Text --------------------------------------------------------------------------------------
+
+LoginOutcome Executor::LogIn(const protocol::LoginRequest& request) {
+  std::string_view reply;
+  LoginOutcome outcome = LoginOutcome::kStranger;
+  switch (request.login) {
+    case Login::kCredentials:
+      counters_.Add(Stat::kAuthCmds);
+      if (shared_.authenticator.AdmitText(request.user, request.password)) {
+        outcome = LoginOutcome::kAdmitted;
+        reply = protocol::kStored;
+      } else {
+        counters_.Add(Stat::kAuthErrors);
+        reply = protocol::kAuthFailure;
+      }
+      break;
+    case Login::kVersion:
+      AnswerVersion();
+      break;
+    case Login::kQuit:
+      outcome = LoginOutcome::kClose;
+      break;
+    case Login::kRefused:
+      reply = protocol::kUnauthenticated;
+      break;
+    case Login::kTooLong:
+      reply = protocol::kAuthTooLong;
+      break;
+    case Login::kBadEnd:
+      reply = protocol::kBadAuthEnd;
+      break;
+    case Login::kBadFormat:
+      reply = protocol::kBadAuthFormat;
+      break;
+  }
+  output_.Append(reply);
+  return outcome;
+}
+
+// --- Binary ------------------------------------------------------------------------------------
+
+LoginOutcome BinaryExecutor::LogIn(const Request& request, std::unique_ptr<SaslSession>& session) {
+  const Echo echo = RequestPacket(request.arguments).echo();
+  // Wrong lengths are answered as such only where the command is allowed, but for a packet that is
+  // none: memcached's order.
+  const bool is_packet = request.error != protocol::RequestError::kBadBodyLength;
+  if (is_packet && !IsForStrangers(protocol::FindOpcode(echo.opcode).verb)) {
+    AnswerError(echo, BinaryStatus::kAuthError);
+    return LoginOutcome::kClose;
+  }
+  const Sasl* const sasl = shared_.authenticator.sasl();
+  switch (request.verb) {
+    case Verb::kSaslList:
+    case Verb::kSaslAuth:
+    case Verb::kSaslStep:
+      if (sasl != nullptr) return Authenticate(*sasl, request, session);
+      AnswerError(echo, BinaryStatus::kAuthError);
+      return LoginOutcome::kClose;
+    default:
+      return ExecuteRarer(request, 0) == Next::kClose ? LoginOutcome::kClose
+                                                      : LoginOutcome::kStranger;
+  }
+}
+
+// Whoever asks for any of these is a stranger until a last step succeeds, whatever was before.
+LoginOutcome BinaryExecutor::Authenticate(const Sasl& sasl, const Request& request,
+                                          std::unique_ptr<SaslSession>& session) {
+  const Echo echo = RequestPacket(request.arguments).echo();
+  if (request.verb == Verb::kSaslList) {
+    session.reset();
+    const auto mechanisms = sasl.Mechanisms();
+    if (mechanisms) {
+      AnswerSuccess(echo, 0, *mechanisms);
+    } else {
+      AnswerError(echo, BinaryStatus::kAuthError);
+    }
+    return LoginOutcome::kStranger;
+  }
+  if (request.key.size() > kMechanismBytesMax) {
+    AnswerError(echo, BinaryStatus::kInvalidArguments);
+    return LoginOutcome::kStranger;
+  }
+  if (request.value.size() != request.value_bytes) {  // Too long to be looked at.
+    AnswerError(echo, BinaryStatus::kOutOfMemory);
+    return LoginOutcome::kStranger;
+  }
+
+  SaslReply reply;
+  if (request.verb == Verb::kSaslAuth) {
+    session = sasl.NewSession();
+    if (session != nullptr) reply = session->Start(std::string(request.key), request.value);
+  } else if (session != nullptr) {
+    reply = session->Step(request.value);
+  }
+  if (reply.status == SaslStatus::kContinue) {
+    AnswerError(echo, BinaryStatus::kAuthContinue, reply.data);
+    return LoginOutcome::kStranger;
+  }
+  session.reset();
+  counters_.Add(Stat::kAuthCmds);
+  if (reply.status == SaslStatus::kFailed) {
+    counters_.Add(Stat::kAuthErrors);
+    AnswerError(echo, BinaryStatus::kAuthError);
+    return LoginOutcome::kStranger;
+  }
+  AnswerSuccess(echo, 0, kAuthenticated);
+  return LoginOutcome::kAdmitted;
+}
+
+}  // namespace larder::server
