@@ -9,6 +9,9 @@ namespace larder::protocol {
 
 inline constexpr std::size_t kKeyBytesMax = 250;
 
+// The first byte of every packet of the binary protocol; no line of text begins so.
+inline constexpr unsigned char kRequestMagic = 0x80;
+
 // The longest value of `config set`: it is waited for, while others are received into an item.
 inline constexpr std::uint32_t kConfigValueBytesMax = 32 * 1024;
 

@@ -52,6 +52,21 @@ forbid_includes slab 'event2?[/.]|fmt/|cxxopts|sys/socket|netinet/|arpa/|netdb' 
   'slab/ knows no socket and no wire'
 forbid_includes 'protocol|slab|server' 'tests/|catch2/|benchmark/' \
   'production code includes nothing of tests/'
+
+# The arrows between rooms: see scripts/rooms.
+known_rooms=' '
+while read -ra rooms; do
+  [[ ${#rooms[@]} -gt 0 && ${rooms[0]} != '#' ]] || continue
+  known_rooms+="${rooms[0]} "
+  for room in "${rooms[@]}"; do
+    [[ $known_rooms == *" $room "* ]] || complain "scripts/rooms: ${rooms[0]} uses a room below it" <<<"$room"
+  done
+  select_files "^${rooms[0]}/[^/]*$code"
+  allowed_headers=$(printf '|%s/' "${rooms[@]}")
+  complain "${rooms[0]} includes nothing of rooms that scripts/rooms does not give it" < <(
+    matches "^\s*#\s*include\s*\"(?!(${allowed_headers:1})[^/\"]*\")" "${selected[@]}")
+done <scripts/rooms
+
 select_files "$code"
 complain 'includes are written from the root' < <(matches '^\s*#\s*include\s*"(\.|[^/"]*")' \
   "${selected[@]}")

@@ -15,9 +15,10 @@
 #include <string_view>
 #include <type_traits>
 
+#include "protocol/request.h"
+
 namespace larder::protocol {
 
-inline constexpr unsigned char kRequestMagic = 0x80;
 inline constexpr unsigned char kReplyMagic = 0x81;
 inline constexpr std::size_t kPacketHeadBytes = 24;
 

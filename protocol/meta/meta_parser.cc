@@ -5,11 +5,11 @@
 #include <limits>
 #include <optional>
 
+#include "protocol/data_block.h"
 #include "protocol/encoding/base64.h"
 #include "protocol/encoding/byte_search.h"
 #include "protocol/encoding/numbers.h"
 #include "protocol/meta/meta_flags.h"
-#include "protocol/text/text_parser_slow.h"
 
 namespace larder::protocol {
 namespace {

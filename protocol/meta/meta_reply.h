@@ -9,10 +9,25 @@
 
 #include "protocol/encoding/base64.h"
 #include "protocol/encoding/numbers.h"
+#include "protocol/encoding/write.h"
 #include "protocol/meta/meta_flags.h"
-#include "protocol/text/text_reply.h"
 
 namespace larder::protocol {
+
+// Flags follow all but kMn, and kMetaMissing of me.
+inline constexpr std::string_view kMetaDone = "HD";
+inline constexpr std::string_view kMetaValue = "VA ";
+inline constexpr std::string_view kMetaMissing = "EN";
+inline constexpr std::string_view kMetaNotFound = "NF";
+inline constexpr std::string_view kMetaNotStored = "NS";
+inline constexpr std::string_view kMetaExists = "EX";
+inline constexpr std::string_view kMetaDebug = "ME ";
+inline constexpr std::string_view kMn = "MN\r\n";
+
+// explain: key, kExplainPresent or what became of it, and fields.
+inline constexpr std::string_view kExplainHead = "EXPLAIN ";
+inline constexpr std::string_view kExplainPresent = " present";
+inline constexpr std::string_view kExplainNotSeen = " not_seen";
 
 // The most that a reply line takes: its code and size, key, opaque, six numbers, three marks.
 inline constexpr std::size_t kMetaLineBytesMax =

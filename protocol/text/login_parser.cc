@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <optional>
 
-#include "protocol/binary/binary_packet.h"
+#include "protocol/data_block.h"
 #include "protocol/encoding/byte_search.h"
 #include "protocol/encoding/numbers.h"
 #include "protocol/text/text_parser.h"
-#include "protocol/text/text_parser_slow.h"
 #include "protocol/text/text_reply.h"
 #include "protocol/text/text_verbs.h"
 #include "protocol/text/tokens.h"

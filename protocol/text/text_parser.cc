@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "protocol/data_block.h"
 #include "protocol/encoding/byte_search.h"
 #include "protocol/meta/meta_flags.h"
 #include "protocol/meta/meta_parser.h"

@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 
+#include "protocol/data_block.h"
 #include "protocol/encoding/byte_search.h"
 #include "protocol/encoding/numbers.h"
 #include "protocol/meta/meta_parser.h"

@@ -7,11 +7,10 @@
 #include <string_view>
 
 #include "protocol/encoding/numbers.h"
+#include "protocol/encoding/write.h"
 #include "protocol/request.h"
 
 namespace larder::protocol {
-
-inline constexpr std::string_view kCrlf = "\r\n";
 
 // Outcomes.
 inline constexpr std::string_view kStored = "STORED\r\n";
@@ -23,16 +22,6 @@ inline constexpr std::string_view kTouched = "TOUCHED\r\n";
 inline constexpr std::string_view kOk = "OK\r\n";
 inline constexpr std::string_view kEnd = "END\r\n";
 inline constexpr std::string_view kReset = "RESET\r\n";
-inline constexpr std::string_view kMn = "MN\r\n";
-
-// Meta commands: flags follow all but kMetaMissing of me.
-inline constexpr std::string_view kMetaDone = "HD";
-inline constexpr std::string_view kMetaValue = "VA ";
-inline constexpr std::string_view kMetaMissing = "EN";
-inline constexpr std::string_view kMetaNotFound = "NF";
-inline constexpr std::string_view kMetaNotStored = "NS";
-inline constexpr std::string_view kMetaExists = "EX";
-inline constexpr std::string_view kMetaDebug = "ME ";
 
 // The version and kCrlf follow.
 inline constexpr std::string_view kVersionHead = "VERSION ";
@@ -126,11 +115,6 @@ inline constexpr std::string_view kMemlimitOutOfBounds =
 inline constexpr std::string_view kShutdownNotEnabled = "SERVER_ERROR: shutdown not enabled\r\n";
 inline constexpr std::string_view kBadShutdownMode = "CLIENT_ERROR invalid shutdown mode\r\n";
 
-// explain: key, kExplainPresent or what became of it, and fields.
-inline constexpr std::string_view kExplainHead = "EXPLAIN ";
-inline constexpr std::string_view kExplainPresent = " present";
-inline constexpr std::string_view kExplainNotSeen = " not_seen";
-
 // config get: the length of the cluster's value, kCrlf, the value, kCrlf and kEnd follow.
 inline constexpr std::string_view kConfigHead = "CONFIG cluster 0 ";
 inline constexpr std::string_view kConfigNotAllowed =
@@ -198,25 +182,6 @@ constexpr std::string_view ErrorText(RequestError error) noexcept {
 // spaces between them, and the line end.
 inline constexpr std::size_t kValueHeadBytesMax =
     sizeof("VALUE ") - 1 + kKeyBytesMax + 1 + 10 + 1 + 10 + 1 + kDecimalBytesMax + 2;
-
-// Copies a text; returns where it stops. Inlined, a constant one costs a store or two.
-[[gnu::always_inline]] inline char* WriteText(char* out, std::string_view text) noexcept {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
-}
-
-// Copies a key. For most of them a call would cost more than the bytes.
-inline char* WriteKey(char* out, std::string_view key) noexcept {
-  constexpr std::size_t kBlockBytes = 16;
-  const std::size_t bytes = key.size();
-  if (bytes < kBlockBytes || bytes > 2 * kBlockBytes) {
-    std::memcpy(out, key.data(), bytes);
-  } else {
-    std::memcpy(out, key.data(), kBlockBytes);
-    std::memcpy(out + bytes - kBlockBytes, key.data() + bytes - kBlockBytes, kBlockBytes);
-  }
-  return out + bytes;
-}
 
 // "VALUE <key> <flags> <bytes>", without the line end; returns where it stops.
 inline char* WriteValueFields(char* out, std::string_view key, std::uint32_t client_flags,

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "protocol/encoding/numbers.h"
-#include "protocol/text/text_reply.h"
+#include "protocol/encoding/write.h"
 #include "server/authenticator.h"
 #include "server/reporter.h"
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "protocol/meta/meta_reply.h"
+#include "protocol/text/text_reply.h"
 #include "server/command/text_executor.h"
 #include "slab/race_hook.h"
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "protocol/encoding/numbers.h"
+#include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
 #include "protocol/text/tokens.h"
 #include "server/command/cachedump.h"

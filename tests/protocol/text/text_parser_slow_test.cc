@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/data_block.h"
 #include "tests/protocol/parse_one.h"
 
 namespace larder::protocol {
