@@ -47,7 +47,7 @@ struct TextWire {
                                      Request& request) noexcept {
     return protocol::ParseText(input, list, request);
   }
-  static Executor& ExecutorOf(Worker& worker) { return worker.executor(); }
+  static TextExecutor& ExecutorOf(Worker& worker) { return worker.executor(); }
   static std::string_view NameOf(const Request& request) {
     const auto* const row =
         std::ranges::find(protocol::kVerbs, request.verb, &protocol::VerbSpec::verb);
@@ -68,10 +68,23 @@ struct BinaryWire {
   }
 };
 
-// One line per request on standard error, as `-vv` asks.
-template <class Wire>
-[[gnu::noinline]] void LogRequest(int fd, const Request& request) {
-  Log("<{} {} {}\n", fd, Wire::NameOf(request), Printable(request.key));
+// Who wants to know of each request: asked once a batch.
+struct Watchers {
+  bool is_logged = false;  // One line per request on standard error, as `-vv` asks.
+  bool is_shown = false;   // See OutcomeObservers.
+
+  bool any() const { return is_logged || is_shown; }
+};
+
+template <class Wire, class ExecutorOfWire>
+[[gnu::noinline]] Next ExecuteWatched(const Watchers& watchers, int fd, ExecutorOfWire& executor,
+                                      const Request& request, std::uint64_t hash) {
+  if (watchers.is_logged) {
+    Log("<{} {} {}\n", fd, Wire::NameOf(request), Printable(request.key));
+  }
+  const Next then = executor.Execute(request, hash);
+  if (watchers.is_shown) executor.Show(request.key);
+  return then;
 }
 
 }  // namespace
@@ -473,14 +486,17 @@ bool Connection::ServeBatch(std::string_view& input) {
   if (batch.count > 1) {
     cache.PrefetchItems(std::span(batch.hashes).first(batch.count));
   }
-  const bool is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1;
   auto& executor = Wire::ExecutorOf(worker_);
+  const Watchers watchers{
+      .is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1,
+      .is_shown = executor.BeginShow()};
+  const bool is_watched = watchers.any();
   const std::size_t work_max = work_begin_ + kWorkPerTurnBytes;
   for (std::size_t i = 0; i < batch.count; ++i) {
     const Request& request = batch.requests[i];
-    if (is_logged) [[unlikely]]
-      LogRequest<Wire>(fd_, request);
-    const Next then = executor.Execute(request, batch.hashes[i]);
+    const Next then = is_watched
+                          ? ExecuteWatched<Wire>(watchers, fd_, executor, request, batch.hashes[i])
+                          : executor.Execute(request, batch.hashes[i]);
     if (then != Next::kGoOn) [[unlikely]] {
       return LeaveBatch(then, i, input);
     }

@@ -12,23 +12,10 @@
 
 #include "protocol/binary/binary_packet.h"
 #include "protocol/request.h"
+#include "server/command/store_plan.h"
 #include "slab/cache.h"
 
 namespace larder::server {
-
-// A store with all that Cache knows to do, but for the value.
-struct StorePlan {
-  slab::ItemSpec spec;
-  slab::PublishTerms terms = {};
-  std::optional<std::uint64_t> chosen_cas = std::nullopt;
-  std::uint32_t state = 0;  // See ReservedItem::SetState.
-
-  // Cache::Store can do it.
-  bool is_plain() const {
-    return !chosen_cas && state == 0 && !terms.is_stale_allowed && !terms.creates &&
-           terms.mode != slab::StoreMode::kUnchanged;
-  }
-};
 
 // UploadMemory bounds what unfinished values may hold of the cache: a share of its memory. So no
 // number of clients that announce values and do not send them evicts much, or makes stores fail.

@@ -84,7 +84,7 @@ class Worker {
   event_base* base() { return base_.get(); }
   slab::Lane& lane() { return lane_; }
   WorkerCounters& counters() { return counters_; }
-  Executor& executor() { return executor_; }
+  TextExecutor& executor() { return executor_; }
   BinaryExecutor& binary_executor() { return binary_executor_; }
   Output& output() { return output_; }
   Batch& batch() { return batch_; }
@@ -139,7 +139,7 @@ class Worker {
   std::unique_ptr<char[]> input_area_;
   Output output_;
   Batch batch_;
-  Executor executor_;
+  TextExecutor executor_;
   BinaryExecutor binary_executor_;
   Connection* connections_ = nullptr;  // All of them, linked by Connection::next.
   std::vector<Connection*> ready_;     // To be served in the next turn.

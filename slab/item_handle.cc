@@ -24,7 +24,9 @@ ReservedItem::~ReservedItem() {
 
 ValueCursor ReservedItem::value() const { return {*cache_->arena_, cache_->arena_->At(ref_)}; }
 std::uint32_t ReservedItem::value_bytes() const { return cache_->arena_->At(ref_).value_bytes(); }
-void ReservedItem::SetState(std::uint32_t bits) { cache_->arena_->At(ref_).size_and_state |= bits; }
+void ReservedItem::SetMark(ItemMark mark) {
+  cache_->arena_->At(ref_).size_and_state |= static_cast<std::uint32_t>(mark);
+}
 HashedKey ReservedItem::key() const { return {cache_->arena_->At(ref_).key(), hash_}; }
 
 }  // namespace larder::slab

@@ -51,8 +51,7 @@ class ReservedItem {
 
   ValueCursor value() const;
   std::uint32_t value_bytes() const;
-  // Of Item::kHasBinaryKey, kIsStale and kIsWon.
-  void SetState(std::uint32_t bits);
+  void SetMark(ItemMark mark);
   // Lives as long as this.
   HashedKey key() const;
 

@@ -17,16 +17,13 @@ using protocol::Echo;
 using protocol::Request;
 using protocol::RequestPacket;
 using protocol::Verb;
-using slab::ClassStat;
 using slab::Item;
 using slab::Presence;
 using slab::StoreMode;
 using slab::StoreStatus;
 
 // With CAS off an item answers to no number. The cache hands out none of more than 48 bits.
-constexpr std::uint64_t kNobodysCas = ~std::uint64_t{0};
-
-Echo EchoOf(const Request& request) { return RequestPacket(request.arguments).echo(); }
+constexpr std::uint64_t kNoItemsCas = ~std::uint64_t{0};
 
 BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
   switch (status) {
@@ -48,10 +45,6 @@ BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
       return BinaryStatus::kOutOfMemory;
   }
   return BinaryStatus::kItemNotStored;
-}
-
-bool NeedsRoom(StoreStatus status) {
-  return status == StoreStatus::kTooLarge || status == StoreStatus::kNoMemory;
 }
 
 }  // namespace
@@ -162,10 +155,9 @@ Next BinaryExecutor::Refuse(const Request& request) {
 
 // --- Retrieval ---------------------------------------------------------------------------------
 
-// Inlined into both visits, as that of text.
+// Inlined into both look-ups, as that of text.
 [[gnu::always_inline]] inline char* BinaryExecutor::WriteHit(Item& item, const Request& request,
-                                                             ClassStat stat, char* out) {
-  CountHit(item, stat);
+                                                             char* out) {
   const bool with_key = request.verb == Verb::kGetK || request.verb == Verb::kGatK;
   const std::uint32_t value_bytes = item.value_bytes();
   out = protocol::WriteReplyHead(out, EchoOf(request),
@@ -180,35 +172,29 @@ Next BinaryExecutor::Refuse(const Request& request) {
 }
 
 void BinaryExecutor::Get(const Request& request, std::uint64_t hash) {
-  const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGatK;
   // Enough for every value that is copied, so that there is one check for the whole reply.
   char* out = output_.Room(protocol::kHitHeadBytesMax + kPinBytesMin + kTailBytesMax);
-  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  const GetCommand get{.key = {.bytes = request.key, .hash = hash}};
+  const auto write = [&](Item& item) { out = WriteHit(item, request, out); };
+  const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGatK;
   Presence presence = Presence::kMiss;
   if (touches) [[unlikely]] {
-    presence = TouchItem(key, ExpiresAt(request), [&](Item& item) {
-      out = WriteHit(item, request, ClassStat::kTouchHits, out);
-    });
+    presence = Commands::GetAndTouch(get, ExpiresAt(request), write);
   } else {
-    presence = cache_.Visit(
-        key, lane_, [&](Item& item) { out = WriteHit(item, request, ClassStat::kGetHits, out); });
+    presence = Commands::Get(get, write);
   }
   output_.Commit(out);
-  if (touches) counters_.Add(Stat::kCmdTouch);
-  if (presence != Presence::kHit) Miss(request, presence);
-  if (is_detail_on()) [[unlikely]] {
-    shared_.prefixes.CountGet(request.key, presence == Presence::kHit);
+  if (presence != Presence::kHit) {
+    Miss(request, touches ? Operation::kGetAndTouch : Operation::kGet, presence);
   }
 }
 
-void BinaryExecutor::Miss(const Request& request, Presence presence) {
+void BinaryExecutor::Miss(const Request& request, Operation operation, Presence presence) {
   if (presence == Presence::kNoRoom) {
     return AnswerError(EchoOf(request), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
   }
-  const auto cluster = ClusterUnder(request.key);
+  const auto cluster = SeeMiss(request.key, operation, presence);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
-  const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGatK;
-  CountMiss(request.key, presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
   if (request.noreply) return;
   const bool with_key = request.verb == Verb::kGetK || request.verb == Verb::kGatK;
   if (!with_key) return AnswerError(EchoOf(request), BinaryStatus::kKeyNotFound);
@@ -221,73 +207,57 @@ void BinaryExecutor::Miss(const Request& request, Presence presence) {
 
 // --- Storage -----------------------------------------------------------------------------------
 
-StorePlan BinaryExecutor::PlanOf(const Request& request, std::uint64_t hash) const {
-  StorePlan plan{.spec = {.key = {.bytes = request.key, .hash = hash},
-                          .client_flags = request.client_flags,
-                          .expiry = ExpiresAt(request),
-                          .value_bytes = request.value_bytes},
-                 .terms = {.mode = ModeOf(request.verb),
-                           .cas_unique = shared_.config.use_cas ? request.number : 0}};
-  StoreMode& mode = plan.terms.mode;
-  const bool concatenates = mode == StoreMode::kAppend || mode == StoreMode::kPrepend;
+BinaryExecutor::PlainStore BinaryExecutor::HowToStore(const Request& request) const {
+  const StoreMode asked = ModeOf(request.verb);
+  PlainStore store{.mode = asked,
+                   .cas_unique = shared_.config.use_cas ? request.number : 0,
+                   .if_refused = asked == StoreMode::kSet ? OldItem::kIsRemoved : OldItem::kStays};
   // As memcached: a CAS makes one and the same of set, add and replace.
-  if (plan.terms.cas_unique != 0 && !concatenates) mode = StoreMode::kCas;
-  return plan;
+  const bool concatenates = asked == StoreMode::kAppend || asked == StoreMode::kPrepend;
+  if (store.cas_unique != 0 && !concatenates) store.mode = StoreMode::kCas;
+  return store;
+}
+
+slab::ItemSpec BinaryExecutor::SpecOf(const Request& request, std::uint64_t hash) const {
+  return {.key = {.bytes = request.key, .hash = hash},
+          .client_flags = request.client_flags,
+          .expiry = ExpiresAt(request),
+          .value_bytes = request.value_bytes};
 }
 
 void BinaryExecutor::Store(const Request& request, std::uint64_t hash) {
-  const StorePlan plan = PlanOf(request, hash);
-  const slab::StoreOutcome outcome =
-      cache_.Store(plan.terms.mode, plan.spec, request.value, plan.terms.cas_unique, lane_);
-  DropOld(request.verb, plan, outcome.status);
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountSet(request.key);
-  CountAndAnswerStore(EchoOf(request), plan.terms.mode, outcome, request.noreply);
+  const PlainStore store = HowToStore(request);
+  const slab::StoreOutcome outcome = Commands::Store(store, SpecOf(request, hash), request.value);
+  AnswerStore(EchoOf(request), store.mode, outcome, request.noreply);
 }
 
 std::unique_ptr<Upload> BinaryExecutor::BeginUpload(const Request& request, std::uint64_t hash) {
-  auto upload = std::make_unique<Upload>(request, PlanOf(request, hash), EchoOf(request));
-  const auto refusal = cache_.NeverStored(upload->plan().spec);
+  const PlainStore store = HowToStore(request);
+  const StorePlan plan{.spec = SpecOf(request, hash),
+                       .terms = {.mode = store.mode, .cas_unique = store.cas_unique},
+                       .if_refused = store.if_refused};
+  auto upload = std::make_unique<Upload>(request, plan, EchoOf(request));
+  const auto refusal = RefusalOf(*upload);
   if (!refusal) return upload;
-  RefuseUpload(*upload, *refusal);
+  AnswerStore(upload->echo, store.mode, {.status = *refusal}, request.noreply);
   return nullptr;
 }
 
 bool BinaryExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
   const auto refusal = ReserveRoom(upload, std::move(share));
-  if (refusal) RefuseUpload(upload, *refusal);
+  if (refusal) {
+    AnswerStore(upload.echo, upload.plan().terms.mode, {.status = *refusal}, upload.noreply);
+  }
   return !refusal;
 }
 
-void BinaryExecutor::RefuseUpload(const Upload& upload, StoreStatus why) {
-  const StorePlan& plan = upload.plan();
-  if (plan.terms.mode == StoreMode::kSet) cache_.DropRefused(plan.spec.key, why, lane_);
-  DropOld(upload.verb, plan, why);
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountSet(plan.spec.key.bytes);
-  CountAndAnswerStore(upload.echo, plan.terms.mode, {.status = why}, upload.noreply);
-}
-
 void BinaryExecutor::FinishUpload(Upload& upload) {
-  const slab::StoreOutcome outcome = StoreUpload(upload);
-  const StorePlan& plan = upload.plan();
-  DropOld(upload.verb, plan, outcome.status);
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountSet(plan.spec.key.bytes);
-  CountAndAnswerStore(upload.echo, plan.terms.mode, outcome, upload.noreply);
+  const slab::StoreOutcome outcome = Commands::Store(upload);
+  AnswerStore(upload.echo, upload.plan().terms.mode, outcome, upload.noreply);
 }
 
-void BinaryExecutor::DropOld(Verb verb, const StorePlan& plan, StoreStatus status) {
-  if (!NeedsRoom(status)) return;
-  if (verb == Verb::kSet && plan.terms.mode == StoreMode::kCas) {
-    cache_.DropRefused(plan.spec.key, status, lane_);
-  }
-}
-
-void BinaryExecutor::CountAndAnswerStore(const Echo& echo, StoreMode mode,
-                                         const slab::StoreOutcome& outcome, bool noreply) {
-  // memcached counts those that found no room for text only.
-  if (!NeedsRoom(outcome.status)) CountStore(mode, outcome);
+void BinaryExecutor::AnswerStore(const Echo& echo, StoreMode mode,
+                                 const slab::StoreOutcome& outcome, bool noreply) {
   if (outcome.status == StoreStatus::kStored) [[likely]] {
     if (!noreply) AnswerSuccess(echo, CasShown(outcome.cas));
     return;
@@ -301,29 +271,25 @@ void BinaryExecutor::CountAndAnswerStore(const Echo& echo, StoreMode mode,
 // --- Single keys -------------------------------------------------------------------------------
 
 std::uint64_t BinaryExecutor::CasWanted(std::uint64_t cas) const {
-  return cas != 0 && !shared_.config.use_cas ? kNobodysCas : cas;
+  return cas != 0 && !shared_.config.use_cas ? kNoItemsCas : cas;
 }
 
 void BinaryExecutor::Delete(const Request& request, std::uint64_t hash) {
-  switch (Remove({.bytes = request.key, .hash = hash}, CasWanted(request.number))) {
-    case slab::DeleteStatus::kDeleted:
-      if (!request.noreply) AnswerSuccess(EchoOf(request), 0);
-      break;
-    case slab::DeleteStatus::kNotFound:
-      AnswerError(EchoOf(request), BinaryStatus::kKeyNotFound);
-      break;
-    case slab::DeleteStatus::kExists:
-      AnswerError(EchoOf(request), BinaryStatus::kKeyExists);
-      break;
+  const std::uint64_t cas = CasWanted(request.number);
+  const CommandResult result = Commands::Delete({.bytes = request.key, .hash = hash},
+                                                cas != 0 ? std::optional(cas) : std::nullopt);
+  if (result == CommandResult::kDone) {
+    if (!request.noreply) AnswerSuccess(EchoOf(request), 0);
+    return;
   }
+  AnswerError(EchoOf(request), result == CommandResult::kMiss ? BinaryStatus::kKeyNotFound
+                                                              : BinaryStatus::kKeyExists);
 }
 
 void BinaryExecutor::Touch(const Request& request, std::uint64_t hash) {
-  counters_.Add(Stat::kCmdTouch);
   char* out = output_.Room(protocol::kHitHeadBytesMax);
-  const Presence presence =
-      TouchItem({.bytes = request.key, .hash = hash}, ExpiresAt(request), [&](Item& item) {
-        CountHit(item, ClassStat::kTouchHits);
+  const Presence presence = Commands::Touch(
+      {.bytes = request.key, .hash = hash}, ExpiresAt(request), [&](const Item& item) {
         out = protocol::WriteReplyHead(
             out, EchoOf(request),
             {.extras_bytes = sizeof(std::uint32_t), .cas = CasShown(item.cas())});
@@ -331,15 +297,10 @@ void BinaryExecutor::Touch(const Request& request, std::uint64_t hash) {
         out += sizeof(std::uint32_t);
       });
   output_.Commit(out);
-  // memcached's touch is a get without the value; that of text is not.
-  if (is_detail_on()) [[unlikely]] {
-    shared_.prefixes.CountGet(request.key, presence == Presence::kHit);
-  }
   if (presence == Presence::kHit) return;
   if (presence == Presence::kNoRoom) {
     return AnswerError(EchoOf(request), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
   }
-  counters_.Add(Stat::kTouchMisses);
   AnswerError(EchoOf(request), BinaryStatus::kKeyNotFound);
 }
 
@@ -349,56 +310,36 @@ void BinaryExecutor::Arithmetic(const Request& request, std::uint64_t hash) {
   const NumberChange change{.is_incr = request.verb == Verb::kIncr,
                             .delta = request.number,
                             .cas_unique = CasWanted(packet.cas())};
-  const bool creates = static_cast<std::uint32_t>(request.exptime) != protocol::kNeverCreate;
-  // Another round is needed only if another client has stored the key meanwhile, and yet another
-  // has removed it again.
-  for (;;) {
-    ChangeOutcome outcome = Change(key, change);
-    if (outcome.status == ChangeStatus::kMiss && creates) {
-      const slab::StoreOutcome created = Create(request, key);
-      // Another has created it meanwhile: now it can be changed.
-      if (created.status == StoreStatus::kNotStored) continue;
-      if (created.status == StoreStatus::kForbidden) return AnswerChange(request, outcome);
-      if (created.status != StoreStatus::kStored) {
-        return AnswerError(packet.echo(), BinaryStatus::kOutOfMemory,
-                           protocol::kNoMemoryForNewItem);
-      }
-      outcome = {.status = ChangeStatus::kChanged, .number = packet.initial(), .cas = created.cas};
-    }
-    return AnswerChange(request, outcome);
+  if (static_cast<std::uint32_t>(request.exptime) == protocol::kNeverCreate) {
+    return AnswerChange(request, Change(key, change));
   }
-}
-
-// As memcached, an item with the initial number alone, and counted as no hit and no miss.
-slab::StoreOutcome BinaryExecutor::Create(const Request& request, const slab::HashedKey& key) {
-  std::array<char, protocol::kDecimalBytesMax> text;
-  const char* const end =
-      protocol::WriteDecimal(text.data(), RequestPacket(request.arguments).initial());
-  const std::string_view value(text.data(), end);
-  const slab::ItemSpec spec{.key = key,
-                            .expiry = ExpiresAt(request),
-                            .value_bytes = static_cast<std::uint32_t>(value.size())};
-  return cache_.Store(StoreMode::kAdd, spec, value, 0, lane_);
+  // As memcached, an item with the initial number alone, and counted as no hit and no miss.
+  const auto plan = [&]() -> StorePlan {
+    return {.spec = {.key = key, .expiry = ExpiresAt(request)}};
+  };
+  AnswerChange(request, ChangeOrCreate(key, change, packet.initial(), plan));
 }
 
 void BinaryExecutor::AnswerChange(const Request& request, const ChangeOutcome& outcome) {
   const Echo echo = EchoOf(request);
-  switch (outcome.status) {
-    case ChangeStatus::kChanged: {
+  switch (outcome.result) {
+    case CommandResult::kDone: {
       if (request.noreply) return;
       std::array<char, sizeof outcome.number> number;
       protocol::StoreBig(number.data(), outcome.number);
       return AnswerSuccess(echo, CasShown(outcome.cas), {number.data(), number.size()});
     }
-    case ChangeStatus::kMiss:
-      counters_.Add(request.verb == Verb::kIncr ? Stat::kIncrMisses : Stat::kDecrMisses);
+    case CommandResult::kMiss:
+    case CommandResult::kForbidden:
       return AnswerError(echo, BinaryStatus::kKeyNotFound);
-    case ChangeStatus::kExists:
+    case CommandResult::kExists:
       return AnswerError(echo, BinaryStatus::kKeyExists);
-    case ChangeStatus::kNotNumeric:
+    case CommandResult::kNotNumeric:
       return AnswerError(echo, BinaryStatus::kValueNotNumeric);
-    case ChangeStatus::kNoMemory:
-      return AnswerError(echo, BinaryStatus::kOutOfMemory, protocol::kNoMemoryForNumber);
+    default:
+      return AnswerError(
+          echo, BinaryStatus::kOutOfMemory,
+          outcome.is_new ? protocol::kNoMemoryForNewItem : protocol::kNoMemoryForNumber);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -10,25 +11,28 @@
 #include "protocol/request.h"
 #include "server/cluster.h"
 #include "server/command/commands.h"
-#include "server/command/text_executor.h"
+#include "server/command/next.h"
+#include "server/reply_stream.h"
 
 namespace larder::server {
 
 class Sasl;
 class SaslSession;
 
-// BinaryExecutor turns packets into cache operations and replies, as Executor does for text.
+// BinaryExecutor turns packets into commands, and their outcomes into replies.
 //
 // Threads: one worker.
 // Owns:    nothing; all that it refers to outlives it.
 class BinaryExecutor : private Commands {
  public:
   BinaryExecutor(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
-      : Commands(shared, lane, counters, output) {}
+      : Commands(Protocol::kBinary, shared, lane, counters, output) {}
 
+  using Commands::BeginShow;
   using Commands::set_client;
+  using Commands::Show;
 
-  // As those of Executor. What is to be thrown away has no CRLF.
+  // As those of TextExecutor. What is to be thrown away has no CRLF.
   Next Execute(const protocol::Request& request, std::uint64_t hash);
   std::unique_ptr<Upload> BeginUpload(const protocol::Request& request, std::uint64_t hash);
   bool ReserveUpload(Upload& upload, UploadMemory::Share share);
@@ -43,15 +47,13 @@ class BinaryExecutor : private Commands {
  private:
   [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
   void Get(const protocol::Request& request, std::uint64_t hash);
-  char* WriteHit(slab::Item& item, const protocol::Request& request, slab::ClassStat stat,
-                 char* out);
-  // As that of Executor.
-  [[gnu::noinline]] void Miss(const protocol::Request& request, slab::Presence presence);
+  char* WriteHit(slab::Item& item, const protocol::Request& request, char* out);
+  [[gnu::noinline]] void Miss(const protocol::Request& request, Operation operation,
+                              slab::Presence presence);
   void Store(const protocol::Request& request, std::uint64_t hash);
   void Delete(const protocol::Request& request, std::uint64_t hash);
   void Touch(const protocol::Request& request, std::uint64_t hash);
   void Arithmetic(const protocol::Request& request, std::uint64_t hash);
-  slab::StoreOutcome Create(const protocol::Request& request, const slab::HashedKey& key);
   void AnswerChange(const protocol::Request& request, const ChangeOutcome& outcome);
   void FlushAll(const protocol::Request& request);
   void Config(const protocol::Request& request);
@@ -61,20 +63,21 @@ class BinaryExecutor : private Commands {
                             std::unique_ptr<SaslSession>& session);
   Next Refuse(const protocol::Request& request);
 
-  StorePlan PlanOf(const protocol::Request& request, std::uint64_t hash) const;
-  // A set that found no room removes the old value, also if it asked for a certain CAS.
-  void DropOld(protocol::Verb verb, const StorePlan& plan, slab::StoreStatus status);
-  void RefuseUpload(const Upload& upload, slab::StoreStatus why);
+  PlainStore HowToStore(const protocol::Request& request) const;
+  slab::ItemSpec SpecOf(const protocol::Request& request, std::uint64_t hash) const;
   slab::Expiry ExpiresAt(const protocol::Request& request) const {
     return Commands::ExpiresAt(static_cast<std::uint32_t>(request.exptime));
+  }
+  static protocol::Echo EchoOf(const protocol::Request& request) {
+    return protocol::RequestPacket(request.arguments).echo();
   }
   // The CAS that a delete, incr or decr asks for.
   std::uint64_t CasWanted(std::uint64_t cas) const;
   // What a client may know of an item's CAS.
   std::uint64_t CasShown(std::uint64_t cas) const { return shared_.config.use_cas ? cas : 0; }
 
-  void CountAndAnswerStore(const protocol::Echo& echo, slab::StoreMode mode,
-                           const slab::StoreOutcome& outcome, bool noreply);
+  void AnswerStore(const protocol::Echo& echo, slab::StoreMode mode,
+                   const slab::StoreOutcome& outcome, bool noreply);
   void AnswerSuccess(const protocol::Echo& echo, std::uint64_t cas, std::string_view value = {});
   void AnswerError(const protocol::Echo& echo, protocol::BinaryStatus status,
                    std::string_view text);

@@ -17,13 +17,11 @@ using protocol::Echo;
 using protocol::Request;
 using protocol::Verb;
 
-Echo EchoOf(const Request& request) { return protocol::RequestPacket(request.arguments).echo(); }
-
 }  // namespace
 
 // --- Text --------------------------------------------------------------------------------------
 
-void Executor::Config(const Request& request) {
+void TextExecutor::Config(const Request& request) {
   const protocol::Tokens words(request.arguments);
   const bool is_known = words[1] == kClusterConfigName;
   std::string_view reply = protocol::kError;
@@ -52,7 +50,7 @@ void Executor::Config(const Request& request) {
   Answer(reply, request.noreply);
 }
 
-std::string_view Executor::ConfigSet(const Request& request) {
+std::string_view TextExecutor::ConfigSet(const Request& request) {
   if (request.value.size() != request.value_bytes) return protocol::kTooLarge;
   switch (shared_.cluster.SetValue(request.value, shared_.config.cluster_nodes_max)) {
     case ClusterChange::kChanged:
@@ -73,9 +71,9 @@ void BinaryExecutor::Config(const Request& request) {
   const Echo echo = EchoOf(request);
   const bool is_known = request.key == kClusterConfigName;
   if (echo.opcode == protocol::kConfigGetOpcode) {
+    counters_.Add(Stat::kCmdConfigGet);
     const auto cluster = is_known ? shared_.cluster.Current() : nullptr;
     if (cluster != nullptr) return AnswerCluster(request, *cluster);
-    counters_.Add(Stat::kCmdConfigGet);
     return AnswerError(echo, BinaryStatus::kKeyNotFound);
   }
   if (!MayChangeCluster()) return AnswerError(echo, BinaryStatus::kAuthError);
@@ -107,7 +105,6 @@ void BinaryExecutor::ConfigSet(const Request& request) {
 
 // As a hit: its CAS is the version.
 void BinaryExecutor::AnswerCluster(const Request& request, const ClusterSnapshot& cluster) {
-  counters_.Add(Stat::kCmdConfigGet);
   const bool with_key = request.verb == Verb::kGetK || request.verb == Verb::kGatK;
   char* out = output_.Room(protocol::kHitHeadBytesMax + cluster.value.size());
   out = protocol::WriteReplyHead(out, EchoOf(request),

@@ -13,7 +13,6 @@ namespace larder::server {
 namespace {
 
 using protocol::Verb;
-using slab::ClassStat;
 using slab::Expiry;
 using slab::Item;
 using slab::Presence;
@@ -21,24 +20,23 @@ using slab::Room;
 using slab::StoreMode;
 using slab::StoreStatus;
 
-// Misses by how the key had left.
-Stat MissesAfter(slab::DepartureReason reason) {
+MissReason ReasonOf(slab::DepartureReason reason) {
   switch (reason) {
     case slab::DepartureReason::kEvicted:
     case slab::DepartureReason::kMoved:
-      return Stat::kGetMissesEvicted;
+      return MissReason::kEvicted;
     case slab::DepartureReason::kExpired:
-      return Stat::kGetMissesExpired;
+      return MissReason::kExpired;
     case slab::DepartureReason::kDeleted:
-      return Stat::kGetMissesDeleted;
+      return MissReason::kDeleted;
     case slab::DepartureReason::kFlushed:
-      return Stat::kGetMissesFlushed;
+      return MissReason::kFlushed;
     case slab::DepartureReason::kTooLarge:
-      return Stat::kGetMissesTooLarge;
+      return MissReason::kTooLarge;
     case slab::DepartureReason::kNoMemory:
-      return Stat::kGetMissesNoMemory;
+      return MissReason::kNoMemory;
   }
-  return Stat::kGetMissesNotSeen;
+  return MissReason::kNotSeen;
 }
 
 }  // namespace
@@ -77,49 +75,123 @@ StoreMode Commands::ModeOf(Verb verb) {
   }
 }
 
-std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::Share share) {
-  const StorePlan& plan = upload.plan();
-  auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
-  if (!reserved) return reserved.error();
-  reserved->SetState(plan.state);
-  upload.Reserve(std::move(*reserved), std::move(share), lane_.now_s);
-  return std::nullopt;
+// --- Retrieval ---------------------------------------------------------------------------------
+
+std::shared_ptr<const ClusterSnapshot> Commands::SeeMiss(std::string_view key, Operation operation,
+                                                         Presence presence) {
+  auto cluster = SeeCluster(key, operation);
+  if (cluster == nullptr) SeePlainMiss(key, operation, presence);
+  return cluster;
 }
 
-slab::StoreOutcome Commands::StoreUpload(Upload& upload) {
-  const StorePlan& plan = upload.plan();
-  if (upload.is_reserved()) return cache_.Publish(upload.TakeItem(), plan.terms, lane_);
-  // The sweep may have passed since the expiry was counted.
-  if (plan.spec.expiry.is_set()) lane_.expiries.Add();
-  return StorePlanned(plan, upload.staged());
+std::shared_ptr<const ClusterSnapshot> Commands::SeeCluster(std::string_view key,
+                                                            Operation operation) {
+  if (key != kClusterKey) return nullptr;
+  auto cluster = shared_.cluster.Current();
+  if (cluster != nullptr)
+    observers_.See({.operation = operation, .result = CommandResult::kCluster});
+  return cluster;
 }
 
-slab::DeleteStatus Commands::Remove(const slab::HashedKey& key, std::uint64_t cas_unique) {
-  slab::DeleteOutcome outcome;
-  if (cas_unique != 0) {
-    outcome = cache_.DeleteIfUnchanged(key, cas_unique, lane_);
-  } else if (const auto class_id = cache_.Delete(key, lane_)) {
-    outcome = {.status = slab::DeleteStatus::kDeleted, .class_id = *class_id};
+void Commands::SeePlainMiss(std::string_view key, Operation operation, Presence presence) {
+  const auto departure = cache_.DepartureOf(cache_.Hash(key), lane_);
+  observers_.See({.operation = operation,
+                  .result = CommandResult::kMiss,
+                  .reason = departure ? ReasonOf(departure->reason) : MissReason::kNotSeen,
+                  .presence = presence});
+}
+
+// --- Storage -----------------------------------------------------------------------------------
+
+slab::StoreOutcome Commands::Store(const StorePlan& plan, std::string_view value) {
+  if (plan.is_plain()) {
+    return Store({.mode = plan.terms.mode,
+                  .cas_unique = plan.terms.cas_unique,
+                  .if_refused = plan.if_refused},
+                 plan.spec, value);
   }
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountDelete(key.bytes);
-  if (outcome.status == slab::DeleteStatus::kDeleted) {
-    lane_.classes[outcome.class_id].Add(ClassStat::kDeleteHits);
-  } else if (outcome.status == slab::DeleteStatus::kNotFound) {
-    counters_.Add(Stat::kDeleteMisses);
+  const slab::StoreOutcome outcome = StoreUnseen(plan, value);
+  if (NeedsRoom(ResultOf(outcome.status))) {
+    SeeRefusal(plan.spec, plan.terms.mode, outcome.status, plan.if_refused);
+  } else {
+    SeeStore(plan.terms.mode, plan.spec.value_bytes, outcome);
   }
-  return outcome.status;
+  return outcome;
 }
 
-slab::StoreOutcome Commands::StorePlanned(const StorePlan& plan, std::string_view value) {
+slab::StoreOutcome Commands::StoreUnseen(const StorePlan& plan, std::string_view value) {
   if (plan.is_plain()) {
     return cache_.Store(plan.terms.mode, plan.spec, value, plan.terms.cas_unique, lane_);
   }
   auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
   if (!reserved) return {.status = reserved.error()};
   reserved->value().Write(value);
-  reserved->SetState(plan.state);
+  reserved->SetMark(plan.mark);
   return cache_.Publish(std::move(*reserved), plan.terms, lane_);
+}
+
+void Commands::SeeRefusal(const slab::ItemSpec& spec, StoreMode mode, StoreStatus why,
+                          OldItem if_refused) {
+  if (if_refused == OldItem::kIsRemoved) cache_.DropRefused(spec.key, why, lane_);
+  observers_.See({.operation = Operation::kStore, .result = ResultOf(why), .mode = mode});
+}
+
+std::optional<StoreStatus> Commands::RefusalOf(const Upload& upload) {
+  const StorePlan& plan = upload.plan();
+  const auto refusal = cache_.NeverStored(plan.spec);
+  if (!refusal) return std::nullopt;
+  SeeRefusal(plan.spec, plan.terms.mode, *refusal, plan.if_refused);
+  observers_.ShowAlone(plan.spec.key.bytes);
+  return refusal;
+}
+
+std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::Share share) {
+  const StorePlan& plan = upload.plan();
+  auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
+  if (!reserved) {
+    SeeRefusal(plan.spec, plan.terms.mode, reserved.error(), plan.if_refused);
+    observers_.ShowAlone(plan.spec.key.bytes);
+    return reserved.error();
+  }
+  reserved->SetMark(plan.mark);
+  upload.Reserve(std::move(*reserved), std::move(share), lane_.now_s);
+  return std::nullopt;
+}
+
+slab::StoreOutcome Commands::Store(Upload& upload) {
+  const StorePlan& plan = upload.plan();
+  slab::StoreOutcome outcome;
+  if (upload.is_reserved()) {
+    outcome = cache_.Publish(upload.TakeItem(), plan.terms, lane_);
+    if (NeedsRoom(ResultOf(outcome.status))) {
+      SeeRefusal(plan.spec, plan.terms.mode, outcome.status, plan.if_refused);
+    } else {
+      SeeStore(plan.terms.mode, plan.spec.value_bytes, outcome);
+    }
+  } else {
+    // The sweep may have passed since the expiry was counted.
+    if (plan.spec.expiry.is_set()) lane_.expiries.Add();
+    outcome = Store(plan, upload.staged());
+  }
+  observers_.ShowAlone(plan.spec.key.bytes);
+  return outcome;
+}
+
+// --- Other commands ----------------------------------------------------------------------------
+
+CommandResult Commands::Delete(const slab::HashedKey& key,
+                               std::optional<std::uint64_t> cas_unique) {
+  slab::DeleteOutcome outcome;
+  if (cas_unique) {
+    outcome = cache_.DeleteIfUnchanged(key, *cas_unique, lane_);
+  } else if (const auto class_id = cache_.Delete(key, lane_)) {
+    outcome = {.status = slab::DeleteStatus::kDeleted, .class_id = *class_id};
+  }
+  CommandResult result = CommandResult::kMiss;
+  if (outcome.status == slab::DeleteStatus::kDeleted) result = CommandResult::kDone;
+  if (outcome.status == slab::DeleteStatus::kExists) result = CommandResult::kExists;
+  observers_.See({.operation = Operation::kDelete, .result = result, .class_id = outcome.class_id});
+  return result;
 }
 
 Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
@@ -134,8 +206,7 @@ Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
   return Room::kNone;
 }
 
-ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& change) {
-  const ClassStat hits = change.is_incr ? ClassStat::kIncrHits : ClassStat::kDecrHits;
+ChangeOutcome Commands::TryChange(const slab::HashedKey& key, const NumberChange& change) {
   std::array<char, protocol::kDecimalBytesMax> text;
   // Another round is needed only if another client has changed the item meanwhile.
   for (;;) {
@@ -148,11 +219,11 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
     const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
       // As memcached, before the CAS.
       if (item.value_bytes() == 0) {
-        outcome.status = ChangeStatus::kNotNumeric;
+        outcome.result = CommandResult::kNotNumeric;
         return;
       }
       if (change.cas_unique != 0 && change.cas_unique != item.cas()) {
-        outcome.status = ChangeStatus::kExists;
+        outcome.result = CommandResult::kExists;
         return;
       }
       // A number is never chained: it would be longer than any that counts as one.
@@ -161,7 +232,7 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
                            : protocol::ParseCounter(
                                  {reinterpret_cast<const char*>(item.value()), item.value_bytes()});
       if (!old) {
-        outcome.status = ChangeStatus::kNotNumeric;
+        outcome.result = CommandResult::kNotNumeric;
         return;
       }
       cache_.MarkUse(item, lane_);
@@ -176,8 +247,8 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
         std::memcpy(item.value(), text.data(), digits);
         std::memset(item.value() + digits, ' ', item.value_bytes() - digits);
         outcome.cas = item.cas();
-        lane_.classes[cache_.ClassOf(item)].Add(hits);
-        outcome.status = ChangeStatus::kChanged;
+        SeeChanged(change, cache_.ClassOf(item));
+        outcome.result = CommandResult::kDone;
         return;
       }
       fits_in_place = false;
@@ -194,21 +265,44 @@ ChangeOutcome Commands::Change(const slab::HashedKey& key, const NumberChange& c
     if (presence != Presence::kHit || fits_in_place) return outcome;
 
     slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
-    const slab::StoreOutcome stored = StorePlanned({.spec = spec,
-                                                    .terms = {.mode = StoreMode::kUnchanged,
-                                                              .cas_unique = seen_number,
-                                                              .keeps_expiry = !change.expiry},
-                                                    .chosen_cas = change.chosen_cas},
-                                                   {text.data(), digits});
+    const slab::StoreOutcome stored = StoreUnseen({.spec = spec,
+                                                   .terms = {.mode = StoreMode::kUnchanged,
+                                                             .cas_unique = seen_number,
+                                                             .keeps_expiry = !change.expiry},
+                                                   .chosen_cas = change.chosen_cas},
+                                                  {text.data(), digits});
     if (stored.status == StoreStatus::kNoMemory || stored.status == StoreStatus::kTooLarge) break;
     if (stored.status != StoreStatus::kStored) continue;  // Changed in between: look again.
-    lane_.classes[stored.class_id].Add(hits);
-    outcome.status = ChangeStatus::kChanged;
+    SeeChanged(change, stored.class_id);
+    outcome.result = CommandResult::kDone;
     outcome.cas = stored.cas;
     outcome.expiry = stored.expiry;
     return outcome;
   }
-  return {.status = ChangeStatus::kNoMemory};
+  return {.result = CommandResult::kNoMemory};
+}
+
+void Commands::SeeChanged(const NumberChange& change, slab::ClassId class_id) {
+  observers_.See({.operation = change.is_incr ? Operation::kIncr : Operation::kDecr,
+                  .result = CommandResult::kDone,
+                  .class_id = class_id});
+}
+
+void Commands::SeeUnchanged(const NumberChange& change, CommandResult result) {
+  if (result == CommandResult::kDone) return;
+  observers_.See(
+      {.operation = change.is_incr ? Operation::kIncr : Operation::kDecr, .result = result});
+}
+
+ChangeOutcome Commands::Create(StorePlan plan, std::uint64_t initial) {
+  std::array<char, protocol::kDecimalBytesMax> text;
+  const std::string_view digits(text.data(), protocol::WriteDecimal(text.data(), initial));
+  plan.spec.value_bytes = static_cast<std::uint32_t>(digits.size());
+  plan.terms.mode = StoreMode::kAdd;
+  const slab::StoreOutcome stored = StoreUnseen(plan, digits);
+  CommandResult result = ResultOf(stored.status);
+  if (result == CommandResult::kTooLarge) result = CommandResult::kNoMemory;
+  return {.result = result, .number = initial, .cas = stored.cas, .is_new = true};
 }
 
 void Commands::FlushAt(Expiry due) {
@@ -220,29 +314,6 @@ void Commands::FlushAt(Expiry due) {
   shared_.flush_due.store({}, std::memory_order_relaxed);
   shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
   cache_.FlushAll();
-}
-
-void Commands::CountMiss(std::string_view key, Presence presence, Stat misses) {
-  counters_.Add(misses);
-  if (misses == Stat::kGetMisses) {
-    const auto departure = cache_.DepartureOf(cache_.Hash(key), lane_);
-    counters_.Add(departure ? MissesAfter(departure->reason) : Stat::kGetMissesNotSeen);
-  }
-  if (presence == Presence::kExpired) counters_.Add(Stat::kGetExpired);
-  if (presence == Presence::kFlushed) counters_.Add(Stat::kGetFlushed);
-}
-
-void Commands::CountDependentStore(StoreMode mode, const slab::StoreOutcome& outcome) {
-  output_.AddWork(outcome.joined_bytes);
-  if (mode != StoreMode::kCas) return;
-  auto& by_class = lane_.classes[outcome.class_id];
-  if (outcome.status == StoreStatus::kStored) by_class.Add(ClassStat::kCasHits);
-  if (outcome.status == StoreStatus::kExists) by_class.Add(ClassStat::kCasBadval);
-  if (outcome.status == StoreStatus::kNotFound) counters_.Add(Stat::kCasMisses);
-}
-
-std::shared_ptr<const ClusterSnapshot> Commands::ClusterUnder(std::string_view key) const {
-  return key == kClusterKey ? shared_.cluster.Current() : nullptr;
 }
 
 bool Commands::MayChangeCluster() const {

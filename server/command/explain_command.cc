@@ -1,6 +1,6 @@
 // `explain <key> [b]`: where a key is, or what became of it.
 #include "protocol/meta/meta_reply.h"
-#include "server/command/text_executor.h"
+#include "server/command/meta_executor.h"
 
 namespace larder::server {
 namespace {
@@ -57,7 +57,7 @@ char* WriteDeparture(char* out, const slab::Departure& departure) {
 
 }  // namespace
 
-void Executor::Explain(const protocol::Request& request, std::uint64_t hash) {
+void MetaExecutor::Explain(const protocol::Request& request, std::uint64_t hash) {
   char* out = WriteText(output_.Room(kExplainLineBytesMax), protocol::kExplainHead);
   char* const key_at = out;
   const auto write_key = [&](bool is_encoded) {

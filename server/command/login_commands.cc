@@ -19,7 +19,6 @@ using protocol::BinaryStatus;
 using protocol::Echo;
 using protocol::Login;
 using protocol::Request;
-using protocol::RequestPacket;
 using protocol::Verb;
 
 constexpr std::size_t kMechanismBytesMax = 32;
@@ -42,7 +41,7 @@ bool IsForStrangers(Verb verb) {
 
 // --- Text --------------------------------------------------------------------------------------
 
-LoginOutcome Executor::LogIn(const protocol::LoginRequest& request) {
+LoginOutcome TextExecutor::LogIn(const protocol::LoginRequest& request) {
   std::string_view reply;
   LoginOutcome outcome = LoginOutcome::kStranger;
   switch (request.login) {
@@ -82,7 +81,7 @@ LoginOutcome Executor::LogIn(const protocol::LoginRequest& request) {
 // --- Binary ------------------------------------------------------------------------------------
 
 LoginOutcome BinaryExecutor::LogIn(const Request& request, std::unique_ptr<SaslSession>& session) {
-  const Echo echo = RequestPacket(request.arguments).echo();
+  const Echo echo = EchoOf(request);
   // Wrong lengths are answered as such only where the command is allowed, but for a packet that is
   // none: memcached's order.
   const bool is_packet = request.error != protocol::RequestError::kBadBodyLength;
@@ -107,7 +106,7 @@ LoginOutcome BinaryExecutor::LogIn(const Request& request, std::unique_ptr<SaslS
 // Whoever asks for any of these is a stranger until a last step succeeds, whatever was before.
 LoginOutcome BinaryExecutor::Authenticate(const Sasl& sasl, const Request& request,
                                           std::unique_ptr<SaslSession>& session) {
-  const Echo echo = RequestPacket(request.arguments).echo();
+  const Echo echo = EchoOf(request);
   if (request.verb == Verb::kSaslList) {
     session.reset();
     const auto mechanisms = sasl.Mechanisms();

@@ -1,5 +1,7 @@
 // What the meta commands mean. How their flags are written in a line is in
 // protocol/meta/meta_flags.h.
+#include "server/command/meta_executor.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -8,7 +10,6 @@
 
 #include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
-#include "server/command/text_executor.h"
 #include "slab/race_hook.h"
 
 namespace larder::server {
@@ -17,8 +18,8 @@ namespace {
 using protocol::MetaFlags;
 using protocol::MetaFlagSet;
 using protocol::Request;
+using protocol::Verb;
 using protocol::WriteText;
-using slab::ClassStat;
 using slab::Item;
 using slab::Presence;
 using slab::Room;
@@ -27,7 +28,6 @@ using slab::StoreStatus;
 
 constexpr std::uint64_t kNoSuchCas = std::numeric_limits<std::uint64_t>::max();
 constexpr MetaFlagSet kHitFlags = protocol::FlagsIn(protocol::kHitReply);
-constexpr std::uint32_t kMarks = Item::kIsStale | Item::kIsWon;
 
 MetaFlagSet FlagsOf(const Request& request) { return MetaFlagSet(request.number); }
 
@@ -68,8 +68,27 @@ std::string_view CodeOf(StoreStatus status) {
 
 }  // namespace
 
+void MetaExecutor::Execute(const Request& request, std::uint64_t hash) {
+  switch (request.verb) {
+    case Verb::kMg:
+      return Get(request, hash);
+    case Verb::kMs:
+      return Set(request, hash);
+    case Verb::kMd:
+      return Delete(request, hash);
+    case Verb::kMa:
+      return Arithmetic(request, hash);
+    case Verb::kMe:
+      return Debug(request, hash);
+    case Verb::kExplain:
+      return Explain(request, hash);
+    default:
+      return;
+  }
+}
+
 // An item as the flags of a reply show it. Those that change it do so where they stand.
-struct Executor::ShownItem {
+struct MetaExecutor::ShownItem {
   std::string_view key = {};
   bool is_key_encoded = false;
   std::uint32_t value_bytes = 0;
@@ -83,18 +102,18 @@ struct Executor::ShownItem {
   bool wins = false;
 };
 
-std::optional<std::uint64_t> Executor::NamedCas(std::string_view arguments) const {
+std::optional<std::uint64_t> MetaExecutor::NamedCas(std::string_view arguments) const {
   const auto cas = protocol::MetaNumberOf(arguments, 'C');
   return cas && *cas != 0 && !shared_.config.use_cas ? kNoSuchCas : cas;
 }
 
-std::optional<std::uint64_t> Executor::ChosenCas(std::string_view arguments) const {
+std::optional<std::uint64_t> MetaExecutor::ChosenCas(std::string_view arguments) const {
   return shared_.config.use_cas ? protocol::MetaNumberOf(arguments, 'E') : std::nullopt;
 }
 
 // The flags of a reply, in the order of the request.
-char* Executor::WriteFlags(char* out, std::string_view arguments, protocol::MetaReplies reply,
-                           ShownItem& shown) const {
+char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::MetaReplies reply,
+                               ShownItem& shown) const {
   for (MetaFlags flags(arguments); flags.Next();) {
     const char letter = flags.letter();
     if ((protocol::FindMetaFlag(letter)->replies & reply) == 0) continue;
@@ -152,7 +171,7 @@ char* Executor::WriteFlags(char* out, std::string_view arguments, protocol::Meta
 }
 
 // A reply without an item: a code, then opaque and key as asked.
-void Executor::AnswerOther(std::string_view code, const Request& request) {
+void MetaExecutor::AnswerOther(std::string_view code, const Request& request) {
   char* out = WriteText(output_.Room(protocol::kMetaLineBytesMax), code);
   ShownItem shown{.key = request.key, .is_key_encoded = FlagsOf(request).has('b')};
   out = WriteFlags(out, request.arguments, protocol::kOtherReply, shown);
@@ -161,9 +180,9 @@ void Executor::AnswerOther(std::string_view code, const Request& request) {
 
 // --- mg ----------------------------------------------------------------------------------------
 
-// Inlined into both visits, as WriteHit().
-[[gnu::always_inline]] inline char* Executor::WriteMetaHit(Item& item, const Request& request,
-                                                           ClassStat stat, char* out) {
+// Inlined into both look-ups, as that of text.
+[[gnu::always_inline]] inline char* MetaExecutor::WriteHit(Item& item, const Request& request,
+                                                           char* out) {
   const MetaFlagSet asked = FlagsOf(request);
   const std::uint32_t value_bytes = item.value_bytes();
   bool has_value = asked.has('v');
@@ -174,41 +193,33 @@ void Executor::AnswerOther(std::string_view code, const Request& request) {
   } else {
     out = WriteText(out, protocol::kMetaDone);
   }
-  if (asked.has_any(kHitFlags) || (item.size_and_state & kMarks) != 0) {
+  if (asked.has_any(kHitFlags) || item.is_stale_or_won()) {
     out = WriteHitFlags(out, item, request);
   }
   out = WriteText(out, protocol::kCrlf);
-  if (!asked.has('u')) [[likely]] {
-    CountHit(item, stat);
-  } else {
-    lane_.classes[cache_.ClassOf(item)].Add(stat);
-  }
   if (!has_value) return out;
   return WriteText(WriteValue(item, value_bytes, out), protocol::kCrlf);
 }
 
-void Executor::MetaGet(const Request& request, std::uint64_t hash) {
+void MetaExecutor::Get(const Request& request, std::uint64_t hash) {
   const MetaFlagSet asked = FlagsOf(request);
   char* out = output_.Room(protocol::kMetaLineBytesMax + kPinBytesMin + kTailBytesMax);
-  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  const GetCommand get{.key = {.bytes = request.key, .hash = hash},
+                       .counts_as_use = !asked.has('u')};
+  const auto write = [&](Item& item) { out = WriteHit(item, request, out); };
   Presence presence = Presence::kMiss;
   if (asked.has('T')) [[unlikely]] {
-    presence = VisitToExpire(key, SignedExpiresAt(request.exptime), [&](Item& item) {
-      out = WriteMetaHit(item, request, ClassStat::kTouchHits, out);
-    });
+    presence =
+        Commands::GetAndTouch<SetsExpiry::kCodec>(get, SignedExpiresAt(request.exptime), write);
   } else {
-    presence = cache_.Visit(key, lane_, [&](Item& item) {
-      out = WriteMetaHit(item, request, ClassStat::kGetHits, out);
-    });
+    presence = Commands::Get(get, write);
   }
-  if (presence != Presence::kHit) return MetaGetMissed(request, hash, presence);
-  // As memcached: with T it is a touch.
-  if (asked.has('T')) counters_.Add(Stat::kCmdTouch);
+  if (presence != Presence::kHit) return Miss(request, hash, presence);
   output_.Commit(out);
 }
 
 // What a hit shows, before it counts as one; then the marks.
-char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) const {
+char* MetaExecutor::WriteHitFlags(char* out, Item& item, const Request& request) const {
   const bool is_key_encoded =
       FlagsOf(request).has('k') && (item.has_binary_key() || !protocol::IsTextKey(item.key()));
   ShownItem shown{.key = item.key(),
@@ -229,25 +240,24 @@ char* Executor::WriteHitFlags(char* out, Item& item, const Request& request) con
   }
   if (shown.wins) {
     out = protocol::WriteMetaText(out, "W");
-    item.size_and_state |= Item::kIsWon;
+    item.set_won();
   }
   return out;
 }
 
-[[gnu::noinline]] void Executor::MetaGetMissed(const Request& request, std::uint64_t hash,
-                                               Presence presence) {
+void MetaExecutor::Miss(const Request& request, std::uint64_t hash, Presence presence) {
   if (presence == Presence::kNoRoom) return output_.Append(protocol::kNoMemory);
-  const auto cluster = ClusterUnder(request.key);
-  if (cluster != nullptr) return AnswerCluster(request, *cluster);
   const MetaFlagSet asked = FlagsOf(request);
+  const Operation operation = asked.has('T') ? Operation::kGetAndTouch : Operation::kGet;
+  const auto cluster = SeeCluster(request.key, operation);
+  if (cluster != nullptr) return AnswerCluster(request, *cluster);
   if (asked.has('N') && CreateEmpty(request, hash)) return;
-  CountMiss(request.key, presence, Stat::kGetMisses);
+  SeePlainMiss(request.key, operation, presence);
   if (!asked.has('q')) AnswerOther(protocol::kMetaMissing, request);
 }
 
 // As an item that was never fetched, and whose CAS is the version.
-void Executor::AnswerCluster(const Request& request, const ClusterSnapshot& cluster) {
-  counters_.Add(Stat::kCmdConfigGet);
+void MetaExecutor::AnswerCluster(const Request& request, const ClusterSnapshot& cluster) {
   const MetaFlagSet asked = FlagsOf(request);
   const std::string_view value = cluster.value;
   ShownItem shown{.key = request.key,
@@ -266,29 +276,36 @@ void Executor::AnswerCluster(const Request& request, const ClusterSnapshot& clus
   output_.Commit(out);
 }
 
+// The expiry that an item gets which the request creates.
+slab::Expiry MetaExecutor::ExpiryOfNew(const Request& request, protocol::MetaReplies reply) {
+  ShownItem shown{.key = request.key, .is_key_encoded = true, .is_new = true};
+  char* const scratch = output_.Room(protocol::kMetaLineBytesMax);
+  (void)WriteFlags(scratch, request.arguments, reply, shown);
+  return shown.expiry;
+}
+
 // An item without a value, for this client to fill. False if there is no memory.
-bool Executor::CreateEmpty(const Request& request, std::uint64_t hash) {
+bool MetaExecutor::CreateEmpty(const Request& request, std::uint64_t hash) {
   const MetaFlagSet asked = FlagsOf(request);
-  char* out = output_.Room(protocol::kMetaLineBytesMax);
-  const bool is_key_encoded = !protocol::IsTextKey(request.key);
-  ShownItem shown{.key = request.key, .is_key_encoded = is_key_encoded, .is_new = true};
-  (void)WriteFlags(out, request.arguments, protocol::kHitReply, shown);  // For its expiry.
-  const StorePlan plan{
-      .spec = {.key = {.bytes = request.key, .hash = hash}, .expiry = shown.expiry},
-      .terms = {.mode = StoreMode::kAdd},
-      .chosen_cas = ChosenCas(request.arguments),
-      .state = Item::kIsWon};
-  const slab::StoreOutcome outcome = StorePlanned(plan, {});
+  const StorePlan plan{.spec = {.key = {.bytes = request.key, .hash = hash},
+                                .expiry = ExpiryOfNew(request, protocol::kHitReply)},
+                       .terms = {.mode = StoreMode::kAdd},
+                       .chosen_cas = ChosenCas(request.arguments),
+                       .mark = slab::ItemMark::kWon};
+  const slab::StoreOutcome outcome = StoreUnseen(plan, {});
   if (outcome.status == StoreStatus::kNotStored) {
-    MetaGet(request, hash);  // Somebody else was quicker.
+    Get(request, hash);  // Another client was quicker.
     return true;
   }
   if (outcome.status != StoreStatus::kStored) return false;
-  lane_.classes[outcome.class_id].Add(asked.has('T') ? ClassStat::kTouchHits : ClassStat::kGetHits);
-  if (asked.has('T')) counters_.Add(Stat::kCmdTouch);
+  observers_.See({.operation = asked.has('T') ? Operation::kGetAndTouch : Operation::kGet,
+                  .class_id = outcome.class_id});
+  char* out = output_.Room(protocol::kMetaLineBytesMax);
   out = WriteText(out, asked.has('v') ? "VA 0" : protocol::kMetaDone);
-  shown = {
-      .key = request.key, .is_key_encoded = is_key_encoded, .cas = outcome.cas, .is_new = true};
+  ShownItem shown{.key = request.key,
+                  .is_key_encoded = !protocol::IsTextKey(request.key),
+                  .cas = outcome.cas,
+                  .is_new = true};
   out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
   out = WriteText(protocol::WriteMetaText(out, "W"), protocol::kCrlf);
   if (asked.has('v')) out = WriteText(out, protocol::kCrlf);
@@ -298,11 +315,19 @@ bool Executor::CreateEmpty(const Request& request, std::uint64_t hash) {
 
 // --- ms ----------------------------------------------------------------------------------------
 
-StorePlan Executor::PlanMetaStore(const Request& request, std::uint64_t hash) const {
+slab::ItemSpec MetaExecutor::SpecOf(const Request& request, std::uint64_t hash) const {
+  return {.key = {.bytes = request.key, .hash = hash},
+          .client_flags = request.client_flags,
+          .expiry = SignedExpiresAt(request.exptime),
+          .value_bytes = request.value_bytes};
+}
+
+StorePlan MetaExecutor::PlanStore(const Request& request, std::uint64_t hash) const {
   const MetaFlagSet asked = FlagsOf(request);
-  StorePlan plan{.spec = SpecOf(request, hash)};
+  // Whatever its mode: the old value would be out of date.
+  StorePlan plan{.spec = SpecOf(request, hash), .if_refused = OldItem::kIsRemoved};
   if (asked.has('M')) plan.terms.mode = SetModeOf(request.arguments);
-  if (asked.has('b')) plan.state = Item::kHasBinaryKey;
+  if (asked.has('b')) plan.mark = slab::ItemMark::kBinaryKey;
   const auto chosen_cas = asked.has('E') ? ChosenCas(request.arguments) : std::nullopt;
   if (chosen_cas && *chosen_cas != 0) plan.chosen_cas = chosen_cas;  // As memcached, 0 is none.
   const StoreMode mode = plan.terms.mode;
@@ -323,27 +348,39 @@ StorePlan Executor::PlanMetaStore(const Request& request, std::uint64_t hash) co
   return plan;
 }
 
-void Executor::MetaSet(const Request& request, std::uint64_t hash) {
-  const StorePlan plan = PlanMetaStore(request, hash);
-  AnswerMetaStore(plan, StorePlanned(plan, request.value), request.arguments);
+void MetaExecutor::Set(const Request& request, std::uint64_t hash) {
+  const StorePlan plan = PlanStore(request, hash);
+  AnswerStore(plan, Store(plan, request.value), request.arguments);
 }
 
-void Executor::AnswerMetaStore(const StorePlan& plan, const slab::StoreOutcome& outcome,
+std::unique_ptr<Upload> MetaExecutor::BeginUpload(const Request& request, std::uint64_t hash) {
+  auto upload = std::make_unique<Upload>(request, PlanStore(request, hash));
+  const auto refusal = RefusalOf(*upload);
+  if (!refusal) return upload;
+  AnswerStore(upload->plan(), {.status = *refusal}, request.arguments);
+  return nullptr;
+}
+
+bool MetaExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
+  const auto refusal = ReserveRoom(upload, std::move(share));
+  if (refusal) AnswerStore(upload.plan(), {.status = *refusal}, upload.arguments);
+  return !refusal;
+}
+
+void MetaExecutor::FinishUpload(Upload& upload) {
+  AnswerStore(upload.plan(), Store(upload), upload.arguments);
+}
+
+void MetaExecutor::AnswerStore(const StorePlan& plan, const slab::StoreOutcome& outcome,
                                std::string_view arguments) {
-  if (outcome.status == StoreStatus::kTooLarge || outcome.status == StoreStatus::kNoMemory) {
-    // The old value would be stale now.
-    cache_.DropRefused(plan.spec.key, outcome.status, lane_);
-    const bool is_too_large = outcome.status == StoreStatus::kTooLarge;
-    counters_.Add(is_too_large ? Stat::kStoreTooLarge : Stat::kStoreNoMemory);
-    return output_.Append(is_too_large ? protocol::kTooLarge : protocol::kNoMemoryStoring);
-  }
-  CountStore(plan.terms.mode, outcome);
+  if (outcome.status == StoreStatus::kTooLarge) return output_.Append(protocol::kTooLarge);
+  if (outcome.status == StoreStatus::kNoMemory) return output_.Append(protocol::kNoMemoryStoring);
   const bool is_stored = outcome.status == StoreStatus::kStored;
   if (is_stored && protocol::MetaTokenOf(arguments, 'q')) return;
   const bool is_joined = is_stored && (plan.terms.mode == StoreMode::kAppend ||
                                        plan.terms.mode == StoreMode::kPrepend);
   ShownItem shown{.key = plan.spec.key.bytes,
-                  .is_key_encoded = plan.state != 0,
+                  .is_key_encoded = plan.mark == slab::ItemMark::kBinaryKey,
                   .value_bytes = is_joined ? outcome.joined_bytes : plan.spec.value_bytes,
                   .cas = outcome.cas};
   char* out = WriteText(output_.Room(protocol::kMetaLineBytesMax), CodeOf(outcome.status));
@@ -353,46 +390,34 @@ void Executor::AnswerMetaStore(const StorePlan& plan, const slab::StoreOutcome& 
 
 // --- md ----------------------------------------------------------------------------------------
 
-void Executor::MetaDelete(const Request& request, std::uint64_t hash) {
+void MetaExecutor::Delete(const Request& request, std::uint64_t hash) {
   const MetaFlagSet asked = FlagsOf(request);
-  std::string_view code = protocol::kMetaDone;
-  if (asked.has('x')) {
-    code = Empty(request, hash);
-  } else if (asked.has('I')) {
-    code = Invalidate(request, hash);
-  } else {
-    const slab::HashedKey key{.bytes = request.key, .hash = hash};
-    auto cas = asked.has('C') ? NamedCas(request.arguments) : std::nullopt;
-    if (!shared_.config.use_cas && cas == 0) cas.reset();  // Then it is what every item shows.
-    slab::DeleteOutcome outcome;
-    if (cas) {
-      outcome = cache_.DeleteIfUnchanged(key, *cas, lane_);
-    } else if (const auto class_id = cache_.Delete(key, lane_)) {
-      outcome = {.status = slab::DeleteStatus::kDeleted, .class_id = *class_id};
-    }
-    switch (outcome.status) {
-      case slab::DeleteStatus::kDeleted:
-        lane_.classes[outcome.class_id].Add(ClassStat::kDeleteHits);
-        break;
-      case slab::DeleteStatus::kNotFound:
-        code = protocol::kMetaNotFound;
-        break;
-      case slab::DeleteStatus::kExists:
-        code = protocol::kMetaExists;
-        break;
-    }
+  if (asked.has('x') || asked.has('I')) {
+    const CommandResult result = asked.has('x') ? Empty(request, hash) : Invalidate(request, hash);
+    observers_.See({.operation = Operation::kInvalidate, .result = result});
+    return AnswerDelete(request, result);
   }
-  if (code == protocol::kNoMemory) return output_.Append(code);
-  if (code != protocol::kMetaDone) {
-    counters_.Add(Stat::kDeleteMisses);  // As memcached: of a mismatch, too.
-  } else if (asked.has('q')) {
-    return;
-  }
-  AnswerOther(code, request);
+  auto cas = asked.has('C') ? NamedCas(request.arguments) : std::nullopt;
+  if (!shared_.config.use_cas && cas == 0) cas.reset();  // Then it is what every item shows.
+  AnswerDelete(request, Commands::Delete({.bytes = request.key, .hash = hash}, cas));
 }
 
-// Marks an item as stale. Returns the code of the reply, or an error line.
-std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash) {
+void MetaExecutor::AnswerDelete(const Request& request, CommandResult result) {
+  switch (result) {
+    case CommandResult::kDone:
+      if (FlagsOf(request).has('q')) return;
+      return AnswerOther(protocol::kMetaDone, request);
+    case CommandResult::kMiss:
+      return AnswerOther(protocol::kMetaNotFound, request);
+    case CommandResult::kExists:
+      return AnswerOther(protocol::kMetaExists, request);
+    default:
+      return output_.Append(protocol::kNoMemory);
+  }
+}
+
+// Marks an item as stale.
+CommandResult MetaExecutor::Invalidate(const Request& request, std::uint64_t hash) {
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   const auto named_cas = NamedCas(request.arguments);
   const auto chosen_cas = ChosenCas(request.arguments);
@@ -400,30 +425,28 @@ std::string_view Executor::Invalidate(const Request& request, std::uint64_t hash
       FlagsOf(request).has('T') ? std::optional(SignedExpiresAt(request.exptime)) : std::nullopt;
   // Another round is needed only if another client has replaced the item meanwhile.
   for (;;) {
-    std::string_view code = protocol::kMetaNotFound;
+    CommandResult result = CommandResult::kMiss;
     Room missing_room = Room::kNone;
     (void)cache_.Visit(key, lane_, [&](Item& item) {
-      code = protocol::kMetaExists;
+      result = CommandResult::kExists;
       if (named_cas && *named_cas != ShownCas(item.cas())) return;
       missing_room = Renew(item, chosen_cas, expiry);
       if (missing_room != Room::kNone) return;
-      item.size_and_state = (item.size_and_state & ~Item::kIsWon) | Item::kIsStale;
-      code = protocol::kMetaDone;
+      item.MakeStale();
+      result = CommandResult::kDone;
     });
-    if (missing_room == Room::kNone) return code;
-    if (AddRoom(missing_room, key) == slab::RoomStatus::kNoMemory) {
-      return protocol::kNoMemory;
-    }
+    if (missing_room == Room::kNone) return result;
+    if (AddRoom(missing_room, key) == slab::RoomStatus::kNoMemory) return CommandResult::kNoMemory;
   }
 }
 
-// Takes an item's value away. Returns the code of the reply, or an error line.
-std::string_view Executor::Empty(const Request& request, std::uint64_t hash) {
+// Takes an item's value away.
+CommandResult MetaExecutor::Empty(const Request& request, std::uint64_t hash) {
   const bool makes_stale = FlagsOf(request).has('I');
   const auto named_cas = NamedCas(request.arguments);
   StorePlan plan{.spec = SpecOf(request, hash),
                  .terms = {.mode = StoreMode::kUnchanged},
-                 .state = makes_stale ? Item::kIsStale : 0};
+                 .mark = makes_stale ? slab::ItemMark::kStale : slab::ItemMark::kNone};
   // Another round is needed only if another client has changed the item meanwhile.
   for (;;) {
     bool is_other = false;
@@ -434,92 +457,62 @@ std::string_view Executor::Empty(const Request& request, std::uint64_t hash) {
       plan.chosen_cas = ChosenCas(request.arguments);
       if (!plan.chosen_cas && !makes_stale) plan.chosen_cas = item.cas();
     });
-    if (presence != Presence::kHit) return protocol::kMetaNotFound;
-    if (is_other) return protocol::kMetaExists;
+    if (presence != Presence::kHit) return CommandResult::kMiss;
+    if (is_other) return CommandResult::kExists;
     slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
-    const slab::StoreOutcome outcome = StorePlanned(plan, {});
-    if (outcome.status == StoreStatus::kStored) return protocol::kMetaDone;
+    const slab::StoreOutcome outcome = StoreUnseen(plan, {});
+    if (outcome.status == StoreStatus::kStored) return CommandResult::kDone;
     if (outcome.status != StoreStatus::kExists && outcome.status != StoreStatus::kNotFound) {
-      return protocol::kNoMemory;
+      return CommandResult::kNoMemory;
     }
   }
 }
 
 // --- ma ----------------------------------------------------------------------------------------
 
-void Executor::MetaArithmetic(const Request& request, std::uint64_t hash) {
+void MetaExecutor::Arithmetic(const Request& request, std::uint64_t hash) {
   const MetaFlagSet asked = FlagsOf(request);
   const std::string_view arguments = request.arguments;
   const auto mode = protocol::MetaTokenOf(arguments, 'M');
-  const bool is_incr = !mode || mode->front() == 'I' || mode->front() == '+';
-  NumberChange change{.is_incr = is_incr,
+  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  NumberChange change{.is_incr = !mode || mode->front() == 'I' || mode->front() == '+',
                       .delta = protocol::MetaNumberOf(arguments, 'D').value_or(1),
                       .cas_unique = NamedCas(arguments).value_or(0),
                       .chosen_cas = ChosenCas(arguments)};
   if (asked.has('T')) change.expiry = SignedExpiresAt(request.exptime);
-  // Another round is needed only if another client has stored the key meanwhile, and yet another
-  // has removed it again.
-  for (;;) {
-    const ChangeOutcome outcome = Change({.bytes = request.key, .hash = hash}, change);
-    switch (outcome.status) {
-      case ChangeStatus::kChanged: {
-        ShownItem shown{.key = request.key,
-                        .is_key_encoded = asked.has('b'),
-                        .expiry = outcome.expiry,
-                        .cas = outcome.cas};
-        return AnswerNumber(request, outcome.number, shown);
-      }
-      case ChangeStatus::kMiss:
-        if (!asked.has('N')) {
-          counters_.Add(is_incr ? Stat::kIncrMisses : Stat::kDecrMisses);
-          return AnswerOther(protocol::kMetaNotFound, request);
-        }
-        if (CreateNumber(request, hash)) return;
-        break;  // Somebody else was quicker.
-      case ChangeStatus::kExists:
-        return AnswerOther(protocol::kMetaExists, request);
-      case ChangeStatus::kNotNumeric:
-        return output_.Append(protocol::kNonNumeric);
-      case ChangeStatus::kNoMemory:
-        return output_.Append(protocol::kNoMemory);
-    }
+  const auto plan = [&]() -> StorePlan {
+    return {.spec = {.key = key, .expiry = ExpiryOfNew(request, protocol::kChangeReply)},
+            .chosen_cas = change.chosen_cas};
+  };
+  const ChangeOutcome outcome =
+      asked.has('N')
+          ? ChangeOrCreate(key, change, protocol::MetaNumberOf(arguments, 'J').value_or(0), plan)
+          : Change(key, change);
+  switch (outcome.result) {
+    case CommandResult::kDone:
+      return AnswerNumber(request, outcome);
+    case CommandResult::kMiss:
+    case CommandResult::kForbidden:
+      return AnswerOther(protocol::kMetaNotFound, request);
+    case CommandResult::kExists:
+      return AnswerOther(protocol::kMetaExists, request);
+    case CommandResult::kNotNumeric:
+      return output_.Append(protocol::kNonNumeric);
+    default:
+      return output_.Append(outcome.is_new ? protocol::kNoMemoryCreating : protocol::kNoMemory);
   }
 }
 
-// Stores the initial value. False if there is an item by now.
-bool Executor::CreateNumber(const Request& request, std::uint64_t hash) {
-  const std::uint64_t initial = protocol::MetaNumberOf(request.arguments, 'J').value_or(0);
-  std::array<char, protocol::kDecimalBytesMax> text;
-  const char* const end = protocol::WriteDecimal(text.data(), initial);
-  ShownItem shown{.key = request.key, .is_key_encoded = FlagsOf(request).has('b'), .is_new = true};
-  char* const scratch = output_.Room(protocol::kMetaLineBytesMax);
-  (void)WriteFlags(scratch, request.arguments, protocol::kChangeReply, shown);  // For its expiry.
-  const StorePlan plan{.spec = {.key = {.bytes = request.key, .hash = hash},
-                                .expiry = shown.expiry,
-                                .value_bytes = static_cast<std::uint32_t>(end - text.data())},
-                       .terms = {.mode = StoreMode::kAdd},
-                       .chosen_cas = ChosenCas(request.arguments)};
-  const slab::StoreOutcome outcome = StorePlanned(plan, {text.data(), end});
-  if (outcome.status == StoreStatus::kNotStored) return false;
-  if (outcome.status == StoreStatus::kForbidden) {
-    AnswerOther(protocol::kMetaNotFound, request);
-    return true;
-  }
-  if (outcome.status != StoreStatus::kStored) {
-    output_.Append(protocol::kNoMemoryCreating);
-    return true;
-  }
-  shown.cas = outcome.cas;
-  shown.expiry = {};
-  AnswerNumber(request, initial, shown);
-  return true;
-}
-
-void Executor::AnswerNumber(const Request& request, std::uint64_t number, ShownItem& shown) {
+void MetaExecutor::AnswerNumber(const Request& request, const ChangeOutcome& outcome) {
   const MetaFlagSet asked = FlagsOf(request);
   if (asked.has('q')) return;
+  ShownItem shown{.key = request.key,
+                  .is_key_encoded = asked.has('b'),
+                  .expiry = outcome.expiry,
+                  .cas = outcome.cas,
+                  .is_new = outcome.is_new};
   std::array<char, protocol::kDecimalBytesMax> text;
-  const std::string_view digits(text.data(), protocol::WriteDecimal(text.data(), number));
+  const std::string_view digits(text.data(), protocol::WriteDecimal(text.data(), outcome.number));
   char* out = output_.Room(protocol::kMetaLineBytesMax + digits.size() + protocol::kCrlf.size());
   if (asked.has('v')) {
     out = protocol::WriteDecimal(WriteText(out, protocol::kMetaValue), digits.size());
@@ -534,7 +527,7 @@ void Executor::AnswerNumber(const Request& request, std::uint64_t number, ShownI
 
 // --- me ----------------------------------------------------------------------------------------
 
-void Executor::MetaDebug(const Request& request, std::uint64_t hash) {
+void MetaExecutor::Debug(const Request& request, std::uint64_t hash) {
   counters_.Add(Stat::kCmdMeta);
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   const Presence presence = cache_.Visit(key, lane_, [&](const Item& item) {

@@ -24,8 +24,6 @@ namespace {
 using protocol::Request;
 using protocol::Verb;
 using protocol::WriteText;
-using slab::ClassId;
-using slab::ClassStat;
 using slab::Item;
 using slab::Presence;
 using slab::StoreMode;
@@ -54,9 +52,14 @@ std::string_view ReplyTo(StoreStatus status) {
   return protocol::kError;
 }
 
+// A set that is refused removes the old item; the other commands leave it.
+OldItem IfRefused(StoreMode mode) {
+  return mode == StoreMode::kSet ? OldItem::kIsRemoved : OldItem::kStays;
+}
+
 }  // namespace
 
-Next Executor::Execute(const Request& request, std::uint64_t hash) {
+Next TextExecutor::Execute(const Request& request, std::uint64_t hash) {
   switch (request.verb) {
     case Verb::kGet:
     case Verb::kGets:
@@ -71,7 +74,7 @@ Next Executor::Execute(const Request& request, std::uint64_t hash) {
       Store(request, hash);
       break;
     case Verb::kMg:
-      MetaGet(request, hash);
+      meta_.Get(request, hash);
       break;
     default:  // ExecuteRarer() names them all.
       return ExecuteRarer(request, hash);
@@ -80,7 +83,7 @@ Next Executor::Execute(const Request& request, std::uint64_t hash) {
 }
 
 // Kept apart: the compiler would have retrievals save registers that only these need.
-Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
+Next TextExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
   switch (request.verb) {
     case Verb::kDelete:
       Delete(request, hash);
@@ -130,19 +133,11 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
       output_.Append(protocol::kMn);
       break;
     case Verb::kMs:
-      MetaSet(request, hash);
-      break;
     case Verb::kMd:
-      MetaDelete(request, hash);
-      break;
     case Verb::kMa:
-      MetaArithmetic(request, hash);
-      break;
     case Verb::kMe:
-      MetaDebug(request, hash);
-      break;
     case Verb::kExplain:
-      Explain(request, hash);
+      meta_.Execute(request, hash);
       break;
     case Verb::kGet:
     case Verb::kGets:
@@ -170,10 +165,9 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
 
 // --- Retrieval ---------------------------------------------------------------------------------
 
-// Inlined into both visits: a call costs every get 50 instructions.
-[[gnu::always_inline]] inline char* Executor::WriteHit(Item& item, const Request& request,
-                                                       ClassStat stat, char* out) {
-  CountHit(item, stat);
+// Inlined into both look-ups: a call costs every get 50 instructions.
+[[gnu::always_inline]] inline char* TextExecutor::WriteHit(Item& item, const Request& request,
+                                                           char* out) {
   const bool with_cas = request.verb == Verb::kGets || request.verb == Verb::kGats;
   const std::uint32_t value_bytes = item.value_bytes();
   out = with_cas
@@ -183,49 +177,40 @@ Next Executor::ExecuteRarer(const Request& request, std::uint64_t hash) {
   return WriteText(WriteValue(item, value_bytes, out), protocol::kCrlf);
 }
 
-void Executor::Get(const Request& request, std::uint64_t hash) {
+void TextExecutor::Get(const Request& request, std::uint64_t hash) {
   // Enough for every value that is copied, so that there is one check for the whole reply.
   char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
-  const Presence presence =
-      cache_.Visit({.bytes = request.key, .hash = hash}, lane_,
-                   [&](Item& item) { out = WriteHit(item, request, ClassStat::kGetHits, out); });
-  FinishGet(request, presence, out);
+  const Presence presence = Commands::Get({.key = {.bytes = request.key, .hash = hash}},
+                                          [&](Item& item) { out = WriteHit(item, request, out); });
+  if (presence != Presence::kHit) out = Miss(request, Operation::kGet, presence, out);
+  EndGet(request, out);
 }
 
-Next Executor::GetAndTouch(const Request& request, std::uint64_t hash) {
+Next TextExecutor::GetAndTouch(const Request& request, std::uint64_t hash) {
   char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
-  const Presence presence =
-      TouchItem({.bytes = request.key, .hash = hash}, SignedExpiresAt(request.exptime),
-                [&](Item& item) { out = WriteHit(item, request, ClassStat::kTouchHits, out); });
-  counters_.Add(Stat::kCmdTouch);  // As memcached: not as a get.
+  const Presence presence = Commands::GetAndTouch(
+      {.key = {.bytes = request.key, .hash = hash}}, SignedExpiresAt(request.exptime),
+      [&](Item& item) { out = WriteHit(item, request, out); });
   if (presence == Presence::kNoRoom) {
     // An error ends the reply to a line: if more keys are to be answered, the connection ends too.
     output_.Append(protocol::kNoMemoryWriting);
     return request.is_last_key ? Next::kGoOn : Next::kClose;
   }
-  FinishGet(request, presence, out);
+  if (presence != Presence::kHit) out = Miss(request, Operation::kGetAndTouch, presence, out);
+  EndGet(request, out);
   return Next::kGoOn;
 }
 
 // Inlined, as WriteHit().
-[[gnu::always_inline]] inline void Executor::FinishGet(const Request& request, Presence presence,
-                                                       char* out) {
-  if (presence != Presence::kHit) out = Miss(request, presence, out);
-  if (is_detail_on()) [[unlikely]] {
-    shared_.prefixes.CountGet(request.key, presence == Presence::kHit);
-  }
+[[gnu::always_inline]] inline void TextExecutor::EndGet(const Request& request, char* out) {
   if (request.is_last_key) out = WriteText(out, protocol::kEnd);
   output_.Commit(out);
 }
 
-char* Executor::Miss(const Request& request, Presence presence, char* out) {
-  const auto cluster = ClusterUnder(request.key);
-  if (cluster == nullptr) {
-    const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGats;
-    CountMiss(request.key, presence, touches ? Stat::kTouchMisses : Stat::kGetMisses);
-    return out;
-  }
-  counters_.Add(Stat::kCmdConfigGet);
+char* TextExecutor::Miss(const Request& request, Operation operation, Presence presence,
+                         char* out) {
+  const auto cluster = SeeMiss(request.key, operation, presence);
+  if (cluster == nullptr) return out;
   output_.Commit(out);
   const std::string& value = cluster->value;
   out = output_.Room(protocol::kValueHeadBytesMax + value.size() + kTailBytesMax);
@@ -239,127 +224,102 @@ char* Executor::Miss(const Request& request, Presence presence, char* out) {
 
 // --- Storage -----------------------------------------------------------------------------------
 
-slab::ItemSpec Executor::SpecOf(const Request& request, std::uint64_t hash) const {
+slab::ItemSpec TextExecutor::SpecOf(const Request& request, std::uint64_t hash) const {
   return {.key = {.bytes = request.key, .hash = hash},
           .client_flags = request.client_flags,
           .expiry = SignedExpiresAt(request.exptime),
           .value_bytes = request.value_bytes};
 }
 
-StorePlan Executor::PlanStore(const Request& request, std::uint64_t hash) const {
-  if (request.verb == Verb::kMs) return PlanMetaStore(request, hash);
+StorePlan TextExecutor::PlanStore(const Request& request, std::uint64_t hash) const {
+  const StoreMode mode = ModeOf(request.verb);
   // A number of 0 fits no item: with CAS off every cas on a present key is EXISTS.
   return {.spec = SpecOf(request, hash),
-          .terms = {.mode = ModeOf(request.verb),
-                    .cas_unique = shared_.config.use_cas ? request.number : 0}};
+          .terms = {.mode = mode, .cas_unique = shared_.config.use_cas ? request.number : 0},
+          .if_refused = IfRefused(mode)};
 }
 
-void Executor::Store(const Request& request, std::uint64_t hash) {
+void TextExecutor::Store(const Request& request, std::uint64_t hash) {
   const StoreMode mode = ModeOf(request.verb);
   // As PlanStore().
-  const std::uint64_t cas_unique = shared_.config.use_cas ? request.number : 0;
   const slab::StoreOutcome outcome =
-      cache_.Store(mode, SpecOf(request, hash), request.value, cas_unique, lane_);
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountSet(request.key);
-  CountAndAnswerStore(mode, outcome, request.noreply);
+      Commands::Store({.mode = mode,
+                       .cas_unique = shared_.config.use_cas ? request.number : 0,
+                       .if_refused = IfRefused(mode)},
+                      SpecOf(request, hash), request.value);
+  AnswerStore(outcome.status, request.noreply);
 }
 
-std::unique_ptr<Upload> Executor::BeginUpload(const Request& request, std::uint64_t hash) {
+std::unique_ptr<Upload> TextExecutor::BeginUpload(const Request& request, std::uint64_t hash) {
+  if (request.verb == Verb::kMs) return meta_.BeginUpload(request, hash);
   auto upload = std::make_unique<Upload>(request, PlanStore(request, hash));
-  const auto refusal = cache_.NeverStored(upload->plan().spec);
+  const auto refusal = RefusalOf(*upload);
   if (!refusal) return upload;
-  RefuseUpload(*upload, *refusal);
+  AnswerStore(*refusal, request.noreply);
   return nullptr;
 }
 
-bool Executor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
+bool TextExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
+  if (upload.verb == Verb::kMs) return meta_.ReserveUpload(upload, std::move(share));
   const auto refusal = ReserveRoom(upload, std::move(share));
-  if (refusal) RefuseUpload(upload, *refusal);
+  if (refusal) AnswerStore(*refusal, upload.noreply);
   return !refusal;
 }
 
-void Executor::RefuseUpload(const Upload& upload, StoreStatus why) {
-  const StorePlan& plan = upload.plan();
-  const slab::StoreOutcome outcome{.status = why};
-  if (upload.verb == Verb::kMs) return AnswerMetaStore(plan, outcome, upload.arguments);
-  if (plan.terms.mode == StoreMode::kSet) cache_.DropRefused(plan.spec.key, why, lane_);
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountSet(plan.spec.key.bytes);
-  CountAndAnswerStore(plan.terms.mode, outcome, upload.noreply);
+void TextExecutor::FinishUpload(Upload& upload) {
+  if (upload.verb == Verb::kMs) return meta_.FinishUpload(upload);
+  AnswerStore(Commands::Store(upload).status, upload.noreply);
 }
 
-void Executor::FinishUpload(Upload& upload) {
-  const slab::StoreOutcome outcome = StoreUpload(upload);
-  const StorePlan& plan = upload.plan();
-  if (upload.verb == Verb::kMs) return AnswerMetaStore(plan, outcome, upload.arguments);
-  if (is_detail_on()) [[unlikely]]
-    shared_.prefixes.CountSet(plan.spec.key.bytes);
-  CountAndAnswerStore(plan.terms.mode, outcome, upload.noreply);
-}
-
-void Executor::RejectUpload(const Upload& upload) {
+void TextExecutor::RejectUpload(const Upload& upload) {
   Answer(protocol::kBadDataChunk, upload.noreply);
 }
 
-void Executor::CountAndAnswerStore(StoreMode mode, const slab::StoreOutcome& outcome,
-                                   bool noreply) {
-  if (outcome.status == StoreStatus::kTooLarge) {
-    counters_.Add(Stat::kStoreTooLarge);
-  } else if (outcome.status == StoreStatus::kNoMemory) {
-    counters_.Add(Stat::kStoreNoMemory);
-  } else {
-    CountStore(mode, outcome);
-  }
-  if (outcome.status != StoreStatus::kStored) [[unlikely]]
-    return Answer(ReplyTo(outcome.status), noreply);
+void TextExecutor::AnswerStore(StoreStatus status, bool noreply) {
+  if (status != StoreStatus::kStored) [[unlikely]]
+    return Answer(ReplyTo(status), noreply);
   if (!noreply)
     output_.Commit(WriteText(output_.Room(protocol::kStored.size()), protocol::kStored));
 }
 
 // --- Single keys -------------------------------------------------------------------------------
 
-void Executor::Delete(const Request& request, std::uint64_t hash) {
-  const bool is_deleted =
-      Remove({.bytes = request.key, .hash = hash}, 0) == slab::DeleteStatus::kDeleted;
-  Answer(is_deleted ? protocol::kDeleted : protocol::kNotFound, request.noreply);
+void TextExecutor::Delete(const Request& request, std::uint64_t hash) {
+  const CommandResult result = Commands::Delete({.bytes = request.key, .hash = hash}, std::nullopt);
+  Answer(result == CommandResult::kDone ? protocol::kDeleted : protocol::kNotFound,
+         request.noreply);
 }
 
-void Executor::Touch(const Request& request, std::uint64_t hash) {
-  counters_.Add(Stat::kCmdTouch);
-  const slab::Expiry expiry = SignedExpiresAt(request.exptime);
-  const Presence presence = TouchItem({.bytes = request.key, .hash = hash}, expiry,
-                                      [&](Item& item) { CountHit(item, ClassStat::kTouchHits); });
+void TextExecutor::Touch(const Request& request, std::uint64_t hash) {
+  const Presence presence = Commands::Touch({.bytes = request.key, .hash = hash},
+                                            SignedExpiresAt(request.exptime), [](Item&) {});
   if (presence == Presence::kNoRoom) return Answer(protocol::kNoMemory, request.noreply);
-  if (presence != Presence::kHit) counters_.Add(Stat::kTouchMisses);
   Answer(presence == Presence::kHit ? protocol::kTouched : protocol::kNotFound, request.noreply);
 }
 
-void Executor::Arithmetic(const Request& request, std::uint64_t hash) {
-  const bool is_incr = request.verb == Verb::kIncr;
+void TextExecutor::Arithmetic(const Request& request, std::uint64_t hash) {
   const ChangeOutcome outcome =
-      Change({.bytes = request.key, .hash = hash}, {.is_incr = is_incr, .delta = request.number});
-  switch (outcome.status) {
-    case ChangeStatus::kChanged: {
+      Change({.bytes = request.key, .hash = hash},
+             {.is_incr = request.verb == Verb::kIncr, .delta = request.number});
+  switch (outcome.result) {
+    case CommandResult::kDone: {
       std::array<char, protocol::kDecimalBytesMax + protocol::kCrlf.size()> text;
       char* const end =
           WriteText(protocol::WriteDecimal(text.data(), outcome.number), protocol::kCrlf);
       return Answer({text.data(), end}, request.noreply);
     }
-    case ChangeStatus::kMiss:
-      counters_.Add(is_incr ? Stat::kIncrMisses : Stat::kDecrMisses);
+    case CommandResult::kMiss:
       return Answer(protocol::kNotFound, request.noreply);
-    case ChangeStatus::kNotNumeric:
+    case CommandResult::kNotNumeric:
       return Answer(protocol::kNonNumeric, request.noreply);
-    case ChangeStatus::kExists:  // Not without a CAS.
-    case ChangeStatus::kNoMemory:
+    default:  // No other is possible without a CAS.
       return Answer(protocol::kNoMemory, request.noreply);
   }
 }
 
 // --- Administration ----------------------------------------------------------------------------
 
-void Executor::FlushAll(const Request& request) {
+void TextExecutor::FlushAll(const Request& request) {
   counters_.Add(Stat::kCmdFlush);
   if (!shared_.config.flush_enabled) {
     return Answer(protocol::kFlushNotAllowed, request.noreply);
@@ -368,19 +328,19 @@ void Executor::FlushAll(const Request& request) {
   Answer(protocol::kOk, request.noreply);
 }
 
-void Executor::AnswerVersion() {
+void TextExecutor::AnswerVersion() {
   output_.Append(protocol::kVersionHead);
   output_.Append(WireVersion());
   output_.Append(protocol::kCrlf);
 }
 
-void Executor::Verbosity(const Request& request) {
+void TextExecutor::Verbosity(const Request& request) {
   shared_.verbosity.store(static_cast<int>(std::min<std::uint64_t>(request.number, 2)),
                           std::memory_order_relaxed);
   Answer(protocol::kOk, request.noreply);
 }
 
-void Executor::CacheMemlimit(const Request& request) {
+void TextExecutor::CacheMemlimit(const Request& request) {
   std::string_view reply = protocol::kOk;
   if (request.number < kMemlimitMegabytesMin) {
     reply = protocol::kMemlimitTooSmall;
@@ -392,26 +352,26 @@ void Executor::CacheMemlimit(const Request& request) {
   Answer(reply, request.noreply);
 }
 
-std::unique_ptr<ReplyStream> Executor::BeginStream(const Request& request,
-                                                   std::function<void()> wake) {
+std::unique_ptr<ReplyStream> TextExecutor::BeginStream(const Request& request,
+                                                       std::function<void()> wake) {
   if (request.verb == Verb::kLruCrawler) return BeginDump(request);
   if (AskForCachedump(request.arguments)) return BeginCachedump(request);
   return shared_.reporter.Ask(request.arguments, std::nullopt, std::move(wake));
 }
 
-std::unique_ptr<ReplyStream> Executor::BeginDump(const Request& request) {
+std::unique_ptr<ReplyStream> TextExecutor::BeginDump(const Request& request) {
   const auto order = ReadDumpOrder(request.arguments, shared_);
   output_.Append(order ? protocol::kOk : order.error());
   return order ? std::make_unique<Dump>(cache_, *order) : nullptr;
 }
 
-std::unique_ptr<ReplyStream> Executor::BeginCachedump(const Request& request) {
+std::unique_ptr<ReplyStream> TextExecutor::BeginCachedump(const Request& request) {
   const auto order = ReadCachedumpOrder(request.arguments, shared_);
   if (!order) output_.Append(order.error());
   return order ? std::make_unique<Cachedump>(cache_, *order) : nullptr;
 }
 
-Next Executor::Shutdown(const Request& request) {
+Next TextExecutor::Shutdown(const Request& request) {
   if (!shared_.config.shutdown_command) {
     Answer(protocol::kShutdownNotEnabled, request.noreply);
     return Next::kGoOn;
