@@ -37,14 +37,8 @@ std::optional<UploadMemory::Share> UploadMemory::Take(const StorePlan& plan, con
   return Share(this, bytes);
 }
 
-Upload::Upload(const protocol::Request& request, const StorePlan& plan, const protocol::Echo& asked)
-    : verb(request.verb),
-      noreply(request.noreply),
-      echo(asked),
-      arguments(request.verb == protocol::Verb::kMs ? request.arguments : std::string_view()),
-      key_(plan.spec.key.bytes),
-      plan_(plan),
-      left_bytes_(plan.spec.value_bytes) {
+Upload::Upload(const StorePlan& plan, const UploadOrigin& asked_by)
+    : origin(asked_by), key_(plan.spec.key.bytes), plan_(plan), left_bytes_(plan.spec.value_bytes) {
   plan_.spec.key.bytes = key_;
 }
 

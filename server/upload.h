@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "protocol/binary/binary_packet.h"
-#include "protocol/request.h"
 #include "server/command/store_plan.h"
 #include "slab/cache.h"
 
@@ -74,14 +73,22 @@ class UploadMemory {
 // reserved, and receives straight into it.
 inline constexpr std::size_t kStagedBytesMax = 32 * 1024;
 
+// What the reply to an upload needs of its request.
+struct UploadOrigin {
+  bool is_meta = false;
+  bool noreply = false;
+  protocol::Echo echo = {};    // Binary.
+  std::string arguments = {};  // Meta: the flags of the line.
+};
+
 // A value that has not wholly come.
 //
 // Threads: one worker.
 // Owns:    its key, what was staged, the reserved item.
 class Upload {
  public:
-  // `plan` names the key, which is copied. `asked`: the echo of a binary request.
-  Upload(const protocol::Request& request, const StorePlan& plan, const protocol::Echo& asked = {});
+  // `plan` names the key, which is copied.
+  Upload(const StorePlan& plan, const UploadOrigin& asked_by);
   Upload(const Upload&) = delete;
   Upload& operator=(const Upload&) = delete;
 
@@ -113,10 +120,7 @@ class Upload {
   }
   slab::ReservedItem TakeItem() { return *std::exchange(item_, std::nullopt); }
 
-  const protocol::Verb verb;
-  const bool noreply;
-  const protocol::Echo echo;
-  const std::string arguments;  // Meta: the flags of the line.
+  const UploadOrigin origin;
 
  private:
   std::string key_;

@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "protocol/binary/binary_request.h"
 #include "protocol/encoding/base64.h"
-#include "protocol/request.h"
 #include "protocol/text/text_parser.h"
 #include "server/command/binary_executor.h"
 #include "server/command/text_executor.h"
@@ -41,7 +41,9 @@ inline constexpr std::size_t kWorkPerSliceBytes = 32 * 1024;
 
 // Requests parsed ahead, so that their memory is on the way when they are executed.
 struct Batch {
-  std::array<protocol::Request, kBatchRequests> requests;
+  // One of these is in use, as the client's protocol is.
+  std::array<protocol::LineRequest, kBatchRequests> lines;
+  std::array<protocol::BinaryRequest, kBatchRequests> packets;
   std::array<std::uint64_t, kBatchRequests> hashes;
   // Where the parser stood behind each request: a batch may have to end before its last one.
   std::array<std::string_view, kBatchRequests> rests;

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "protocol/request.h"
+#include "protocol/parse_result.h"
 
 namespace larder::protocol {
 
@@ -55,7 +55,7 @@ struct Echo {
   std::uint32_t opaque = 0;  // Four bytes as they came: a number to the client only.
 };
 
-// RequestPacket reads what a Request has no field for from Request::arguments.
+// RequestPacket reads what a BinaryRequest has no field for.
 //
 // Threads: immutable.
 // Owns:    nothing; `head` outlives it.
@@ -69,7 +69,6 @@ class RequestPacket {
     std::memcpy(&echo.opaque, head_ + 12, sizeof echo.opaque);
     return echo;
   }
-  std::uint64_t cas() const noexcept { return LoadBig<std::uint64_t>(head_ + 16); }
   // incr and decr: what a missing key is created with.
   std::uint64_t initial() const noexcept {
     return LoadBig<std::uint64_t>(head_ + kPacketHeadBytes + 8);

@@ -18,29 +18,14 @@ bool Allows(PacketPart part, bool is_there) noexcept {
   return false;
 }
 
-static_assert(kSaslValueBytesMax <= kConfigValueBytesMax);
-
-// The longest value that is looked at as a whole; 0 for those that are received into an item.
-[[gnu::noinline]] std::uint32_t AwaitedBytesMax(Verb verb) noexcept {
-  switch (verb) {
-    case Verb::kSaslAuth:
-    case Verb::kSaslStep:
-      return kSaslValueBytesMax;
-    case Verb::kConfig:
-      return kConfigValueBytesMax;
-    default:
-      return 0;
-  }
-}
-
 // A packet without a request in it. `body_bytes` behind its header are to be thrown away.
-[[gnu::noinline]] ParseResult Refuse(std::string_view input, RequestError error,
-                                     std::uint32_t body_bytes, Request& request) noexcept {
-  request = Request{.arguments = input.substr(0, kPacketHeadBytes),
-                    .swallow_bytes = body_bytes,
-                    .verb = Verb::kError,
-                    .error = error};
-  const bool is_last = error != RequestError::kUnknownCommand;
+[[gnu::noinline]] ParseResult Refuse(std::string_view input, PacketError error,
+                                     std::uint32_t body_bytes, BinaryRequest& request) noexcept {
+  request = BinaryRequest{.head = input.substr(0, kPacketHeadBytes),
+                          .swallow_bytes = body_bytes,
+                          .verb = BinaryVerb::kNone,
+                          .error = error};
+  const bool is_last = error != PacketError::kUnknownCommand;
   return {ParseStatus::kComplete, is_last ? input.size() : kPacketHeadBytes};
 }
 
@@ -54,7 +39,7 @@ ParseResult AwaitHead(std::string_view input) noexcept {
 
 }  // namespace
 
-ParseResult ParseBinary(std::string_view input, Request& request) noexcept {
+ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept {
   if (input.size() < kPacketHeadBytes) return AwaitHead(input);
   const char* const head = input.data();
   if (static_cast<unsigned char>(head[0]) != kRequestMagic) [[unlikely]]
@@ -65,17 +50,17 @@ ParseResult ParseBinary(std::string_view input, Request& request) noexcept {
 
   // In memcached's order: which error is answered depends on it.
   if (key_bytes + extras_bytes > body_bytes) [[unlikely]]
-    return Refuse(input, RequestError::kBadBodyLength, 0, request);
+    return Refuse(input, PacketError::kBadBodyLength, 0, request);
   if (body_bytes > kBodyBytesMax || key_bytes > kKeyBytesMax) [[unlikely]]
-    return Refuse(input, RequestError::kBadArguments, 0, request);
+    return Refuse(input, PacketError::kBadArguments, 0, request);
   const OpcodeSpec& spec = FindOpcode(static_cast<std::uint8_t>(head[1]));
-  if (spec.verb == Verb::kError) [[unlikely]]
-    return Refuse(input, RequestError::kUnknownCommand, body_bytes, request);
+  if (spec.verb == BinaryVerb::kNone) [[unlikely]]
+    return Refuse(input, PacketError::kUnknownCommand, body_bytes, request);
   const std::uint32_t value_bytes = body_bytes - key_bytes - extras_bytes;
   if (!Allows(spec.key, key_bytes != 0) || !Allows(spec.value, value_bytes != 0) ||
       !Allows(spec.extras, extras_bytes != 0) ||
       (extras_bytes != 0 && extras_bytes != spec.extras_bytes)) [[unlikely]]
-    return Refuse(input, RequestError::kBadArguments, 0, request);
+    return Refuse(input, PacketError::kBadArguments, 0, request);
 
   const std::size_t value_at = kPacketHeadBytes + extras_bytes + key_bytes;
   if (input.size() < value_at) return {ParseStatus::kNeedMore, 0};
@@ -83,29 +68,29 @@ ParseResult ParseBinary(std::string_view input, Request& request) noexcept {
   const bool has_value = input.size() - value_at >= value_bytes;
   std::uint32_t awaited_bytes_max = 0;
   if (!has_value || value_bytes > kSaslValueBytesMax) [[unlikely]] {
-    awaited_bytes_max = AwaitedBytesMax(spec.verb);
+    awaited_bytes_max = spec.awaited_bytes_max;
     if (!has_value && value_bytes <= awaited_bytes_max) return {ParseStatus::kNeedMore, 0};
   }
 
-  request = Request{.key = {extras + extras_bytes, key_bytes},
-                    .arguments = {head, kPacketHeadBytes + extras_bytes},
-                    .number = LoadBig<std::uint64_t>(head + 16),
-                    .value_bytes = value_bytes,
-                    .verb = spec.verb,
-                    .noreply = spec.is_quiet};
+  request = BinaryRequest{.key = {extras + extras_bytes, key_bytes},
+                          .head = {head, kPacketHeadBytes + extras_bytes},
+                          .cas = LoadBig<std::uint64_t>(head + 16),
+                          .value_bytes = value_bytes,
+                          .verb = spec.verb,
+                          .is_quiet = spec.is_quiet};
   switch (extras_bytes) {
     case 0:
       break;
     case 4:  // Expiry.
-      request.exptime = static_cast<std::int32_t>(LoadBig<std::uint32_t>(extras));
+      request.exptime = LoadBig<std::uint32_t>(extras);
       break;
     case 8:  // Flags and expiry.
       request.client_flags = LoadBig<std::uint32_t>(extras);
-      request.exptime = static_cast<std::int32_t>(LoadBig<std::uint32_t>(extras + 4));
+      request.exptime = LoadBig<std::uint32_t>(extras + 4);
       break;
     default:  // Delta, initial value and expiry.
-      request.number = LoadBig<std::uint64_t>(extras);
-      request.exptime = static_cast<std::int32_t>(LoadBig<std::uint32_t>(extras + 16));
+      request.delta = LoadBig<std::uint64_t>(extras);
+      request.exptime = LoadBig<std::uint32_t>(extras + 16);
       break;
   }
   if (awaited_bytes_max != 0 && value_bytes > awaited_bytes_max) {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "protocol/binary/binary_packet.h"
-#include "protocol/request.h"
+#include "protocol/parse_result.h"
 
 namespace larder::protocol {
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string_view>
 
-#include "protocol/request.h"
+#include "protocol/line_error.h"
 
 namespace larder::protocol {
 
@@ -36,39 +36,39 @@ inline constexpr MetaReplies kEveryReply = 15;
 struct MetaFlagSpec {
   char letter;
   MetaToken token;
-  RequestError bad_token;  // The answer to a token that is not as it should be.
+  LineError bad_token;  // The answer to a token that is not as it should be.
   MetaReplies replies;
 };
 
 // Every meta command accepts every flag and ignores those that mean nothing to it; but their
 // tokens have to be right.
 inline constexpr std::array kMetaFlags = {
-    MetaFlagSpec{'b', MetaToken::kIgnored, RequestError::kBadBase64, kNoReply},
-    MetaFlagSpec{'c', MetaToken::kIgnored, RequestError::kNone,
+    MetaFlagSpec{'b', MetaToken::kIgnored, LineError::kBadBase64, kNoReply},
+    MetaFlagSpec{'c', MetaToken::kIgnored, LineError::kNone,
                  kHitReply | kStoreReply | kChangeReply},
-    MetaFlagSpec{'C', MetaToken::kUint64, RequestError::kBadMetaToken, kNoReply},
-    MetaFlagSpec{'D', MetaToken::kUint64, RequestError::kBadMetaDelta, kNoReply},
-    MetaFlagSpec{'E', MetaToken::kUint64, RequestError::kBadMetaToken, kNoReply},
-    MetaFlagSpec{'f', MetaToken::kIgnored, RequestError::kNone, kHitReply},
-    MetaFlagSpec{'F', MetaToken::kUint32, RequestError::kBadLine, kNoReply},
-    MetaFlagSpec{'h', MetaToken::kIgnored, RequestError::kNone, kHitReply},
-    MetaFlagSpec{'I', MetaToken::kIgnored, RequestError::kNone, kNoReply},
-    MetaFlagSpec{'J', MetaToken::kUint64, RequestError::kBadMetaInitial, kNoReply},
-    MetaFlagSpec{'k', MetaToken::kIgnored, RequestError::kNone, kEveryReply},
-    MetaFlagSpec{'l', MetaToken::kIgnored, RequestError::kNone, kHitReply},
-    MetaFlagSpec{'L', MetaToken::kText, RequestError::kNone, kNoReply},
-    MetaFlagSpec{'M', MetaToken::kText, RequestError::kNone, kNoReply},
-    MetaFlagSpec{'N', MetaToken::kInt32, RequestError::kBadMetaToken, kHitReply | kChangeReply},
-    MetaFlagSpec{'O', MetaToken::kOpaque, RequestError::kOpaqueTooLong, kEveryReply},
-    MetaFlagSpec{'P', MetaToken::kText, RequestError::kNone, kNoReply},
-    MetaFlagSpec{'q', MetaToken::kIgnored, RequestError::kNone, kNoReply},
-    MetaFlagSpec{'R', MetaToken::kInt32, RequestError::kBadMetaToken, kHitReply},
-    MetaFlagSpec{'s', MetaToken::kIgnored, RequestError::kNone, kHitReply | kStoreReply},
-    MetaFlagSpec{'t', MetaToken::kIgnored, RequestError::kNone, kHitReply | kChangeReply},
-    MetaFlagSpec{'T', MetaToken::kInt32, RequestError::kBadMetaToken, kHitReply | kChangeReply},
-    MetaFlagSpec{'u', MetaToken::kIgnored, RequestError::kNone, kNoReply},
-    MetaFlagSpec{'v', MetaToken::kIgnored, RequestError::kNone, kNoReply},
-    MetaFlagSpec{'x', MetaToken::kIgnored, RequestError::kNone, kNoReply},
+    MetaFlagSpec{'C', MetaToken::kUint64, LineError::kBadMetaToken, kNoReply},
+    MetaFlagSpec{'D', MetaToken::kUint64, LineError::kBadMetaDelta, kNoReply},
+    MetaFlagSpec{'E', MetaToken::kUint64, LineError::kBadMetaToken, kNoReply},
+    MetaFlagSpec{'f', MetaToken::kIgnored, LineError::kNone, kHitReply},
+    MetaFlagSpec{'F', MetaToken::kUint32, LineError::kBadLine, kNoReply},
+    MetaFlagSpec{'h', MetaToken::kIgnored, LineError::kNone, kHitReply},
+    MetaFlagSpec{'I', MetaToken::kIgnored, LineError::kNone, kNoReply},
+    MetaFlagSpec{'J', MetaToken::kUint64, LineError::kBadMetaInitial, kNoReply},
+    MetaFlagSpec{'k', MetaToken::kIgnored, LineError::kNone, kEveryReply},
+    MetaFlagSpec{'l', MetaToken::kIgnored, LineError::kNone, kHitReply},
+    MetaFlagSpec{'L', MetaToken::kText, LineError::kNone, kNoReply},
+    MetaFlagSpec{'M', MetaToken::kText, LineError::kNone, kNoReply},
+    MetaFlagSpec{'N', MetaToken::kInt32, LineError::kBadMetaToken, kHitReply | kChangeReply},
+    MetaFlagSpec{'O', MetaToken::kOpaque, LineError::kOpaqueTooLong, kEveryReply},
+    MetaFlagSpec{'P', MetaToken::kText, LineError::kNone, kNoReply},
+    MetaFlagSpec{'q', MetaToken::kIgnored, LineError::kNone, kNoReply},
+    MetaFlagSpec{'R', MetaToken::kInt32, LineError::kBadMetaToken, kHitReply},
+    MetaFlagSpec{'s', MetaToken::kIgnored, LineError::kNone, kHitReply | kStoreReply},
+    MetaFlagSpec{'t', MetaToken::kIgnored, LineError::kNone, kHitReply | kChangeReply},
+    MetaFlagSpec{'T', MetaToken::kInt32, LineError::kBadMetaToken, kHitReply | kChangeReply},
+    MetaFlagSpec{'u', MetaToken::kIgnored, LineError::kNone, kNoReply},
+    MetaFlagSpec{'v', MetaToken::kIgnored, LineError::kNone, kNoReply},
+    MetaFlagSpec{'x', MetaToken::kIgnored, LineError::kNone, kNoReply},
 };
 
 // The row of a letter, nullptr if there is no such flag.
@@ -84,7 +84,7 @@ inline const MetaFlagSpec* FindMetaFlag(char letter) noexcept {
   return row != 0 ? &kMetaFlags[row - 1U] : nullptr;
 }
 
-// A set of flags: Request::number of a meta command.
+// A set of flags.
 class MetaFlagSet {
  public:
   constexpr MetaFlagSet() = default;
@@ -94,6 +94,7 @@ class MetaFlagSet {
   constexpr bool has_any(MetaFlagSet others) const { return (bits_ & others.bits_) != 0; }
   constexpr void Add(char letter) { bits_ |= BitOf(letter); }
   constexpr std::uint64_t bits() const { return bits_; }
+  bool operator==(const MetaFlagSet&) const = default;
 
  private:
   // Letters of either case differ in their low six bits.
@@ -150,13 +151,5 @@ std::optional<std::string_view> MetaTokenOf(std::string_view arguments, char let
 // REQUIRES: the parser has accepted the flags.
 std::optional<std::uint64_t> MetaNumberOf(std::string_view arguments, char letter) noexcept;
 std::optional<std::int32_t> MetaExptimeOf(std::string_view arguments, char letter) noexcept;
-
-// True if the key of a request is still in base64.
-inline bool HasEncodedKey(const Request& request) noexcept {
-  const bool is_meta = request.verb == Verb::kMg || request.verb == Verb::kMs ||
-                       request.verb == Verb::kMd || request.verb == Verb::kMa ||
-                       request.verb == Verb::kMe || request.verb == Verb::kExplain;
-  return is_meta && MetaFlagSet(request.number).has('b');
-}
 
 }  // namespace larder::protocol

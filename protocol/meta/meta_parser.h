@@ -1,24 +1,34 @@
-// The meta commands: a line to Request.
+// The meta commands: what follows the command word on a line.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
-#include "protocol/request.h"
+#include "protocol/line_error.h"
+#include "protocol/meta/meta_flags.h"
+#include "protocol/meta/meta_verbs.h"
 
 namespace larder::protocol {
 
 // More words than this on a line, command and key included, are too many.
 inline constexpr std::size_t kMetaWordsMax = 20;
 
-// Parses `mg`, `ms`, `md`, `ma`, `me` or `explain`, whose line is complete. `at` is where in
-// `input` the command word ends, `line_end` where its text ends, `next` where what follows begins.
+// A line of the meta protocol; its views point into the line.
+struct MetaLine {
+  std::string_view key = {};
+  std::string_view arguments = {};  // The flags, in their order, all of them good.
+  MetaFlagSet flags = {};           // Those that are there, as far as the command looks at them.
+  std::uint32_t client_flags = 0;   // F.
+  std::int32_t exptime = 0;         // T.
+  std::uint32_t value_bytes = 0;    // Of the data block that follows, without its CRLF.
+  std::uint32_t swallow_bytes = 0;  // The block with its CRLF, if the line is refused but has one.
+  LineError error = LineError::kNone;  // If not kNone, it alone and swallow_bytes count.
+};
+
+// Parses a line, whose command word has this row; `text` is what follows the word.
 //
-// The request's `arguments` are the flags, in their order, all of them good; its `number` is
-// their MetaFlagSet; T and F are in exptime and client_flags. me and explain look at b only.
-//
-// REQUIRES: at <= line_end < next <= input.size(), kInputSlackBytes behind input.end().
-ParseResult ParseMeta(std::string_view input, std::size_t at, std::size_t line_end,
-                      std::size_t next, Verb verb, Request& request) noexcept;
+// REQUIRES: kInputSlackBytes behind text.end() are readable.
+MetaLine ParseMeta(std::string_view text, const MetaVerbSpec& spec) noexcept;
 
 }  // namespace larder::protocol

@@ -11,6 +11,7 @@
 #include "protocol/encoding/numbers.h"
 #include "protocol/encoding/write.h"
 #include "protocol/meta/meta_flags.h"
+#include "protocol/parse_result.h"
 
 namespace larder::protocol {
 

@@ -12,7 +12,8 @@
 #include <string_view>
 
 #include "protocol/encoding/byte_search.h"
-#include "protocol/request.h"
+#include "protocol/parse_result.h"
+#include "protocol/text/line_request.h"
 #include "protocol/text/text_parser.h"
 
 namespace larder::protocol {
@@ -38,20 +39,20 @@ inline AfterSpaces SkipSpaces(const char* at, const char* end) noexcept {
 
 // TakeKey() where the key that begins at `key_at` does not end within the input.
 ParseResult AwaitKeyEnd(std::string_view input, std::size_t key_at, KeyList& list,
-                        Request& request) noexcept;
+                        LineRequest& request) noexcept;
 
 // TakeKey() where the spaces behind the key that begins at `key_at` do not end within the input.
 ParseResult AwaitNextKey(std::string_view input, std::size_t key_at) noexcept;
 
 // TakeKey() where the key is too long, or empty because the line ends without any.
 ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
-                      Request& request) noexcept;
+                      LineRequest& request) noexcept;
 
 // Takes the next key of the open `list`, the whole line end with it if it is the last.
 //
 // REQUIRES: list.is_open, at <= input.size().
 [[gnu::always_inline]] inline ParseResult TakeKey(std::string_view input, std::size_t at,
-                                                  KeyList& list, Request& request) noexcept {
+                                                  KeyList& list, LineRequest& request) noexcept {
   const char* const begin = input.data();
   const char* const end = begin + input.size();
   const char* key = begin + at;
@@ -62,7 +63,7 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
   if (key_end == end) [[unlikely]]
     return AwaitKeyEnd(input, key_at, list, request);
   const auto answer = [&](std::size_t key_bytes, const char* next, bool is_last_key) {
-    request = Request{
+    request = LineRequest{
         .key = {key, key_bytes},
         .exptime = list.exptime,
         .verb = list.verb,
@@ -88,7 +89,7 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
 // Opens the list of a `gat` or `gats` and takes its first key. `at` is behind the command word.
 //
 // REQUIRES: at < input.size(), and the line does not end right there.
-ParseResult TakeExptimeAndKey(std::string_view input, std::size_t at, Verb verb, KeyList& list,
-                              Request& request) noexcept;
+ParseResult TakeExptimeAndKey(std::string_view input, std::size_t at, TextVerb verb, KeyList& list,
+                              LineRequest& request) noexcept;
 
 }  // namespace larder::protocol

@@ -6,6 +6,7 @@
 #include "protocol/data_block.h"
 #include "protocol/encoding/byte_search.h"
 #include "protocol/encoding/numbers.h"
+#include "protocol/meta/meta_verbs.h"
 #include "protocol/text/text_parser.h"
 #include "protocol/text/text_reply.h"
 #include "protocol/text/text_verbs.h"
@@ -18,15 +19,13 @@ constexpr std::size_t kLoginLineBytesMin = 6;  // Before the '\n'.
 
 // What follows a line as its data block, CRLF included: nothing if it announces none.
 std::optional<std::uint64_t> BlockBytes(const Tokens& tokens) noexcept {
-  const VerbSpec* const spec = FindVerb(tokens[0]);
-  if (spec == nullptr) return std::nullopt;
-  const bool is_meta = spec->verb == Verb::kMs;
-  const bool is_config_set = spec->shape == Shape::kConfig && tokens[1] == "set";
-  if (!is_meta && !is_config_set && spec->shape != Shape::kValue &&
-      spec->shape != Shape::kValueAndUnique) {
-    return std::nullopt;
-  }
-  const std::optional<std::int32_t> bytes = ParseStrictInt32(tokens[is_meta ? 2 : 4]);
+  const TextVerbSpec* const spec = FindTextVerb(tokens[0]);
+  const MetaVerbSpec* const meta = FindMetaVerb(tokens[0]);
+  std::size_t word = 0;
+  if (spec != nullptr) word = spec->bytes_word(tokens[1]);
+  if (meta != nullptr) word = meta->bytes_word;
+  if (word == 0) return std::nullopt;
+  const std::optional<std::int32_t> bytes = ParseStrictInt32(tokens[word]);
   if (!bytes || *bytes < 0 || static_cast<std::uint32_t>(*bytes) > kValueBytesMax) {
     return std::nullopt;
   }

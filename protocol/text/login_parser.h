@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "protocol/request.h"
+#include "protocol/parse_result.h"
 
 namespace larder::protocol {
 

@@ -9,7 +9,7 @@
 #include "protocol/data_block.h"
 #include "protocol/encoding/byte_search.h"
 #include "protocol/meta/meta_flags.h"
-#include "protocol/meta/meta_parser.h"
+#include "protocol/meta/meta_verbs.h"
 #include "protocol/text/key_list.h"
 #include "protocol/text/text_parser_slow.h"
 #include "protocol/text/text_verbs.h"
@@ -17,7 +17,7 @@
 namespace larder::protocol {
 namespace {
 
-// The front of a command as one number, so that a switch can tell the commands apart.
+// The front of a command as one number, which is quick to compare.
 using Word = std::uint32_t;
 
 Word LoadWord(const char* at) noexcept {
@@ -108,8 +108,8 @@ inline KeyedLine FindKeyedLine(std::string_view input, std::size_t key_at) noexc
 }
 
 // `<command> <key> <flags> <exptime> <bytes>[ <unique>][ noreply]`; `key_at` is behind the command.
-ParseResult ParsePlainStorage(std::string_view input, std::size_t key_at, Verb verb,
-                              Request& request) noexcept {
+ParseResult ParsePlainStorage(std::string_view input, std::size_t key_at, TextVerb verb,
+                              LineRequest& request) noexcept {
   const KeyedLine line = FindKeyedLine(input, key_at);
   if (line.newline == nullptr) return kNotPlain;
   // Most stores set neither flags nor exptime: this saves 40 of 250 instructions.
@@ -124,7 +124,7 @@ ParseResult ParsePlainStorage(std::string_view input, std::size_t key_at, Verb v
   const Number value_bytes = TakeNumber(exptime.end, kStrictDigitsMax);
   if (value_bytes.end == nullptr || value_bytes.value > kValueBytesMax) return kNotPlain;
   Number unique = {value_bytes.end, 0};
-  if (verb == Verb::kCas) {
+  if (verb == TextVerb::kCas) {
     unique = TakeNumber(value_bytes.end, kFastDigitsMax);
     if (unique.end == nullptr) return kNotPlain;
   }
@@ -132,32 +132,33 @@ ParseResult ParsePlainStorage(std::string_view input, std::size_t key_at, Verb v
   if (!tail.is_plain) return kNotPlain;
 
   // As memcached, keep the low 32 bits of flags and exptime.
-  request = Request{
+  request = LineRequest{
       .key = line.key,
-      .number = unique.value,
+      .cas_unique = unique.value,
       .client_flags = static_cast<std::uint32_t>(flags.value),
       .exptime = static_cast<std::int32_t>(static_cast<std::uint32_t>(exptime.value)),
       .value_bytes = static_cast<std::uint32_t>(value_bytes.value),
       .verb = verb,
       .noreply = tail.noreply,
   };
-  return TakeValue(input, static_cast<std::size_t>(line.newline + 1 - input.data()), request);
+  return TakeValue(input, static_cast<std::size_t>(line.newline + 1 - input.data()),
+                   request.value_bytes, request.value);
 }
 
 // `<command> <key> <number>[ noreply]`, the number being a delta, or the exptime of a touch.
-ParseResult ParsePlainNumber(std::string_view input, std::size_t key_at, Verb verb,
-                             Request& request) noexcept {
+ParseResult ParsePlainNumber(std::string_view input, std::size_t key_at, TextVerb verb,
+                             LineRequest& request) noexcept {
   const KeyedLine line = FindKeyedLine(input, key_at);
   if (line.newline == nullptr) return kNotPlain;
-  const bool is_touch = verb == Verb::kTouch;
+  const bool is_touch = verb == TextVerb::kTouch;
   const Number number = TakeNumber(line.key_end, is_touch ? kStrictDigitsMax : kFastDigitsMax);
   if (number.end == nullptr) return kNotPlain;
   if (is_touch && number.value > std::numeric_limits<std::int32_t>::max()) return kNotPlain;
   const Tail tail = TakeTail(number.end, line.newline);
   if (!tail.is_plain) return kNotPlain;
-  request = Request{
+  request = LineRequest{
       .key = line.key,
-      .number = is_touch ? 0 : number.value,
+      .delta = is_touch ? 0 : number.value,
       .exptime = is_touch ? static_cast<std::int32_t>(number.value) : 0,
       .verb = verb,
       .noreply = tail.noreply,
@@ -167,7 +168,7 @@ ParseResult ParsePlainNumber(std::string_view input, std::size_t key_at, Verb ve
 
 // `delete <key>`.
 ParseResult ParsePlainDelete(std::string_view input, std::size_t key_at,
-                             Request& request) noexcept {
+                             LineRequest& request) noexcept {
   const char* const end = input.data() + input.size();
   const char* const key = input.data() + key_at;
   const char* const newline = FindSpaceOrNewline(key, end);
@@ -175,23 +176,23 @@ ParseResult ParsePlainDelete(std::string_view input, std::size_t key_at,
   auto key_bytes = static_cast<std::size_t>(newline - key);
   if (key_bytes > 0 && newline[-1] == '\r') --key_bytes;
   if (key_bytes - 1 >= kKeyBytesMax) return kNotPlain;
-  request = Request{
+  request = LineRequest{
       .key = {key, key_bytes},
-      .verb = Verb::kDelete,
+      .verb = TextVerb::kDelete,
       .noreply = std::string_view(key, key_bytes) == "noreply",  // It is both, as in memcached.
   };
   return {ParseStatus::kComplete, static_cast<std::size_t>(newline + 1 - input.data())};
 }
 
-// `md <key> ...` and the like, if the line is whole.
-ParseResult ParsePlainMeta(std::string_view input, std::size_t at, Verb verb,
-                           Request& request) noexcept {
+// `md <key> ...` and the like, if the line is whole. `at` is behind the command word.
+ParseResult ParsePlainMeta(std::string_view input, std::size_t at, const MetaVerbSpec& spec,
+                           LineRequest& request) noexcept {
   const char* const end = input.data() + input.size();
   const char* const newline = FindNewline(input.data() + at, end);
   if (newline == end) return kNotPlain;
   const char* const line_end = newline[-1] == '\r' ? newline - 1 : newline;
-  return ParseMeta(input, at, static_cast<std::size_t>(line_end - input.data()),
-                   static_cast<std::size_t>(newline + 1 - input.data()), verb, request);
+  return TakeMetaLine(input, {input.data() + at, line_end},
+                      static_cast<std::size_t>(newline + 1 - input.data()), spec, request);
 }
 
 // The flags that ask for something and take no token, all but b.
@@ -205,7 +206,7 @@ constexpr std::uint64_t kPlainMetaFlags = [] {
 
 // `mg <key>` with flags that take no token. It saves 260 of 950 instructions of a pipelined get.
 [[gnu::noinline]] ParseResult ParseMetaGet(std::string_view input, KeyList& list,
-                                           Request& request) noexcept {
+                                           LineRequest& request) noexcept {
   constexpr std::size_t kHeadBytes = 3;
   const char* const begin = input.data();
   const char* const end = begin + input.size();
@@ -228,80 +229,131 @@ constexpr std::uint64_t kPlainMetaFlags = [] {
   std::size_t key_bytes = to_the_space;
   if (flags == line_end && key_bytes > 0 && *at == '\n' && line_end[-1] == '\r') --key_bytes;
   if (at >= end || *at != '\n' || key_bytes - 1 >= kKeyBytesMax) [[unlikely]] {
-    const ParseResult plain = ParsePlainMeta(input, kHeadBytes, Verb::kMg, request);
+    constexpr const MetaVerbSpec& kSpec = *FindMetaVerb("mg");
+    const ParseResult plain = ParsePlainMeta(input, kHeadBytes, kSpec, request);
     if (plain.status != kNotPlain.status) return plain;
     return ParseTextSlow(input, list, request);
   }
-  request = Request{
+  request = LineRequest{
       .key = {key, key_bytes},
       .arguments = {flags, line_end},
-      .number = seen,
-      .verb = Verb::kMg,
+      .flags = MetaFlagSet(seen),
+      .verb = TextVerb::kMeta,
+      .meta_verb = MetaVerb::kGet,
   };
   return {ParseStatus::kComplete, static_cast<std::size_t>(at + 1 - begin)};
 }
 
-// A command word that the fast path knows, told from the bytes at the front of the input.
+// --- Command words -----------------------------------------------------------------------------
+
+// A row of a table of words, as the fast path finds it: by the first eight bytes of the input.
 struct Head {
-  Shape shape;  // kNothing: no such word.
-  Verb verb;
-  std::size_t bytes;  // The space behind the word included.
+  std::uint64_t text = 0;   // The word and the space behind it.
+  std::uint64_t mask = 0;   // All ones where it has bytes. 0: no word.
+  std::uint16_t front = 0;  // Its first two bytes.
+  std::uint8_t bytes = 0;
+  Shape shape = Shape::kNothing;
+  TextVerb verb = TextVerb::kNone;
+  const MetaVerbSpec* meta = nullptr;  // kMeta.
 };
 
-// `mg ` and the like, by their second letter.
-inline Head ReadMetaHead(char letter) noexcept {
-  switch (letter) {
-    case 's':
-      return {Shape::kMeta, Verb::kMs, 3};
-    case 'd':
-      return {Shape::kMeta, Verb::kMd, 3};
-    case 'a':
-      return {Shape::kMeta, Verb::kMa, 3};
-    default:
-      return {Shape::kNothing, Verb::kError, 0};
+// The lines of these are parsed here, if they are plain.
+constexpr bool HasFastLine(Shape shape) {
+  switch (shape) {
+    case Shape::kValue:
+    case Shape::kValueAndUnique:
+    case Shape::kKey:
+    case Shape::kKeyAndExptime:
+    case Shape::kKeyAndDelta:
+    case Shape::kExptimeAndKeys:
+      return true;
+    case Shape::kKeys:  // ParseText() knows these.
+    case Shape::kOptionalExptime:
+    case Shape::kLevel:
+    case Shape::kMegabytes:
+    case Shape::kArguments:
+    case Shape::kConfig:
+    case Shape::kNothing:
+      return false;
+  }
+  return false;
+}
+
+// Words are found by a hash of their first two bytes, in its place or the one behind it.
+using Front = std::uint16_t;
+constexpr std::size_t kHeadPlaces = 64;
+constexpr std::size_t PlaceOf(Front front, std::uint32_t factor) { return front * factor >> 26; }
+
+struct Heads {
+  std::array<Head, kHeadPlaces + 1> places = {};
+  std::uint32_t factor = 0;  // 0: it has no room for all words.
+};
+
+consteval Head HeadOf(std::string_view name) {
+  std::array<char, sizeof(Head::text)> text{};
+  std::array<char, sizeof(Head::mask)> mask{};
+  for (std::size_t at = 0; at <= name.size(); ++at) {
+    text[at] = at < name.size() ? name[at] : ' ';
+    mask[at] = '\xff';
+  }
+  return {.text = std::bit_cast<std::uint64_t>(text),
+          .mask = std::bit_cast<std::uint64_t>(mask),
+          .front = std::bit_cast<Front>(std::array{text[0], text[1]}),
+          .bytes = static_cast<std::uint8_t>(name.size() + 1)};
+}
+
+consteval bool Put(const Head& head, Heads& heads) {
+  const std::size_t place = PlaceOf(head.front, heads.factor);
+  for (std::size_t at = place; at <= place + 1; ++at) {
+    if (heads.places[at].mask != 0) continue;
+    heads.places[at] = head;
+    return true;
+  }
+  return false;
+}
+
+consteval Heads HeadsWith(std::uint32_t factor) {
+  Heads heads{.factor = factor};
+  for (const TextVerbSpec& spec : kTextVerbs) {
+    if (!HasFastLine(spec.shape)) continue;
+    Head head = HeadOf(spec.name);
+    head.shape = spec.shape;
+    head.verb = spec.verb;
+    if (!Put(head, heads)) return {};
+  }
+  for (const MetaVerbSpec& spec : kMetaVerbs) {
+    if (spec.flags != MetaFlagUse::kAll) continue;
+    Head head = HeadOf(spec.name);
+    head.verb = TextVerb::kMeta;
+    head.meta = &spec;
+    if (!Put(head, heads)) return {};
+  }
+  return heads;
+}
+
+consteval Heads MakeHeads() {
+  for (std::uint32_t factor = 0x9e3779b1;; factor += 0x61c88646) {
+    const Heads heads = HeadsWith(factor);
+    if (heads.factor != 0) return heads;
   }
 }
 
+constexpr Heads kHeads = MakeHeads();
+
+// The command word at the front of the input; one without a mask if it is none of kHeads.
+//
 // REQUIRES: kFastInputBytesMin bytes at `begin`.
-inline Head ReadHead(const char* begin) noexcept {
-  switch (LoadWord(begin)) {
-    case WordOf("set "):
-      return {Shape::kValue, Verb::kSet, 4};
-    case WordOf("add "):
-      return {Shape::kValue, Verb::kAdd, 4};
-    case WordOf("cas "):
-      return {Shape::kValueAndUnique, Verb::kCas, 4};
-    case WordOf("gat "):
-      return {Shape::kExptimeAndKeys, Verb::kGat, 4};
-    case WordOf("gats"):
-      if (begin[4] != ' ') break;
-      return {Shape::kExptimeAndKeys, Verb::kGats, 5};
-    case WordOf("incr"):
-      if (begin[4] != ' ') break;
-      return {Shape::kKeyAndDelta, Verb::kIncr, 5};
-    case WordOf("decr"):
-      if (begin[4] != ' ') break;
-      return {Shape::kKeyAndDelta, Verb::kDecr, 5};
-    case WordOf("touc"):
-      if (LoadWord(begin + 2) != WordOf("uch ")) break;
-      return {Shape::kKeyAndExptime, Verb::kTouch, 6};
-    case WordOf("dele"):
-      if (LoadWord(begin + 3) != WordOf("ete ")) break;
-      return {Shape::kKey, Verb::kDelete, 7};
-    case WordOf("appe"):
-      if (LoadWord(begin + 3) != WordOf("end ")) break;
-      return {Shape::kValue, Verb::kAppend, 7};
-    case WordOf("prep"):
-      if (LoadWord(begin + 4) != WordOf("end ")) break;
-      return {Shape::kValue, Verb::kPrepend, 8};
-    case WordOf("repl"):
-      if (LoadWord(begin + 4) != WordOf("ace ")) break;
-      return {Shape::kValue, Verb::kReplace, 8};
-    default:
-      if (begin[0] == 'm' && begin[2] == ' ') return ReadMetaHead(begin[1]);
-      break;
-  }
-  return {Shape::kNothing, Verb::kError, 0};
+inline const Head& ReadHead(const char* begin) noexcept {
+  static_assert(kFastInputBytesMin >= sizeof(std::uint64_t));
+  static constexpr Head kNone;
+  std::uint64_t text;
+  std::memcpy(&text, begin, sizeof text);
+  Front front;
+  std::memcpy(&front, begin, sizeof front);
+  const Head* const head = &kHeads.places[PlaceOf(front, kHeads.factor)];
+  if (head[0].mask != 0 && (text & head[0].mask) == head[0].text) return head[0];
+  if (head[1].mask != 0 && (text & head[1].mask) == head[1].text) return head[1];
+  return kNone;
 }
 
 // Every command but get and gets. Kept apart, as the compiler would have those two save registers
@@ -309,8 +361,8 @@ inline Head ReadHead(const char* begin) noexcept {
 //
 // REQUIRES: input.size() >= kFastInputBytesMin.
 [[gnu::noinline]] ParseResult ParseCommand(std::string_view input, KeyList& list,
-                                           Request& request) noexcept {
-  const Head head = ReadHead(input.data());
+                                           LineRequest& request) noexcept {
+  const Head& head = ReadHead(input.data());
   ParseResult plain = kNotPlain;
   if (head.shape == Shape::kValue || head.shape == Shape::kValueAndUnique) {
     plain = ParsePlainStorage(input, head.bytes, head.verb, request);
@@ -318,8 +370,8 @@ inline Head ReadHead(const char* begin) noexcept {
     plain = ParsePlainNumber(input, head.bytes, head.verb, request);
   } else if (head.shape == Shape::kKey) {
     plain = ParsePlainDelete(input, head.bytes, request);
-  } else if (head.shape == Shape::kMeta) {
-    plain = ParsePlainMeta(input, head.bytes, head.verb, request);
+  } else if (head.meta != nullptr) {
+    plain = ParsePlainMeta(input, head.bytes, *head.meta, request);
   } else if (head.shape == Shape::kExptimeAndKeys) {
     return TakeExptimeAndKey(input, head.bytes, head.verb, list, request);
   }
@@ -329,7 +381,7 @@ inline Head ReadHead(const char* begin) noexcept {
 
 }  // namespace
 
-ParseResult ParseText(std::string_view input, KeyList& list, Request& request) noexcept {
+ParseResult ParseText(std::string_view input, KeyList& list, LineRequest& request) noexcept {
   std::size_t at = 0;
   if (!list.is_open) {
     if (list.is_skipping || input.size() < kFastInputBytesMin) [[unlikely]] {
@@ -338,10 +390,10 @@ ParseResult ParseText(std::string_view input, KeyList& list, Request& request) n
     const Word word = LoadWord(input.data());
     if (word == WordOf("get ")) [[likely]] {
       at = 4;
-      list = KeyList{.verb = Verb::kGet, .is_open = true};
+      list = KeyList{.verb = TextVerb::kGet, .is_open = true};
     } else if (word == WordOf("gets") && input[4] == ' ') {
       at = 5;
-      list = KeyList{.verb = Verb::kGets, .is_open = true};
+      list = KeyList{.verb = TextVerb::kGets, .is_open = true};
     } else if ((word & kFirstThreeBytes) == (WordOf("mg  ") & kFirstThreeBytes)) {
       return ParseMetaGet(input, list, request);
     } else {

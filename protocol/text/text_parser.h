@@ -4,7 +4,8 @@
 #include <cstddef>
 #include <string_view>
 
-#include "protocol/request.h"
+#include "protocol/parse_result.h"
+#include "protocol/text/line_request.h"
 
 namespace larder::protocol {
 
@@ -19,7 +20,7 @@ inline constexpr std::size_t kLineBytesMax = 2048;
 // `list` carries its verb from key to key, and must be passed unchanged to the next call. Its last
 // key takes the line end with it, so a key is held back until what follows its spaces is known.
 //
-// A bad key or exptime in such a line is a kError request that ends the reply (is_last_key); the
+// A bad key or exptime in such a line is a refusal that ends the reply (is_last_key); the
 // rest of the line is dropped by the next calls. So it is one error line, after the values of the
 // keys before: memcached sends an empty line behind it, and loses those values.
 //
@@ -30,6 +31,6 @@ inline constexpr std::size_t kLineBytesMax = 2048;
 // kComplete and kNeedValue, and untouched otherwise.
 //
 // REQUIRES: kInputSlackBytes behind input.end() are readable.
-ParseResult ParseText(std::string_view input, KeyList& list, Request& request) noexcept;
+ParseResult ParseText(std::string_view input, KeyList& list, LineRequest& request) noexcept;
 
 }  // namespace larder::protocol

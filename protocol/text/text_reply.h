@@ -8,7 +8,8 @@
 
 #include "protocol/encoding/numbers.h"
 #include "protocol/encoding/write.h"
-#include "protocol/request.h"
+#include "protocol/line_error.h"
+#include "protocol/parse_result.h"
 
 namespace larder::protocol {
 
@@ -135,45 +136,42 @@ inline constexpr std::string_view kCachedumpUsage = "CLIENT_ERROR bad command li
 inline constexpr std::string_view kIllegalSlabId = "CLIENT_ERROR Illegal slab id\r\n";
 
 // The line that answers a request the parser refused; empty for kNone.
-constexpr std::string_view ErrorText(RequestError error) noexcept {
+constexpr std::string_view ErrorText(LineError error) noexcept {
   switch (error) {
-    case RequestError::kNone:
+    case LineError::kNone:
       return {};
-    case RequestError::kUnknownCommand:
+    case LineError::kUnknownCommand:
       return kError;
-    case RequestError::kBadLine:
+    case LineError::kBadLine:
       return kBadLine;
-    case RequestError::kBadExptime:
+    case LineError::kBadExptime:
       return kBadExptime;
-    case RequestError::kBadDelta:
+    case LineError::kBadDelta:
       return kBadDelta;
-    case RequestError::kBadDataChunk:
+    case LineError::kBadDataChunk:
       return kBadDataChunk;
-    case RequestError::kDuplicateFlag:
+    case LineError::kDuplicateFlag:
       return kDuplicateFlag;
-    case RequestError::kInvalidFlag:
+    case LineError::kInvalidFlag:
       return kInvalidFlag;
-    case RequestError::kBadMetaToken:
+    case LineError::kBadMetaToken:
       return kBadMetaToken;
-    case RequestError::kBadMetaInitial:
+    case LineError::kBadMetaInitial:
       return kBadMetaInitial;
-    case RequestError::kBadMetaDelta:
+    case LineError::kBadMetaDelta:
       return kBadMetaDelta;
-    case RequestError::kBadBase64:
+    case LineError::kBadBase64:
       return kBadBase64;
-    case RequestError::kTooManyFlags:
+    case LineError::kTooManyFlags:
       return kTooManyFlags;
-    case RequestError::kOpaqueTooLong:
+    case LineError::kOpaqueTooLong:
       return kOpaqueTooLong;
-    case RequestError::kBadSetMode:
+    case LineError::kBadSetMode:
       return kBadSetMode;
-    case RequestError::kBadArithmeticMode:
+    case LineError::kBadArithmeticMode:
       return kBadArithmeticMode;
-    case RequestError::kBadArithmeticFlag:
+    case LineError::kBadArithmeticFlag:
       return kBadArithmeticFlag;
-    case RequestError::kBadBodyLength:
-    case RequestError::kBadArguments:
-      break;  // Of packets.
   }
   return {};
 }

@@ -5,11 +5,43 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
-#include "protocol/request.h"
-
 namespace larder::protocol {
+
+// What a line of the text protocol asks for. The meaning of each lives in server/command/.
+enum class TextVerb : std::uint8_t {
+  kGet,
+  kGets,
+  kGat,
+  kGats,
+  kSet,
+  kAdd,
+  kReplace,
+  kAppend,
+  kPrepend,
+  kCas,
+  kDelete,
+  kTouch,
+  kIncr,
+  kDecr,
+  kFlushAll,
+  kVersion,
+  kVerbosity,
+  kQuit,
+  kShutdown,
+  kCacheMemlimit,
+  kStats,
+  kLru,
+  kLruCrawler,
+  kSlabs,
+  kConfig,
+  kLast = kConfig,
+  // Not words of this protocol:
+  kMeta,  // A command of the meta protocol.
+  kNone,  // Nothing to run: the line was bad.
+};
 
 // What stands behind a command word, and so how its line is parsed.
 enum class Shape : std::uint8_t {
@@ -25,62 +57,69 @@ enum class Shape : std::uint8_t {
   kMegabytes,        // <n>; missing or bad is as if the command were unknown
   kArguments,        // Anything, left to who executes it.
   kConfig,           // The same; behind `set <name> <flags> <bytes>` comes a data block.
-  kMeta,             // <key> [<bytes>] [<flag>...], see meta_parser.h
   kNothing,          // What follows is ignored.
 };
 
-struct VerbSpec {
+// Where the length of a data block stands on its line; the command word is word 0.
+inline constexpr std::size_t kBytesWord = 4;
+
+struct TextVerbSpec {
   std::string_view name;
-  Verb verb;
+  TextVerb verb;
   Shape shape;
   std::size_t tokens_min;   // The command word included; fewer are a bad line.
   bool may_noreply;         // A last word `noreply` silences it.
   bool may_follow_a_space;  // memcached finds these admin commands behind leading spaces too.
+
+  // The word that is the length of the data block behind the line; 0: there is none. A config has
+  // one if its first word is `set`.
+  constexpr std::size_t bytes_word(std::string_view first_word) const {
+    const bool has_block = shape == Shape::kValue || shape == Shape::kValueAndUnique ||
+                           (shape == Shape::kConfig && first_word == "set");
+    return has_block ? kBytesWord : 0;
+  }
 };
 
-inline constexpr std::array kVerbs = {
+inline constexpr std::array kTextVerbs = {
     // Sorted by name.
-    VerbSpec{"add", Verb::kAdd, Shape::kValue, 5, true, false},
-    VerbSpec{"append", Verb::kAppend, Shape::kValue, 5, true, false},
-    VerbSpec{"cache_memlimit", Verb::kCacheMemlimit, Shape::kMegabytes, 1, true, true},
-    VerbSpec{"cas", Verb::kCas, Shape::kValueAndUnique, 5, true, false},
-    VerbSpec{"config", Verb::kConfig, Shape::kConfig, 3, true, false},
-    VerbSpec{"decr", Verb::kDecr, Shape::kKeyAndDelta, 3, true, false},
-    VerbSpec{"delete", Verb::kDelete, Shape::kKey, 2, true, false},
-    VerbSpec{"explain", Verb::kExplain, Shape::kMeta, 2, false, false},
-    VerbSpec{"flush_all", Verb::kFlushAll, Shape::kOptionalExptime, 1, true, false},
-    VerbSpec{"gat", Verb::kGat, Shape::kExptimeAndKeys, 3, false, false},
-    VerbSpec{"gats", Verb::kGats, Shape::kExptimeAndKeys, 3, false, false},
-    VerbSpec{"get", Verb::kGet, Shape::kKeys, 2, false, false},
-    VerbSpec{"gets", Verb::kGets, Shape::kKeys, 2, false, false},
-    VerbSpec{"incr", Verb::kIncr, Shape::kKeyAndDelta, 3, true, false},
-    VerbSpec{"lru", Verb::kLru, Shape::kArguments, 1, true, true},
-    VerbSpec{"lru_crawler", Verb::kLruCrawler, Shape::kArguments, 1, true, true},
-    VerbSpec{"ma", Verb::kMa, Shape::kMeta, 2, false, false},
-    VerbSpec{"md", Verb::kMd, Shape::kMeta, 2, false, false},
-    VerbSpec{"me", Verb::kMe, Shape::kMeta, 2, false, false},
-    VerbSpec{"mg", Verb::kMg, Shape::kMeta, 2, false, false},
-    VerbSpec{"mn", Verb::kMn, Shape::kNothing, 1, false, false},
-    VerbSpec{"ms", Verb::kMs, Shape::kMeta, 2, false, false},
-    VerbSpec{"prepend", Verb::kPrepend, Shape::kValue, 5, true, false},
-    VerbSpec{"quit", Verb::kQuit, Shape::kNothing, 1, false, false},
-    VerbSpec{"replace", Verb::kReplace, Shape::kValue, 5, true, false},
-    VerbSpec{"set", Verb::kSet, Shape::kValue, 5, true, false},
-    VerbSpec{"shutdown", Verb::kShutdown, Shape::kArguments, 1, true, false},
-    VerbSpec{"slabs", Verb::kSlabs, Shape::kArguments, 1, true, true},
-    VerbSpec{"stats", Verb::kStats, Shape::kArguments, 1, false, false},
-    VerbSpec{"touch", Verb::kTouch, Shape::kKeyAndExptime, 3, true, false},
-    VerbSpec{"verbosity", Verb::kVerbosity, Shape::kLevel, 2, true, true},
-    VerbSpec{"version", Verb::kVersion, Shape::kNothing, 1, false, false},
+    TextVerbSpec{"add", TextVerb::kAdd, Shape::kValue, 5, true, false},
+    TextVerbSpec{"append", TextVerb::kAppend, Shape::kValue, 5, true, false},
+    TextVerbSpec{"cache_memlimit", TextVerb::kCacheMemlimit, Shape::kMegabytes, 1, true, true},
+    TextVerbSpec{"cas", TextVerb::kCas, Shape::kValueAndUnique, 5, true, false},
+    TextVerbSpec{"config", TextVerb::kConfig, Shape::kConfig, 3, true, false},
+    TextVerbSpec{"decr", TextVerb::kDecr, Shape::kKeyAndDelta, 3, true, false},
+    TextVerbSpec{"delete", TextVerb::kDelete, Shape::kKey, 2, true, false},
+    TextVerbSpec{"flush_all", TextVerb::kFlushAll, Shape::kOptionalExptime, 1, true, false},
+    TextVerbSpec{"gat", TextVerb::kGat, Shape::kExptimeAndKeys, 3, false, false},
+    TextVerbSpec{"gats", TextVerb::kGats, Shape::kExptimeAndKeys, 3, false, false},
+    TextVerbSpec{"get", TextVerb::kGet, Shape::kKeys, 2, false, false},
+    TextVerbSpec{"gets", TextVerb::kGets, Shape::kKeys, 2, false, false},
+    TextVerbSpec{"incr", TextVerb::kIncr, Shape::kKeyAndDelta, 3, true, false},
+    TextVerbSpec{"lru", TextVerb::kLru, Shape::kArguments, 1, true, true},
+    TextVerbSpec{"lru_crawler", TextVerb::kLruCrawler, Shape::kArguments, 1, true, true},
+    TextVerbSpec{"prepend", TextVerb::kPrepend, Shape::kValue, 5, true, false},
+    TextVerbSpec{"quit", TextVerb::kQuit, Shape::kNothing, 1, false, false},
+    TextVerbSpec{"replace", TextVerb::kReplace, Shape::kValue, 5, true, false},
+    TextVerbSpec{"set", TextVerb::kSet, Shape::kValue, 5, true, false},
+    TextVerbSpec{"shutdown", TextVerb::kShutdown, Shape::kArguments, 1, true, false},
+    TextVerbSpec{"slabs", TextVerb::kSlabs, Shape::kArguments, 1, true, true},
+    TextVerbSpec{"stats", TextVerb::kStats, Shape::kArguments, 1, false, false},
+    TextVerbSpec{"touch", TextVerb::kTouch, Shape::kKeyAndExptime, 3, true, false},
+    TextVerbSpec{"verbosity", TextVerb::kVerbosity, Shape::kLevel, 2, true, true},
+    TextVerbSpec{"version", TextVerb::kVersion, Shape::kNothing, 1, false, false},
 };
-// kError is no command, and what comes behind it none of the text protocol.
-static_assert(kVerbs.size() == static_cast<std::size_t>(Verb::kError));
-static_assert(std::ranges::is_sorted(kVerbs, {}, &VerbSpec::name));
+static_assert(kTextVerbs.size() == static_cast<std::size_t>(TextVerb::kLast) + 1);
+static_assert(std::ranges::is_sorted(kTextVerbs, {}, &TextVerbSpec::name));
+
+using TextVerbs = std::span<const TextVerbSpec>;
 
 // The row of a command word, nullptr if there is none. Case matters.
-inline const VerbSpec* FindVerb(std::string_view name) noexcept {
-  const auto* const row = std::ranges::lower_bound(kVerbs, name, {}, &VerbSpec::name);
-  return row != kVerbs.end() && row->name == name ? row : nullptr;
+//
+// REQUIRES: `rows` are sorted by name.
+constexpr const TextVerbSpec* FindTextVerb(std::string_view name,
+                                           TextVerbs rows = kTextVerbs) noexcept {
+  const auto row = std::ranges::lower_bound(rows, name, {}, &TextVerbSpec::name);
+  return row != rows.end() && row->name == name ? &*row : nullptr;
 }
 
 }  // namespace larder::protocol

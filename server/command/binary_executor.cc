@@ -12,11 +12,10 @@
 namespace larder::server {
 namespace {
 
+using protocol::BinaryRequest;
 using protocol::BinaryStatus;
+using protocol::BinaryVerb;
 using protocol::Echo;
-using protocol::Request;
-using protocol::RequestPacket;
-using protocol::Verb;
 using slab::Item;
 using slab::Presence;
 using slab::StoreMode;
@@ -24,6 +23,22 @@ using slab::StoreStatus;
 
 // With CAS off an item answers to no number. The cache hands out none of more than 48 bits.
 constexpr std::uint64_t kNoItemsCas = ~std::uint64_t{0};
+
+// How a storage request without a CAS is stored.
+StoreMode ModeOf(BinaryVerb verb) {
+  switch (verb) {
+    case BinaryVerb::kAdd:
+      return StoreMode::kAdd;
+    case BinaryVerb::kReplace:
+      return StoreMode::kReplace;
+    case BinaryVerb::kAppend:
+      return StoreMode::kAppend;
+    case BinaryVerb::kPrepend:
+      return StoreMode::kPrepend;
+    default:
+      return StoreMode::kSet;
+  }
+}
 
 BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
   switch (status) {
@@ -49,19 +64,19 @@ BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
 
 }  // namespace
 
-Next BinaryExecutor::Execute(const Request& request, std::uint64_t hash) {
+Next BinaryExecutor::Execute(const BinaryRequest& request, std::uint64_t hash) {
   switch (request.verb) {
-    case Verb::kGet:
-    case Verb::kGetK:
-    case Verb::kGat:
-    case Verb::kGatK:
+    case BinaryVerb::kGet:
+    case BinaryVerb::kGetK:
+    case BinaryVerb::kGat:
+    case BinaryVerb::kGatK:
       Get(request, hash);
       break;
-    case Verb::kSet:
-    case Verb::kAdd:
-    case Verb::kReplace:
-    case Verb::kAppend:
-    case Verb::kPrepend:
+    case BinaryVerb::kSet:
+    case BinaryVerb::kAdd:
+    case BinaryVerb::kReplace:
+    case BinaryVerb::kAppend:
+    case BinaryVerb::kPrepend:
       Store(request, hash);
       break;
     default:  // ExecuteRarer() names them all.
@@ -71,84 +86,73 @@ Next BinaryExecutor::Execute(const Request& request, std::uint64_t hash) {
 }
 
 // Kept apart, as Executor's.
-Next BinaryExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
+Next BinaryExecutor::ExecuteRarer(const BinaryRequest& request, std::uint64_t hash) {
   switch (request.verb) {
-    case Verb::kDelete:
+    case BinaryVerb::kDelete:
       Delete(request, hash);
       break;
-    case Verb::kTouch:
+    case BinaryVerb::kTouch:
       Touch(request, hash);
       break;
-    case Verb::kIncr:
-    case Verb::kDecr:
+    case BinaryVerb::kIncr:
+    case BinaryVerb::kDecr:
       Arithmetic(request, hash);
       break;
-    case Verb::kFlushAll:
-      FlushAll(request);
+    case BinaryVerb::kFlush:
+      Flush(request);
       break;
-    case Verb::kNoop:
-      AnswerSuccess(EchoOf(request), 0);
+    case BinaryVerb::kNoop:
+      AnswerSuccess(request.echo(), 0);
       break;
-    case Verb::kVersion:
-      AnswerSuccess(EchoOf(request), 0, WireVersion());
+    case BinaryVerb::kVersion:
+      AnswerSuccess(request.echo(), 0, WireVersion());
       break;
-    case Verb::kQuit:
-      if (!request.noreply) AnswerSuccess(EchoOf(request), 0);
+    case BinaryVerb::kQuit:
+      if (!request.is_quiet) AnswerSuccess(request.echo(), 0);
       return Next::kClose;
-    case Verb::kStats:
+    case BinaryVerb::kStat:
       return Next::kStream;
-    case Verb::kSaslList:
-    case Verb::kSaslAuth:
-    case Verb::kSaslStep:
+    case BinaryVerb::kSaslList:
+    case BinaryVerb::kSaslAuth:
+    case BinaryVerb::kSaslStep:
       if (shared_.authenticator.sasl() != nullptr) return Next::kLogIn;
-      AnswerError(EchoOf(request), BinaryStatus::kUnknownCommand);
+      AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
       break;
-    case Verb::kConfig:
-      Config(request);
+    case BinaryVerb::kConfigGet:
+      ConfigGet(request);
       break;
-    case Verb::kError:
+    case BinaryVerb::kConfigSet:
+      ConfigSet(request);
+      break;
+    case BinaryVerb::kConfigDelete:
+      ConfigDelete(request);
+      break;
+    case BinaryVerb::kNone:
       return Refuse(request);
-    case Verb::kGet:
-    case Verb::kGetK:
-    case Verb::kGat:
-    case Verb::kGatK:
-    case Verb::kSet:
-    case Verb::kAdd:
-    case Verb::kReplace:
-    case Verb::kAppend:
-    case Verb::kPrepend:
+    case BinaryVerb::kGet:
+    case BinaryVerb::kGetK:
+    case BinaryVerb::kGat:
+    case BinaryVerb::kGatK:
+    case BinaryVerb::kSet:
+    case BinaryVerb::kAdd:
+    case BinaryVerb::kReplace:
+    case BinaryVerb::kAppend:
+    case BinaryVerb::kPrepend:
       break;  // Done by Execute().
-    case Verb::kGets:
-    case Verb::kGats:
-    case Verb::kCas:
-    case Verb::kVerbosity:
-    case Verb::kShutdown:
-    case Verb::kCacheMemlimit:
-    case Verb::kLru:
-    case Verb::kLruCrawler:
-    case Verb::kSlabs:
-    case Verb::kMn:
-    case Verb::kMg:
-    case Verb::kMs:
-    case Verb::kMd:
-    case Verb::kMa:
-    case Verb::kMe:
-    case Verb::kExplain:
-      break;  // Of the text protocol.
   }
   return Next::kGoOn;
 }
 
-Next BinaryExecutor::Refuse(const Request& request) {
+Next BinaryExecutor::Refuse(const BinaryRequest& request) {
   switch (request.error) {
-    case protocol::RequestError::kUnknownCommand:
-      AnswerError(EchoOf(request), BinaryStatus::kUnknownCommand);
+    case protocol::PacketError::kUnknownCommand:
+      AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
       return Next::kGoOn;
-    case protocol::RequestError::kBadBodyLength:
-      AnswerError(EchoOf(request), BinaryStatus::kUnknownCommand);
+    case protocol::PacketError::kBadBodyLength:
+      AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
       return Next::kClose;
     default:
-      AnswerError(EchoOf(request), BinaryStatus::kInvalidArguments);
+      AnswerError(request.echo(), BinaryStatus::kInvalidArguments);
       return Next::kClose;
   }
 }
@@ -156,11 +160,11 @@ Next BinaryExecutor::Refuse(const Request& request) {
 // --- Retrieval ---------------------------------------------------------------------------------
 
 // Inlined into both look-ups, as that of text.
-[[gnu::always_inline]] inline char* BinaryExecutor::WriteHit(Item& item, const Request& request,
+[[gnu::always_inline]] inline char* BinaryExecutor::WriteHit(Item& item, std::uint32_t value_bytes,
+                                                             const BinaryRequest& request,
                                                              char* out) {
-  const bool with_key = request.verb == Verb::kGetK || request.verb == Verb::kGatK;
-  const std::uint32_t value_bytes = item.value_bytes();
-  out = protocol::WriteReplyHead(out, EchoOf(request),
+  const bool with_key = request.verb == BinaryVerb::kGetK || request.verb == BinaryVerb::kGatK;
+  out = protocol::WriteReplyHead(out, request.echo(),
                                  {.extras_bytes = sizeof(std::uint32_t),
                                   .key_bytes = with_key ? request.key.size() : 0,
                                   .value_bytes = value_bytes,
@@ -171,17 +175,22 @@ Next BinaryExecutor::Refuse(const Request& request) {
   return WriteValue(item, value_bytes, out);
 }
 
-void BinaryExecutor::Get(const Request& request, std::uint64_t hash) {
+[[gnu::always_inline]] inline void BinaryExecutor::Get(const BinaryRequest& request,
+                                                       std::uint64_t hash) {
   // Enough for every value that is copied, so that there is one check for the whole reply.
   char* out = output_.Room(protocol::kHitHeadBytesMax + kPinBytesMin + kTailBytesMax);
-  const GetCommand get{.key = {.bytes = request.key, .hash = hash}};
-  const auto write = [&](Item& item) { out = WriteHit(item, request, out); };
-  const bool touches = request.verb == Verb::kGat || request.verb == Verb::kGatK;
+  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
+      __attribute__((always_inline)) {
+    note_use();
+    out = WriteHit(item, value_bytes, request, out);
+  };
+  const bool touches = request.verb == BinaryVerb::kGat || request.verb == BinaryVerb::kGatK;
   Presence presence = Presence::kMiss;
   if (touches) [[unlikely]] {
-    presence = Commands::GetAndTouch(get, ExpiresAt(request), write);
+    presence = Commands::GetAndTouch(key, ExpiresAt(request), write);
   } else {
-    presence = Commands::Get(get, write);
+    presence = Commands::Get(key, write);
   }
   output_.Commit(out);
   if (presence != Presence::kHit) {
@@ -189,28 +198,27 @@ void BinaryExecutor::Get(const Request& request, std::uint64_t hash) {
   }
 }
 
-void BinaryExecutor::Miss(const Request& request, Operation operation, Presence presence) {
+void BinaryExecutor::Miss(const BinaryRequest& request, Operation operation, Presence presence) {
   if (presence == Presence::kNoRoom) {
-    return AnswerError(EchoOf(request), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
+    return AnswerError(request.echo(), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
   }
   const auto cluster = SeeMiss(request.key, operation, presence);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
-  if (request.noreply) return;
-  const bool with_key = request.verb == Verb::kGetK || request.verb == Verb::kGatK;
-  if (!with_key) return AnswerError(EchoOf(request), BinaryStatus::kKeyNotFound);
+  if (request.is_quiet) return;
+  const bool with_key = request.verb == BinaryVerb::kGetK || request.verb == BinaryVerb::kGatK;
+  if (!with_key) return AnswerError(request.echo(), BinaryStatus::kKeyNotFound);
   char* out = output_.Room(protocol::kHitHeadBytesMax);
   out = protocol::WriteReplyHead(
-      out, EchoOf(request),
-      {.status = BinaryStatus::kKeyNotFound, .key_bytes = request.key.size()});
+      out, request.echo(), {.status = BinaryStatus::kKeyNotFound, .key_bytes = request.key.size()});
   output_.Commit(protocol::WriteKey(out, request.key));
 }
 
 // --- Storage -----------------------------------------------------------------------------------
 
-BinaryExecutor::PlainStore BinaryExecutor::HowToStore(const Request& request) const {
+BinaryExecutor::PlainStore BinaryExecutor::HowToStore(const BinaryRequest& request) const {
   const StoreMode asked = ModeOf(request.verb);
   PlainStore store{.mode = asked,
-                   .cas_unique = shared_.config.use_cas ? request.number : 0,
+                   .cas_unique = shared_.config.use_cas ? request.cas : 0,
                    .if_refused = asked == StoreMode::kSet ? OldItem::kIsRemoved : OldItem::kStays};
   // As memcached: a CAS makes one and the same of set, add and replace.
   const bool concatenates = asked == StoreMode::kAppend || asked == StoreMode::kPrepend;
@@ -218,42 +226,45 @@ BinaryExecutor::PlainStore BinaryExecutor::HowToStore(const Request& request) co
   return store;
 }
 
-slab::ItemSpec BinaryExecutor::SpecOf(const Request& request, std::uint64_t hash) const {
+slab::ItemSpec BinaryExecutor::SpecOf(const BinaryRequest& request, std::uint64_t hash) const {
   return {.key = {.bytes = request.key, .hash = hash},
           .client_flags = request.client_flags,
           .expiry = ExpiresAt(request),
           .value_bytes = request.value_bytes};
 }
 
-void BinaryExecutor::Store(const Request& request, std::uint64_t hash) {
+void BinaryExecutor::Store(const BinaryRequest& request, std::uint64_t hash) {
   const PlainStore store = HowToStore(request);
   const slab::StoreOutcome outcome = Commands::Store(store, SpecOf(request, hash), request.value);
-  AnswerStore(EchoOf(request), store.mode, outcome, request.noreply);
+  AnswerStore(request.echo(), store.mode, outcome, request.is_quiet);
 }
 
-std::unique_ptr<Upload> BinaryExecutor::BeginUpload(const Request& request, std::uint64_t hash) {
+std::unique_ptr<Upload> BinaryExecutor::BeginUpload(const BinaryRequest& request,
+                                                    std::uint64_t hash) {
   const PlainStore store = HowToStore(request);
   const StorePlan plan{.spec = SpecOf(request, hash),
                        .terms = {.mode = store.mode, .cas_unique = store.cas_unique},
                        .if_refused = store.if_refused};
-  auto upload = std::make_unique<Upload>(request, plan, EchoOf(request));
+  auto upload = std::make_unique<Upload>(
+      plan, UploadOrigin{.noreply = request.is_quiet, .echo = request.echo()});
   const auto refusal = RefusalOf(*upload);
   if (!refusal) return upload;
-  AnswerStore(upload->echo, store.mode, {.status = *refusal}, request.noreply);
+  AnswerStore(upload->origin.echo, store.mode, {.status = *refusal}, request.is_quiet);
   return nullptr;
 }
 
 bool BinaryExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
   const auto refusal = ReserveRoom(upload, std::move(share));
   if (refusal) {
-    AnswerStore(upload.echo, upload.plan().terms.mode, {.status = *refusal}, upload.noreply);
+    AnswerStore(upload.origin.echo, upload.plan().terms.mode, {.status = *refusal},
+                upload.origin.noreply);
   }
   return !refusal;
 }
 
 void BinaryExecutor::FinishUpload(Upload& upload) {
   const slab::StoreOutcome outcome = Commands::Store(upload);
-  AnswerStore(upload.echo, upload.plan().terms.mode, outcome, upload.noreply);
+  AnswerStore(upload.origin.echo, upload.plan().terms.mode, outcome, upload.origin.noreply);
 }
 
 void BinaryExecutor::AnswerStore(const Echo& echo, StoreMode mode,
@@ -274,57 +285,58 @@ std::uint64_t BinaryExecutor::CasWanted(std::uint64_t cas) const {
   return cas != 0 && !shared_.config.use_cas ? kNoItemsCas : cas;
 }
 
-void BinaryExecutor::Delete(const Request& request, std::uint64_t hash) {
-  const std::uint64_t cas = CasWanted(request.number);
+void BinaryExecutor::Delete(const BinaryRequest& request, std::uint64_t hash) {
+  const std::uint64_t cas = CasWanted(request.cas);
   const CommandResult result = Commands::Delete({.bytes = request.key, .hash = hash},
                                                 cas != 0 ? std::optional(cas) : std::nullopt);
   if (result == CommandResult::kDone) {
-    if (!request.noreply) AnswerSuccess(EchoOf(request), 0);
+    if (!request.is_quiet) AnswerSuccess(request.echo(), 0);
     return;
   }
-  AnswerError(EchoOf(request), result == CommandResult::kMiss ? BinaryStatus::kKeyNotFound
-                                                              : BinaryStatus::kKeyExists);
+  AnswerError(request.echo(), result == CommandResult::kMiss ? BinaryStatus::kKeyNotFound
+                                                             : BinaryStatus::kKeyExists);
 }
 
-void BinaryExecutor::Touch(const Request& request, std::uint64_t hash) {
+void BinaryExecutor::Touch(const BinaryRequest& request, std::uint64_t hash) {
   char* out = output_.Room(protocol::kHitHeadBytesMax);
-  const Presence presence = Commands::Touch(
-      {.bytes = request.key, .hash = hash}, ExpiresAt(request), [&](const Item& item) {
-        out = protocol::WriteReplyHead(
-            out, EchoOf(request),
-            {.extras_bytes = sizeof(std::uint32_t), .cas = CasShown(item.cas())});
-        protocol::StoreBig(out, item.client_flags());
-        out += sizeof(std::uint32_t);
-      });
+  const Presence presence =
+      Commands::Touch({.bytes = request.key, .hash = hash}, ExpiresAt(request),
+                      [&](const Item& item, std::uint32_t, const auto& note_use) {
+                        note_use();
+                        out = protocol::WriteReplyHead(
+                            out, request.echo(),
+                            {.extras_bytes = sizeof(std::uint32_t), .cas = CasShown(item.cas())});
+                        protocol::StoreBig(out, item.client_flags());
+                        out += sizeof(std::uint32_t);
+                      });
   output_.Commit(out);
   if (presence == Presence::kHit) return;
   if (presence == Presence::kNoRoom) {
-    return AnswerError(EchoOf(request), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
+    return AnswerError(request.echo(), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
   }
-  AnswerError(EchoOf(request), BinaryStatus::kKeyNotFound);
+  AnswerError(request.echo(), BinaryStatus::kKeyNotFound);
 }
 
-void BinaryExecutor::Arithmetic(const Request& request, std::uint64_t hash) {
+void BinaryExecutor::Arithmetic(const BinaryRequest& request, std::uint64_t hash) {
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
-  const RequestPacket packet(request.arguments);
-  const NumberChange change{.is_incr = request.verb == Verb::kIncr,
-                            .delta = request.number,
-                            .cas_unique = CasWanted(packet.cas())};
-  if (static_cast<std::uint32_t>(request.exptime) == protocol::kNeverCreate) {
+  const NumberChange change{.is_incr = request.verb == BinaryVerb::kIncr,
+                            .delta = request.delta,
+                            .cas_unique = CasWanted(request.cas)};
+  if (request.exptime == protocol::kNeverCreate) {
     return AnswerChange(request, Change(key, change));
   }
   // As memcached, an item with the initial number alone, and counted as no hit and no miss.
   const auto plan = [&]() -> StorePlan {
     return {.spec = {.key = key, .expiry = ExpiresAt(request)}};
   };
-  AnswerChange(request, ChangeOrCreate(key, change, packet.initial(), plan));
+  AnswerChange(request, ChangeOrCreate(key, change, request.initial(), plan));
 }
 
-void BinaryExecutor::AnswerChange(const Request& request, const ChangeOutcome& outcome) {
-  const Echo echo = EchoOf(request);
+void BinaryExecutor::AnswerChange(const BinaryRequest& request, const ChangeOutcome& outcome) {
+  const Echo echo = request.echo();
   switch (outcome.result) {
     case CommandResult::kDone: {
-      if (request.noreply) return;
+      if (request.is_quiet) return;
       std::array<char, sizeof outcome.number> number;
       protocol::StoreBig(number.data(), outcome.number);
       return AnswerSuccess(echo, CasShown(outcome.cas), {number.data(), number.size()});
@@ -345,19 +357,19 @@ void BinaryExecutor::AnswerChange(const Request& request, const ChangeOutcome& o
 
 // --- Statistics --------------------------------------------------------------------------------
 
-std::unique_ptr<ReplyStream> BinaryExecutor::BeginStream(const Request& request,
+std::unique_ptr<ReplyStream> BinaryExecutor::BeginStream(const BinaryRequest& request,
                                                          std::function<void()> wake) {
-  return shared_.reporter.Ask(request.key, EchoOf(request), std::move(wake));
+  return shared_.reporter.Ask(request.key, request.echo(), std::move(wake));
 }
 
 // --- Administration ----------------------------------------------------------------------------
 
-void BinaryExecutor::FlushAll(const Request& request) {
+void BinaryExecutor::Flush(const BinaryRequest& request) {
   if (!shared_.config.flush_enabled) {
-    return AnswerError(EchoOf(request), BinaryStatus::kAuthError);
+    return AnswerError(request.echo(), BinaryStatus::kAuthError);
   }
   counters_.Add(Stat::kCmdFlush);
-  const auto exptime = static_cast<std::uint32_t>(request.exptime);
+  const std::uint32_t exptime = request.exptime;
   const slab::Now started{.now_s = shared_.clock.started_s(), .wall_ahead_s = lane_.wall_ahead_s};
   if (exptime > kRelativeExptimeMax && exptime <= started.wall_s()) {
     // memcached takes such a time for none, which is also what is pending then.
@@ -365,7 +377,7 @@ void BinaryExecutor::FlushAll(const Request& request) {
   } else {
     FlushAt(ExpiresAt(request));
   }
-  if (!request.noreply) AnswerSuccess(EchoOf(request), 0);
+  if (!request.is_quiet) AnswerSuccess(request.echo(), 0);
 }
 
 // --- Replies -----------------------------------------------------------------------------------

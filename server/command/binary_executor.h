@@ -8,7 +8,7 @@
 
 #include "protocol/binary/binary_packet.h"
 #include "protocol/binary/binary_reply.h"
-#include "protocol/request.h"
+#include "protocol/binary/binary_request.h"
 #include "server/cluster.h"
 #include "server/command/commands.h"
 #include "server/command/next.h"
@@ -33,43 +33,42 @@ class BinaryExecutor : private Commands {
   using Commands::Show;
 
   // As those of TextExecutor. What is to be thrown away has no CRLF.
-  Next Execute(const protocol::Request& request, std::uint64_t hash);
-  std::unique_ptr<Upload> BeginUpload(const protocol::Request& request, std::uint64_t hash);
+  Next Execute(const protocol::BinaryRequest& request, std::uint64_t hash);
+  std::unique_ptr<Upload> BeginUpload(const protocol::BinaryRequest& request, std::uint64_t hash);
   bool ReserveUpload(Upload& upload, UploadMemory::Share share);
   void FinishUpload(Upload& upload);
-  std::unique_ptr<ReplyStream> BeginStream(const protocol::Request& request,
+  std::unique_ptr<ReplyStream> BeginStream(const protocol::BinaryRequest& request,
                                            std::function<void()> wake);
 
   // Answers a client that has not authenticated yet, or any client's SASL request. `session` is the
   // attempt that waits for the client's next step, if there is one.
-  LoginOutcome LogIn(const protocol::Request& request, std::unique_ptr<SaslSession>& session);
+  LoginOutcome LogIn(const protocol::BinaryRequest& request, std::unique_ptr<SaslSession>& session);
 
  private:
-  [[gnu::noinline]] Next ExecuteRarer(const protocol::Request& request, std::uint64_t hash);
-  void Get(const protocol::Request& request, std::uint64_t hash);
-  char* WriteHit(slab::Item& item, const protocol::Request& request, char* out);
-  [[gnu::noinline]] void Miss(const protocol::Request& request, Operation operation,
+  [[gnu::noinline]] Next ExecuteRarer(const protocol::BinaryRequest& request, std::uint64_t hash);
+  void Get(const protocol::BinaryRequest& request, std::uint64_t hash);
+  char* WriteHit(slab::Item& item, std::uint32_t value_bytes,
+                 const protocol::BinaryRequest& request, char* out);
+  [[gnu::noinline]] void Miss(const protocol::BinaryRequest& request, Operation operation,
                               slab::Presence presence);
-  void Store(const protocol::Request& request, std::uint64_t hash);
-  void Delete(const protocol::Request& request, std::uint64_t hash);
-  void Touch(const protocol::Request& request, std::uint64_t hash);
-  void Arithmetic(const protocol::Request& request, std::uint64_t hash);
-  void AnswerChange(const protocol::Request& request, const ChangeOutcome& outcome);
-  void FlushAll(const protocol::Request& request);
-  void Config(const protocol::Request& request);
-  void ConfigSet(const protocol::Request& request);
-  void AnswerCluster(const protocol::Request& request, const ClusterSnapshot& cluster);
-  LoginOutcome Authenticate(const Sasl& sasl, const protocol::Request& request,
+  void Store(const protocol::BinaryRequest& request, std::uint64_t hash);
+  void Delete(const protocol::BinaryRequest& request, std::uint64_t hash);
+  void Touch(const protocol::BinaryRequest& request, std::uint64_t hash);
+  void Arithmetic(const protocol::BinaryRequest& request, std::uint64_t hash);
+  void AnswerChange(const protocol::BinaryRequest& request, const ChangeOutcome& outcome);
+  void Flush(const protocol::BinaryRequest& request);
+  void ConfigGet(const protocol::BinaryRequest& request);
+  void ConfigSet(const protocol::BinaryRequest& request);
+  void ConfigDelete(const protocol::BinaryRequest& request);
+  void AnswerCluster(const protocol::BinaryRequest& request, const ClusterSnapshot& cluster);
+  LoginOutcome Authenticate(const Sasl& sasl, const protocol::BinaryRequest& request,
                             std::unique_ptr<SaslSession>& session);
-  Next Refuse(const protocol::Request& request);
+  Next Refuse(const protocol::BinaryRequest& request);
 
-  PlainStore HowToStore(const protocol::Request& request) const;
-  slab::ItemSpec SpecOf(const protocol::Request& request, std::uint64_t hash) const;
-  slab::Expiry ExpiresAt(const protocol::Request& request) const {
-    return Commands::ExpiresAt(static_cast<std::uint32_t>(request.exptime));
-  }
-  static protocol::Echo EchoOf(const protocol::Request& request) {
-    return protocol::RequestPacket(request.arguments).echo();
+  PlainStore HowToStore(const protocol::BinaryRequest& request) const;
+  slab::ItemSpec SpecOf(const protocol::BinaryRequest& request, std::uint64_t hash) const;
+  slab::Expiry ExpiresAt(const protocol::BinaryRequest& request) const {
+    return Commands::ExpiresAt(request.exptime);
   }
   // The CAS that a delete, incr or decr asks for.
   std::uint64_t CasWanted(std::uint64_t cas) const;

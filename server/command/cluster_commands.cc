@@ -3,7 +3,6 @@
 #include <cstring>
 #include <string>
 
-#include "protocol/binary/opcodes.h"
 #include "protocol/text/text_reply.h"
 #include "protocol/text/tokens.h"
 #include "server/command/binary_executor.h"
@@ -12,16 +11,17 @@
 namespace larder::server {
 namespace {
 
+using protocol::BinaryRequest;
 using protocol::BinaryStatus;
+using protocol::BinaryVerb;
 using protocol::Echo;
-using protocol::Request;
-using protocol::Verb;
+using protocol::LineRequest;
 
 }  // namespace
 
 // --- Text --------------------------------------------------------------------------------------
 
-void TextExecutor::Config(const Request& request) {
+void TextExecutor::Config(const LineRequest& request) {
   const protocol::Tokens words(request.arguments);
   const bool is_known = words[1] == kClusterConfigName;
   std::string_view reply = protocol::kError;
@@ -50,7 +50,7 @@ void TextExecutor::Config(const Request& request) {
   Answer(reply, request.noreply);
 }
 
-std::string_view TextExecutor::ConfigSet(const Request& request) {
+std::string_view TextExecutor::ConfigSet(const LineRequest& request) {
   if (request.value.size() != request.value_bytes) return protocol::kTooLarge;
   switch (shared_.cluster.SetValue(request.value, shared_.config.cluster_nodes_max)) {
     case ClusterChange::kChanged:
@@ -67,25 +67,24 @@ std::string_view TextExecutor::ConfigSet(const Request& request) {
 
 // --- Binary ------------------------------------------------------------------------------------
 
-void BinaryExecutor::Config(const Request& request) {
-  const Echo echo = EchoOf(request);
-  const bool is_known = request.key == kClusterConfigName;
-  if (echo.opcode == protocol::kConfigGetOpcode) {
-    counters_.Add(Stat::kCmdConfigGet);
-    const auto cluster = is_known ? shared_.cluster.Current() : nullptr;
-    if (cluster != nullptr) return AnswerCluster(request, *cluster);
-    return AnswerError(echo, BinaryStatus::kKeyNotFound);
-  }
-  if (!MayChangeCluster()) return AnswerError(echo, BinaryStatus::kAuthError);
-  if (echo.opcode == protocol::kConfigSetOpcode) return ConfigSet(request);
-  if (!is_known || !shared_.cluster.Delete()) {
-    return AnswerError(echo, BinaryStatus::kKeyNotFound);
-  }
-  AnswerSuccess(echo, 0);
+void BinaryExecutor::ConfigGet(const BinaryRequest& request) {
+  counters_.Add(Stat::kCmdConfigGet);
+  const auto cluster = request.key == kClusterConfigName ? shared_.cluster.Current() : nullptr;
+  if (cluster != nullptr) return AnswerCluster(request, *cluster);
+  AnswerError(request.echo(), BinaryStatus::kKeyNotFound);
 }
 
-void BinaryExecutor::ConfigSet(const Request& request) {
-  const Echo echo = EchoOf(request);
+void BinaryExecutor::ConfigDelete(const BinaryRequest& request) {
+  if (!MayChangeCluster()) return AnswerError(request.echo(), BinaryStatus::kAuthError);
+  if (request.key != kClusterConfigName || !shared_.cluster.Delete()) {
+    return AnswerError(request.echo(), BinaryStatus::kKeyNotFound);
+  }
+  AnswerSuccess(request.echo(), 0);
+}
+
+void BinaryExecutor::ConfigSet(const BinaryRequest& request) {
+  const Echo echo = request.echo();
+  if (!MayChangeCluster()) return AnswerError(echo, BinaryStatus::kAuthError);
   counters_.Add(Stat::kCmdConfigSet);
   if (request.key != kClusterConfigName) return AnswerError(echo, BinaryStatus::kInvalidArguments);
   if (request.value.size() != request.value_bytes) {
@@ -104,10 +103,10 @@ void BinaryExecutor::ConfigSet(const Request& request) {
 }
 
 // As a hit: its CAS is the version.
-void BinaryExecutor::AnswerCluster(const Request& request, const ClusterSnapshot& cluster) {
-  const bool with_key = request.verb == Verb::kGetK || request.verb == Verb::kGatK;
+void BinaryExecutor::AnswerCluster(const BinaryRequest& request, const ClusterSnapshot& cluster) {
+  const bool with_key = request.verb == BinaryVerb::kGetK || request.verb == BinaryVerb::kGatK;
   char* out = output_.Room(protocol::kHitHeadBytesMax + cluster.value.size());
-  out = protocol::WriteReplyHead(out, EchoOf(request),
+  out = protocol::WriteReplyHead(out, request.echo(),
                                  {.extras_bytes = sizeof(std::uint32_t),
                                   .key_bytes = with_key ? request.key.size() : 0,
                                   .value_bytes = cluster.value.size(),

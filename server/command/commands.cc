@@ -12,7 +12,6 @@
 namespace larder::server {
 namespace {
 
-using protocol::Verb;
 using slab::Expiry;
 using slab::Item;
 using slab::Presence;
@@ -56,23 +55,6 @@ char* Commands::PinValue(Item& item, std::uint32_t value_bytes, char* out) {
   output_.Commit(out);
   output_.AppendPinned(cache_.Pin(item), cache_.Value(item), value_bytes);
   return out;
-}
-
-StoreMode Commands::ModeOf(Verb verb) {
-  switch (verb) {
-    case Verb::kAdd:
-      return StoreMode::kAdd;
-    case Verb::kReplace:
-      return StoreMode::kReplace;
-    case Verb::kAppend:
-      return StoreMode::kAppend;
-    case Verb::kPrepend:
-      return StoreMode::kPrepend;
-    case Verb::kCas:
-      return StoreMode::kCas;
-    default:
-      return StoreMode::kSet;
-  }
 }
 
 // --- Retrieval ---------------------------------------------------------------------------------

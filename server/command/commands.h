@@ -11,7 +11,6 @@
 #include <string_view>
 #include <utility>
 
-#include "protocol/request.h"
 #include "server/cluster.h"
 #include "server/command/outcome.h"
 #include "server/command/outcome_observers.h"
@@ -45,12 +44,6 @@ struct ChangeOutcome {
   bool is_new = false;       // The item was created, or there was no memory to create it.
 };
 
-// A get, or a get and touch.
-struct GetCommand {
-  slab::HashedKey key;
-  bool counts_as_use = true;  // For eviction, and as the time of its last use.
-};
-
 // Who gives an item the expiry that a touch asks for.
 enum class SetsExpiry : std::uint8_t {
   kCommand,
@@ -59,7 +52,9 @@ enum class SetsExpiry : std::uint8_t {
 
 // Commands is what the executors of the protocols share: operations on the cache, which answer
 // nothing. A retrieval copies the value under the bucket's lock straight into the output: it calls
-// the codec, write(Item&), in the middle of its look-up.
+// the codec in the middle of its look-up, as write(item, value_bytes, note_use). The codec calls
+// note_use() when it has read what that changes, the time of the last use for one, unless this is
+// not to count as a use; and does so before it copies the value, which costs less.
 //
 // Threads: one worker.
 // Owns:    nothing but its observers; all that it refers to outlives it.
@@ -98,35 +93,25 @@ class Commands {
 
   // Has a hit counted. On a miss the protocol decides what comes next: SeeMiss(), as a rule.
   template <class Write>
-  [[gnu::always_inline]] slab::Presence Get(const GetCommand& get, const Write& write) {
-    Outcome outcome{.operation = Operation::kGet};
-    const slab::Presence presence =
-        cache_.Visit(get.key, lane_, [&](slab::Item& item) { UseItem(get, item, write, outcome); });
-    if (presence == slab::Presence::kHit) observers_.See(outcome);
-    return presence;
+  [[gnu::always_inline]] slab::Presence Get(const slab::HashedKey& key, const Write& write) {
+    return cache_.Visit(
+        key, lane_, [&](slab::Item & item) __attribute__((always_inline)) {
+          Serve(Operation::kGet, item, write);
+        });
   }
   // Likewise, and the item gets this expiry. Has kNoRoom counted as well.
   template <SetsExpiry who = SetsExpiry::kCommand, class Write>
-  slab::Presence GetAndTouch(const GetCommand& get, slab::Expiry expiry, const Write& write) {
-    Outcome outcome{.operation = Operation::kGetAndTouch, .result = CommandResult::kNoMemory};
-    const slab::Presence presence = VisitToExpire(get.key, expiry, [&](slab::Item& item) {
-      if constexpr (who == SetsExpiry::kCommand) (void)item.SetExpiry(expiry);  // It has the room.
-      UseItem(get, item, write, outcome);
-      outcome.result = CommandResult::kDone;
-    });
-    if (ResultOf(presence) != CommandResult::kMiss) observers_.See(outcome);
-    return presence;
+  slab::Presence GetAndTouch(const slab::HashedKey& key, slab::Expiry expiry, const Write& write) {
+    return Touch<who>(Operation::kGetAndTouch, key, expiry, write);
   }
-  // A touch alone; write(Item&) may do nothing.
+  // A touch alone; has a miss counted, too.
   template <class Write>
   slab::Presence Touch(const slab::HashedKey& key, slab::Expiry expiry, const Write& write) {
-    Outcome outcome{.operation = Operation::kTouch};
-    const slab::Presence presence = VisitToExpire(key, expiry, [&](slab::Item& item) {
-      (void)item.SetExpiry(expiry);  // It has the room.
-      UseItem({.key = key}, item, write, outcome);
-    });
-    outcome.result = ResultOf(presence);
-    observers_.See(outcome);
+    const slab::Presence presence =
+        Touch<SetsExpiry::kCommand>(Operation::kTouch, key, expiry, write);
+    if (ResultOf(presence) == CommandResult::kMiss) {
+      observers_.See({.operation = Operation::kTouch, .result = CommandResult::kMiss});
+    }
     return presence;
   }
   // A retrieval has missed the key. Yields what to answer all the same: the cluster, if there is
@@ -152,9 +137,6 @@ class Commands {
   }
 
   // --- Storage ---------------------------------------------------------------------------------
-
-  // How a storage request without a CAS is stored.
-  static slab::StoreMode ModeOf(protocol::Verb verb);
 
   // A store that Cache::Store can do.
   struct PlainStore {
@@ -240,12 +222,26 @@ class Commands {
   slab::Expiry ExpiresLater(std::uint32_t exptime) const;  // Not 0.
   [[gnu::noinline, gnu::cold]] slab::Expiry LongPast() const;
   template <class Write>
-  [[gnu::always_inline]] void UseItem(const GetCommand& get, slab::Item& item, const Write& write,
-                                      Outcome& outcome) {
-    outcome.value_bytes = item.value_bytes();
-    outcome.class_id = cache_.ClassOf(item);
-    write(item);
-    if (get.counts_as_use) cache_.MarkAccess(item, outcome.class_id, lane_);
+  [[gnu::always_inline]] void Serve(Operation operation, slab::Item& item, const Write& write) {
+    const slab::ClassId class_id = cache_.ClassOf(item);
+    const std::uint32_t value_bytes = item.value_bytes();
+    observers_.See({.operation = operation, .value_bytes = value_bytes, .class_id = class_id});
+    write(
+        item, value_bytes, [&]() __attribute__((always_inline)) {
+          cache_.MarkAccess(item, class_id, lane_);
+        });
+  }
+  template <SetsExpiry who, class Write>
+  slab::Presence Touch(Operation operation, const slab::HashedKey& key, slab::Expiry expiry,
+                       const Write& write) {
+    const slab::Presence presence = VisitToExpire(key, expiry, [&](slab::Item& item) {
+      if constexpr (who == SetsExpiry::kCommand) (void)item.SetExpiry(expiry);  // It has the room.
+      Serve(operation, item, write);
+    });
+    if (presence == slab::Presence::kNoRoom) {
+      observers_.See({.operation = operation, .result = CommandResult::kNoMemory});
+    }
+    return presence;
   }
   template <class Fn>
   slab::Presence VisitToExpire(const slab::HashedKey& key, slab::Expiry expiry, const Fn& fn) {

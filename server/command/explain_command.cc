@@ -57,7 +57,7 @@ char* WriteDeparture(char* out, const slab::Departure& departure) {
 
 }  // namespace
 
-void MetaExecutor::Explain(const protocol::Request& request, std::uint64_t hash) {
+void MetaExecutor::Explain(const protocol::LineRequest& request, std::uint64_t hash) {
   char* out = WriteText(output_.Room(kExplainLineBytesMax), protocol::kExplainHead);
   char* const key_at = out;
   const auto write_key = [&](bool is_encoded) {

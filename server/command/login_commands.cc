@@ -1,5 +1,5 @@
-// What clients may ask for before they have authenticated: a list of what is allowed, so that a new
-// command is refused.
+// What clients may ask for before they have authenticated. A new command is refused, unless its row
+// says otherwise.
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,27 +15,14 @@
 namespace larder::server {
 namespace {
 
+using protocol::BinaryRequest;
 using protocol::BinaryStatus;
+using protocol::BinaryVerb;
 using protocol::Echo;
 using protocol::Login;
-using protocol::Request;
-using protocol::Verb;
 
 constexpr std::size_t kMechanismBytesMax = 32;
 constexpr std::string_view kAuthenticated = "Authenticated";
-
-bool IsForStrangers(Verb verb) {
-  switch (verb) {
-    case Verb::kSaslList:
-    case Verb::kSaslAuth:
-    case Verb::kSaslStep:
-    case Verb::kVersion:
-    case Verb::kQuit:
-      return true;
-    default:
-      return false;
-  }
-}
 
 }  // namespace
 
@@ -43,7 +30,7 @@ bool IsForStrangers(Verb verb) {
 
 LoginOutcome TextExecutor::LogIn(const protocol::LoginRequest& request) {
   std::string_view reply;
-  LoginOutcome outcome = LoginOutcome::kStranger;
+  LoginOutcome outcome = LoginOutcome::kUnauthenticated;
   switch (request.login) {
     case Login::kCredentials:
       counters_.Add(Stat::kAuthCmds);
@@ -80,34 +67,36 @@ LoginOutcome TextExecutor::LogIn(const protocol::LoginRequest& request) {
 
 // --- Binary ------------------------------------------------------------------------------------
 
-LoginOutcome BinaryExecutor::LogIn(const Request& request, std::unique_ptr<SaslSession>& session) {
-  const Echo echo = EchoOf(request);
+LoginOutcome BinaryExecutor::LogIn(const BinaryRequest& request,
+                                   std::unique_ptr<SaslSession>& session) {
+  const Echo echo = request.echo();
   // Wrong lengths are answered as such only where the command is allowed, but for a packet that is
   // none: memcached's order.
-  const bool is_packet = request.error != protocol::RequestError::kBadBodyLength;
-  if (is_packet && !IsForStrangers(protocol::FindOpcode(echo.opcode).verb)) {
+  const bool is_packet = request.error != protocol::PacketError::kBadBodyLength;
+  if (is_packet && !protocol::FindOpcode(echo.opcode).is_before_login) {
     AnswerError(echo, BinaryStatus::kAuthError);
     return LoginOutcome::kClose;
   }
   const Sasl* const sasl = shared_.authenticator.sasl();
   switch (request.verb) {
-    case Verb::kSaslList:
-    case Verb::kSaslAuth:
-    case Verb::kSaslStep:
+    case BinaryVerb::kSaslList:
+    case BinaryVerb::kSaslAuth:
+    case BinaryVerb::kSaslStep:
       if (sasl != nullptr) return Authenticate(*sasl, request, session);
       AnswerError(echo, BinaryStatus::kAuthError);
       return LoginOutcome::kClose;
     default:
       return ExecuteRarer(request, 0) == Next::kClose ? LoginOutcome::kClose
-                                                      : LoginOutcome::kStranger;
+                                                      : LoginOutcome::kUnauthenticated;
   }
 }
 
-// Whoever asks for any of these is a stranger until a last step succeeds, whatever was before.
-LoginOutcome BinaryExecutor::Authenticate(const Sasl& sasl, const Request& request,
+// A client that asks for any of these is unauthenticated until a last step succeeds, whatever it
+// was before.
+LoginOutcome BinaryExecutor::Authenticate(const Sasl& sasl, const BinaryRequest& request,
                                           std::unique_ptr<SaslSession>& session) {
-  const Echo echo = EchoOf(request);
-  if (request.verb == Verb::kSaslList) {
+  const Echo echo = request.echo();
+  if (request.verb == BinaryVerb::kSaslList) {
     session.reset();
     const auto mechanisms = sasl.Mechanisms();
     if (mechanisms) {
@@ -115,19 +104,19 @@ LoginOutcome BinaryExecutor::Authenticate(const Sasl& sasl, const Request& reque
     } else {
       AnswerError(echo, BinaryStatus::kAuthError);
     }
-    return LoginOutcome::kStranger;
+    return LoginOutcome::kUnauthenticated;
   }
   if (request.key.size() > kMechanismBytesMax) {
     AnswerError(echo, BinaryStatus::kInvalidArguments);
-    return LoginOutcome::kStranger;
+    return LoginOutcome::kUnauthenticated;
   }
   if (request.value.size() != request.value_bytes) {  // Too long to be looked at.
     AnswerError(echo, BinaryStatus::kOutOfMemory);
-    return LoginOutcome::kStranger;
+    return LoginOutcome::kUnauthenticated;
   }
 
   SaslReply reply;
-  if (request.verb == Verb::kSaslAuth) {
+  if (request.verb == BinaryVerb::kSaslAuth) {
     session = sasl.NewSession();
     if (session != nullptr) reply = session->Start(std::string(request.key), request.value);
   } else if (session != nullptr) {
@@ -135,14 +124,14 @@ LoginOutcome BinaryExecutor::Authenticate(const Sasl& sasl, const Request& reque
   }
   if (reply.status == SaslStatus::kContinue) {
     AnswerError(echo, BinaryStatus::kAuthContinue, reply.data);
-    return LoginOutcome::kStranger;
+    return LoginOutcome::kUnauthenticated;
   }
   session.reset();
   counters_.Add(Stat::kAuthCmds);
   if (reply.status == SaslStatus::kFailed) {
     counters_.Add(Stat::kAuthErrors);
     AnswerError(echo, BinaryStatus::kAuthError);
-    return LoginOutcome::kStranger;
+    return LoginOutcome::kUnauthenticated;
   }
   AnswerSuccess(echo, 0, kAuthenticated);
   return LoginOutcome::kAdmitted;

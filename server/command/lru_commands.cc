@@ -63,7 +63,7 @@ std::optional<slab::ClassSet> ParseClasses(std::string_view list) {
 std::string_view SetCrawlerNumber(std::string_view what, std::string_view text,
                                   slab::ExpirySweep& sweep) {
   const auto number = ParseNumber<std::uint32_t>(text);
-  if (!number) return protocol::ErrorText(protocol::RequestError::kBadLine);
+  if (!number) return protocol::ErrorText(protocol::LineError::kBadLine);
   if (what == "tocrawl") {
     sweep.set_slice_max(*number);
     return protocol::kOk;

@@ -1,106 +1,55 @@
-// What the meta commands mean. How their flags are written in a line is in
+// mg, and what all meta commands share. How their flags are written in a line is in
 // protocol/meta/meta_flags.h.
 #include "server/command/meta_executor.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <limits>
-#include <utility>
 
 #include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
-#include "slab/race_hook.h"
 
 namespace larder::server {
 namespace {
 
+using protocol::LineRequest;
 using protocol::MetaFlags;
 using protocol::MetaFlagSet;
-using protocol::Request;
-using protocol::Verb;
+using protocol::MetaVerb;
 using protocol::WriteText;
 using slab::Item;
 using slab::Presence;
-using slab::Room;
 using slab::StoreMode;
 using slab::StoreStatus;
 
 constexpr std::uint64_t kNoSuchCas = std::numeric_limits<std::uint64_t>::max();
 constexpr MetaFlagSet kHitFlags = protocol::FlagsIn(protocol::kHitReply);
 
-MetaFlagSet FlagsOf(const Request& request) { return MetaFlagSet(request.number); }
-
-// What a mode token of ms stores as.
-StoreMode SetModeOf(std::string_view arguments) {
-  const auto token = protocol::MetaTokenOf(arguments, 'M');
-  switch (token ? token->front() : 'S') {
-    case 'E':
-      return StoreMode::kAdd;
-    case 'A':
-      return StoreMode::kAppend;
-    case 'P':
-      return StoreMode::kPrepend;
-    case 'R':
-      return StoreMode::kReplace;
-    default:
-      return StoreMode::kSet;
-  }
-}
-
-std::string_view CodeOf(StoreStatus status) {
-  switch (status) {
-    case StoreStatus::kStored:
-      return protocol::kMetaDone;
-    case StoreStatus::kNotStored:
-    case StoreStatus::kForbidden:
-      return protocol::kMetaNotStored;
-    case StoreStatus::kExists:
-      return protocol::kMetaExists;
-    case StoreStatus::kNotFound:
-      return protocol::kMetaNotFound;
-    case StoreStatus::kTooLarge:
-    case StoreStatus::kNoMemory:
-      break;  // Errors: these have no code.
-  }
-  return {};
-}
-
 }  // namespace
 
-void MetaExecutor::Execute(const Request& request, std::uint64_t hash) {
-  switch (request.verb) {
-    case Verb::kMg:
-      return Get(request, hash);
-    case Verb::kMs:
-      return Set(request, hash);
-    case Verb::kMd:
-      return Delete(request, hash);
-    case Verb::kMa:
-      return Arithmetic(request, hash);
-    case Verb::kMe:
-      return Debug(request, hash);
-    case Verb::kExplain:
-      return Explain(request, hash);
-    default:
-      return;
-  }
+void MetaExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
+  if (request.meta_verb == MetaVerb::kGet) [[likely]]
+    return Get(request, hash);
+  ExecuteRarer(request, hash);
 }
 
-// An item as the flags of a reply show it. Those that change it do so where they stand.
-struct MetaExecutor::ShownItem {
-  std::string_view key = {};
-  bool is_key_encoded = false;
-  std::uint32_t value_bytes = 0;
-  std::uint32_t client_flags = 0;
-  slab::Expiry expiry = {};
-  std::uint64_t cas = 0;
-  std::uint32_t idle_s = 0;
-  bool was_fetched = false;
-  bool is_new = false;  // Created by this command.
-  bool is_won = false;  // Another client has won before.
-  bool wins = false;
-};
+void MetaExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) {
+  switch (request.meta_verb) {
+    case MetaVerb::kGet:
+      return;  // Done by Execute().
+    case MetaVerb::kSet:
+      return Set(request, hash);
+    case MetaVerb::kDelete:
+      return Delete(request, hash);
+    case MetaVerb::kArithmetic:
+      return Arithmetic(request, hash);
+    case MetaVerb::kDebug:
+      return Debug(request, hash);
+    case MetaVerb::kExplain:
+      return Explain(request, hash);
+    case MetaVerb::kNoop:
+      return output_.Append(protocol::kMn);
+  }
+}
 
 std::optional<std::uint64_t> MetaExecutor::NamedCas(std::string_view arguments) const {
   const auto cas = protocol::MetaNumberOf(arguments, 'C');
@@ -171,9 +120,9 @@ char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::
 }
 
 // A reply without an item: a code, then opaque and key as asked.
-void MetaExecutor::AnswerOther(std::string_view code, const Request& request) {
+void MetaExecutor::AnswerOther(std::string_view code, const LineRequest& request) {
   char* out = WriteText(output_.Room(protocol::kMetaLineBytesMax), code);
-  ShownItem shown{.key = request.key, .is_key_encoded = FlagsOf(request).has('b')};
+  ShownItem shown{.key = request.key, .is_key_encoded = request.flags.has('b')};
   out = WriteFlags(out, request.arguments, protocol::kOtherReply, shown);
   output_.Commit(WriteText(out, protocol::kCrlf));
 }
@@ -181,10 +130,11 @@ void MetaExecutor::AnswerOther(std::string_view code, const Request& request) {
 // --- mg ----------------------------------------------------------------------------------------
 
 // Inlined into both look-ups, as that of text.
-[[gnu::always_inline]] inline char* MetaExecutor::WriteHit(Item& item, const Request& request,
-                                                           char* out) {
-  const MetaFlagSet asked = FlagsOf(request);
-  const std::uint32_t value_bytes = item.value_bytes();
+template <class NoteUse>
+[[gnu::always_inline]] inline char* MetaExecutor::WriteHit(Item& item, std::uint32_t value_bytes,
+                                                           const LineRequest& request,
+                                                           const NoteUse& note_use, char* out) {
+  const MetaFlagSet asked = request.flags;
   bool has_value = asked.has('v');
   if (asked.has('C') && NamedCas(request.arguments) == ShownCas(item.cas())) [[unlikely]]
     has_value = false;
@@ -197,31 +147,36 @@ void MetaExecutor::AnswerOther(std::string_view code, const Request& request) {
     out = WriteHitFlags(out, item, request);
   }
   out = WriteText(out, protocol::kCrlf);
+  if (!asked.has('u')) [[likely]]
+    note_use();
   if (!has_value) return out;
   return WriteText(WriteValue(item, value_bytes, out), protocol::kCrlf);
 }
 
-void MetaExecutor::Get(const Request& request, std::uint64_t hash) {
-  const MetaFlagSet asked = FlagsOf(request);
+[[gnu::always_inline]] inline void MetaExecutor::Get(const LineRequest& request,
+                                                     std::uint64_t hash) {
+  const MetaFlagSet asked = request.flags;
   char* out = output_.Room(protocol::kMetaLineBytesMax + kPinBytesMin + kTailBytesMax);
-  const GetCommand get{.key = {.bytes = request.key, .hash = hash},
-                       .counts_as_use = !asked.has('u')};
-  const auto write = [&](Item& item) { out = WriteHit(item, request, out); };
+  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
+      __attribute__((always_inline)) {
+    out = WriteHit(item, value_bytes, request, note_use, out);
+  };
   Presence presence = Presence::kMiss;
   if (asked.has('T')) [[unlikely]] {
     presence =
-        Commands::GetAndTouch<SetsExpiry::kCodec>(get, SignedExpiresAt(request.exptime), write);
+        Commands::GetAndTouch<SetsExpiry::kCodec>(key, SignedExpiresAt(request.exptime), write);
   } else {
-    presence = Commands::Get(get, write);
+    presence = Commands::Get(key, write);
   }
   if (presence != Presence::kHit) return Miss(request, hash, presence);
   output_.Commit(out);
 }
 
 // What a hit shows, before it counts as one; then the marks.
-char* MetaExecutor::WriteHitFlags(char* out, Item& item, const Request& request) const {
+char* MetaExecutor::WriteHitFlags(char* out, Item& item, const LineRequest& request) const {
   const bool is_key_encoded =
-      FlagsOf(request).has('k') && (item.has_binary_key() || !protocol::IsTextKey(item.key()));
+      request.flags.has('k') && (item.has_binary_key() || !protocol::IsTextKey(item.key()));
   ShownItem shown{.key = item.key(),
                   .is_key_encoded = is_key_encoded,
                   .value_bytes = item.value_bytes(),
@@ -245,9 +200,9 @@ char* MetaExecutor::WriteHitFlags(char* out, Item& item, const Request& request)
   return out;
 }
 
-void MetaExecutor::Miss(const Request& request, std::uint64_t hash, Presence presence) {
+void MetaExecutor::Miss(const LineRequest& request, std::uint64_t hash, Presence presence) {
   if (presence == Presence::kNoRoom) return output_.Append(protocol::kNoMemory);
-  const MetaFlagSet asked = FlagsOf(request);
+  const MetaFlagSet asked = request.flags;
   const Operation operation = asked.has('T') ? Operation::kGetAndTouch : Operation::kGet;
   const auto cluster = SeeCluster(request.key, operation);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
@@ -257,8 +212,8 @@ void MetaExecutor::Miss(const Request& request, std::uint64_t hash, Presence pre
 }
 
 // As an item that was never fetched, and whose CAS is the version.
-void MetaExecutor::AnswerCluster(const Request& request, const ClusterSnapshot& cluster) {
-  const MetaFlagSet asked = FlagsOf(request);
+void MetaExecutor::AnswerCluster(const LineRequest& request, const ClusterSnapshot& cluster) {
+  const MetaFlagSet asked = request.flags;
   const std::string_view value = cluster.value;
   ShownItem shown{.key = request.key,
                   .is_key_encoded = asked.has('b'),
@@ -277,7 +232,7 @@ void MetaExecutor::AnswerCluster(const Request& request, const ClusterSnapshot& 
 }
 
 // The expiry that an item gets which the request creates.
-slab::Expiry MetaExecutor::ExpiryOfNew(const Request& request, protocol::MetaReplies reply) {
+slab::Expiry MetaExecutor::ExpiryOfNew(const LineRequest& request, protocol::MetaReplies reply) {
   ShownItem shown{.key = request.key, .is_key_encoded = true, .is_new = true};
   char* const scratch = output_.Room(protocol::kMetaLineBytesMax);
   (void)WriteFlags(scratch, request.arguments, reply, shown);
@@ -285,8 +240,8 @@ slab::Expiry MetaExecutor::ExpiryOfNew(const Request& request, protocol::MetaRep
 }
 
 // An item without a value, for this client to fill. False if there is no memory.
-bool MetaExecutor::CreateEmpty(const Request& request, std::uint64_t hash) {
-  const MetaFlagSet asked = FlagsOf(request);
+bool MetaExecutor::CreateEmpty(const LineRequest& request, std::uint64_t hash) {
+  const MetaFlagSet asked = request.flags;
   const StorePlan plan{.spec = {.key = {.bytes = request.key, .hash = hash},
                                 .expiry = ExpiryOfNew(request, protocol::kHitReply)},
                        .terms = {.mode = StoreMode::kAdd},
@@ -294,7 +249,7 @@ bool MetaExecutor::CreateEmpty(const Request& request, std::uint64_t hash) {
                        .mark = slab::ItemMark::kWon};
   const slab::StoreOutcome outcome = StoreUnseen(plan, {});
   if (outcome.status == StoreStatus::kNotStored) {
-    Get(request, hash);  // Another client was quicker.
+    Execute(request, hash);  // Another client was quicker.
     return true;
   }
   if (outcome.status != StoreStatus::kStored) return false;
@@ -313,221 +268,9 @@ bool MetaExecutor::CreateEmpty(const Request& request, std::uint64_t hash) {
   return true;
 }
 
-// --- ms ----------------------------------------------------------------------------------------
-
-slab::ItemSpec MetaExecutor::SpecOf(const Request& request, std::uint64_t hash) const {
-  return {.key = {.bytes = request.key, .hash = hash},
-          .client_flags = request.client_flags,
-          .expiry = SignedExpiresAt(request.exptime),
-          .value_bytes = request.value_bytes};
-}
-
-StorePlan MetaExecutor::PlanStore(const Request& request, std::uint64_t hash) const {
-  const MetaFlagSet asked = FlagsOf(request);
-  // Whatever its mode: the old value would be out of date.
-  StorePlan plan{.spec = SpecOf(request, hash), .if_refused = OldItem::kIsRemoved};
-  if (asked.has('M')) plan.terms.mode = SetModeOf(request.arguments);
-  if (asked.has('b')) plan.mark = slab::ItemMark::kBinaryKey;
-  const auto chosen_cas = asked.has('E') ? ChosenCas(request.arguments) : std::nullopt;
-  if (chosen_cas && *chosen_cas != 0) plan.chosen_cas = chosen_cas;  // As memcached, 0 is none.
-  const StoreMode mode = plan.terms.mode;
-  if (mode == StoreMode::kAppend || mode == StoreMode::kPrepend) {
-    // Flags and expiry count only where there is nothing to join with.
-    const auto exptime =
-        asked.has('N') ? protocol::MetaExptimeOf(request.arguments, 'N') : std::nullopt;
-    plan.terms.creates = exptime.has_value();
-    plan.spec.expiry = SignedExpiresAt(exptime.value_or(0));
-  }
-  if (!asked.has('C')) return plan;
-  plan.terms.cas_unique = NamedCas(request.arguments).value_or(0);
-  if (mode == StoreMode::kSet || mode == StoreMode::kReplace) {
-    plan.terms.mode = StoreMode::kCas;
-    plan.terms.is_stale_allowed = asked.has('I') && shared_.config.use_cas;
-    plan.spec.has_expiry_room = plan.terms.is_stale_allowed;
-  }
-  return plan;
-}
-
-void MetaExecutor::Set(const Request& request, std::uint64_t hash) {
-  const StorePlan plan = PlanStore(request, hash);
-  AnswerStore(plan, Store(plan, request.value), request.arguments);
-}
-
-std::unique_ptr<Upload> MetaExecutor::BeginUpload(const Request& request, std::uint64_t hash) {
-  auto upload = std::make_unique<Upload>(request, PlanStore(request, hash));
-  const auto refusal = RefusalOf(*upload);
-  if (!refusal) return upload;
-  AnswerStore(upload->plan(), {.status = *refusal}, request.arguments);
-  return nullptr;
-}
-
-bool MetaExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
-  const auto refusal = ReserveRoom(upload, std::move(share));
-  if (refusal) AnswerStore(upload.plan(), {.status = *refusal}, upload.arguments);
-  return !refusal;
-}
-
-void MetaExecutor::FinishUpload(Upload& upload) {
-  AnswerStore(upload.plan(), Store(upload), upload.arguments);
-}
-
-void MetaExecutor::AnswerStore(const StorePlan& plan, const slab::StoreOutcome& outcome,
-                               std::string_view arguments) {
-  if (outcome.status == StoreStatus::kTooLarge) return output_.Append(protocol::kTooLarge);
-  if (outcome.status == StoreStatus::kNoMemory) return output_.Append(protocol::kNoMemoryStoring);
-  const bool is_stored = outcome.status == StoreStatus::kStored;
-  if (is_stored && protocol::MetaTokenOf(arguments, 'q')) return;
-  const bool is_joined = is_stored && (plan.terms.mode == StoreMode::kAppend ||
-                                       plan.terms.mode == StoreMode::kPrepend);
-  ShownItem shown{.key = plan.spec.key.bytes,
-                  .is_key_encoded = plan.mark == slab::ItemMark::kBinaryKey,
-                  .value_bytes = is_joined ? outcome.joined_bytes : plan.spec.value_bytes,
-                  .cas = outcome.cas};
-  char* out = WriteText(output_.Room(protocol::kMetaLineBytesMax), CodeOf(outcome.status));
-  out = WriteFlags(out, arguments, protocol::kStoreReply, shown);
-  output_.Commit(WriteText(out, protocol::kCrlf));
-}
-
-// --- md ----------------------------------------------------------------------------------------
-
-void MetaExecutor::Delete(const Request& request, std::uint64_t hash) {
-  const MetaFlagSet asked = FlagsOf(request);
-  if (asked.has('x') || asked.has('I')) {
-    const CommandResult result = asked.has('x') ? Empty(request, hash) : Invalidate(request, hash);
-    observers_.See({.operation = Operation::kInvalidate, .result = result});
-    return AnswerDelete(request, result);
-  }
-  auto cas = asked.has('C') ? NamedCas(request.arguments) : std::nullopt;
-  if (!shared_.config.use_cas && cas == 0) cas.reset();  // Then it is what every item shows.
-  AnswerDelete(request, Commands::Delete({.bytes = request.key, .hash = hash}, cas));
-}
-
-void MetaExecutor::AnswerDelete(const Request& request, CommandResult result) {
-  switch (result) {
-    case CommandResult::kDone:
-      if (FlagsOf(request).has('q')) return;
-      return AnswerOther(protocol::kMetaDone, request);
-    case CommandResult::kMiss:
-      return AnswerOther(protocol::kMetaNotFound, request);
-    case CommandResult::kExists:
-      return AnswerOther(protocol::kMetaExists, request);
-    default:
-      return output_.Append(protocol::kNoMemory);
-  }
-}
-
-// Marks an item as stale.
-CommandResult MetaExecutor::Invalidate(const Request& request, std::uint64_t hash) {
-  const slab::HashedKey key{.bytes = request.key, .hash = hash};
-  const auto named_cas = NamedCas(request.arguments);
-  const auto chosen_cas = ChosenCas(request.arguments);
-  const auto expiry =
-      FlagsOf(request).has('T') ? std::optional(SignedExpiresAt(request.exptime)) : std::nullopt;
-  // Another round is needed only if another client has replaced the item meanwhile.
-  for (;;) {
-    CommandResult result = CommandResult::kMiss;
-    Room missing_room = Room::kNone;
-    (void)cache_.Visit(key, lane_, [&](Item& item) {
-      result = CommandResult::kExists;
-      if (named_cas && *named_cas != ShownCas(item.cas())) return;
-      missing_room = Renew(item, chosen_cas, expiry);
-      if (missing_room != Room::kNone) return;
-      item.MakeStale();
-      result = CommandResult::kDone;
-    });
-    if (missing_room == Room::kNone) return result;
-    if (AddRoom(missing_room, key) == slab::RoomStatus::kNoMemory) return CommandResult::kNoMemory;
-  }
-}
-
-// Takes an item's value away.
-CommandResult MetaExecutor::Empty(const Request& request, std::uint64_t hash) {
-  const bool makes_stale = FlagsOf(request).has('I');
-  const auto named_cas = NamedCas(request.arguments);
-  StorePlan plan{.spec = SpecOf(request, hash),
-                 .terms = {.mode = StoreMode::kUnchanged},
-                 .mark = makes_stale ? slab::ItemMark::kStale : slab::ItemMark::kNone};
-  // Another round is needed only if another client has changed the item meanwhile.
-  for (;;) {
-    bool is_other = false;
-    const Presence presence = cache_.Visit(plan.spec.key, lane_, [&](Item& item) {
-      is_other = named_cas && *named_cas != ShownCas(item.cas());
-      plan.terms.cas_unique = item.number();
-      // Unless it becomes stale, its CAS stays.
-      plan.chosen_cas = ChosenCas(request.arguments);
-      if (!plan.chosen_cas && !makes_stale) plan.chosen_cas = item.cas();
-    });
-    if (presence != Presence::kHit) return CommandResult::kMiss;
-    if (is_other) return CommandResult::kExists;
-    slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
-    const slab::StoreOutcome outcome = StoreUnseen(plan, {});
-    if (outcome.status == StoreStatus::kStored) return CommandResult::kDone;
-    if (outcome.status != StoreStatus::kExists && outcome.status != StoreStatus::kNotFound) {
-      return CommandResult::kNoMemory;
-    }
-  }
-}
-
-// --- ma ----------------------------------------------------------------------------------------
-
-void MetaExecutor::Arithmetic(const Request& request, std::uint64_t hash) {
-  const MetaFlagSet asked = FlagsOf(request);
-  const std::string_view arguments = request.arguments;
-  const auto mode = protocol::MetaTokenOf(arguments, 'M');
-  const slab::HashedKey key{.bytes = request.key, .hash = hash};
-  NumberChange change{.is_incr = !mode || mode->front() == 'I' || mode->front() == '+',
-                      .delta = protocol::MetaNumberOf(arguments, 'D').value_or(1),
-                      .cas_unique = NamedCas(arguments).value_or(0),
-                      .chosen_cas = ChosenCas(arguments)};
-  if (asked.has('T')) change.expiry = SignedExpiresAt(request.exptime);
-  const auto plan = [&]() -> StorePlan {
-    return {.spec = {.key = key, .expiry = ExpiryOfNew(request, protocol::kChangeReply)},
-            .chosen_cas = change.chosen_cas};
-  };
-  const ChangeOutcome outcome =
-      asked.has('N')
-          ? ChangeOrCreate(key, change, protocol::MetaNumberOf(arguments, 'J').value_or(0), plan)
-          : Change(key, change);
-  switch (outcome.result) {
-    case CommandResult::kDone:
-      return AnswerNumber(request, outcome);
-    case CommandResult::kMiss:
-    case CommandResult::kForbidden:
-      return AnswerOther(protocol::kMetaNotFound, request);
-    case CommandResult::kExists:
-      return AnswerOther(protocol::kMetaExists, request);
-    case CommandResult::kNotNumeric:
-      return output_.Append(protocol::kNonNumeric);
-    default:
-      return output_.Append(outcome.is_new ? protocol::kNoMemoryCreating : protocol::kNoMemory);
-  }
-}
-
-void MetaExecutor::AnswerNumber(const Request& request, const ChangeOutcome& outcome) {
-  const MetaFlagSet asked = FlagsOf(request);
-  if (asked.has('q')) return;
-  ShownItem shown{.key = request.key,
-                  .is_key_encoded = asked.has('b'),
-                  .expiry = outcome.expiry,
-                  .cas = outcome.cas,
-                  .is_new = outcome.is_new};
-  std::array<char, protocol::kDecimalBytesMax> text;
-  const std::string_view digits(text.data(), protocol::WriteDecimal(text.data(), outcome.number));
-  char* out = output_.Room(protocol::kMetaLineBytesMax + digits.size() + protocol::kCrlf.size());
-  if (asked.has('v')) {
-    out = protocol::WriteDecimal(WriteText(out, protocol::kMetaValue), digits.size());
-  } else {
-    out = WriteText(out, protocol::kMetaDone);
-  }
-  out = WriteFlags(out, request.arguments, protocol::kChangeReply, shown);
-  out = WriteText(out, protocol::kCrlf);
-  if (asked.has('v')) out = WriteText(WriteText(out, digits), protocol::kCrlf);
-  output_.Commit(out);
-}
-
 // --- me ----------------------------------------------------------------------------------------
 
-void MetaExecutor::Debug(const Request& request, std::uint64_t hash) {
+void MetaExecutor::Debug(const LineRequest& request, std::uint64_t hash) {
   counters_.Add(Stat::kCmdMeta);
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   const Presence presence = cache_.Visit(key, lane_, [&](const Item& item) {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "protocol/meta/meta_flags.h"
-#include "protocol/request.h"
+#include "protocol/text/line_request.h"
 #include "server/cluster.h"
 #include "server/command/commands.h"
 #include "slab/cache.h"
@@ -23,48 +23,65 @@ class MetaExecutor : private Commands {
   MetaExecutor(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
       : Commands(Protocol::kMeta, shared, lane, counters, output) {}
 
-  // Answers one request; Get() is quicker for mg. `hash` is that of its key.
-  void Execute(const protocol::Request& request, std::uint64_t hash);
-  void Get(const protocol::Request& request, std::uint64_t hash);
+  // Answers one request. `hash` is that of its key, if it has one.
+  void Execute(const protocol::LineRequest& request, std::uint64_t hash);
 
   // As those of TextExecutor.
-  std::unique_ptr<Upload> BeginUpload(const protocol::Request& request, std::uint64_t hash);
+  std::unique_ptr<Upload> BeginUpload(const protocol::LineRequest& request, std::uint64_t hash);
   bool ReserveUpload(Upload& upload, UploadMemory::Share share);
   void FinishUpload(Upload& upload);
 
  private:
-  struct ShownItem;
-  void Set(const protocol::Request& request, std::uint64_t hash);
-  void Delete(const protocol::Request& request, std::uint64_t hash);
-  void Arithmetic(const protocol::Request& request, std::uint64_t hash);
-  void Debug(const protocol::Request& request, std::uint64_t hash);
-  void Explain(const protocol::Request& request, std::uint64_t hash);
+  // An item as the flags of a reply show it. Those that change it do so where they stand.
+  struct ShownItem {
+    std::string_view key = {};
+    bool is_key_encoded = false;
+    std::uint32_t value_bytes = 0;
+    std::uint32_t client_flags = 0;
+    slab::Expiry expiry = {};
+    std::uint64_t cas = 0;
+    std::uint32_t idle_s = 0;
+    bool was_fetched = false;
+    bool is_new = false;  // Created by this command.
+    bool is_won = false;  // Another client has won before.
+    bool wins = false;
+  };
 
-  char* WriteHit(slab::Item& item, const protocol::Request& request, char* out);
-  char* WriteHitFlags(char* out, slab::Item& item, const protocol::Request& request) const;
+  [[gnu::noinline]] void ExecuteRarer(const protocol::LineRequest& request, std::uint64_t hash);
+  void Get(const protocol::LineRequest& request, std::uint64_t hash);
+  void Set(const protocol::LineRequest& request, std::uint64_t hash);
+  void Delete(const protocol::LineRequest& request, std::uint64_t hash);
+  void Arithmetic(const protocol::LineRequest& request, std::uint64_t hash);
+  void Debug(const protocol::LineRequest& request, std::uint64_t hash);
+  void Explain(const protocol::LineRequest& request, std::uint64_t hash);
+
+  template <class NoteUse>
+  char* WriteHit(slab::Item& item, std::uint32_t value_bytes, const protocol::LineRequest& request,
+                 const NoteUse& note_use, char* out);
+  char* WriteHitFlags(char* out, slab::Item& item, const protocol::LineRequest& request) const;
   char* WriteFlags(char* out, std::string_view arguments, protocol::MetaReplies reply,
                    ShownItem& shown) const;
-  void AnswerOther(std::string_view code, const protocol::Request& request);
-  void AnswerCluster(const protocol::Request& request, const ClusterSnapshot& cluster);
+  void AnswerOther(std::string_view code, const protocol::LineRequest& request);
+  void AnswerCluster(const protocol::LineRequest& request, const ClusterSnapshot& cluster);
   void AnswerStore(const StorePlan& plan, const slab::StoreOutcome& outcome,
                    std::string_view arguments);
-  void AnswerDelete(const protocol::Request& request, CommandResult result);
-  void AnswerNumber(const protocol::Request& request, const ChangeOutcome& outcome);
+  void AnswerDelete(const protocol::LineRequest& request, CommandResult result);
+  void AnswerNumber(const protocol::LineRequest& request, const ChangeOutcome& outcome);
 
-  [[gnu::noinline]] void Miss(const protocol::Request& request, std::uint64_t hash,
+  [[gnu::noinline]] void Miss(const protocol::LineRequest& request, std::uint64_t hash,
                               slab::Presence presence);
-  bool CreateEmpty(const protocol::Request& request, std::uint64_t hash);
-  slab::Expiry ExpiryOfNew(const protocol::Request& request, protocol::MetaReplies reply);
-  StorePlan PlanStore(const protocol::Request& request, std::uint64_t hash) const;
-  CommandResult Invalidate(const protocol::Request& request, std::uint64_t hash);
-  CommandResult Empty(const protocol::Request& request, std::uint64_t hash);
+  bool CreateEmpty(const protocol::LineRequest& request, std::uint64_t hash);
+  slab::Expiry ExpiryOfNew(const protocol::LineRequest& request, protocol::MetaReplies reply);
+  StorePlan PlanStore(const protocol::LineRequest& request, std::uint64_t hash) const;
+  CommandResult Invalidate(const protocol::LineRequest& request, std::uint64_t hash);
+  CommandResult Empty(const protocol::LineRequest& request, std::uint64_t hash);
 
   // The CAS that a C flag names; one that fits no item while CAS is off.
   std::optional<std::uint64_t> NamedCas(std::string_view arguments) const;
   // The CAS that an E flag gives; nothing while CAS is off.
   std::optional<std::uint64_t> ChosenCas(std::string_view arguments) const;
   std::uint64_t ShownCas(std::uint64_t cas) const { return shared_.config.use_cas ? cas : 0; }
-  slab::ItemSpec SpecOf(const protocol::Request& request, std::uint64_t hash) const;
+  slab::ItemSpec SpecOf(const protocol::LineRequest& request, std::uint64_t hash) const;
 };
 
 }  // namespace larder::server

@@ -14,7 +14,7 @@ enum class Next : std::uint8_t {
 
 enum class LoginOutcome : std::uint8_t {
   kAdmitted,  // All requests are to be served from now on.
-  kStranger,
+  kUnauthenticated,
   kClose,  // After the replies so far were sent.
 };
 

@@ -13,7 +13,7 @@ using protocol::Tokens;
 
 constexpr std::uint32_t kWindowMin = 3;
 constexpr std::uint32_t kWindowMax = 1800;
-constexpr std::string_view kBadLine = protocol::ErrorText(protocol::RequestError::kBadLine);
+constexpr std::string_view kBadLine = protocol::ErrorText(protocol::LineError::kBadLine);
 
 std::string_view Reassign(const Tokens& words, const Config& config, slab::Cache& cache) {
   if (words.count() != 3) return protocol::kError;

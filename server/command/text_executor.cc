@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "protocol/encoding/numbers.h"
-#include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
 #include "protocol/text/tokens.h"
 #include "server/command/cachedump.h"
@@ -21,8 +20,8 @@
 namespace larder::server {
 namespace {
 
-using protocol::Request;
-using protocol::Verb;
+using protocol::LineRequest;
+using protocol::TextVerb;
 using protocol::WriteText;
 using slab::Item;
 using slab::Presence;
@@ -52,6 +51,24 @@ std::string_view ReplyTo(StoreStatus status) {
   return protocol::kError;
 }
 
+// How a storage request is stored.
+StoreMode ModeOf(TextVerb verb) {
+  switch (verb) {
+    case TextVerb::kAdd:
+      return StoreMode::kAdd;
+    case TextVerb::kReplace:
+      return StoreMode::kReplace;
+    case TextVerb::kAppend:
+      return StoreMode::kAppend;
+    case TextVerb::kPrepend:
+      return StoreMode::kPrepend;
+    case TextVerb::kCas:
+      return StoreMode::kCas;
+    default:
+      return StoreMode::kSet;
+  }
+}
+
 // A set that is refused removes the old item; the other commands leave it.
 OldItem IfRefused(StoreMode mode) {
   return mode == StoreMode::kSet ? OldItem::kIsRemoved : OldItem::kStays;
@@ -59,22 +76,22 @@ OldItem IfRefused(StoreMode mode) {
 
 }  // namespace
 
-Next TextExecutor::Execute(const Request& request, std::uint64_t hash) {
+Next TextExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
   switch (request.verb) {
-    case Verb::kGet:
-    case Verb::kGets:
+    case TextVerb::kGet:
+    case TextVerb::kGets:
       Get(request, hash);
       break;
-    case Verb::kSet:
-    case Verb::kAdd:
-    case Verb::kReplace:
-    case Verb::kAppend:
-    case Verb::kPrepend:
-    case Verb::kCas:
+    case TextVerb::kSet:
+    case TextVerb::kAdd:
+    case TextVerb::kReplace:
+    case TextVerb::kAppend:
+    case TextVerb::kPrepend:
+    case TextVerb::kCas:
       Store(request, hash);
       break;
-    case Verb::kMg:
-      meta_.Get(request, hash);
+    case TextVerb::kMeta:
+      meta_.Execute(request, hash);
       break;
     default:  // ExecuteRarer() names them all.
       return ExecuteRarer(request, hash);
@@ -83,80 +100,63 @@ Next TextExecutor::Execute(const Request& request, std::uint64_t hash) {
 }
 
 // Kept apart: the compiler would have retrievals save registers that only these need.
-Next TextExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
+Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) {
   switch (request.verb) {
-    case Verb::kDelete:
+    case TextVerb::kDelete:
       Delete(request, hash);
       break;
-    case Verb::kGat:
-    case Verb::kGats:
+    case TextVerb::kGat:
+    case TextVerb::kGats:
       return GetAndTouch(request, hash);
-    case Verb::kTouch:
+    case TextVerb::kTouch:
       Touch(request, hash);
       break;
-    case Verb::kIncr:
-    case Verb::kDecr:
+    case TextVerb::kIncr:
+    case TextVerb::kDecr:
       Arithmetic(request, hash);
       break;
-    case Verb::kFlushAll:
+    case TextVerb::kFlushAll:
       FlushAll(request);
       break;
-    case Verb::kVersion:
+    case TextVerb::kVersion:
       AnswerVersion();
       break;
-    case Verb::kVerbosity:
+    case TextVerb::kVerbosity:
       Verbosity(request);
       break;
-    case Verb::kQuit:
+    case TextVerb::kQuit:
       return Next::kClose;
-    case Verb::kShutdown:
+    case TextVerb::kShutdown:
       return Shutdown(request);
-    case Verb::kCacheMemlimit:
+    case TextVerb::kCacheMemlimit:
       CacheMemlimit(request);
       break;
-    case Verb::kStats:
+    case TextVerb::kStats:
       return Next::kStream;
-    case Verb::kConfig:
+    case TextVerb::kConfig:
       Config(request);
       break;
-    case Verb::kLru:
+    case TextVerb::kLru:
       Answer(RunLru(request.arguments, cache_), request.noreply);
       break;
-    case Verb::kLruCrawler:
+    case TextVerb::kLruCrawler:
       if (AskForDump(request.arguments)) return Next::kStream;
       Answer(RunLruCrawler(request.arguments, shared_.sweep), request.noreply);
       break;
-    case Verb::kSlabs:
+    case TextVerb::kSlabs:
       Answer(RunSlabs(request.arguments, shared_.config, cache_), request.noreply);
       break;
-    case Verb::kMn:
-      output_.Append(protocol::kMn);
-      break;
-    case Verb::kMs:
-    case Verb::kMd:
-    case Verb::kMa:
-    case Verb::kMe:
-    case Verb::kExplain:
-      meta_.Execute(request, hash);
-      break;
-    case Verb::kGet:
-    case Verb::kGets:
-    case Verb::kSet:
-    case Verb::kAdd:
-    case Verb::kReplace:
-    case Verb::kAppend:
-    case Verb::kPrepend:
-    case Verb::kCas:
-    case Verb::kMg:
+    case TextVerb::kGet:
+    case TextVerb::kGets:
+    case TextVerb::kSet:
+    case TextVerb::kAdd:
+    case TextVerb::kReplace:
+    case TextVerb::kAppend:
+    case TextVerb::kPrepend:
+    case TextVerb::kCas:
+    case TextVerb::kMeta:
       break;  // Done by Execute().
-    case Verb::kGetK:
-    case Verb::kGatK:
-    case Verb::kNoop:
-    case Verb::kSaslList:
-    case Verb::kSaslAuth:
-    case Verb::kSaslStep:
-      break;  // Of the binary protocol.
-    case Verb::kError:
+    case TextVerb::kNone:
       Answer(protocol::ErrorText(request.error), request.noreply);
       break;
   }
@@ -166,10 +166,9 @@ Next TextExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
 // --- Retrieval ---------------------------------------------------------------------------------
 
 // Inlined into both look-ups: a call costs every get 50 instructions.
-[[gnu::always_inline]] inline char* TextExecutor::WriteHit(Item& item, const Request& request,
-                                                           char* out) {
-  const bool with_cas = request.verb == Verb::kGets || request.verb == Verb::kGats;
-  const std::uint32_t value_bytes = item.value_bytes();
+[[gnu::always_inline]] inline char* TextExecutor::WriteHit(Item& item, std::uint32_t value_bytes,
+                                                           const LineRequest& request, char* out) {
+  const bool with_cas = request.verb == TextVerb::kGets || request.verb == TextVerb::kGats;
   out = with_cas
             ? protocol::WriteValueHeadWithCas(out, request.key, item.client_flags(), value_bytes,
                                               shared_.config.use_cas ? item.cas() : 0)
@@ -177,20 +176,29 @@ Next TextExecutor::ExecuteRarer(const Request& request, std::uint64_t hash) {
   return WriteText(WriteValue(item, value_bytes, out), protocol::kCrlf);
 }
 
-void TextExecutor::Get(const Request& request, std::uint64_t hash) {
+[[gnu::always_inline]] inline void TextExecutor::Get(const LineRequest& request,
+                                                     std::uint64_t hash) {
   // Enough for every value that is copied, so that there is one check for the whole reply.
   char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
-  const Presence presence = Commands::Get({.key = {.bytes = request.key, .hash = hash}},
-                                          [&](Item& item) { out = WriteHit(item, request, out); });
+  const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
+      __attribute__((always_inline)) {
+    note_use();
+    out = WriteHit(item, value_bytes, request, out);
+  };
+  const Presence presence = Commands::Get({.bytes = request.key, .hash = hash}, write);
   if (presence != Presence::kHit) out = Miss(request, Operation::kGet, presence, out);
   EndGet(request, out);
 }
 
-Next TextExecutor::GetAndTouch(const Request& request, std::uint64_t hash) {
+Next TextExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
   char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
-  const Presence presence = Commands::GetAndTouch(
-      {.key = {.bytes = request.key, .hash = hash}}, SignedExpiresAt(request.exptime),
-      [&](Item& item) { out = WriteHit(item, request, out); });
+  const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
+      __attribute__((always_inline)) {
+    note_use();
+    out = WriteHit(item, value_bytes, request, out);
+  };
+  const Presence presence = Commands::GetAndTouch({.bytes = request.key, .hash = hash},
+                                                  SignedExpiresAt(request.exptime), write);
   if (presence == Presence::kNoRoom) {
     // An error ends the reply to a line: if more keys are to be answered, the connection ends too.
     output_.Append(protocol::kNoMemoryWriting);
@@ -202,12 +210,12 @@ Next TextExecutor::GetAndTouch(const Request& request, std::uint64_t hash) {
 }
 
 // Inlined, as WriteHit().
-[[gnu::always_inline]] inline void TextExecutor::EndGet(const Request& request, char* out) {
+[[gnu::always_inline]] inline void TextExecutor::EndGet(const LineRequest& request, char* out) {
   if (request.is_last_key) out = WriteText(out, protocol::kEnd);
   output_.Commit(out);
 }
 
-char* TextExecutor::Miss(const Request& request, Operation operation, Presence presence,
+char* TextExecutor::Miss(const LineRequest& request, Operation operation, Presence presence,
                          char* out) {
   const auto cluster = SeeMiss(request.key, operation, presence);
   if (cluster == nullptr) return out;
@@ -215,7 +223,7 @@ char* TextExecutor::Miss(const Request& request, Operation operation, Presence p
   const std::string& value = cluster->value;
   out = output_.Room(protocol::kValueHeadBytesMax + value.size() + kTailBytesMax);
   const auto value_bytes = static_cast<std::uint32_t>(value.size());
-  const bool with_cas = request.verb == Verb::kGets || request.verb == Verb::kGats;
+  const bool with_cas = request.verb == TextVerb::kGets || request.verb == TextVerb::kGats;
   out = with_cas
             ? protocol::WriteValueHeadWithCas(out, request.key, 0, value_bytes, cluster->version)
             : protocol::WriteValueHead(out, request.key, 0, value_bytes);
@@ -224,35 +232,36 @@ char* TextExecutor::Miss(const Request& request, Operation operation, Presence p
 
 // --- Storage -----------------------------------------------------------------------------------
 
-slab::ItemSpec TextExecutor::SpecOf(const Request& request, std::uint64_t hash) const {
+slab::ItemSpec TextExecutor::SpecOf(const LineRequest& request, std::uint64_t hash) const {
   return {.key = {.bytes = request.key, .hash = hash},
           .client_flags = request.client_flags,
           .expiry = SignedExpiresAt(request.exptime),
           .value_bytes = request.value_bytes};
 }
 
-StorePlan TextExecutor::PlanStore(const Request& request, std::uint64_t hash) const {
+StorePlan TextExecutor::PlanStore(const LineRequest& request, std::uint64_t hash) const {
   const StoreMode mode = ModeOf(request.verb);
   // A number of 0 fits no item: with CAS off every cas on a present key is EXISTS.
   return {.spec = SpecOf(request, hash),
-          .terms = {.mode = mode, .cas_unique = shared_.config.use_cas ? request.number : 0},
+          .terms = {.mode = mode, .cas_unique = shared_.config.use_cas ? request.cas_unique : 0},
           .if_refused = IfRefused(mode)};
 }
 
-void TextExecutor::Store(const Request& request, std::uint64_t hash) {
+void TextExecutor::Store(const LineRequest& request, std::uint64_t hash) {
   const StoreMode mode = ModeOf(request.verb);
   // As PlanStore().
   const slab::StoreOutcome outcome =
       Commands::Store({.mode = mode,
-                       .cas_unique = shared_.config.use_cas ? request.number : 0,
+                       .cas_unique = shared_.config.use_cas ? request.cas_unique : 0,
                        .if_refused = IfRefused(mode)},
                       SpecOf(request, hash), request.value);
   AnswerStore(outcome.status, request.noreply);
 }
 
-std::unique_ptr<Upload> TextExecutor::BeginUpload(const Request& request, std::uint64_t hash) {
-  if (request.verb == Verb::kMs) return meta_.BeginUpload(request, hash);
-  auto upload = std::make_unique<Upload>(request, PlanStore(request, hash));
+std::unique_ptr<Upload> TextExecutor::BeginUpload(const LineRequest& request, std::uint64_t hash) {
+  if (request.verb == TextVerb::kMeta) return meta_.BeginUpload(request, hash);
+  auto upload =
+      std::make_unique<Upload>(PlanStore(request, hash), UploadOrigin{.noreply = request.noreply});
   const auto refusal = RefusalOf(*upload);
   if (!refusal) return upload;
   AnswerStore(*refusal, request.noreply);
@@ -260,19 +269,19 @@ std::unique_ptr<Upload> TextExecutor::BeginUpload(const Request& request, std::u
 }
 
 bool TextExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
-  if (upload.verb == Verb::kMs) return meta_.ReserveUpload(upload, std::move(share));
+  if (upload.origin.is_meta) return meta_.ReserveUpload(upload, std::move(share));
   const auto refusal = ReserveRoom(upload, std::move(share));
-  if (refusal) AnswerStore(*refusal, upload.noreply);
+  if (refusal) AnswerStore(*refusal, upload.origin.noreply);
   return !refusal;
 }
 
 void TextExecutor::FinishUpload(Upload& upload) {
-  if (upload.verb == Verb::kMs) return meta_.FinishUpload(upload);
-  AnswerStore(Commands::Store(upload).status, upload.noreply);
+  if (upload.origin.is_meta) return meta_.FinishUpload(upload);
+  AnswerStore(Commands::Store(upload).status, upload.origin.noreply);
 }
 
 void TextExecutor::RejectUpload(const Upload& upload) {
-  Answer(protocol::kBadDataChunk, upload.noreply);
+  Answer(protocol::kBadDataChunk, upload.origin.noreply);
 }
 
 void TextExecutor::AnswerStore(StoreStatus status, bool noreply) {
@@ -284,23 +293,24 @@ void TextExecutor::AnswerStore(StoreStatus status, bool noreply) {
 
 // --- Single keys -------------------------------------------------------------------------------
 
-void TextExecutor::Delete(const Request& request, std::uint64_t hash) {
+void TextExecutor::Delete(const LineRequest& request, std::uint64_t hash) {
   const CommandResult result = Commands::Delete({.bytes = request.key, .hash = hash}, std::nullopt);
   Answer(result == CommandResult::kDone ? protocol::kDeleted : protocol::kNotFound,
          request.noreply);
 }
 
-void TextExecutor::Touch(const Request& request, std::uint64_t hash) {
-  const Presence presence = Commands::Touch({.bytes = request.key, .hash = hash},
-                                            SignedExpiresAt(request.exptime), [](Item&) {});
+void TextExecutor::Touch(const LineRequest& request, std::uint64_t hash) {
+  const Presence presence =
+      Commands::Touch({.bytes = request.key, .hash = hash}, SignedExpiresAt(request.exptime),
+                      [](Item&, std::uint32_t, const auto& note_use) { note_use(); });
   if (presence == Presence::kNoRoom) return Answer(protocol::kNoMemory, request.noreply);
   Answer(presence == Presence::kHit ? protocol::kTouched : protocol::kNotFound, request.noreply);
 }
 
-void TextExecutor::Arithmetic(const Request& request, std::uint64_t hash) {
+void TextExecutor::Arithmetic(const LineRequest& request, std::uint64_t hash) {
   const ChangeOutcome outcome =
       Change({.bytes = request.key, .hash = hash},
-             {.is_incr = request.verb == Verb::kIncr, .delta = request.number});
+             {.is_incr = request.verb == TextVerb::kIncr, .delta = request.delta});
   switch (outcome.result) {
     case CommandResult::kDone: {
       std::array<char, protocol::kDecimalBytesMax + protocol::kCrlf.size()> text;
@@ -319,7 +329,7 @@ void TextExecutor::Arithmetic(const Request& request, std::uint64_t hash) {
 
 // --- Administration ----------------------------------------------------------------------------
 
-void TextExecutor::FlushAll(const Request& request) {
+void TextExecutor::FlushAll(const LineRequest& request) {
   counters_.Add(Stat::kCmdFlush);
   if (!shared_.config.flush_enabled) {
     return Answer(protocol::kFlushNotAllowed, request.noreply);
@@ -334,44 +344,44 @@ void TextExecutor::AnswerVersion() {
   output_.Append(protocol::kCrlf);
 }
 
-void TextExecutor::Verbosity(const Request& request) {
-  shared_.verbosity.store(static_cast<int>(std::min<std::uint64_t>(request.number, 2)),
+void TextExecutor::Verbosity(const LineRequest& request) {
+  shared_.verbosity.store(static_cast<int>(std::min<std::uint32_t>(request.setting, 2)),
                           std::memory_order_relaxed);
   Answer(protocol::kOk, request.noreply);
 }
 
-void TextExecutor::CacheMemlimit(const Request& request) {
+void TextExecutor::CacheMemlimit(const LineRequest& request) {
   std::string_view reply = protocol::kOk;
-  if (request.number < kMemlimitMegabytesMin) {
+  if (request.setting < kMemlimitMegabytesMin) {
     reply = protocol::kMemlimitTooSmall;
-  } else if (request.number > kMemlimitMegabytesMax) {
+  } else if (request.setting > kMemlimitMegabytesMax) {
     reply = protocol::kMemlimitNotBytes;
-  } else if (!cache_.SetMemoryLimit(request.number << 20)) {
+  } else if (!cache_.SetMemoryLimit(std::uint64_t{request.setting} << 20)) {
     reply = protocol::kMemlimitOutOfBounds;
   }
   Answer(reply, request.noreply);
 }
 
-std::unique_ptr<ReplyStream> TextExecutor::BeginStream(const Request& request,
+std::unique_ptr<ReplyStream> TextExecutor::BeginStream(const LineRequest& request,
                                                        std::function<void()> wake) {
-  if (request.verb == Verb::kLruCrawler) return BeginDump(request);
+  if (request.verb == TextVerb::kLruCrawler) return BeginDump(request);
   if (AskForCachedump(request.arguments)) return BeginCachedump(request);
   return shared_.reporter.Ask(request.arguments, std::nullopt, std::move(wake));
 }
 
-std::unique_ptr<ReplyStream> TextExecutor::BeginDump(const Request& request) {
+std::unique_ptr<ReplyStream> TextExecutor::BeginDump(const LineRequest& request) {
   const auto order = ReadDumpOrder(request.arguments, shared_);
   output_.Append(order ? protocol::kOk : order.error());
   return order ? std::make_unique<Dump>(cache_, *order) : nullptr;
 }
 
-std::unique_ptr<ReplyStream> TextExecutor::BeginCachedump(const Request& request) {
+std::unique_ptr<ReplyStream> TextExecutor::BeginCachedump(const LineRequest& request) {
   const auto order = ReadCachedumpOrder(request.arguments, shared_);
   if (!order) output_.Append(order.error());
   return order ? std::make_unique<Cachedump>(cache_, *order) : nullptr;
 }
 
-Next TextExecutor::Shutdown(const Request& request) {
+Next TextExecutor::Shutdown(const LineRequest& request) {
   if (!shared_.config.shutdown_command) {
     Answer(protocol::kShutdownNotEnabled, request.noreply);
     return Next::kGoOn;

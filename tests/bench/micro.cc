@@ -125,7 +125,7 @@ void ParsePipeline(benchmark::State& state, const std::string& request) {
   for (auto _ : state) {
     std::string_view unread(input.data(), bytes);
     protocol::KeyList list;
-    protocol::Request parsed;
+    protocol::LineRequest parsed;
     while (!unread.empty()) {
       const protocol::ParseResult result = protocol::ParseText(unread, list, parsed);
       if (result.status != protocol::ParseStatus::kComplete) {

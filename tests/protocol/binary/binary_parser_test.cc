@@ -16,22 +16,22 @@
 namespace larder::protocol {
 namespace {
 
-ParseResult ParsePacket(std::string_view input, KeyList&, Request& request) noexcept {
+ParseResult ParsePacket(std::string_view input, KeyList&, BinaryRequest& request) noexcept {
   return ParseBinary(input, request);
 }
 
-Feed BinaryFeed(std::string_view slack = "\x80") { return Feed(ParsePacket, slack, 0); }
+PacketFeed BinaryFeed(std::string_view slack = "\x80") { return PacketFeed(ParsePacket, slack, 0); }
 
 // What is in the requests of a stream, and at its end.
-std::vector<Parsed> ParseStream(std::string_view stream) {
-  Feed feed = BinaryFeed();
+std::vector<ParsedPacket> ParseStream(std::string_view stream) {
+  PacketFeed feed = BinaryFeed();
   feed.Receive(stream);
   REQUIRE(feed.is_sane());
   return feed.parsed();
 }
 
 struct One {
-  Parsed parsed;
+  ParsedPacket parsed;
   std::size_t consumed_bytes = 0;
 };
 
@@ -41,7 +41,7 @@ One ParseOne(std::string_view text) {
   bool is_first = true;
   for (const std::string_view slack : {"\x80", "\xff", "\n"}) {
     const HostileInput input(text, slack);
-    Request request;
+    BinaryRequest request;
     const ParseResult result = ParseBinary(input.view(), request);
     const One one = {.parsed = Keep(result.status, request),
                      .consumed_bytes = result.consumed_bytes};
@@ -70,11 +70,11 @@ Packet FullPacket(const OpcodeSpec& spec) {
 std::vector<OpcodeSpec> KnownOpcodes() {
   std::vector<OpcodeSpec> known;
   std::ranges::copy_if(kOpcodes, std::back_inserter(known),
-                       [](const OpcodeSpec& spec) { return spec.verb != Verb::kError; });
+                       [](const OpcodeSpec& spec) { return spec.verb != BinaryVerb::kNone; });
   return known;
 }
 
-RequestError ErrorOf(const Packet& packet) {
+PacketError ErrorOf(const Packet& packet) {
   const One one = ParseOne(packet.Request());
   REQUIRE(one.parsed.status == ParseStatus::kComplete);
   return one.parsed.error;
@@ -90,15 +90,13 @@ TEST_CASE("a packet of every opcode is taken whole", "[protocol][binary]") {
     CHECK(one.parsed.status == ParseStatus::kComplete);
     CHECK(one.consumed_bytes == packet.Request().size());
     CHECK(one.parsed.verb == spec.verb);
-    CHECK(one.parsed.error == RequestError::kNone);
-    CHECK(one.parsed.noreply == spec.is_quiet);
+    CHECK(one.parsed.error == PacketError::kNone);
+    CHECK(one.parsed.is_quiet == spec.is_quiet);
     CHECK(one.parsed.key == packet.key);
     CHECK(one.parsed.value == packet.value);
     CHECK(one.parsed.value_bytes == packet.value.size());
     CHECK(one.parsed.swallow_bytes == 0);
-    CHECK(one.parsed.is_last_key);
-    CHECK(one.parsed.arguments ==
-          packet.Request().substr(0, kPacketHeadBytes + packet.extras.size()));
+    CHECK(one.parsed.head == packet.Request().substr(0, kPacketHeadBytes + packet.extras.size()));
   }
 }
 
@@ -106,20 +104,20 @@ TEST_CASE("numbers are read from where each opcode has them", "[protocol][binary
   const auto parse = [](std::uint8_t opcode) {
     return ParseOne(FullPacket(FindOpcode(opcode)).Request()).parsed;
   };
-  const Parsed set = parse(0x01);
+  const ParsedPacket set = parse(0x01);
   CHECK(set.client_flags == 0x11121314);
   CHECK(set.exptime == 0x21222324);
-  CHECK(set.number == 77);
-  CHECK(parse(0x0e).number == 77);
-  CHECK(parse(0x04).number == 77);
+  CHECK(set.cas == 77);
+  CHECK(parse(0x0e).cas == 77);
+  CHECK(parse(0x04).cas == 77);
   CHECK(parse(0x08).exptime == 0x11121314);
   CHECK(parse(0x1c).exptime == 0x11121314);
-  const Parsed incr = parse(0x05);
-  CHECK(incr.number == 0x1112131421222324);
+  const ParsedPacket incr = parse(0x05);
+  CHECK(incr.delta == 0x1112131421222324);
   CHECK(incr.exptime == 0x51525354);
-  const RequestPacket packet(incr.arguments);
+  const RequestPacket packet(incr.head);
   CHECK(packet.initial() == 0x3132333441424344);
-  CHECK(packet.cas() == 77);
+  CHECK(incr.cas == 77);
   CHECK(packet.echo().opcode == 0x05);
   const std::uint32_t opaque = packet.echo().opaque;
   CHECK(std::string_view(reinterpret_cast<const char*>(&opaque), 4) == "\x01\x02\x03\x04");
@@ -131,8 +129,8 @@ TEST_CASE("a packet that is cut anywhere asks for more", "[protocol][binary]") {
     const Packet packet = FullPacket(spec);
     const std::string bytes = packet.Request();
     const std::size_t value_at = bytes.size() - packet.value.size();
-    const bool is_stored =
-        !packet.value.empty() && spec.verb != Verb::kSaslAuth && spec.verb != Verb::kSaslStep;
+    const bool is_stored = !packet.value.empty() && spec.verb != BinaryVerb::kSaslAuth &&
+                           spec.verb != BinaryVerb::kSaslStep;
     for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
       CAPTURE(cut);
       const One one = ParseOne(std::string_view(bytes).substr(0, cut));
@@ -157,11 +155,11 @@ TEST_CASE("a part that must not be there, or must be, is an invalid argument",
       Packet without = FullPacket(spec);
       without.*text = "";
       CHECK(ErrorOf(without) ==
-            (part == PacketPart::kRequired ? RequestError::kBadArguments : RequestError::kNone));
+            (part == PacketPart::kRequired ? PacketError::kBadArguments : PacketError::kNone));
       Packet with = FullPacket(spec);
       if ((with.*text).empty()) with.*text = "x";
       CHECK(ErrorOf(with) ==
-            (part == PacketPart::kForbidden ? RequestError::kBadArguments : RequestError::kNone));
+            (part == PacketPart::kForbidden ? PacketError::kBadArguments : PacketError::kNone));
     };
     check(spec.extras, &Packet::extras);
     check(spec.key, &Packet::key);
@@ -177,7 +175,7 @@ TEST_CASE("extras of another length are an invalid argument", "[protocol][binary
       packet.extras.assign(bytes, '\0');
       CAPTURE(bytes);
       const bool is_right = spec.extras != PacketPart::kForbidden && bytes == spec.extras_bytes;
-      CHECK(ErrorOf(packet) == (is_right ? RequestError::kNone : RequestError::kBadArguments));
+      CHECK(ErrorOf(packet) == (is_right ? PacketError::kNone : PacketError::kBadArguments));
     }
   }
 }
@@ -186,21 +184,21 @@ TEST_CASE("an unknown opcode leaves exactly its body to be swallowed", "[protoco
   for (int opcode = 0; opcode < 256; ++opcode) {
     CAPTURE(opcode);
     const auto byte = static_cast<std::uint8_t>(opcode);
-    if (FindOpcode(byte).verb != Verb::kError) continue;
+    if (FindOpcode(byte).verb != BinaryVerb::kNone) continue;
     const Packet packet{.opcode = byte, .extras = "1234", .key = "key", .value = "value"};
     const One one = ParseOne(packet.Request().substr(0, kPacketHeadBytes));
     CHECK(one.parsed.status == ParseStatus::kComplete);
     CHECK(one.consumed_bytes == kPacketHeadBytes);
-    CHECK(one.parsed.error == RequestError::kUnknownCommand);
+    CHECK(one.parsed.error == PacketError::kUnknownCommand);
     CHECK(one.parsed.swallow_bytes == 12);
     CHECK(ParseStream(packet.Request() + Packet{.opcode = 0x0a}.Request()).back().verb ==
-          Verb::kNoop);
+          BinaryVerb::kNoop);
   }
 }
 
 TEST_CASE("lengths that contradict each other are refused by the header alone",
           "[protocol][binary]") {
-  const auto check = [](Packet packet, RequestError error) {
+  const auto check = [](Packet packet, PacketError error) {
     for (const int opcode : {0x00, 0x01, 0x09, 0x11, 0x21, 0x77}) {
       packet.opcode = static_cast<std::uint8_t>(opcode);
       CAPTURE(opcode);
@@ -209,19 +207,19 @@ TEST_CASE("lengths that contradict each other are refused by the header alone",
       CHECK(ParseOne(packet.Request() + "behind").consumed_bytes == packet.Request().size() + 6);
     }
   };
-  check({.key_bytes = 1, .body_bytes = 0}, RequestError::kBadBodyLength);
-  check({.key_bytes = 65535, .body_bytes = 65534}, RequestError::kBadBodyLength);
-  check({.extras_bytes = 1, .body_bytes = 0}, RequestError::kBadBodyLength);
-  check({.key_bytes = 1, .extras_bytes = 8, .body_bytes = 8}, RequestError::kBadBodyLength);
-  check({.key_bytes = 251, .body_bytes = 251}, RequestError::kBadArguments);
-  check({.key_bytes = 65535, .body_bytes = 0x3fffffff}, RequestError::kBadArguments);
-  check({.key_bytes = 1, .body_bytes = 0x40000001}, RequestError::kBadArguments);
-  check({.key_bytes = 1, .body_bytes = 0xffffffff}, RequestError::kBadArguments);
+  check({.key_bytes = 1, .body_bytes = 0}, PacketError::kBadBodyLength);
+  check({.key_bytes = 65535, .body_bytes = 65534}, PacketError::kBadBodyLength);
+  check({.extras_bytes = 1, .body_bytes = 0}, PacketError::kBadBodyLength);
+  check({.key_bytes = 1, .extras_bytes = 8, .body_bytes = 8}, PacketError::kBadBodyLength);
+  check({.key_bytes = 251, .body_bytes = 251}, PacketError::kBadArguments);
+  check({.key_bytes = 65535, .body_bytes = 0x3fffffff}, PacketError::kBadArguments);
+  check({.key_bytes = 1, .body_bytes = 0x40000001}, PacketError::kBadArguments);
+  check({.key_bytes = 1, .body_bytes = 0xffffffff}, PacketError::kBadArguments);
 }
 
 TEST_CASE("keys of 250 bytes and bodies of 1 GiB are the last that are taken",
           "[protocol][binary]") {
-  CHECK(ErrorOf({.opcode = 0x00, .key = std::string(250, 'k')}) == RequestError::kNone);
+  CHECK(ErrorOf({.opcode = 0x00, .key = std::string(250, 'k')}) == PacketError::kNone);
   const Packet large{.opcode = 0x01, .extras = Big(0, 8), .key = "k", .body_bytes = 0x40000000};
   const One one = ParseOne(large.Request());
   CHECK(one.parsed.status == ParseStatus::kNeedValue);
@@ -242,7 +240,7 @@ TEST_CASE("what begins no packet is fatal at its first byte", "[protocol][binary
 TEST_CASE("data type and vbucket do not count", "[protocol][binary]") {
   std::string bytes = Packet{.opcode = 0x00, .key = "k", .status = 0xffff}.Request();
   bytes[5] = '\x7f';
-  CHECK(ParseOne(bytes).parsed.verb == Verb::kGet);
+  CHECK(ParseOne(bytes).parsed.verb == BinaryVerb::kGet);
 }
 
 TEST_CASE("a long SASL value is swallowed, whether it is there or not", "[protocol][binary]") {
@@ -306,9 +304,9 @@ TEST_CASE("packets parse alike however the bytes are split", "[protocol][binary]
   std::string stream;
   for (int i = 0; i < 40; ++i) stream += RandomPacket(random);
 
-  Feed whole = BinaryFeed();
+  PacketFeed whole = BinaryFeed();
   whole.Receive(stream);
-  Feed pieces = BinaryFeed("\xff");
+  PacketFeed pieces = BinaryFeed("\xff");
   for (std::string_view rest = stream; !rest.empty();) {
     const std::size_t bytes = std::min<std::size_t>(1 + random() % 60, rest.size());
     pieces.Receive(rest.substr(0, bytes));
@@ -322,11 +320,11 @@ TEST_CASE("a stream of one of each parses alike in two pieces, cut anywhere",
           "[protocol][binary][property]") {
   std::string stream;
   for (const OpcodeSpec& spec : kOpcodes) stream += FullPacket(spec).Request();
-  Feed whole = BinaryFeed();
+  PacketFeed whole = BinaryFeed();
   whole.Receive(stream);
   CHECK(whole.parsed().size() == kOpcodes.size());
   for (std::size_t cut = 0; cut < stream.size(); ++cut) {
-    Feed pieces = BinaryFeed();
+    PacketFeed pieces = BinaryFeed();
     pieces.Receive(std::string_view(stream).substr(0, cut));
     pieces.Receive(std::string_view(stream).substr(cut));
     CAPTURE(cut);

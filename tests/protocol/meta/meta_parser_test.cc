@@ -10,25 +10,26 @@
 namespace larder::protocol {
 namespace {
 
-RequestError ErrorOf(const std::string& line) {
+LineError ErrorOf(const std::string& line) {
   const One one = ParseOne(line + "\r\n");
   CAPTURE(line);
   REQUIRE(one.consumed_bytes == line.size() + 2);
   CHECK_FALSE(one.parsed.noreply);
-  return one.parsed.verb == Verb::kError ? one.parsed.error : RequestError::kNone;
+  return one.parsed.verb == TextVerb::kNone ? one.parsed.error : LineError::kNone;
 }
 
 std::string FlagsIn(const Parsed& parsed) {
   std::string letters;
   for (const MetaFlagSpec& row : kMetaFlags) {
-    if (MetaFlagSet(parsed.number).has(row.letter)) letters += row.letter;
+    if (parsed.flags.has(row.letter)) letters += row.letter;
   }
   return letters;
 }
 
 TEST_CASE("a meta get has a key and its flags", "[protocol][meta]") {
   const Parsed parsed = ParseLine("mg  key  v  t Oab \r\n");
-  CHECK(parsed.verb == Verb::kMg);
+  CHECK(parsed.verb == TextVerb::kMeta);
+  CHECK(parsed.meta_verb == MetaVerb::kGet);
   CHECK(parsed.key == "key");
   CHECK(FlagsIn(parsed) == "Otv");
   MetaFlags flags(parsed.arguments);
@@ -52,12 +53,12 @@ TEST_CASE("every flag of the table is accepted by every meta command", "[protoco
     if (is_number) flag += "1";
     for (const std::string head : {"mg YWI=", "md YWI=", "ma YWI="}) {
       if (row.letter == 'M' && head.starts_with("ma")) continue;
-      CHECK(ErrorOf(head + flag) == RequestError::kNone);
+      CHECK(ErrorOf(head + flag) == LineError::kNone);
       if (!is_number) continue;
       const bool is_ma = head.starts_with("ma");
       for (const std::string bad : {"", "x", "1x", "18446744073709551616"}) {
         CHECK(ErrorOf(head + " " + row.letter + bad) ==
-              (is_ma ? RequestError::kBadArithmeticFlag : row.bad_token));
+              (is_ma ? LineError::kBadArithmeticFlag : row.bad_token));
       }
     }
   }
@@ -69,61 +70,62 @@ TEST_CASE("letters that are no flags are invalid, other bytes make the line bad"
     const char letter = static_cast<char>(byte);
     const bool is_odd = byte < '0' || (byte > '9' && byte < 'A') || byte > 'z';
     CAPTURE(byte);
-    const RequestError error = ErrorOf(std::string("mg a q ") + letter + "1");
+    const LineError error = ErrorOf(std::string("mg a q ") + letter + "1");
     if (is_odd) {
-      CHECK(error == RequestError::kBadLine);
+      CHECK(error == LineError::kBadLine);
     } else if (letter == 'q') {
-      CHECK(error == RequestError::kDuplicateFlag);
+      CHECK(error == LineError::kDuplicateFlag);
     } else if (letter == 'b') {
-      CHECK(error == RequestError::kBadBase64);
+      CHECK(error == LineError::kBadBase64);
     } else {
       CHECK(error ==
-            (FindMetaFlag(letter) != nullptr ? RequestError::kNone : RequestError::kInvalidFlag));
+            (FindMetaFlag(letter) != nullptr ? LineError::kNone : LineError::kInvalidFlag));
     }
   }
 }
 
 TEST_CASE("of several errors the one that memcached reports", "[protocol][meta]") {
-  CHECK(ErrorOf("mg a Tx Dx") == RequestError::kBadMetaDelta);
-  CHECK(ErrorOf("mg a Dx Tx") == RequestError::kBadMetaToken);
-  CHECK(ErrorOf("mg a Tx Z") == RequestError::kInvalidFlag);
-  CHECK(ErrorOf("mg a Tx v v") == RequestError::kDuplicateFlag);
-  CHECK(ErrorOf("mg a Z {") == RequestError::kBadLine);
+  CHECK(ErrorOf("mg a Tx Dx") == LineError::kBadMetaDelta);
+  CHECK(ErrorOf("mg a Dx Tx") == LineError::kBadMetaToken);
+  CHECK(ErrorOf("mg a Tx Z") == LineError::kInvalidFlag);
+  CHECK(ErrorOf("mg a Tx v v") == LineError::kDuplicateFlag);
+  CHECK(ErrorOf("mg a Z {") == LineError::kBadLine);
   const std::string long_key(kKeyBytesMax + 1, 'k');
-  CHECK(ErrorOf("mg " + long_key + " Z") == RequestError::kBadLine);
-  CHECK(ErrorOf("ma " + long_key) == RequestError::kBadArithmeticFlag);
-  CHECK(ErrorOf("mg " + long_key.substr(1)) == RequestError::kNone);
-  CHECK(ErrorOf("ma a Z") == RequestError::kBadArithmeticFlag);
-  CHECK(ErrorOf("ma a {") == RequestError::kBadLine);
-  CHECK(ErrorOf("ma a M") == RequestError::kBadArithmeticMode);
-  CHECK(ErrorOf("ma a Md") == RequestError::kBadArithmeticMode);
-  CHECK(ErrorOf("mg a O" + std::string(31, 'o')) == RequestError::kNone);
-  CHECK(ErrorOf("mg a O" + std::string(32, 'o')) == RequestError::kOpaqueTooLong);
-  CHECK(ErrorOf("ma a M O" + std::string(32, 'o')) == RequestError::kBadArithmeticMode);
-  CHECK(ErrorOf("mg a T+5") == RequestError::kBadMetaToken);
-  CHECK(ErrorOf("mg a T2147483648") == RequestError::kBadMetaToken);
-  CHECK(ErrorOf("mg a E-1") == RequestError::kBadMetaToken);
-  CHECK(ErrorOf("mg a F4294967296") == RequestError::kBadLine);
-  CHECK(ErrorOf("mg abc b") == RequestError::kBadBase64);
+  CHECK(ErrorOf("mg " + long_key + " Z") == LineError::kBadLine);
+  CHECK(ErrorOf("ma " + long_key) == LineError::kBadArithmeticFlag);
+  CHECK(ErrorOf("mg " + long_key.substr(1)) == LineError::kNone);
+  CHECK(ErrorOf("ma a Z") == LineError::kBadArithmeticFlag);
+  CHECK(ErrorOf("ma a {") == LineError::kBadLine);
+  CHECK(ErrorOf("ma a M") == LineError::kBadArithmeticMode);
+  CHECK(ErrorOf("ma a Md") == LineError::kBadArithmeticMode);
+  CHECK(ErrorOf("mg a O" + std::string(31, 'o')) == LineError::kNone);
+  CHECK(ErrorOf("mg a O" + std::string(32, 'o')) == LineError::kOpaqueTooLong);
+  CHECK(ErrorOf("ma a M O" + std::string(32, 'o')) == LineError::kBadArithmeticMode);
+  CHECK(ErrorOf("mg a T+5") == LineError::kBadMetaToken);
+  CHECK(ErrorOf("mg a T2147483648") == LineError::kBadMetaToken);
+  CHECK(ErrorOf("mg a E-1") == LineError::kBadMetaToken);
+  CHECK(ErrorOf("mg a F4294967296") == LineError::kBadLine);
+  CHECK(ErrorOf("mg abc b") == LineError::kBadBase64);
   for (const std::string verb : {"mg", "ms", "md", "ma", "me"}) {
-    CHECK(ErrorOf(verb + " ") == RequestError::kBadLine);
-    CHECK(ErrorOf(verb) == RequestError::kBadLine);
+    CHECK(ErrorOf(verb + " ") == LineError::kBadLine);
+    CHECK(ErrorOf(verb) == LineError::kBadLine);
   }
-  CHECK(ErrorOf("mgg a") == RequestError::kUnknownCommand);
-  CHECK(ErrorOf("mx a") == RequestError::kUnknownCommand);
+  CHECK(ErrorOf("mgg a") == LineError::kUnknownCommand);
+  CHECK(ErrorOf("mx a") == LineError::kUnknownCommand);
 }
 
 TEST_CASE("a line may have 20 words", "[protocol][meta]") {
   const std::string flags = " v t k s f c q u O1 T0 R0 N0 P L MS F1 D1 J1";
-  CHECK(ErrorOf("mg a" + flags) == RequestError::kNone);
-  CHECK(ErrorOf("mg a" + flags + " I") == RequestError::kTooManyFlags);
-  CHECK(ErrorOf("ma a" + flags + " I") == RequestError::kBadArithmeticFlag);
-  CHECK(ParseOne("ms a 1" + flags + "\r\nx\r\n").parsed.error == RequestError::kTooManyFlags);
+  CHECK(ErrorOf("mg a" + flags) == LineError::kNone);
+  CHECK(ErrorOf("mg a" + flags + " I") == LineError::kTooManyFlags);
+  CHECK(ErrorOf("ma a" + flags + " I") == LineError::kBadArithmeticFlag);
+  CHECK(ParseOne("ms a 1" + flags + "\r\nx\r\n").parsed.error == LineError::kTooManyFlags);
 }
 
 TEST_CASE("a meta set has a value, exptime and client flags", "[protocol][meta]") {
   const Parsed parsed = ParseLine("ms key 3 T-1 F9 c\r\na\nb\r\n");
-  CHECK(parsed.verb == Verb::kMs);
+  CHECK(parsed.verb == TextVerb::kMeta);
+  CHECK(parsed.meta_verb == MetaVerb::kSet);
   CHECK(parsed.value == "a\nb");
   CHECK(parsed.exptime == -1);
   CHECK(parsed.client_flags == 9);
@@ -155,20 +157,20 @@ TEST_CASE("a base64 key waits to be decoded", "[protocol][meta]") {
     const One one = ParseOne(line);
     CHECK(one.parsed.status == ParseStatus::kEncodedKey);
     CHECK(one.parsed.key == "YWI=");
-    CHECK(MetaFlagSet(one.parsed.number).has('b'));
+    CHECK(one.parsed.flags.has('b'));
   }
   const One waiting = ParseOne("ms YWI= 5 b\r\nx");
   CHECK(waiting.parsed.status == ParseStatus::kNeedValue);
-  CHECK(MetaFlagSet(waiting.parsed.number).has('b'));
+  CHECK(waiting.parsed.flags.has('b'));
   CHECK(ParseOne("ms YWI= 1 b\r\nxyz\r\n").parsed.status == ParseStatus::kNeedValue);
 }
 
 TEST_CASE("me looks at b only", "[protocol][meta]") {
-  CHECK(ErrorOf("me a zzz 1 2 T v v O" + std::string(40, 'o')) == RequestError::kNone);
-  CHECK(ErrorOf("me a {") == RequestError::kBadLine);
-  CHECK(ErrorOf("me abc b") == RequestError::kBadLine);
-  CHECK(ErrorOf("me abc bb") == RequestError::kNone);
-  CHECK(ErrorOf("me " + std::string(251, 'k')) == RequestError::kBadLine);
+  CHECK(ErrorOf("me a zzz 1 2 T v v O" + std::string(40, 'o')) == LineError::kNone);
+  CHECK(ErrorOf("me a {") == LineError::kBadLine);
+  CHECK(ErrorOf("me abc b") == LineError::kBadLine);
+  CHECK(ErrorOf("me abc bb") == LineError::kNone);
+  CHECK(ErrorOf("me " + std::string(251, 'k')) == LineError::kBadLine);
 }
 
 }  // namespace

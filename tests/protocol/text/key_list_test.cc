@@ -24,21 +24,22 @@ std::vector<Parsed> ParseStream(std::string_view text) {
   return fast.parsed();
 }
 
-Parsed Key(std::string key, bool is_last_key, Verb verb = Verb::kGet, std::int32_t exptime = 0) {
+Parsed Key(std::string key, bool is_last_key, TextVerb verb = TextVerb::kGet,
+           std::int32_t exptime = 0) {
   return {.key = std::move(key), .exptime = exptime, .verb = verb, .is_last_key = is_last_key};
 }
 
 TEST_CASE("a get of one key is one request", "[protocol][get]") {
   CHECK(ParseLine("get a\r\n") == Key("a", true));
   CHECK(ParseLine("get a\n") == Key("a", true));
-  CHECK(ParseLine("gets abcdefgh\r\n") == Key("abcdefgh", true, Verb::kGets));
+  CHECK(ParseLine("gets abcdefgh\r\n") == Key("abcdefgh", true, TextVerb::kGets));
 }
 
 TEST_CASE("each key of a get is a request of its own", "[protocol][get]") {
   CHECK(ParseStream("get c b a\r\n") ==
         std::vector{Key("c", false), Key("b", false), Key("a", true)});
   CHECK(ParseStream("gets a a\n") ==
-        std::vector{Key("a", false, Verb::kGets), Key("a", true, Verb::kGets)});
+        std::vector{Key("a", false, TextVerb::kGets), Key("a", true, TextVerb::kGets)});
 }
 
 TEST_CASE("runs of spaces and trailing spaces do not make keys", "[protocol][get]") {
@@ -48,7 +49,7 @@ TEST_CASE("runs of spaces and trailing spaces do not make keys", "[protocol][get
 
 TEST_CASE("noreply is a key like any other", "[protocol][get][noreply]") {
   CHECK(ParseStream("get a noreply\r\n") == std::vector{Key("a", false), Key("noreply", true)});
-  CHECK(ParseStream("gat 0 noreply\r\n") == std::vector{Key("noreply", true, Verb::kGat)});
+  CHECK(ParseStream("gat 0 noreply\r\n") == std::vector{Key("noreply", true, TextVerb::kGat)});
 }
 
 TEST_CASE("a key holds any byte but space and newline", "[protocol][get]") {
@@ -62,10 +63,10 @@ TEST_CASE("a key holds any byte but space and newline", "[protocol][get]") {
 
 TEST_CASE("a key is taken before its line has ended", "[protocol][get]") {
   const One one = ParseOne("gets abc d");
-  CHECK(one.parsed == Key("abc", false, Verb::kGets));
+  CHECK(one.parsed == Key("abc", false, TextVerb::kGets));
   CHECK(one.consumed_bytes == 9);
   CHECK(one.list.is_open);
-  CHECK(one.list.verb == Verb::kGets);
+  CHECK(one.list.verb == TextVerb::kGets);
 }
 
 TEST_CASE("a key waits for what follows its spaces", "[protocol][get]") {
@@ -99,22 +100,22 @@ TEST_CASE("a line without a key is a bad line", "[protocol][get]") {
   for (const auto text : {"get\r\n", "get\n", "get \r\n", "get   \n", "gets\r\n", "gat\r\n",
                           "gat \r\n", "gat 0\r\n", "gat 0 \r\n", "gats 0\n", "gat x\r\n"}) {
     CAPTURE(text);
-    CHECK(ParseLine(text) == Refused(RequestError::kBadLine));
+    CHECK(ParseLine(text) == Refused(LineError::kBadLine));
   }
 }
 
 TEST_CASE("gat carries its exptime to every key", "[protocol][gat]") {
   CHECK(ParseStream("gat 100 a b\r\n") ==
-        std::vector{Key("a", false, Verb::kGat, 100), Key("b", true, Verb::kGat, 100)});
-  CHECK(ParseStream("gats  -1  a\r\n") == std::vector{Key("a", true, Verb::kGats, -1)});
-  CHECK(ParseStream("gat - a\r\n") == std::vector{Key("a", true, Verb::kGat, 0)});
+        std::vector{Key("a", false, TextVerb::kGat, 100), Key("b", true, TextVerb::kGat, 100)});
+  CHECK(ParseStream("gats  -1  a\r\n") == std::vector{Key("a", true, TextVerb::kGats, -1)});
+  CHECK(ParseStream("gat - a\r\n") == std::vector{Key("a", true, TextVerb::kGat, 0)});
 }
 
 TEST_CASE("a bad gat exptime ends the line with one error", "[protocol][gat]") {
   for (const auto exptime : {"x", "1.5", "+1", "2147483648", "4294967297", "000000000001"}) {
     CAPTURE(exptime);
     const std::string line = "gat "s + exptime + " a b\r\nget c\r\n";
-    CHECK(ParseStream(line) == std::vector{Refused(RequestError::kBadExptime), Key("c", true)});
+    CHECK(ParseStream(line) == std::vector{Refused(LineError::kBadExptime), Key("c", true)});
   }
 }
 
@@ -127,7 +128,7 @@ TEST_CASE("a key of 250 bytes is taken", "[protocol][get]") {
 
 TEST_CASE("a key of 251 bytes ends the line with one error", "[protocol][get]") {
   const std::string key(kKeyBytesMax + 1, 'k');
-  const Parsed refused = Refused(RequestError::kBadLine);
+  const Parsed refused = Refused(LineError::kBadLine);
   CHECK(ParseStream("get " + key + "\r\nget c\r\n") == std::vector{refused, Key("c", true)});
   CHECK(ParseStream("get a " + key + " b\r\nget c\r\n") ==
         std::vector{Key("a", false), refused, Key("c", true)});
@@ -138,8 +139,8 @@ TEST_CASE("a key is known to be too long before it ends", "[protocol][get]") {
   const std::string key(kKeyBytesMax, 'k');
   CHECK(StatusOf("get " + key) == ParseStatus::kNeedMore);
   CHECK(StatusOf("get " + key + "\r") == ParseStatus::kNeedMore);
-  CHECK(ParseOne("get " + key + "k").parsed == Refused(RequestError::kBadLine));
-  CHECK(ParseOne("get " + key + "\r\r").parsed == Refused(RequestError::kBadLine));
+  CHECK(ParseOne("get " + key + "k").parsed == Refused(LineError::kBadLine));
+  CHECK(ParseOne("get " + key + "\r\r").parsed == Refused(LineError::kBadLine));
 }
 
 TEST_CASE("the rest of a refused line is dropped as it comes", "[protocol][get]") {

@@ -14,13 +14,13 @@ namespace {
 
 using namespace std::literals;
 
-Parsed RefusedSilently(RequestError error) {
+Parsed RefusedSilently(LineError error) {
   Parsed parsed = Refused(error);
   parsed.noreply = true;
   return parsed;
 }
 
-Parsed Refused(RequestError error, std::string key, std::uint32_t swallow_bytes, bool noreply) {
+Parsed Refused(LineError error, std::string key, std::uint32_t swallow_bytes, bool noreply) {
   return {
       .key = std::move(key), .swallow_bytes = swallow_bytes, .error = error, .noreply = noreply};
 }
@@ -39,13 +39,13 @@ std::vector<Parsed> ParseStream(std::string_view text) {
 TEST_CASE("a line of less than four bytes is a bad line", "[protocol][line]") {
   for (const auto text : {"\n", "\r\n", " \n", "a\r\n", "ab\n", "mn\n", "  \n"}) {
     CAPTURE(text);
-    CHECK(ParseLine(text) == Refused(RequestError::kBadLine));
+    CHECK(ParseLine(text) == Refused(LineError::kBadLine));
   }
 }
 
 TEST_CASE("a line end drops one carriage return", "[protocol][line]") {
-  CHECK(ParseLine("set a 0 0 1\r\r\n") == Refused(RequestError::kBadLine));
-  CHECK(ParseLine("incr a 1\r\r\n") == Refused(RequestError::kBadDelta, "a", 0, false));
+  CHECK(ParseLine("set a 0 0 1\r\r\n") == Refused(LineError::kBadLine));
+  CHECK(ParseLine("incr a 1\r\r\n") == Refused(LineError::kBadDelta, "a", 0, false));
   CHECK(ParseLine("touch a 1 noreply\r\r\n").noreply == false);
   CHECK(ParseLine("delete a\r\r\n").key == "a\r");
 }
@@ -57,34 +57,34 @@ TEST_CASE("a line that names no command is an error", "[protocol][line]") {
         "\x80"
         "abc\r\n"}) {
     CAPTURE(text);
-    CHECK(ParseLine(text) == Refused(RequestError::kUnknownCommand));
+    CHECK(ParseLine(text) == Refused(LineError::kUnknownCommand));
   }
 }
 
 TEST_CASE("an unknown command is silenced by a last word noreply", "[protocol][line][noreply]") {
-  CHECK(ParseLine("foo noreply\r\n") == RefusedSilently(RequestError::kUnknownCommand));
-  CHECK(ParseLine("foo bar noreply  \n") == RefusedSilently(RequestError::kUnknownCommand));
-  CHECK(ParseLine("foo noreply bar\r\n") == Refused(RequestError::kUnknownCommand));
+  CHECK(ParseLine("foo noreply\r\n") == RefusedSilently(LineError::kUnknownCommand));
+  CHECK(ParseLine("foo bar noreply  \n") == RefusedSilently(LineError::kUnknownCommand));
+  CHECK(ParseLine("foo noreply bar\r\n") == Refused(LineError::kUnknownCommand));
 }
 
 TEST_CASE("a command behind a space is unknown", "[protocol][line]") {
   for (const auto text :
        {" get a\r\n", "  set a 0 0 1\r\n", " version\r\n", " stats\r\n", " delete a\r\n"}) {
     CAPTURE(text);
-    CHECK(ParseLine(text) == Refused(RequestError::kUnknownCommand));
+    CHECK(ParseLine(text) == Refused(LineError::kUnknownCommand));
   }
 }
 
 TEST_CASE("admin commands work behind spaces", "[protocol][line][quirk]") {
-  CHECK(ParseLine(" verbosity 0\r\n").verb == Verb::kVerbosity);
-  CHECK(ParseLine("   cache_memlimit 64\r\n").verb == Verb::kCacheMemlimit);
+  CHECK(ParseLine(" verbosity 0\r\n").verb == TextVerb::kVerbosity);
+  CHECK(ParseLine("   cache_memlimit 64\r\n").verb == TextVerb::kCacheMemlimit);
 }
 
 TEST_CASE("an HTTP request closes the connection", "[protocol][line]") {
   CHECK(StatusOf("GET / HTTP/1.1\r\nHost: x\r\n\r\n") == ParseStatus::kFatal);
   CHECK(StatusOf("foo HTTP/1.0\r\n") == ParseStatus::kFatal);
-  CHECK(ParseLine("HTTP/1.1\r\n") == Refused(RequestError::kUnknownCommand));
-  CHECK(ParseLine("GET HTTP/1.1 x\r\n") == Refused(RequestError::kUnknownCommand));
+  CHECK(ParseLine("HTTP/1.1\r\n") == Refused(LineError::kUnknownCommand));
+  CHECK(ParseLine("GET HTTP/1.1 x\r\n") == Refused(LineError::kUnknownCommand));
 }
 
 TEST_CASE("a line may wait for its end up to 2048 bytes", "[protocol][line]") {
@@ -92,7 +92,7 @@ TEST_CASE("a line may wait for its end up to 2048 bytes", "[protocol][line]") {
   CHECK(StatusOf(std::string(kLineBytesMax + 1, 'x')) == ParseStatus::kLineTooLong);
   CHECK(StatusOf("delete " + std::string(2100, 'k')) == ParseStatus::kLineTooLong);
   CHECK(StatusOf(" get " + std::string(2100, 'k')) == ParseStatus::kLineTooLong);
-  CHECK(ParseLine(std::string(3000, 'x') + "\r\n") == Refused(RequestError::kUnknownCommand));
+  CHECK(ParseLine(std::string(3000, 'x') + "\r\n") == Refused(LineError::kUnknownCommand));
 }
 
 TEST_CASE("a line without its end waits whole", "[protocol][line]") {
@@ -121,25 +121,25 @@ TEST_CASE("a store with its value is one request", "[protocol][set]") {
                                                           .client_flags = 5,
                                                           .exptime = 100,
                                                           .value_bytes = 3,
-                                                          .verb = Verb::kSet});
+                                                          .verb = TextVerb::kSet});
   CHECK(ParseLine("cas key 5 100 3 77 noreply\n\r\n\0\r\n"sv) == Parsed{.key = "key",
                                                                         .value = "\r\n\0"s,
-                                                                        .number = 77,
+                                                                        .cas_unique = 77,
                                                                         .client_flags = 5,
                                                                         .exptime = 100,
                                                                         .value_bytes = 3,
-                                                                        .verb = Verb::kCas,
+                                                                        .verb = TextVerb::kCas,
                                                                         .noreply = true});
   CHECK(ParseLine("set a 0 0 0\r\n\r\n").value.empty());
 }
 
 TEST_CASE("every storage command has its verb", "[protocol][set]") {
-  CHECK(ParseLine("set a 0 0 1\r\na\r\n").verb == Verb::kSet);
-  CHECK(ParseLine("add a 0 0 1\r\na\r\n").verb == Verb::kAdd);
-  CHECK(ParseLine("replace a 0 0 1\r\na\r\n").verb == Verb::kReplace);
-  CHECK(ParseLine("append a 0 0 1\r\na\r\n").verb == Verb::kAppend);
-  CHECK(ParseLine("prepend a 0 0 1\r\na\r\n").verb == Verb::kPrepend);
-  CHECK(ParseLine("cas a 0 0 1 1\r\na\r\n").verb == Verb::kCas);
+  CHECK(ParseLine("set a 0 0 1\r\na\r\n").verb == TextVerb::kSet);
+  CHECK(ParseLine("add a 0 0 1\r\na\r\n").verb == TextVerb::kAdd);
+  CHECK(ParseLine("replace a 0 0 1\r\na\r\n").verb == TextVerb::kReplace);
+  CHECK(ParseLine("append a 0 0 1\r\na\r\n").verb == TextVerb::kAppend);
+  CHECK(ParseLine("prepend a 0 0 1\r\na\r\n").verb == TextVerb::kPrepend);
+  CHECK(ParseLine("cas a 0 0 1 1\r\na\r\n").verb == TextVerb::kCas);
 }
 
 TEST_CASE("a store whose value is not all there leaves it to the caller", "[protocol][set]") {
@@ -151,7 +151,7 @@ TEST_CASE("a store whose value is not all there leaves it to the caller", "[prot
                                .client_flags = 1,
                                .exptime = 2,
                                .value_bytes = 3,
-                               .verb = Verb::kSet});
+                               .verb = TextVerb::kSet});
     CHECK(one.consumed_bytes == 15);
   }
 }
@@ -163,7 +163,7 @@ TEST_CASE("a block that does not end in CRLF is left to the receiver of values",
     CAPTURE(text);
     const One one = ParseOne(text);
     CHECK(one.parsed.status == ParseStatus::kNeedValue);
-    CHECK(one.parsed.verb == Verb::kSet);
+    CHECK(one.parsed.verb == TextVerb::kSet);
     CHECK(one.parsed.key == "a");
     CHECK(one.parsed.value_bytes == 3);
     CHECK(one.parsed.value.empty());
@@ -172,8 +172,8 @@ TEST_CASE("a block that does not end in CRLF is left to the receiver of values",
     // Which finds out.
     const std::vector<Parsed> parsed = ParseStream(text);
     REQUIRE(parsed.size() == 1);
-    CHECK(parsed[0].error == RequestError::kBadDataChunk);
-    CHECK(parsed[0].verb == Verb::kError);
+    CHECK(parsed[0].error == LineError::kBadDataChunk);
+    CHECK(parsed[0].verb == TextVerb::kNone);
   }
   CHECK(ParseOne("set a 0 0 3 noreply\r\nabcde").parsed.noreply);
 }
@@ -181,16 +181,16 @@ TEST_CASE("a block that does not end in CRLF is left to the receiver of values",
 TEST_CASE("behind a bad chunk, parsing goes on with the next byte", "[protocol][set]") {
   const std::vector<Parsed> parsed = ParseStream("set a 0 0 3\r\nabcdefgh\r\nversion\r\n");
   REQUIRE(parsed.size() == 3);
-  CHECK(parsed[0].error == RequestError::kBadDataChunk);
-  CHECK(parsed[1] == Refused(RequestError::kUnknownCommand));  // fgh
-  CHECK(parsed[2].verb == Verb::kVersion);
+  CHECK(parsed[0].error == LineError::kBadDataChunk);
+  CHECK(parsed[1] == Refused(LineError::kUnknownCommand));  // fgh
+  CHECK(parsed[2].verb == TextVerb::kVersion);
 }
 
 TEST_CASE("a store of fewer than five words swallows nothing", "[protocol][set]") {
   for (const auto text : {"set\r\n", "set a\r\n", "set a 0\r\n", "set a 0 0\r\n", "cas a 0 0\r\n",
                           "set a 0 noreply\r\n", "set noreply\r\n"}) {
     CAPTURE(text);
-    CHECK(ParseLine(text) == Refused(RequestError::kBadLine));
+    CHECK(ParseLine(text) == Refused(LineError::kBadLine));
   }
 }
 
@@ -198,9 +198,9 @@ TEST_CASE("a bad length swallows nothing and answers in any case", "[protocol][s
   for (const auto bytes :
        {"abc", "1x", "+1", "-1", "2147483646", "99999999999", "noreply", "000000000001", "1.5"}) {
     CAPTURE(bytes);
-    CHECK(ParseLine("set a 0 0 "s + bytes + "\r\n") == Refused(RequestError::kBadLine));
-    CHECK(ParseLine("set a 0 0 "s + bytes + " noreply\r\n") == Refused(RequestError::kBadLine));
-    CHECK(ParseLine("cas a x 0 "s + bytes + " 5\r\n") == Refused(RequestError::kBadLine));
+    CHECK(ParseLine("set a 0 0 "s + bytes + "\r\n") == Refused(LineError::kBadLine));
+    CHECK(ParseLine("set a 0 0 "s + bytes + " noreply\r\n") == Refused(LineError::kBadLine));
+    CHECK(ParseLine("cas a x 0 "s + bytes + " 5\r\n") == Refused(LineError::kBadLine));
   }
 }
 
@@ -211,12 +211,12 @@ TEST_CASE("the largest length is memcached's", "[protocol][set]") {
 }
 
 TEST_CASE("a lone dash is a length of zero", "[protocol][set][quirk]") {
-  CHECK(ParseLine("set a 0 0 -\r\n\r\n").verb == Verb::kSet);
+  CHECK(ParseLine("set a 0 0 -\r\n\r\n").verb == TextVerb::kSet);
 }
 
 TEST_CASE("a store that is refused with its length known swallows its block", "[protocol][set]") {
   const std::string long_key(kKeyBytesMax + 1, 'k');
-  const RequestError error = RequestError::kBadLine;
+  const LineError error = LineError::kBadLine;
   CHECK(ParseLine("set " + long_key + " 0 0 3\r\n") == Refused(error, long_key, 5, false));
   CHECK(ParseLine("set " + long_key + " 0 0 3 noreply\r\n") == Refused(error, long_key, 5, true));
   for (const auto flags : {"x", "1.5", "-1", "18446744073709551616", "noreply"}) {
@@ -263,12 +263,12 @@ TEST_CASE("flags and exptime are read leniently", "[protocol][set]") {
 }
 
 TEST_CASE("a cas unique is 64 bits wide", "[protocol][cas]") {
-  CHECK(ParseLine("cas a 0 0 1 18446744073709551615\r\na\r\n").number == ~std::uint64_t{0});
-  CHECK(ParseLine("cas a 0 0 1 0100\r\na\r\n").number == 100);
+  CHECK(ParseLine("cas a 0 0 1 18446744073709551615\r\na\r\n").cas_unique == ~std::uint64_t{0});
+  CHECK(ParseLine("cas a 0 0 1 0100\r\na\r\n").cas_unique == 100);
 }
 
 TEST_CASE("extra words of a store are ignored", "[protocol][set][noreply]") {
-  CHECK(ParseLine("set a 0 0 1 foo bar\r\na\r\n").verb == Verb::kSet);
+  CHECK(ParseLine("set a 0 0 1 foo bar\r\na\r\n").verb == TextVerb::kSet);
   CHECK_FALSE(ParseLine("set a 0 0 1 noreply foo\r\na\r\n").noreply);
   CHECK(ParseLine("set a 0 0 1 foo noreply\r\na\r\n").noreply);
   CHECK_FALSE(ParseLine("set a 0 0 1 noreplyx\r\na\r\n").noreply);
@@ -279,8 +279,8 @@ TEST_CASE("extra words of a store are ignored", "[protocol][set][noreply]") {
 // Commands of one key.
 
 TEST_CASE("delete ignores what follows its key", "[protocol][delete]") {
-  const Parsed plain = {.key = "a", .verb = Verb::kDelete};
-  const Parsed silent = {.key = "a", .verb = Verb::kDelete, .noreply = true};
+  const Parsed plain = {.key = "a", .verb = TextVerb::kDelete};
+  const Parsed silent = {.key = "a", .verb = TextVerb::kDelete, .noreply = true};
   for (const auto text : {"delete a\r\n", "delete a\n", "delete a 0\r\n", "delete a x y z\r\n",
                           "delete  a  \r\n", "delete a noreply x\r\n"}) {
     CAPTURE(text);
@@ -290,13 +290,13 @@ TEST_CASE("delete ignores what follows its key", "[protocol][delete]") {
     CAPTURE(text);
     CHECK(ParseLine(text) == silent);
   }
-  CHECK(ParseLine("delete\r\n") == Refused(RequestError::kBadLine));
-  CHECK(ParseLine("delete \r\n") == Refused(RequestError::kBadLine));
+  CHECK(ParseLine("delete\r\n") == Refused(LineError::kBadLine));
+  CHECK(ParseLine("delete \r\n") == Refused(LineError::kBadLine));
 }
 
 TEST_CASE("delete noreply silently deletes a key of that name", "[protocol][delete][quirk]") {
   CHECK(ParseLine("delete noreply\r\n") ==
-        Parsed{.key = "noreply", .verb = Verb::kDelete, .noreply = true});
+        Parsed{.key = "noreply", .verb = TextVerb::kDelete, .noreply = true});
 }
 
 TEST_CASE("a key of 251 bytes is a bad line", "[protocol][delete][touch][incr]") {
@@ -306,57 +306,57 @@ TEST_CASE("a key of 251 bytes is a bad line", "[protocol][delete][touch][incr]")
   CHECK(ParseLine("incr " + key + " 1\r\n").key == key);
   for (const auto& line : {"delete " + long_key, "touch " + long_key + " 0",
                            "incr " + long_key + " 1", "incr " + long_key + " x"}) {
-    CHECK(ParseLine(line + "\r\n") == Refused(RequestError::kBadLine, long_key, 0, false));
-    CHECK(ParseLine(line + " noreply\r\n") == Refused(RequestError::kBadLine, long_key, 0, true));
+    CHECK(ParseLine(line + "\r\n") == Refused(LineError::kBadLine, long_key, 0, false));
+    CHECK(ParseLine(line + " noreply\r\n") == Refused(LineError::kBadLine, long_key, 0, true));
   }
 }
 
 TEST_CASE("touch takes a strict exptime", "[protocol][touch]") {
-  CHECK(ParseLine("touch a 100\r\n") == Parsed{.key = "a", .exptime = 100, .verb = Verb::kTouch});
+  CHECK(ParseLine("touch a 100\r\n") ==
+        Parsed{.key = "a", .exptime = 100, .verb = TextVerb::kTouch});
   CHECK(ParseLine("touch a -1 x noreply\r\n") ==
-        Parsed{.key = "a", .exptime = -1, .verb = Verb::kTouch, .noreply = true});
+        Parsed{.key = "a", .exptime = -1, .verb = TextVerb::kTouch, .noreply = true});
   CHECK(ParseLine("touch a 2147483647\r\n").exptime == 2147483647);
   for (const auto exptime : {"abc", "1.5", "+1", "2147483648", "000000000001"}) {
     CAPTURE(exptime);
     CHECK(ParseLine("touch a "s + exptime + "\r\n") ==
-          Refused(RequestError::kBadExptime, "a", 0, false));
+          Refused(LineError::kBadExptime, "a", 0, false));
     CHECK(ParseLine("touch a "s + exptime + " noreply\r\n") ==
-          Refused(RequestError::kBadExptime, "a", 0, true));
+          Refused(LineError::kBadExptime, "a", 0, true));
   }
-  CHECK(ParseLine("touch a\r\n") == Refused(RequestError::kBadLine));
-  CHECK(ParseLine("touch noreply\r\n") == Refused(RequestError::kBadLine));
+  CHECK(ParseLine("touch a\r\n") == Refused(LineError::kBadLine));
+  CHECK(ParseLine("touch noreply\r\n") == Refused(LineError::kBadLine));
 }
 
 TEST_CASE("incr and decr take a strict delta", "[protocol][incr]") {
-  CHECK(ParseLine("incr a 5\r\n") == Parsed{.key = "a", .number = 5, .verb = Verb::kIncr});
+  CHECK(ParseLine("incr a 5\r\n") == Parsed{.key = "a", .delta = 5, .verb = TextVerb::kIncr});
   CHECK(ParseLine("decr a 18446744073709551615 junk\r\n") ==
-        Parsed{.key = "a", .number = ~std::uint64_t{0}, .verb = Verb::kDecr});
+        Parsed{.key = "a", .delta = ~std::uint64_t{0}, .verb = TextVerb::kDecr});
   CHECK(ParseLine("incr a 1 noreply\r\n").noreply);
-  CHECK(ParseLine("incr a 0000000000000000000001\r\n").number == 1);
+  CHECK(ParseLine("incr a 0000000000000000000001\r\n").delta == 1);
   for (const auto delta :
        {"x", "-1", "+1", "1.5", "18446744073709551616", "00000000000000000000001"}) {
     CAPTURE(delta);
-    CHECK(ParseLine("incr a "s + delta + "\r\n") ==
-          Refused(RequestError::kBadDelta, "a", 0, false));
+    CHECK(ParseLine("incr a "s + delta + "\r\n") == Refused(LineError::kBadDelta, "a", 0, false));
     CHECK(ParseLine("decr a "s + delta + " noreply\r\n") ==
-          Refused(RequestError::kBadDelta, "a", 0, true));
+          Refused(LineError::kBadDelta, "a", 0, true));
   }
-  CHECK(ParseLine("incr a\r\n") == Refused(RequestError::kBadLine));
-  CHECK(ParseLine("incr\r\n") == Refused(RequestError::kBadLine));
+  CHECK(ParseLine("incr a\r\n") == Refused(LineError::kBadLine));
+  CHECK(ParseLine("incr\r\n") == Refused(LineError::kBadLine));
 }
 
 TEST_CASE("noreply in place of the last argument is a silent error", "[protocol][noreply][quirk]") {
-  CHECK(ParseLine("touch a noreply\r\n") == Refused(RequestError::kBadExptime, "a", 0, true));
-  CHECK(ParseLine("incr a noreply\r\n") == Refused(RequestError::kBadDelta, "a", 0, true));
+  CHECK(ParseLine("touch a noreply\r\n") == Refused(LineError::kBadExptime, "a", 0, true));
+  CHECK(ParseLine("incr a noreply\r\n") == Refused(LineError::kBadDelta, "a", 0, true));
   CHECK(ParseLine("verbosity noreply\r\n").noreply);
-  CHECK(ParseLine("verbosity noreply\r\n").error == RequestError::kBadLine);
+  CHECK(ParseLine("verbosity noreply\r\n").error == LineError::kBadLine);
 }
 
 // Commands without a key.
 
 TEST_CASE("flush_all takes an optional delay", "[protocol][flush_all]") {
   const auto flush = [](std::int32_t exptime, bool noreply) {
-    return Parsed{.exptime = exptime, .verb = Verb::kFlushAll, .noreply = noreply};
+    return Parsed{.exptime = exptime, .verb = TextVerb::kFlushAll, .noreply = noreply};
   };
   CHECK(ParseLine("flush_all\r\n") == flush(0, false));
   CHECK(ParseLine("flush_all noreply\r\n") == flush(0, true));
@@ -366,52 +366,53 @@ TEST_CASE("flush_all takes an optional delay", "[protocol][flush_all]") {
   for (const auto text : {"flush_all x\r\n", "flush_all 1.5\r\n", "flush_all 4294967297\r\n",
                           "flush_all noreply 0\r\n"}) {
     CAPTURE(text);
-    CHECK(ParseLine(text) == Refused(RequestError::kBadExptime));
+    CHECK(ParseLine(text) == Refused(LineError::kBadExptime));
   }
-  CHECK(ParseLine("flush_all x noreply\r\n") == RefusedSilently(RequestError::kBadExptime));
+  CHECK(ParseLine("flush_all x noreply\r\n") == RefusedSilently(LineError::kBadExptime));
 }
 
 TEST_CASE("version, quit and mn ignore their arguments, noreply too", "[protocol][version]") {
   for (const auto text : {"version\r\n", "version foo noreply\r\n", "version noreply\r\n"}) {
     CAPTURE(text);
-    CHECK(ParseLine(text) == Parsed{.verb = Verb::kVersion});
+    CHECK(ParseLine(text) == Parsed{.verb = TextVerb::kVersion});
   }
-  CHECK(ParseLine("quit foo noreply\r\n") == Parsed{.verb = Verb::kQuit});
-  CHECK(ParseLine("quit\n") == Parsed{.verb = Verb::kQuit});
-  CHECK(ParseLine("mn\r\n") == Parsed{.verb = Verb::kMn});
-  CHECK(ParseLine("mn noreply\r\n") == Parsed{.verb = Verb::kMn});
+  CHECK(ParseLine("quit foo noreply\r\n") == Parsed{.verb = TextVerb::kQuit});
+  CHECK(ParseLine("quit\n") == Parsed{.verb = TextVerb::kQuit});
+  CHECK(ParseLine("mn\r\n") == Parsed{.verb = TextVerb::kMeta, .meta_verb = MetaVerb::kNoop});
+  CHECK(ParseLine("mn noreply\r\n") ==
+        Parsed{.verb = TextVerb::kMeta, .meta_verb = MetaVerb::kNoop});
 }
 
 TEST_CASE("verbosity takes a number", "[protocol][verbosity]") {
-  CHECK(ParseLine("verbosity 2\r\n").number == 2);
-  CHECK(ParseLine("verbosity 4294967295 0 0\r\n").number == 4294967295u);
+  CHECK(ParseLine("verbosity 2\r\n").setting == 2);
+  CHECK(ParseLine("verbosity 4294967295 0 0\r\n").setting == 4294967295u);
   CHECK(ParseLine("verbosity 0 noreply\r\n").noreply);
   for (const auto text :
        {"verbosity\r\n", "verbosity x\r\n", "verbosity -1\r\n", "verbosity 99999999999\r\n"}) {
     CAPTURE(text);
-    CHECK(ParseLine(text).error == RequestError::kBadLine);
+    CHECK(ParseLine(text).error == LineError::kBadLine);
   }
 }
 
 TEST_CASE("cache_memlimit without a number is an unknown command", "[protocol][cache_memlimit]") {
-  CHECK(ParseLine("cache_memlimit 64\r\n").number == 64);
-  CHECK(ParseLine("cache_memlimit 1000000001\r\n").number == 1000000001);
+  CHECK(ParseLine("cache_memlimit 64\r\n").setting == 64);
+  CHECK(ParseLine("cache_memlimit 1000000001\r\n").setting == 1000000001);
   CHECK(ParseLine("cache_memlimit 64 noreply\r\n").noreply);
-  CHECK(ParseLine("cache_memlimit\r\n") == Refused(RequestError::kUnknownCommand));
-  CHECK(ParseLine("cache_memlimit x\r\n").error == RequestError::kUnknownCommand);
+  CHECK(ParseLine("cache_memlimit\r\n") == Refused(LineError::kUnknownCommand));
+  CHECK(ParseLine("cache_memlimit x\r\n").error == LineError::kUnknownCommand);
   CHECK(ParseLine("cache_memlimit noreply\r\n").noreply);
 }
 
 TEST_CASE("stats and shutdown keep their arguments", "[protocol][stats][shutdown]") {
-  CHECK(ParseLine("stats\r\n") == Parsed{.verb = Verb::kStats});
+  CHECK(ParseLine("stats\r\n") == Parsed{.verb = TextVerb::kStats});
   CHECK(ParseLine("stats  cachedump  1 0 \r\n") ==
-        Parsed{.arguments = "cachedump  1 0", .verb = Verb::kStats});
-  CHECK(ParseLine("stats noreply\r\n") == Parsed{.arguments = "noreply", .verb = Verb::kStats});
-  CHECK(ParseLine("shutdown\r\n") == Parsed{.verb = Verb::kShutdown});
+        Parsed{.arguments = "cachedump  1 0", .verb = TextVerb::kStats});
+  CHECK(ParseLine("stats noreply\r\n") == Parsed{.arguments = "noreply", .verb = TextVerb::kStats});
+  CHECK(ParseLine("shutdown\r\n") == Parsed{.verb = TextVerb::kShutdown});
   CHECK(ParseLine("shutdown graceful\r\n") ==
-        Parsed{.arguments = "graceful", .verb = Verb::kShutdown});
+        Parsed{.arguments = "graceful", .verb = TextVerb::kShutdown});
   CHECK(ParseLine("shutdown noreply\r\n") ==
-        Parsed{.arguments = "noreply", .verb = Verb::kShutdown, .noreply = true});
+        Parsed{.arguments = "noreply", .verb = TextVerb::kShutdown, .noreply = true});
 }
 
 }  // namespace

@@ -42,12 +42,12 @@ TEST_CASE("the longest head fills its limit to the byte", "[protocol][reply]") {
 }
 
 TEST_CASE("every request error has its line", "[protocol][reply]") {
-  CHECK(ErrorText(RequestError::kNone).empty());
-  CHECK(ErrorText(RequestError::kUnknownCommand) == "ERROR\r\n");
-  CHECK(ErrorText(RequestError::kBadLine) == "CLIENT_ERROR bad command line format\r\n");
-  CHECK(ErrorText(RequestError::kBadExptime) == "CLIENT_ERROR invalid exptime argument\r\n");
-  CHECK(ErrorText(RequestError::kBadDelta) == "CLIENT_ERROR invalid numeric delta argument\r\n");
-  CHECK(ErrorText(RequestError::kBadDataChunk) == "CLIENT_ERROR bad data chunk\r\n");
+  CHECK(ErrorText(LineError::kNone).empty());
+  CHECK(ErrorText(LineError::kUnknownCommand) == "ERROR\r\n");
+  CHECK(ErrorText(LineError::kBadLine) == "CLIENT_ERROR bad command line format\r\n");
+  CHECK(ErrorText(LineError::kBadExptime) == "CLIENT_ERROR invalid exptime argument\r\n");
+  CHECK(ErrorText(LineError::kBadDelta) == "CLIENT_ERROR invalid numeric delta argument\r\n");
+  CHECK(ErrorText(LineError::kBadDataChunk) == "CLIENT_ERROR bad data chunk\r\n");
 }
 
 }  // namespace
