@@ -9,17 +9,18 @@
 #include <cerrno>
 #include <cstring>
 #include <span>
+#include <type_traits>
 #include <utility>
 
-#include "protocol/base64.h"
-#include "protocol/binary_packet.h"
-#include "protocol/binary_parser.h"
-#include "protocol/login_parser.h"
-#include "protocol/meta_flags.h"
-#include "protocol/opcodes.h"
-#include "protocol/reply.h"
-#include "protocol/text_parser.h"
-#include "protocol/verbs.h"
+#include "protocol/binary/binary_packet.h"
+#include "protocol/binary/binary_parser.h"
+#include "protocol/binary/opcodes.h"
+#include "protocol/encoding/base64.h"
+#include "protocol/meta/meta_verbs.h"
+#include "protocol/text/login_parser.h"
+#include "protocol/text/text_parser.h"
+#include "protocol/text/text_reply.h"
+#include "protocol/text/text_verbs.h"
 #include "server/authenticator.h"
 #include "server/log.h"
 #include "server/worker.h"
@@ -28,34 +29,42 @@ namespace larder::server {
 namespace {
 
 using protocol::ParseStatus;
-using protocol::Request;
 
 // What is taken off a socket that closes, at most.
 constexpr std::size_t kDroppedBytesMax = std::size_t{1} << 20;
 constexpr std::size_t kUploadPiecesMax = 16;  // Pieces of a value received at once, at most.
 
-// Replaces a key in base64 by what it stands for, which gets its place at `room`.
-void DecodeKey(Request& request, char* room) {
-  if (protocol::HasEncodedKey(request)) request.key = protocol::DecodeBase64(room, request.key);
-}
-
 // What the protocols do differently.
 struct TextWire {
+  using Request = protocol::LineRequest;
   static constexpr std::size_t kValueEndBytes = protocol::kCrlf.size();
 
   static protocol::ParseResult Parse(std::string_view input, protocol::KeyList& list,
                                      Request& request) noexcept {
     return protocol::ParseText(input, list, request);
   }
-  static Executor& ExecutorOf(Worker& worker) { return worker.executor(); }
+  static TextExecutor& ExecutorOf(Worker& worker) { return worker.executor(); }
+  static auto& RequestsOf(Batch& batch) { return batch.lines; }
+  // Replaces a key in base64 by what it stands for, which gets its place at `room`.
+  static void DecodeKey(Request& request, char* room) {
+    if (request.is_key_encoded) request.key = protocol::DecodeBase64(room, request.key);
+  }
+  // All keys of a retrieval line count as one request.
+  static bool EndsRequest(const Request& request) { return request.is_last_key; }
   static std::string_view NameOf(const Request& request) {
+    if (request.verb == protocol::TextVerb::kMeta) {
+      return std::ranges::find(protocol::kMetaVerbs, request.meta_verb,
+                               &protocol::MetaVerbSpec::verb)
+          ->name;
+    }
     const auto* const row =
-        std::ranges::find(protocol::kVerbs, request.verb, &protocol::VerbSpec::verb);
-    return row != protocol::kVerbs.end() ? row->name : "(bad line)";
+        std::ranges::find(protocol::kTextVerbs, request.verb, &protocol::TextVerbSpec::verb);
+    return row != protocol::kTextVerbs.end() ? row->name : "(bad line)";
   }
 };
 
 struct BinaryWire {
+  using Request = protocol::BinaryRequest;
   static constexpr std::size_t kValueEndBytes = 0;
 
   static protocol::ParseResult Parse(std::string_view input, protocol::KeyList&,
@@ -63,14 +72,24 @@ struct BinaryWire {
     return protocol::ParseBinary(input, request);
   }
   static BinaryExecutor& ExecutorOf(Worker& worker) { return worker.binary_executor(); }
+  static auto& RequestsOf(Batch& batch) { return batch.packets; }
+  static void DecodeKey(Request&, char*) {}
+  static bool EndsRequest(const Request&) { return true; }
   static std::string_view NameOf(const Request& request) {
-    return protocol::FindOpcode(protocol::RequestPacket(request.arguments).echo().opcode).name;
+    return protocol::FindOpcode(request.echo().opcode).name;
   }
 };
 
-// One line per request on standard error, as `-vv` asks.
+// Who wants to know of each request: asked once a batch.
+struct Watchers {
+  bool is_logged = false;  // One line per request on standard error, as `-vv` asks.
+  bool is_shown = false;   // See OutcomeObservers.
+
+  bool any() const { return is_logged || is_shown; }
+};
+
 template <class Wire>
-[[gnu::noinline]] void LogRequest(int fd, const Request& request) {
+[[gnu::noinline]] void LogRequest(int fd, const typename Wire::Request& request) {
   Log("<{} {} {}\n", fd, Wire::NameOf(request), Printable(request.key));
 }
 
@@ -432,6 +451,7 @@ bool Connection::IsUploadStalled(std::uint32_t now_s) {
 template <class Wire>
 bool Connection::ServeBatch(std::string_view& input) {
   Batch& batch = worker_.batch();
+  auto& requests = Wire::RequestsOf(batch);
   slab::Cache& cache = worker_.shared().cache;
   batch.count = 0;
   ParseStatus status = ParseStatus::kComplete;
@@ -441,13 +461,13 @@ bool Connection::ServeBatch(std::string_view& input) {
       status = ParseStatus::kNeedMore;
       break;
     }
-    Request& request = batch.requests[batch.count];
+    typename Wire::Request& request = requests[batch.count];
     const protocol::ParseResult result = Wire::Parse(input, key_list_, request);
     input.remove_prefix(result.consumed_bytes);
     status = result.status;
     if (status != ParseStatus::kComplete) [[unlikely]] {
       if (status != ParseStatus::kNeedValue && status != ParseStatus::kEncodedKey) break;
-      DecodeKey(request, batch.decoded_keys[batch.count].data());
+      Wire::DecodeKey(request, batch.decoded_keys[batch.count].data());
       if (status == ParseStatus::kEncodedKey) status = ParseStatus::kComplete;
     }
     // Commands without a key are few: the hash of nothing does no harm.
@@ -467,19 +487,24 @@ bool Connection::ServeBatch(std::string_view& input) {
   if (batch.count > 1) {
     cache.PrefetchItems(std::span(batch.hashes).first(batch.count));
   }
-  const bool is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1;
   auto& executor = Wire::ExecutorOf(worker_);
+  const Watchers watchers{
+      .is_logged = worker_.shared().verbosity.load(std::memory_order_relaxed) > 1,
+      .is_shown = executor.BeginShow()};
+  const bool is_watched = watchers.any();
   const std::size_t work_max = work_begin_ + kWorkPerTurnBytes;
   for (std::size_t i = 0; i < batch.count; ++i) {
-    const Request& request = batch.requests[i];
-    if (is_logged) [[unlikely]]
+    const typename Wire::Request& request = requests[i];
+    // One call of Execute(): so the compiler makes it a part of this loop.
+    if (is_watched && watchers.is_logged) [[unlikely]]
       LogRequest<Wire>(fd_, request);
     const Next then = executor.Execute(request, batch.hashes[i]);
+    if (is_watched && watchers.is_shown) [[unlikely]]
+      executor.Show(request.key);
     if (then != Next::kGoOn) [[unlikely]] {
-      return LeaveBatch(then, i, input);
+      return LeaveBatch<Wire>(then, i, input);
     }
-    // All keys of a retrieval line count as one request.
-    if (request.is_last_key) --requests_left_;
+    if (Wire::EndsRequest(request)) --requests_left_;
     if (worker_.output().work_bytes() > work_max && i + 1 < batch.count) [[unlikely]] {
       // The rest of the batch is parsed again in the next turn.
       input = batch.rests[i];
@@ -496,10 +521,9 @@ bool Connection::ServeBatch(std::string_view& input) {
     case ParseStatus::kNeedMore:
       return false;
     case ParseStatus::kNeedValue:
-      upload_ = executor.BeginUpload(batch.requests[batch.count], batch.hashes[batch.count]);
+      upload_ = executor.BeginUpload(requests[batch.count], batch.hashes[batch.count]);
       if (upload_ == nullptr) {
-        swallow_bytes_ =
-            std::uint64_t{batch.requests[batch.count].value_bytes} + Wire::kValueEndBytes;
+        swallow_bytes_ = std::uint64_t{requests[batch.count].value_bytes} + Wire::kValueEndBytes;
       }
       return true;
     case ParseStatus::kLineTooLong:
@@ -512,22 +536,25 @@ bool Connection::ServeBatch(std::string_view& input) {
   return false;
 }
 
+template <class Wire>
 bool Connection::LeaveBatch(Next then, std::size_t last, std::string_view& input) {
-  const Batch& batch = worker_.batch();
-  const Request& request = batch.requests[last];
+  Batch& batch = worker_.batch();
+  const auto& request = Wire::RequestsOf(batch)[last];
   // What was parsed behind it may not be served any more, or not now.
   input = batch.rests[last];
   key_list_ = batch.key_lists[last];
   swallow_bytes_ = 0;
-  if (then == Next::kLogIn) return LogIn(request);
-  if (then == Next::kStream) return BeginStream(request);
+  if constexpr (std::is_same_v<Wire, BinaryWire>) {
+    if (then == Next::kLogIn) return LogIn(request);
+  }
+  if (then == Next::kStream) return BeginStream<Wire>(request);
   closes_after_flush_ = true;
   return false;
 }
 
 bool Connection::ServeStranger(std::string_view& input) {
   protocol::LoginRequest login;
-  Request request;
+  protocol::BinaryRequest request;
   const protocol::ParseResult result =
       is_binary_ ? protocol::ParseBinary(input, request) : protocol::ParseLogin(input, login);
   if (result.status == ParseStatus::kNeedMore) return false;
@@ -546,17 +573,17 @@ bool Connection::ServeStranger(std::string_view& input) {
   return requests_left_ != 0;
 }
 
-bool Connection::LogIn(const Request& request) {
+bool Connection::LogIn(const protocol::BinaryRequest& request) {
   swallow_bytes_ = request.swallow_bytes;
   EndLogin(worker_.binary_executor().LogIn(request, sasl_session_));
   return requests_left_ != 0;
 }
 
-bool Connection::BeginStream(const Request& request) {
+template <class Wire>
+bool Connection::BeginStream(const typename Wire::Request& request) {
   --requests_left_;
   const auto wake = [&worker = worker_] { worker.WakeStreams(); };
-  stream_ = is_binary_ ? worker_.binary_executor().BeginStream(request, wake)
-                       : worker_.executor().BeginStream(request, wake);
+  stream_ = Wire::ExecutorOf(worker_).BeginStream(request, wake);
   return (stream_ == nullptr || ContinueStream()) && requests_left_ != 0;
 }
 

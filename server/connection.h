@@ -11,9 +11,10 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/request.h"
+#include "protocol/binary/binary_request.h"
+#include "protocol/text/line_request.h"
+#include "server/command/text_executor.h"
 #include "server/connection_table.h"
-#include "server/execute.h"
 #include "server/input_tail.h"
 #include "server/metrics/counters.h"
 #include "server/output.h"
@@ -91,11 +92,13 @@ class Connection {
   template <class Wire>
   bool ServeBatch(std::string_view& input);
   // Ends a batch behind one of its requests.
+  template <class Wire>
   [[gnu::cold, gnu::noinline]] bool LeaveBatch(Next then, std::size_t last,
                                                std::string_view& input);
   [[gnu::cold, gnu::noinline]] bool ServeStranger(std::string_view& input);
-  bool LogIn(const protocol::Request& request);
-  bool BeginStream(const protocol::Request& request);
+  bool LogIn(const protocol::BinaryRequest& request);
+  template <class Wire>
+  bool BeginStream(const typename Wire::Request& request);
   // A piece; false if more are to come.
   bool ContinueStream();
   void EndLogin(LoginOutcome outcome);

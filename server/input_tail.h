@@ -7,7 +7,7 @@
 #include <memory>
 #include <string_view>
 
-#include "protocol/text_parser.h"
+#include "protocol/text/text_parser.h"
 
 namespace larder::server {
 

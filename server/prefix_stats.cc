@@ -4,7 +4,7 @@
 
 #include <iterator>
 
-#include "protocol/meta_reply.h"
+#include "protocol/meta/meta_reply.h"
 
 namespace larder::server {
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "protocol/binary_reply.h"
+#include "protocol/binary/binary_reply.h"
 #include "server/event_loop.h"
 #include "server/output.h"
 #include "server/stats.h"

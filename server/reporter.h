@@ -13,7 +13,8 @@
 #include <string_view>
 #include <thread>
 
-#include "protocol/binary_packet.h"
+#include "protocol/binary/binary_packet.h"
+#include "server/output.h"
 #include "server/reply_stream.h"
 #include "server/shared.h"
 #include "slab/lane.h"

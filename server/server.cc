@@ -11,7 +11,7 @@
 #include <thread>
 #include <utility>
 
-#include "protocol/reply.h"
+#include "protocol/text/text_reply.h"
 #include "server/log.h"
 #include "server/signals.h"
 #include "server/socket_address.h"

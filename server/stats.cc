@@ -10,9 +10,11 @@
 #include <chrono>
 #include <vector>
 
-#include "protocol/binary_reply.h"
-#include "protocol/reply.h"
-#include "protocol/tokens.h"
+#include "protocol/binary/binary_reply.h"
+#include "protocol/encoding/numbers.h"
+#include "protocol/meta/meta_reply.h"
+#include "protocol/text/text_reply.h"
+#include "protocol/text/tokens.h"
 #include "server/cluster.h"
 #include "server/config/settings.h"
 #include "server/config/version.h"

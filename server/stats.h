@@ -6,10 +6,11 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/binary_packet.h"
+#include "protocol/binary/binary_packet.h"
 #include "server/metrics/counters.h"
 #include "server/metrics/server_sample.h"
 #include "server/metrics/stat_writer.h"
+#include "server/output.h"
 #include "server/shared.h"
 #include "slab/lane.h"
 #include "slab/sync/mutex.h"

@@ -58,14 +58,8 @@ void UploadMemory::LeaveLocked(const void* who) {
   waiting_count_.store(waiting_.size(), std::memory_order_relaxed);
 }
 
-Upload::Upload(const protocol::Request& request, const StorePlan& plan, const protocol::Echo& asked)
-    : verb(request.verb),
-      noreply(request.noreply),
-      echo(asked),
-      arguments(request.verb == protocol::Verb::kMs ? request.arguments : std::string_view()),
-      key_(plan.spec.key.bytes),
-      plan_(plan),
-      left_bytes_(plan.spec.value_bytes) {
+Upload::Upload(const StorePlan& plan, const UploadOrigin& asked_by)
+    : origin(asked_by), key_(plan.spec.key.bytes), plan_(plan), left_bytes_(plan.spec.value_bytes) {
   plan_.spec.key.bytes = key_;
 }
 

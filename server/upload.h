@@ -10,26 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include "protocol/binary_packet.h"
-#include "protocol/request.h"
+#include "protocol/binary/binary_packet.h"
+#include "server/command/store_plan.h"
 #include "slab/cache.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::server {
-
-// A store with all that Cache knows to do, but for the value.
-struct StorePlan {
-  slab::ItemSpec spec;
-  slab::PublishTerms terms = {};
-  std::optional<std::uint64_t> chosen_cas = std::nullopt;
-  std::uint32_t state = 0;  // See ReservedItem::SetState.
-
-  // Cache::Store can do it.
-  bool is_plain() const {
-    return !chosen_cas && state == 0 && !terms.is_stale_allowed && !terms.creates &&
-           terms.mode != slab::StoreMode::kUnchanged;
-  }
-};
 
 // UploadMemory bounds what unfinished values may hold of the cache: a share of its memory. So no
 // number of clients that announce values and do not send them evicts much, or makes stores fail.
@@ -91,14 +77,22 @@ class UploadMemory {
 // reserved, and receives straight into it.
 inline constexpr std::size_t kStagedBytesMax = 32 * 1024;
 
+// What the reply to an upload needs of its request.
+struct UploadOrigin {
+  bool is_meta = false;
+  bool noreply = false;
+  protocol::Echo echo = {};    // Binary.
+  std::string arguments = {};  // Meta: the flags of the line.
+};
+
 // A value that has not wholly come.
 //
 // Threads: one worker.
 // Owns:    its key, what was staged, the reserved item.
 class Upload {
  public:
-  // `plan` names the key, which is copied. `asked`: the echo of a binary request.
-  Upload(const protocol::Request& request, const StorePlan& plan, const protocol::Echo& asked = {});
+  // `plan` names the key, which is copied.
+  Upload(const StorePlan& plan, const UploadOrigin& asked_by);
   Upload(const Upload&) = delete;
   Upload& operator=(const Upload&) = delete;
 
@@ -130,10 +124,7 @@ class Upload {
   }
   slab::ReservedItem TakeItem() { return *std::exchange(item_, std::nullopt); }
 
-  const protocol::Verb verb;
-  const bool noreply;
-  const protocol::Echo echo;
-  const std::string arguments;  // Meta: the flags of the line.
+  const UploadOrigin origin;
 
  private:
   std::string key_;

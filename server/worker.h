@@ -11,13 +11,13 @@
 #include <thread>
 #include <vector>
 
-#include "protocol/base64.h"
-#include "protocol/request.h"
-#include "protocol/text_parser.h"
+#include "protocol/binary/binary_request.h"
+#include "protocol/encoding/base64.h"
+#include "protocol/text/text_parser.h"
+#include "server/command/binary_executor.h"
+#include "server/command/text_executor.h"
 #include "server/connection.h"
 #include "server/event_loop.h"
-#include "server/execute.h"
-#include "server/execute_binary.h"
 #include "server/metrics/counters.h"
 #include "server/output.h"
 #include "server/shared.h"
@@ -41,7 +41,9 @@ inline constexpr std::size_t kWorkPerSliceBytes = 32 * 1024;
 
 // Requests parsed ahead, so that their memory is on the way when they are executed.
 struct Batch {
-  std::array<protocol::Request, kBatchRequests> requests;
+  // One of these is in use, as the client's protocol is.
+  std::array<protocol::LineRequest, kBatchRequests> lines;
+  std::array<protocol::BinaryRequest, kBatchRequests> packets;
   std::array<std::uint64_t, kBatchRequests> hashes;
   // Where the parser stood behind each request: a batch may have to end before its last one.
   std::array<std::string_view, kBatchRequests> rests;
@@ -84,7 +86,7 @@ class Worker {
   event_base* base() { return base_.get(); }
   slab::Lane& lane() { return lane_; }
   WorkerCounters& counters() { return counters_; }
-  Executor& executor() { return executor_; }
+  TextExecutor& executor() { return executor_; }
   BinaryExecutor& binary_executor() { return binary_executor_; }
   Output& output() { return output_; }
   Batch& batch() { return batch_; }
@@ -139,7 +141,7 @@ class Worker {
   std::unique_ptr<char[]> input_area_;
   Output output_;
   Batch batch_;
-  Executor executor_;
+  TextExecutor executor_;
   BinaryExecutor binary_executor_;
   Connection* connections_ = nullptr;  // All of them, linked by Connection::next.
   std::vector<Connection*> ready_;     // To be served in the next turn.

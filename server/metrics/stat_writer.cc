@@ -2,8 +2,8 @@
 
 #include <array>
 
-#include "protocol/binary_reply.h"
-#include "protocol/reply.h"
+#include "protocol/binary/binary_reply.h"
+#include "protocol/text/text_reply.h"
 
 namespace larder::server {
 

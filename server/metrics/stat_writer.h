@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/binary_packet.h"
+#include "protocol/binary/binary_packet.h"
 #include "server/metrics/metric.h"
 
 namespace larder::server {

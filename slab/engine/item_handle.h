@@ -74,11 +74,7 @@ class ReservedItem {
 
   ValueCursor value() const { return {classes_->arena(), item()}; }
   std::uint32_t value_bytes() const { return item().value_bytes(); }
-  // Of Item::kHasBinaryKey, kIsStale and kIsWon.
-  void SetState(std::uint32_t bits) {
-    LARDER_ASSERT((bits & ~(Item::kHasBinaryKey | Item::kIsStale | Item::kIsWon)) == 0);
-    item().size_and_state |= bits;
-  }
+  void SetMark(ItemMark mark) { item().size_and_state |= static_cast<std::uint32_t>(mark); }
   // The CAS that it was reserved with, if it was chosen.
   std::optional<std::uint64_t> chosen_cas() const {
     return item().has_chosen_cas() ? std::optional(item().cas()) : std::nullopt;

@@ -198,6 +198,10 @@ struct Item {
     size_and_state = (size_and_state & ~kEvictionStateMask) | state.code() << kEvictionStateShift;
   }
   void set_fetched() { size_and_state |= kWasFetched; }
+  bool is_stale_or_won() const { return (size_and_state & (kIsStale | kIsWon)) != 0; }
+  void set_won() { size_and_state |= kIsWon; }
+  // Out of date: the next client to read it is to fill it anew.
+  void MakeStale() { size_and_state = (size_and_state & ~kIsWon) | kIsStale; }
 
   // What an item has besides its key and its value.
   struct Extras {
@@ -269,6 +273,14 @@ struct Item {
   }
 };
 static_assert(sizeof(Item) == 24 && alignof(Item) == 4);
+
+// What an item can be marked as when it is made.
+enum class ItemMark : std::uint32_t {
+  kNone = 0,
+  kBinaryKey = Item::kHasBinaryKey,
+  kStale = Item::kIsStale,
+  kWon = Item::kIsWon,
+};
 static_assert(std::atomic<std::uint8_t>::is_always_lock_free);
 
 constexpr std::size_t Item::OverheadBytes(std::size_t key_bytes, bool has_flags, bool can_expire) {

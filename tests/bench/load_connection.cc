@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "protocol/binary_packet.h"
+#include "protocol/binary/binary_packet.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/random.h"
 

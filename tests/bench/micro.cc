@@ -20,7 +20,7 @@
 #include <thread>
 #include <vector>
 
-#include "protocol/text_parser.h"
+#include "protocol/text/text_parser.h"
 #include "slab/cache.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/histogram.h"
@@ -125,7 +125,7 @@ void ParsePipeline(benchmark::State& state, const std::string& request) {
   for (auto _ : state) {
     std::string_view unread(input.data(), bytes);
     protocol::KeyList list;
-    protocol::Request parsed;
+    protocol::LineRequest parsed;
     while (!unread.empty()) {
       const protocol::ParseResult result = protocol::ParseText(unread, list, parsed);
       if (result.status != protocol::ParseStatus::kComplete) {

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "protocol/binary_packet.h"
+#include "protocol/binary/binary_packet.h"
 
 namespace larder::bench {
 namespace {

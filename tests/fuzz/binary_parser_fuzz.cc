@@ -5,15 +5,15 @@
 #include <cstdint>
 #include <string_view>
 
-#include "protocol/binary_packet.h"
-#include "protocol/binary_parser.h"
-#include "protocol/opcodes.h"
+#include "protocol/binary/binary_packet.h"
+#include "protocol/binary/binary_parser.h"
+#include "protocol/binary/opcodes.h"
 #include "tests/fuzz/stream.h"
 
 namespace larder::protocol {
 namespace {
 
-ParseResult ParsePacket(std::string_view input, KeyList&, Request& request) noexcept {
+ParseResult ParsePacket(std::string_view input, KeyList&, BinaryRequest& request) noexcept {
   return ParseBinary(input, request);
 }
 
@@ -21,16 +21,16 @@ bool IsAsAllowed(PacketPart part, bool is_there) {
   return part == PacketPart::kOptional || is_there == (part == PacketPart::kRequired);
 }
 
-void CheckPacket(const Parsed& parsed) {
+void CheckPacket(const ParsedPacket& parsed) {
   if (parsed.status == ParseStatus::kFatal) return;
-  Require(parsed.arguments.size() >= kPacketHeadBytes);
-  if (parsed.verb == Verb::kError) {
-    Require(parsed.error != RequestError::kNone);
+  Require(parsed.head.size() >= kPacketHeadBytes);
+  if (parsed.verb == BinaryVerb::kNone) {
+    Require(parsed.error != PacketError::kNone);
     return;
   }
-  const OpcodeSpec& spec = FindOpcode(RequestPacket(parsed.arguments).echo().opcode);
-  const std::size_t extras_bytes = parsed.arguments.size() - kPacketHeadBytes;
-  Require(parsed.verb == spec.verb && parsed.noreply == spec.is_quiet);
+  const OpcodeSpec& spec = FindOpcode(RequestPacket(parsed.head).echo().opcode);
+  const std::size_t extras_bytes = parsed.head.size() - kPacketHeadBytes;
+  Require(parsed.verb == spec.verb && parsed.is_quiet == spec.is_quiet);
   Require(extras_bytes == 0 || extras_bytes == spec.extras_bytes);
   Require(IsAsAllowed(spec.extras, extras_bytes != 0));
   Require(IsAsAllowed(spec.key, !parsed.key.empty()) && parsed.key.size() <= kKeyBytesMax);
@@ -39,10 +39,10 @@ void CheckPacket(const Parsed& parsed) {
 }
 
 void TestOneStream(std::uint8_t choice, std::string_view stream) {
-  const Feed whole = FeedTwice(choice, stream, Feed(ParsePacket, "\x80", 0));
-  const Feed other = FeedTwice(choice, stream, Feed(ParsePacket, "\xff", 0));
+  const PacketFeed whole = FeedTwice(choice, stream, PacketFeed(ParsePacket, "\x80", 0));
+  const PacketFeed other = FeedTwice(choice, stream, PacketFeed(ParsePacket, "\xff", 0));
   Require(AreAlike(whole, other));
-  for (const Parsed& parsed : whole.parsed()) CheckPacket(parsed);
+  for (const ParsedPacket& parsed : whole.parsed()) CheckPacket(parsed);
 }
 
 }  // namespace

@@ -21,8 +21,8 @@
 #include <string_view>
 #include <tuple>
 
-#include "protocol/binary_packet.h"
-#include "protocol/reply.h"
+#include "protocol/binary/binary_packet.h"
+#include "protocol/text/text_reply.h"
 #include "server/authenticator.h"
 #include "server/clock.h"
 #include "server/log.h"

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/base64.h"
-#include "protocol/meta_flags.h"
+#include "protocol/encoding/base64.h"
+#include "protocol/meta/meta_flags.h"
 #include "tests/fuzz/stream.h"
 
 namespace larder::protocol {
@@ -46,21 +46,21 @@ void CheckFlags(const Parsed& parsed) {
       Require(MetaExptimeOf(parsed.arguments, row->letter).has_value());
     }
   }
-  Require(seen.bits() == parsed.number);
+  Require(seen == parsed.flags);
 }
 
 void CheckMeta(const Parsed& parsed) {
-  const bool is_meta = parsed.verb == Verb::kMg || parsed.verb == Verb::kMs ||
-                       parsed.verb == Verb::kMd || parsed.verb == Verb::kMa;
-  const bool is_debug = parsed.verb == Verb::kMe;
-  if (!is_meta && !is_debug) return;
+  if (parsed.verb != TextVerb::kMeta || parsed.meta_verb == MetaVerb::kNoop ||
+      parsed.meta_verb == MetaVerb::kExplain) {
+    return;
+  }
   Require(!parsed.key.empty() && parsed.key.size() <= kKeyBytesMax);
   Require(parsed.key.find_first_of(" \n") == std::string::npos);
-  if (MetaFlagSet(parsed.number).has('b')) {
+  if (parsed.flags.has('b')) {
     std::array<char, DecodedBytesMax(kKeyBytesMax)> room;
     Require(!DecodeBase64(room.data(), parsed.key).empty());
   }
-  if (is_meta) CheckFlags(parsed);
+  if (parsed.meta_verb != MetaVerb::kDebug) CheckFlags(parsed);
 }
 
 void TestOneText(std::uint8_t choice, std::string_view text) {

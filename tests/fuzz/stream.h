@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "protocol/text_parser.h"
+#include "protocol/text/text_parser.h"
 #include "tests/protocol/feed.h"
 
 namespace larder {
@@ -52,13 +52,14 @@ namespace protocol {
 
 // Feeds a stream in one piece and in many, which must come to the same. Returns what it came to in
 // one piece.
-inline Feed FeedTwice(std::uint8_t choice, std::string_view stream, const Feed& fresh,
-                      bool may_cut = true) {
-  Feed whole = fresh;
+template <class Request>
+FeedOf<Request> FeedTwice(std::uint8_t choice, std::string_view stream,
+                          const FeedOf<Request>& fresh, bool may_cut = true) {
+  FeedOf<Request> whole = fresh;
   whole.Receive(stream);
   Require(whole.is_sane());
   if (may_cut) {
-    Feed cut = fresh;
+    FeedOf<Request> cut = fresh;
     Pieces(choice).Cut(stream, [&](std::string_view piece) { cut.Receive(piece); });
     Require(AreAlike(whole, cut));
   }

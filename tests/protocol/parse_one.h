@@ -23,7 +23,7 @@ inline One ParseOne(std::string_view text, KeyList list = {}) {
     for (const std::string_view slack : kHostileSlacks) {
       const HostileInput input(text, slack);
       One one = {.list = list};
-      Request request;
+      LineRequest request;
       const ParseResult result = parser(input.view(), one.list, request);
       one.parsed = Keep(result.status, request);
       one.consumed_bytes = result.consumed_bytes;
@@ -50,7 +50,7 @@ inline Parsed ParseLine(std::string_view text) {
 }
 
 // How ParseLine() shows a refusal.
-inline Parsed Refused(RequestError error) { return {.verb = Verb::kError, .error = error}; }
+inline Parsed Refused(LineError error) { return {.verb = TextVerb::kNone, .error = error}; }
 
 inline ParseStatus StatusOf(std::string_view text) { return ParseOne(text).parsed.status; }
 

@@ -2,7 +2,7 @@
 #include <map>
 #include <random>
 
-#include "protocol/opcodes.h"
+#include "protocol/binary/opcodes.h"
 #include "tests/wire/binary_fixture.h"
 
 namespace larder::wire {

@@ -1,6 +1,6 @@
 #include "tests/wire/binary_fixture.h"
 
-#include "protocol/binary_packet.h"
+#include "protocol/binary/binary_packet.h"
 
 namespace larder::wire {
 

@@ -14,7 +14,7 @@ namespace larder::wire {
 using protocol::Big;
 using protocol::Packet;
 
-// The opcodes of protocol/opcodes.h that tests name.
+// The opcodes of protocol/binary/opcodes.h that tests name.
 enum Opcode : std::uint8_t {
   kGet = 0x00,
   kSet = 0x01,

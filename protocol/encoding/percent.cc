@@ -1,0 +1,34 @@
+#include "protocol/encoding/percent.h"
+
+#include <array>
+
+namespace larder::protocol {
+namespace {
+
+constexpr std::array<bool, 256> kIsUnreserved = [] {
+  std::array<bool, 256> is_unreserved{};
+  for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                       "0123456789-._~")) {
+    is_unreserved[static_cast<unsigned char>(c)] = true;
+  }
+  return is_unreserved;
+}();
+
+}  // namespace
+
+char* EncodePercent(char* out, std::string_view bytes) noexcept {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (kIsUnreserved[byte]) {
+      *out++ = c;
+      continue;
+    }
+    *out++ = '%';
+    *out++ = kDigits[byte >> 4];
+    *out++ = kDigits[byte & 15];
+  }
+  return out;
+}
+
+}  // namespace larder::protocol

@@ -1,0 +1,399 @@
+#include "server/command/binary_executor.h"
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "protocol/encoding/numbers.h"
+#include "protocol/encoding/write.h"
+#include "server/authenticator.h"
+#include "server/reporter.h"
+
+namespace larder::server {
+namespace {
+
+using protocol::BinaryRequest;
+using protocol::BinaryStatus;
+using protocol::BinaryVerb;
+using protocol::Echo;
+using slab::Item;
+using slab::Presence;
+using slab::StoreMode;
+using slab::StoreStatus;
+
+// With CAS off an item answers to no number. The cache hands out none of more than 48 bits.
+constexpr std::uint64_t kNoItemsCas = ~std::uint64_t{0};
+
+// How a storage request without a CAS is stored.
+StoreMode ModeOf(BinaryVerb verb) {
+  switch (verb) {
+    case BinaryVerb::kAdd:
+      return StoreMode::kAdd;
+    case BinaryVerb::kReplace:
+      return StoreMode::kReplace;
+    case BinaryVerb::kAppend:
+      return StoreMode::kAppend;
+    case BinaryVerb::kPrepend:
+      return StoreMode::kPrepend;
+    default:
+      return StoreMode::kSet;
+  }
+}
+
+BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
+  switch (status) {
+    case StoreStatus::kStored:
+      return BinaryStatus::kSuccess;
+    case StoreStatus::kNotStored:
+      if (mode == StoreMode::kAdd) return BinaryStatus::kKeyExists;
+      if (mode == StoreMode::kReplace) return BinaryStatus::kKeyNotFound;
+      return BinaryStatus::kItemNotStored;
+    case StoreStatus::kForbidden:
+      return BinaryStatus::kItemNotStored;
+    case StoreStatus::kExists:
+      return BinaryStatus::kKeyExists;
+    case StoreStatus::kNotFound:
+      return BinaryStatus::kKeyNotFound;
+    case StoreStatus::kTooLarge:
+      return BinaryStatus::kValueTooLarge;
+    case StoreStatus::kNoMemory:
+      return BinaryStatus::kOutOfMemory;
+  }
+  return BinaryStatus::kItemNotStored;
+}
+
+}  // namespace
+
+Next BinaryExecutor::Execute(const BinaryRequest& request, std::uint64_t hash) {
+  switch (request.verb) {
+    case BinaryVerb::kGet:
+    case BinaryVerb::kGetK:
+    case BinaryVerb::kGat:
+    case BinaryVerb::kGatK:
+      Get(request, hash);
+      break;
+    case BinaryVerb::kSet:
+    case BinaryVerb::kAdd:
+    case BinaryVerb::kReplace:
+    case BinaryVerb::kAppend:
+    case BinaryVerb::kPrepend:
+      Store(request, hash);
+      break;
+    default:  // ExecuteRarer() names them all.
+      return ExecuteRarer(request, hash);
+  }
+  return Next::kGoOn;
+}
+
+// Kept apart, as Executor's.
+Next BinaryExecutor::ExecuteRarer(const BinaryRequest& request, std::uint64_t hash) {
+  switch (request.verb) {
+    case BinaryVerb::kDelete:
+      Delete(request, hash);
+      break;
+    case BinaryVerb::kTouch:
+      Touch(request, hash);
+      break;
+    case BinaryVerb::kIncr:
+    case BinaryVerb::kDecr:
+      Arithmetic(request, hash);
+      break;
+    case BinaryVerb::kFlush:
+      Flush(request);
+      break;
+    case BinaryVerb::kNoop:
+      AnswerSuccess(request.echo(), 0);
+      break;
+    case BinaryVerb::kVersion:
+      AnswerSuccess(request.echo(), 0, WireVersion());
+      break;
+    case BinaryVerb::kQuit:
+      if (!request.is_quiet) AnswerSuccess(request.echo(), 0);
+      return Next::kClose;
+    case BinaryVerb::kStat:
+      return Next::kStream;
+    case BinaryVerb::kSaslList:
+    case BinaryVerb::kSaslAuth:
+    case BinaryVerb::kSaslStep:
+      if (shared_.authenticator.sasl() != nullptr) return Next::kLogIn;
+      AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
+      break;
+    case BinaryVerb::kConfigGet:
+      ConfigGet(request);
+      break;
+    case BinaryVerb::kConfigSet:
+      ConfigSet(request);
+      break;
+    case BinaryVerb::kConfigDelete:
+      ConfigDelete(request);
+      break;
+    case BinaryVerb::kNone:
+      return Refuse(request);
+    case BinaryVerb::kGet:
+    case BinaryVerb::kGetK:
+    case BinaryVerb::kGat:
+    case BinaryVerb::kGatK:
+    case BinaryVerb::kSet:
+    case BinaryVerb::kAdd:
+    case BinaryVerb::kReplace:
+    case BinaryVerb::kAppend:
+    case BinaryVerb::kPrepend:
+      break;  // Done by Execute().
+  }
+  return Next::kGoOn;
+}
+
+Next BinaryExecutor::Refuse(const BinaryRequest& request) {
+  switch (request.error) {
+    case protocol::PacketError::kUnknownCommand:
+      AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
+      return Next::kGoOn;
+    case protocol::PacketError::kBadBodyLength:
+      AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
+      return Next::kClose;
+    default:
+      AnswerError(request.echo(), BinaryStatus::kInvalidArguments);
+      return Next::kClose;
+  }
+}
+
+// --- Retrieval ---------------------------------------------------------------------------------
+
+// Inlined into both look-ups, as that of text.
+[[gnu::always_inline]] inline char* BinaryExecutor::WriteHit(Item& item, std::uint32_t value_bytes,
+                                                             const BinaryRequest& request,
+                                                             char* out) {
+  const bool with_key = request.verb == BinaryVerb::kGetK || request.verb == BinaryVerb::kGatK;
+  out = protocol::WriteReplyHead(out, request.echo(),
+                                 {.extras_bytes = sizeof(std::uint32_t),
+                                  .key_bytes = with_key ? request.key.size() : 0,
+                                  .value_bytes = value_bytes,
+                                  .cas = CasShown(item.cas())});
+  protocol::StoreBig(out, item.client_flags());
+  out += sizeof(std::uint32_t);
+  if (with_key) out = protocol::WriteKey(out, request.key);
+  return WriteValue(item, value_bytes, out);
+}
+
+[[gnu::always_inline]] inline void BinaryExecutor::Get(const BinaryRequest& request,
+                                                       std::uint64_t hash) {
+  // Enough for every value that is copied, so that there is one check for the whole reply.
+  char* out = output_.Room(protocol::kHitHeadBytesMax + kPinBytesMin + kTailBytesMax);
+  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
+      __attribute__((always_inline)) {
+    note_use();
+    out = WriteHit(item, value_bytes, request, out);
+  };
+  const bool touches = request.verb == BinaryVerb::kGat || request.verb == BinaryVerb::kGatK;
+  Presence presence = Presence::kMiss;
+  if (touches) [[unlikely]] {
+    presence = Commands::GetAndTouch(key, ExpiresAt(request), write);
+  } else {
+    presence = Commands::Get(key, write);
+  }
+  output_.Commit(out);
+  if (presence != Presence::kHit) {
+    Miss(request, touches ? Operation::kGetAndTouch : Operation::kGet, presence);
+  }
+}
+
+void BinaryExecutor::Miss(const BinaryRequest& request, Operation operation, Presence presence) {
+  if (presence == Presence::kNoRoom) {
+    return AnswerError(request.echo(), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
+  }
+  const auto cluster = SeeMiss(request.key, operation, presence);
+  if (cluster != nullptr) return AnswerCluster(request, *cluster);
+  if (request.is_quiet) return;
+  const bool with_key = request.verb == BinaryVerb::kGetK || request.verb == BinaryVerb::kGatK;
+  if (!with_key) return AnswerError(request.echo(), BinaryStatus::kKeyNotFound);
+  char* out = output_.Room(protocol::kHitHeadBytesMax);
+  out = protocol::WriteReplyHead(
+      out, request.echo(), {.status = BinaryStatus::kKeyNotFound, .key_bytes = request.key.size()});
+  output_.Commit(protocol::WriteKey(out, request.key));
+}
+
+// --- Storage -----------------------------------------------------------------------------------
+
+BinaryExecutor::PlainStore BinaryExecutor::HowToStore(const BinaryRequest& request) const {
+  const StoreMode asked = ModeOf(request.verb);
+  PlainStore store{.mode = asked,
+                   .cas_unique = shared_.config.use_cas ? request.cas : 0,
+                   .if_refused = asked == StoreMode::kSet ? OldItem::kIsRemoved : OldItem::kStays};
+  // As memcached: a CAS makes one and the same of set, add and replace.
+  const bool concatenates = asked == StoreMode::kAppend || asked == StoreMode::kPrepend;
+  if (store.cas_unique != 0 && !concatenates) store.mode = StoreMode::kCas;
+  return store;
+}
+
+slab::ItemSpec BinaryExecutor::SpecOf(const BinaryRequest& request, std::uint64_t hash) const {
+  return {.key = {.bytes = request.key, .hash = hash},
+          .client_flags = request.client_flags,
+          .expiry = ExpiresAt(request),
+          .value_bytes = request.value_bytes};
+}
+
+void BinaryExecutor::Store(const BinaryRequest& request, std::uint64_t hash) {
+  const PlainStore store = HowToStore(request);
+  const slab::StoreOutcome outcome = Commands::Store(store, SpecOf(request, hash), request.value);
+  AnswerStore(request.echo(), store.mode, outcome, request.is_quiet);
+}
+
+std::unique_ptr<Upload> BinaryExecutor::BeginUpload(const BinaryRequest& request,
+                                                    std::uint64_t hash) {
+  const PlainStore store = HowToStore(request);
+  const StorePlan plan{.spec = SpecOf(request, hash),
+                       .terms = {.mode = store.mode, .cas_unique = store.cas_unique},
+                       .if_refused = store.if_refused};
+  auto upload = std::make_unique<Upload>(
+      plan, UploadOrigin{.noreply = request.is_quiet, .echo = request.echo()});
+  const auto refusal = RefusalOf(*upload);
+  if (!refusal) return upload;
+  AnswerStore(upload->origin.echo, store.mode, {.status = *refusal}, request.is_quiet);
+  return nullptr;
+}
+
+bool BinaryExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
+  const auto refusal = ReserveRoom(upload, std::move(share));
+  if (refusal) {
+    AnswerStore(upload.origin.echo, upload.plan().terms.mode, {.status = *refusal},
+                upload.origin.noreply);
+  }
+  return !refusal;
+}
+
+void BinaryExecutor::FinishUpload(Upload& upload) {
+  const slab::StoreOutcome outcome = Commands::Store(upload);
+  AnswerStore(upload.origin.echo, upload.plan().terms.mode, outcome, upload.origin.noreply);
+}
+
+void BinaryExecutor::AnswerStore(const Echo& echo, StoreMode mode,
+                                 const slab::StoreOutcome& outcome, bool noreply) {
+  if (outcome.status == StoreStatus::kStored) [[likely]] {
+    if (!noreply) AnswerSuccess(echo, CasShown(outcome.cas));
+    return;
+  }
+  if (outcome.status == StoreStatus::kNoMemory) {
+    return AnswerError(echo, BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
+  }
+  AnswerError(echo, StatusOf(mode, outcome.status));
+}
+
+// --- Single keys -------------------------------------------------------------------------------
+
+std::uint64_t BinaryExecutor::CasWanted(std::uint64_t cas) const {
+  return cas != 0 && !shared_.config.use_cas ? kNoItemsCas : cas;
+}
+
+void BinaryExecutor::Delete(const BinaryRequest& request, std::uint64_t hash) {
+  const std::uint64_t cas = CasWanted(request.cas);
+  const CommandResult result = Commands::Delete({.bytes = request.key, .hash = hash},
+                                                cas != 0 ? std::optional(cas) : std::nullopt);
+  if (result == CommandResult::kDone) {
+    if (!request.is_quiet) AnswerSuccess(request.echo(), 0);
+    return;
+  }
+  AnswerError(request.echo(), result == CommandResult::kMiss ? BinaryStatus::kKeyNotFound
+                                                             : BinaryStatus::kKeyExists);
+}
+
+void BinaryExecutor::Touch(const BinaryRequest& request, std::uint64_t hash) {
+  char* out = output_.Room(protocol::kHitHeadBytesMax);
+  const Presence presence =
+      Commands::Touch({.bytes = request.key, .hash = hash}, ExpiresAt(request),
+                      [&](const Item& item, std::uint32_t, const auto& note_use) {
+                        note_use();
+                        out = protocol::WriteReplyHead(
+                            out, request.echo(),
+                            {.extras_bytes = sizeof(std::uint32_t), .cas = CasShown(item.cas())});
+                        protocol::StoreBig(out, item.client_flags());
+                        out += sizeof(std::uint32_t);
+                      });
+  output_.Commit(out);
+  if (presence == Presence::kHit) return;
+  if (presence == Presence::kNoRoom) {
+    return AnswerError(request.echo(), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
+  }
+  AnswerError(request.echo(), BinaryStatus::kKeyNotFound);
+}
+
+void BinaryExecutor::Arithmetic(const BinaryRequest& request, std::uint64_t hash) {
+  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  const NumberChange change{.is_incr = request.verb == BinaryVerb::kIncr,
+                            .delta = request.delta,
+                            .cas_unique = CasWanted(request.cas)};
+  if (request.exptime == protocol::kNeverCreate) {
+    return AnswerChange(request, Change(key, change));
+  }
+  // As memcached, an item with the initial number alone, and counted as no hit and no miss.
+  const auto plan = [&]() -> StorePlan {
+    return {.spec = {.key = key, .expiry = ExpiresAt(request)}};
+  };
+  AnswerChange(request, ChangeOrCreate(key, change, request.initial(), plan));
+}
+
+void BinaryExecutor::AnswerChange(const BinaryRequest& request, const ChangeOutcome& outcome) {
+  const Echo echo = request.echo();
+  switch (outcome.result) {
+    case CommandResult::kDone: {
+      if (request.is_quiet) return;
+      std::array<char, sizeof outcome.number> number;
+      protocol::StoreBig(number.data(), outcome.number);
+      return AnswerSuccess(echo, CasShown(outcome.cas), {number.data(), number.size()});
+    }
+    case CommandResult::kMiss:
+    case CommandResult::kForbidden:
+      return AnswerError(echo, BinaryStatus::kKeyNotFound);
+    case CommandResult::kExists:
+      return AnswerError(echo, BinaryStatus::kKeyExists);
+    case CommandResult::kNotNumeric:
+      return AnswerError(echo, BinaryStatus::kValueNotNumeric);
+    default:
+      return AnswerError(
+          echo, BinaryStatus::kOutOfMemory,
+          outcome.is_new ? protocol::kNoMemoryForNewItem : protocol::kNoMemoryForNumber);
+  }
+}
+
+// --- Statistics --------------------------------------------------------------------------------
+
+std::unique_ptr<ReplyStream> BinaryExecutor::BeginStream(const BinaryRequest& request,
+                                                         std::function<void()> wake) {
+  return shared_.reporter.Ask(request.key, request.echo(), std::move(wake));
+}
+
+// --- Administration ----------------------------------------------------------------------------
+
+void BinaryExecutor::Flush(const BinaryRequest& request) {
+  if (!shared_.config.flush_enabled) {
+    return AnswerError(request.echo(), BinaryStatus::kAuthError);
+  }
+  counters_.Add(Stat::kCmdFlush);
+  const std::uint32_t exptime = request.exptime;
+  const slab::Now started{.now_s = shared_.clock.started_s(), .wall_ahead_s = lane_.wall_ahead_s};
+  if (exptime > kRelativeExptimeMax && exptime <= started.wall_s()) {
+    // memcached takes such a time for none, which is also what is pending then.
+    shared_.flush_due.store({}, std::memory_order_relaxed);
+  } else {
+    FlushAt(ExpiresAt(request));
+  }
+  if (!request.is_quiet) AnswerSuccess(request.echo(), 0);
+}
+
+// --- Replies -----------------------------------------------------------------------------------
+
+void BinaryExecutor::AnswerSuccess(const Echo& echo, std::uint64_t cas, std::string_view value) {
+  char* out = output_.Room(protocol::kPacketHeadBytes + value.size());
+  out = protocol::WriteReplyHead(out, echo, {.value_bytes = value.size(), .cas = cas});
+  if (!value.empty()) std::memcpy(out, value.data(), value.size());
+  output_.Commit(out + value.size());
+}
+
+void BinaryExecutor::AnswerError(const Echo& echo, BinaryStatus status, std::string_view text) {
+  char* out = output_.Room(protocol::kPacketHeadBytes + text.size());
+  out = protocol::WriteReplyHead(out, echo, {.status = status, .value_bytes = text.size()});
+  std::memcpy(out, text.data(), text.size());
+  output_.Commit(out + text.size());
+}
+
+}  // namespace larder::server

@@ -1,0 +1,58 @@
+#include "server/command/cachedump.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <span>
+
+#include "protocol/encoding/numbers.h"
+#include "protocol/meta/meta_reply.h"
+#include "protocol/text/text_reply.h"
+#include "protocol/text/tokens.h"
+
+namespace larder::server {
+
+Result<CachedumpOrder, std::string_view> ReadCachedumpOrder(std::string_view arguments,
+                                                            const Shared& shared) {
+  const protocol::Tokens words(arguments);
+  if (words.count() < 3) return Failure{protocol::kCachedumpUsage};
+  if (!shared.config.dump_enabled) return Failure{protocol::kCachedumpNotAllowed};
+  const auto id = protocol::ParseStrictUint64(words[1]);
+  const auto items_max = protocol::ParseStrictUint64(words[2]);
+  if (!id || !items_max) return Failure{protocol::kBadLine};
+  if (*id > slab::kClassesMax) return Failure{protocol::kIllegalSlabId};
+  return CachedumpOrder{.class_id = static_cast<slab::ClassId>(*id), .items_max = *items_max};
+}
+
+bool Cachedump::is_over() const {
+  return walk_.is_at_end || bytes_written_ > kCachedumpBytesMax ||
+         (order_.items_max != 0 && items_written_ >= order_.items_max);
+}
+
+ReplyStream::Progress Cachedump::Continue(slab::Lane& lane, Output& output) {
+  std::array<slab::ItemSnapshot, slab::kWalkChunksMax> items;
+  const std::size_t bytes_before = output.size();
+  for (std::uint32_t step = 0; step < kStepsPerPiece && !is_over(); ++step) {
+    std::span<slab::ItemSnapshot> wanted(items);
+    if (order_.items_max != 0) {
+      wanted = wanted.first(std::min(wanted.size(), order_.items_max - items_written_));
+    }
+    const std::size_t count = cache_.SnapshotQueue(walk_, lane, wanted);
+    for (const slab::ItemSnapshot& item : wanted.first(count)) {
+      if (item.has_binary_key || !protocol::IsTextKey(item.key())) continue;
+      const std::string line =
+          fmt::format("ITEM {} [{} b; {} s]\r\n", item.key(), item.value_bytes, item.expires_at_s);
+      output.Append(line);
+      bytes_written_ += line.size();
+      ++items_written_;
+    }
+    if (output.size() - bytes_before >= kPieceBytes) break;
+  }
+  if (!is_over()) return Progress::kMore;
+  output.Append(protocol::kEnd);
+  return Progress::kEnded;
+}
+
+}  // namespace larder::server

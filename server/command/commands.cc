@@ -1,0 +1,305 @@
+#include "server/command/commands.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "protocol/encoding/numbers.h"
+#include "server/socket_address.h"
+#include "slab/sync/race_hook.h"
+
+namespace larder::server {
+namespace {
+
+using slab::Expiry;
+using slab::Item;
+using slab::Presence;
+using slab::Room;
+using slab::StoreMode;
+using slab::StoreStatus;
+
+MissReason ReasonOf(slab::RemovalReason reason) {
+  switch (reason) {
+    case slab::RemovalReason::kEvicted:
+    case slab::RemovalReason::kMoved:
+      return MissReason::kEvicted;
+    case slab::RemovalReason::kExpired:
+      return MissReason::kExpired;
+    case slab::RemovalReason::kDeleted:
+      return MissReason::kDeleted;
+    case slab::RemovalReason::kFlushed:
+      return MissReason::kFlushed;
+    case slab::RemovalReason::kTooLarge:
+      return MissReason::kTooLarge;
+    case slab::RemovalReason::kNoMemory:
+      return MissReason::kNoMemory;
+  }
+  return MissReason::kNotSeen;
+}
+
+}  // namespace
+
+Expiry Commands::ExpiresLater(std::uint32_t exptime) const {
+  lane_.expiries.Add();
+  return exptime <= kRelativeExptimeMax ? Expiry::At(lane_.now_s + exptime)
+                                        : Expiry::AtUnixTime(exptime, lane_);
+}
+
+Expiry Commands::LongPast() const {
+  lane_.expiries.Add();
+  return Expiry::LongPast();
+}
+
+char* Commands::PinValue(Item& item, std::uint32_t value_bytes, char* out) {
+  output_.Commit(out);
+  output_.AppendPinned(cache_.Pin(item), cache_.Value(item), value_bytes);
+  return out;
+}
+
+// --- Retrieval ---------------------------------------------------------------------------------
+
+std::shared_ptr<const ClusterSnapshot> Commands::SeeMiss(std::string_view key, Operation operation,
+                                                         Presence presence) {
+  auto cluster = SeeCluster(key, operation);
+  if (cluster == nullptr) SeePlainMiss(key, operation, presence);
+  return cluster;
+}
+
+std::shared_ptr<const ClusterSnapshot> Commands::SeeCluster(std::string_view key,
+                                                            Operation operation) {
+  if (key != kClusterKey) return nullptr;
+  auto cluster = shared_.cluster.Current();
+  if (cluster != nullptr)
+    observers_.See({.operation = operation, .result = CommandResult::kCluster});
+  return cluster;
+}
+
+void Commands::SeePlainMiss(std::string_view key, Operation operation, Presence presence) {
+  const auto removal = cache_.LastRemovalOf(cache_.Hash(key), lane_);
+  observers_.See({.operation = operation,
+                  .result = CommandResult::kMiss,
+                  .reason = removal ? ReasonOf(removal->reason) : MissReason::kNotSeen,
+                  .presence = presence});
+}
+
+// --- Storage -----------------------------------------------------------------------------------
+
+slab::StoreOutcome Commands::Store(const StorePlan& plan, std::string_view value) {
+  if (plan.is_plain()) {
+    return Store({.mode = plan.terms.mode,
+                  .cas_unique = plan.terms.cas_unique,
+                  .if_refused = plan.if_refused},
+                 plan.spec, value);
+  }
+  const slab::StoreOutcome outcome = StoreUnseen(plan, value);
+  if (NeedsRoom(ResultOf(outcome.status))) {
+    SeeRefusal(plan.spec, plan.terms.mode, outcome.status, plan.if_refused);
+  } else {
+    SeeStore(plan.terms.mode, plan.spec.value_bytes, outcome);
+  }
+  return outcome;
+}
+
+slab::StoreOutcome Commands::StoreUnseen(const StorePlan& plan, std::string_view value) {
+  if (plan.is_plain()) {
+    return cache_.Store(plan.terms.mode, plan.spec, value, plan.terms.cas_unique, lane_);
+  }
+  auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
+  if (!reserved) return {.status = reserved.error()};
+  reserved->value().Write(value);
+  reserved->SetMark(plan.mark);
+  return cache_.Publish(std::move(*reserved), plan.terms, lane_);
+}
+
+void Commands::SeeRefusal(const slab::ItemSpec& spec, StoreMode mode, StoreStatus why,
+                          OldItem if_refused) {
+  if (if_refused == OldItem::kIsRemoved) cache_.DropRefused(spec.key, why, lane_);
+  observers_.See({.operation = Operation::kStore, .result = ResultOf(why), .mode = mode});
+}
+
+std::optional<StoreStatus> Commands::RefusalOf(const Upload& upload) {
+  const StorePlan& plan = upload.plan();
+  const auto refusal = cache_.NeverStored(plan.spec);
+  if (!refusal) return std::nullopt;
+  SeeRefusal(plan.spec, plan.terms.mode, *refusal, plan.if_refused);
+  observers_.ShowAlone(plan.spec.key.bytes);
+  return refusal;
+}
+
+std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::Share share) {
+  const StorePlan& plan = upload.plan();
+  auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
+  if (!reserved) {
+    SeeRefusal(plan.spec, plan.terms.mode, reserved.error(), plan.if_refused);
+    observers_.ShowAlone(plan.spec.key.bytes);
+    return reserved.error();
+  }
+  reserved->SetMark(plan.mark);
+  upload.Reserve(std::move(*reserved), std::move(share), lane_.now_s);
+  return std::nullopt;
+}
+
+slab::StoreOutcome Commands::Store(Upload& upload) {
+  const StorePlan& plan = upload.plan();
+  slab::StoreOutcome outcome;
+  if (upload.is_reserved()) {
+    outcome = cache_.Publish(upload.TakeItem(), plan.terms, lane_);
+    if (NeedsRoom(ResultOf(outcome.status))) {
+      SeeRefusal(plan.spec, plan.terms.mode, outcome.status, plan.if_refused);
+    } else {
+      SeeStore(plan.terms.mode, plan.spec.value_bytes, outcome);
+    }
+  } else {
+    // The sweep may have passed since the expiry was counted.
+    if (plan.spec.expiry.is_set()) lane_.expiries.Add();
+    outcome = Store(plan, upload.staged());
+  }
+  observers_.ShowAlone(plan.spec.key.bytes);
+  return outcome;
+}
+
+// --- Other commands ----------------------------------------------------------------------------
+
+CommandResult Commands::Delete(const slab::HashedKey& key,
+                               std::optional<std::uint64_t> cas_unique) {
+  slab::DeleteOutcome outcome;
+  if (cas_unique) {
+    outcome = cache_.DeleteIfUnchanged(key, *cas_unique, lane_);
+  } else if (const auto class_id = cache_.Delete(key, lane_)) {
+    outcome = {.status = slab::DeleteStatus::kDeleted, .class_id = *class_id};
+  }
+  CommandResult result = CommandResult::kMiss;
+  if (outcome.status == slab::DeleteStatus::kDeleted) result = CommandResult::kDone;
+  if (outcome.status == slab::DeleteStatus::kExists) result = CommandResult::kExists;
+  observers_.See({.operation = Operation::kDelete, .result = result, .class_id = outcome.class_id});
+  return result;
+}
+
+Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
+                     std::optional<Expiry> expiry) {
+  if (expiry && expiry->is_set() && !item.can_expire()) return Room::kExpiry;
+  if (!chosen_cas) {
+    cache_.Renumber(item, lane_);
+  } else if (!cache_.ChooseCas(item, *chosen_cas, lane_)) {
+    return Room::kChosenCas;
+  }
+  if (expiry) (void)item.SetExpiry(*expiry);  // It has the room.
+  return Room::kNone;
+}
+
+ChangeOutcome Commands::TryChange(const slab::HashedKey& key, const NumberChange& change) {
+  std::array<char, protocol::kDecimalBytesMax> text;
+  // Another round is needed only if another client has changed the item meanwhile.
+  for (;;) {
+    ChangeOutcome outcome;
+    bool fits_in_place = true;
+    Room missing_room = Room::kNone;
+    std::size_t digits = 0;
+    slab::ItemSpec spec{.key = key};
+    std::uint64_t seen_number = 0;
+    const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
+      // As memcached, before the CAS.
+      if (item.value_bytes() == 0) {
+        outcome.result = CommandResult::kNotNumeric;
+        return;
+      }
+      if (change.cas_unique != 0 && change.cas_unique != item.cas()) {
+        outcome.result = CommandResult::kExists;
+        return;
+      }
+      // A number is never chained: it would be longer than any that counts as one.
+      const auto old = item.is_chained()
+                           ? std::nullopt
+                           : protocol::ParseCounter(
+                                 {reinterpret_cast<const char*>(item.value()), item.value_bytes()});
+      if (!old) {
+        outcome.result = CommandResult::kNotNumeric;
+        return;
+      }
+      cache_.MarkUse(item, lane_);
+      outcome.number = change.is_incr ? *old + change.delta : *old - std::min(*old, change.delta);
+      digits = static_cast<std::size_t>(protocol::WriteDecimal(text.data(), outcome.number) -
+                                        text.data());
+      outcome.expiry = item.expiry();
+      if (digits <= item.value_bytes() && slab::Cache::MayRewrite(item)) {
+        missing_room = Renew(item, change.chosen_cas, change.expiry);
+        if (missing_room != Room::kNone) return;
+        // A value never gets shorter: it is padded.
+        std::memcpy(item.value(), text.data(), digits);
+        std::memset(item.value() + digits, ' ', item.value_bytes() - digits);
+        outcome.cas = item.cas();
+        SeeChanged(change, cache_.ClassOf(item));
+        outcome.result = CommandResult::kDone;
+        return;
+      }
+      fits_in_place = false;
+      seen_number = item.number();
+      spec.client_flags = item.client_flags();
+      spec.expiry = change.expiry.value_or(item.expiry());
+      spec.value_bytes = static_cast<std::uint32_t>(digits);
+      spec.has_expiry_room = item.can_expire();
+    });
+    if (missing_room != Room::kNone) {
+      if (AddRoom(missing_room, key) == slab::RoomStatus::kNoMemory) break;
+      continue;
+    }
+    if (presence != Presence::kHit || fits_in_place) return outcome;
+
+    slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
+    const slab::StoreOutcome stored = StoreUnseen({.spec = spec,
+                                                   .terms = {.mode = StoreMode::kUnchanged,
+                                                             .cas_unique = seen_number,
+                                                             .keeps_expiry = !change.expiry},
+                                                   .chosen_cas = change.chosen_cas},
+                                                  {text.data(), digits});
+    if (stored.status == StoreStatus::kNoMemory || stored.status == StoreStatus::kTooLarge) break;
+    if (stored.status != StoreStatus::kStored) continue;  // Changed in between: look again.
+    SeeChanged(change, stored.class_id);
+    outcome.result = CommandResult::kDone;
+    outcome.cas = stored.cas;
+    outcome.expiry = stored.expiry;
+    return outcome;
+  }
+  return {.result = CommandResult::kNoMemory};
+}
+
+void Commands::SeeChanged(const NumberChange& change, slab::ClassId class_id) {
+  observers_.See({.operation = change.is_incr ? Operation::kIncr : Operation::kDecr,
+                  .result = CommandResult::kDone,
+                  .class_id = class_id});
+}
+
+void Commands::SeeUnchanged(const NumberChange& change, CommandResult result) {
+  if (result == CommandResult::kDone) return;
+  observers_.See(
+      {.operation = change.is_incr ? Operation::kIncr : Operation::kDecr, .result = result});
+}
+
+ChangeOutcome Commands::Create(StorePlan plan, std::uint64_t initial) {
+  std::array<char, protocol::kDecimalBytesMax> text;
+  const std::string_view digits(text.data(), protocol::WriteDecimal(text.data(), initial));
+  plan.spec.value_bytes = static_cast<std::uint32_t>(digits.size());
+  plan.terms.mode = StoreMode::kAdd;
+  const slab::StoreOutcome stored = StoreUnseen(plan, digits);
+  CommandResult result = ResultOf(stored.status);
+  if (result == CommandResult::kTooLarge) result = CommandResult::kNoMemory;
+  return {.result = result, .number = initial, .cas = stored.cas, .is_new = true};
+}
+
+void Commands::FlushAt(Expiry due) {
+  // One tick early, as memcached.
+  if (due.is_set() && due.SecondsLeft(lane_) > 1) {
+    shared_.flush_due.store(due.Sooner(), std::memory_order_relaxed);
+    return;
+  }
+  shared_.flush_due.store({}, std::memory_order_relaxed);
+  shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
+  cache_.FlushAll();
+}
+
+bool Commands::MayChangeCluster() const {
+  return shared_.config.cluster_admin && IsLocalPeer(client_fd_);
+}
+
+}  // namespace larder::server

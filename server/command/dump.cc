@@ -1,0 +1,77 @@
+#include "server/command/dump.h"
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "protocol/encoding/base64.h"
+#include "protocol/encoding/numbers.h"
+#include "protocol/encoding/percent.h"
+#include "protocol/meta/meta_reply.h"
+#include "protocol/text/text_reply.h"
+
+namespace larder::server {
+namespace {
+
+using protocol::WriteDecimal;
+using protocol::WriteText;
+
+constexpr std::size_t kKeyRoomBytes = sizeof(slab::ItemSnapshot::key_room);
+// Fixed texts and seven numbers around the key.
+constexpr std::size_t kMetadumpLineBytesMax =
+    protocol::PercentEncodedBytesMax(kKeyRoomBytes) + 64 + 7 * protocol::kDecimalBytesMax;
+constexpr std::size_t kMgdumpLineBytesMax = protocol::EncodedBytes(kKeyRoomBytes) + 16;
+
+char* WriteMetadumpLine(char* out, const slab::ItemSnapshot& item, std::uint64_t cas,
+                        std::uint32_t last_access_s) {
+  out = protocol::EncodePercent(WriteText(out, "key="), item.key());
+  out = WriteText(out, " exp=");
+  out = item.expires_at_s == 0 ? WriteText(out, "-1") : WriteDecimal(out, item.expires_at_s);
+  out = WriteDecimal(WriteText(out, " la="), last_access_s);
+  out = WriteDecimal(WriteText(out, " cas="), cas);
+  out = WriteText(out, item.was_fetched ? " fetch=yes" : " fetch=no");
+  out = WriteDecimal(WriteText(out, " cls="), item.class_id);
+  out = WriteDecimal(WriteText(out, " size="), item.item_bytes);
+  out = WriteDecimal(WriteText(out, " flags="), item.client_flags);
+  return WriteText(out, protocol::kMetadumpLineEnd);
+}
+
+char* WriteMgdumpLine(char* out, const slab::ItemSnapshot& item) {
+  out = WriteText(out, "mg ");
+  if (item.has_binary_key || !protocol::IsTextKey(item.key())) {
+    out = WriteText(protocol::EncodeBase64(out, item.key()), " b");
+  } else {
+    out = WriteText(out, item.key());
+  }
+  return WriteText(out, protocol::kCrlf);
+}
+
+}  // namespace
+
+ReplyStream::Progress Dump::Continue(slab::Lane& lane, Output& output) {
+  std::array<slab::ItemSnapshot, slab::kWalkChunksMax> items;
+  const std::size_t bytes_before = output.size();
+  for (std::uint32_t step = 0; step < kStepsPerPiece; ++step) {
+    if (cache_.IsAtEnd(walk_)) {
+      output.Append(order_.format == DumpFormat::kMetadump ? protocol::kEnd : protocol::kMgdumpEnd);
+      return Progress::kEnded;
+    }
+    const std::size_t count = cache_.Snapshot(walk_, order_.classes, lane, items);
+    for (const slab::ItemSnapshot& item : std::span(items).first(count)) {
+      Write(item, lane, output);
+    }
+    if (output.size() - bytes_before >= kPieceBytes) break;
+  }
+  return Progress::kMore;
+}
+
+void Dump::Write(const slab::ItemSnapshot& item, const slab::Lane& lane, Output& output) const {
+  if (order_.format == DumpFormat::kMgdump) {
+    return output.Commit(WriteMgdumpLine(output.Room(kMgdumpLineBytesMax), item));
+  }
+  output.Commit(WriteMetadumpLine(output.Room(kMetadumpLineBytesMax), item,
+                                  order_.shows_cas ? item.cas : 0, lane.wall_s() - item.idle_s));
+}
+
+}  // namespace larder::server

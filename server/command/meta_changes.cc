@@ -1,0 +1,275 @@
+// The meta commands that change items: ms, md and ma.
+#include <array>
+#include <string>
+#include <utility>
+
+#include "protocol/encoding/numbers.h"
+#include "protocol/meta/meta_reply.h"
+#include "protocol/text/text_reply.h"
+#include "server/command/meta_executor.h"
+#include "slab/sync/race_hook.h"
+
+namespace larder::server {
+namespace {
+
+using protocol::LineRequest;
+using protocol::MetaFlagSet;
+using protocol::WriteText;
+using slab::Item;
+using slab::Presence;
+using slab::Room;
+using slab::StoreMode;
+using slab::StoreStatus;
+
+// What a mode token of ms stores as.
+StoreMode SetModeOf(std::string_view arguments) {
+  const auto token = protocol::MetaTokenOf(arguments, 'M');
+  switch (token ? token->front() : 'S') {
+    case 'E':
+      return StoreMode::kAdd;
+    case 'A':
+      return StoreMode::kAppend;
+    case 'P':
+      return StoreMode::kPrepend;
+    case 'R':
+      return StoreMode::kReplace;
+    default:
+      return StoreMode::kSet;
+  }
+}
+
+std::string_view CodeOf(StoreStatus status) {
+  switch (status) {
+    case StoreStatus::kStored:
+      return protocol::kMetaDone;
+    case StoreStatus::kNotStored:
+    case StoreStatus::kForbidden:
+      return protocol::kMetaNotStored;
+    case StoreStatus::kExists:
+      return protocol::kMetaExists;
+    case StoreStatus::kNotFound:
+      return protocol::kMetaNotFound;
+    case StoreStatus::kTooLarge:
+    case StoreStatus::kNoMemory:
+      break;  // Errors: these have no code.
+  }
+  return {};
+}
+
+}  // namespace
+
+// --- ms ----------------------------------------------------------------------------------------
+
+slab::ItemSpec MetaExecutor::SpecOf(const LineRequest& request, std::uint64_t hash) const {
+  return {.key = {.bytes = request.key, .hash = hash},
+          .client_flags = request.client_flags,
+          .expiry = SignedExpiresAt(request.exptime),
+          .value_bytes = request.value_bytes};
+}
+
+StorePlan MetaExecutor::PlanStore(const LineRequest& request, std::uint64_t hash) const {
+  const MetaFlagSet asked = request.flags;
+  // Whatever its mode: the old value would be out of date.
+  StorePlan plan{.spec = SpecOf(request, hash), .if_refused = OldItem::kIsRemoved};
+  if (asked.has('M')) plan.terms.mode = SetModeOf(request.arguments);
+  if (asked.has('b')) plan.mark = slab::ItemMark::kBinaryKey;
+  const auto chosen_cas = asked.has('E') ? ChosenCas(request.arguments) : std::nullopt;
+  if (chosen_cas && *chosen_cas != 0) plan.chosen_cas = chosen_cas;  // As memcached, 0 is none.
+  const StoreMode mode = plan.terms.mode;
+  if (mode == StoreMode::kAppend || mode == StoreMode::kPrepend) {
+    // Flags and expiry count only where there is nothing to join with.
+    const auto exptime =
+        asked.has('N') ? protocol::MetaExptimeOf(request.arguments, 'N') : std::nullopt;
+    plan.terms.creates = exptime.has_value();
+    plan.spec.expiry = SignedExpiresAt(exptime.value_or(0));
+  }
+  if (!asked.has('C')) return plan;
+  plan.terms.cas_unique = NamedCas(request.arguments).value_or(0);
+  if (mode == StoreMode::kSet || mode == StoreMode::kReplace) {
+    plan.terms.mode = StoreMode::kCas;
+    plan.terms.is_stale_allowed = asked.has('I') && shared_.config.use_cas;
+    plan.spec.has_expiry_room = plan.terms.is_stale_allowed;
+  }
+  return plan;
+}
+
+void MetaExecutor::Set(const LineRequest& request, std::uint64_t hash) {
+  const StorePlan plan = PlanStore(request, hash);
+  AnswerStore(plan, Store(plan, request.value), request.arguments);
+}
+
+std::unique_ptr<Upload> MetaExecutor::BeginUpload(const LineRequest& request, std::uint64_t hash) {
+  auto upload = std::make_unique<Upload>(
+      PlanStore(request, hash),
+      UploadOrigin{.is_meta = true, .arguments = std::string(request.arguments)});
+  const auto refusal = RefusalOf(*upload);
+  if (!refusal) return upload;
+  AnswerStore(upload->plan(), {.status = *refusal}, request.arguments);
+  return nullptr;
+}
+
+bool MetaExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
+  const auto refusal = ReserveRoom(upload, std::move(share));
+  if (refusal) AnswerStore(upload.plan(), {.status = *refusal}, upload.origin.arguments);
+  return !refusal;
+}
+
+void MetaExecutor::FinishUpload(Upload& upload) {
+  AnswerStore(upload.plan(), Store(upload), upload.origin.arguments);
+}
+
+void MetaExecutor::AnswerStore(const StorePlan& plan, const slab::StoreOutcome& outcome,
+                               std::string_view arguments) {
+  if (outcome.status == StoreStatus::kTooLarge) return output_.Append(protocol::kTooLarge);
+  if (outcome.status == StoreStatus::kNoMemory) return output_.Append(protocol::kNoMemoryStoring);
+  const bool is_stored = outcome.status == StoreStatus::kStored;
+  if (is_stored && protocol::MetaTokenOf(arguments, 'q')) return;
+  const bool is_joined = is_stored && (plan.terms.mode == StoreMode::kAppend ||
+                                       plan.terms.mode == StoreMode::kPrepend);
+  ShownItem shown{.key = plan.spec.key.bytes,
+                  .is_key_encoded = plan.mark == slab::ItemMark::kBinaryKey,
+                  .value_bytes = is_joined ? outcome.joined_bytes : plan.spec.value_bytes,
+                  .cas = outcome.cas};
+  char* out = WriteText(output_.Room(protocol::kMetaLineBytesMax), CodeOf(outcome.status));
+  out = WriteFlags(out, arguments, protocol::kStoreReply, shown);
+  output_.Commit(WriteText(out, protocol::kCrlf));
+}
+
+// --- md ----------------------------------------------------------------------------------------
+
+void MetaExecutor::Delete(const LineRequest& request, std::uint64_t hash) {
+  const MetaFlagSet asked = request.flags;
+  if (asked.has('x') || asked.has('I')) {
+    const CommandResult result = asked.has('x') ? Empty(request, hash) : Invalidate(request, hash);
+    observers_.See({.operation = Operation::kInvalidate, .result = result});
+    return AnswerDelete(request, result);
+  }
+  auto cas = asked.has('C') ? NamedCas(request.arguments) : std::nullopt;
+  if (!shared_.config.use_cas && cas == 0) cas.reset();  // Then it is what every item shows.
+  AnswerDelete(request, Commands::Delete({.bytes = request.key, .hash = hash}, cas));
+}
+
+void MetaExecutor::AnswerDelete(const LineRequest& request, CommandResult result) {
+  switch (result) {
+    case CommandResult::kDone:
+      if (request.flags.has('q')) return;
+      return AnswerOther(protocol::kMetaDone, request);
+    case CommandResult::kMiss:
+      return AnswerOther(protocol::kMetaNotFound, request);
+    case CommandResult::kExists:
+      return AnswerOther(protocol::kMetaExists, request);
+    default:
+      return output_.Append(protocol::kNoMemory);
+  }
+}
+
+// Marks an item as stale.
+CommandResult MetaExecutor::Invalidate(const LineRequest& request, std::uint64_t hash) {
+  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  const auto named_cas = NamedCas(request.arguments);
+  const auto chosen_cas = ChosenCas(request.arguments);
+  const auto expiry =
+      request.flags.has('T') ? std::optional(SignedExpiresAt(request.exptime)) : std::nullopt;
+  // Another round is needed only if another client has replaced the item meanwhile.
+  for (;;) {
+    CommandResult result = CommandResult::kMiss;
+    Room missing_room = Room::kNone;
+    (void)cache_.Visit(key, lane_, [&](Item& item) {
+      result = CommandResult::kExists;
+      if (named_cas && *named_cas != ShownCas(item.cas())) return;
+      missing_room = Renew(item, chosen_cas, expiry);
+      if (missing_room != Room::kNone) return;
+      item.MakeStale();
+      result = CommandResult::kDone;
+    });
+    if (missing_room == Room::kNone) return result;
+    if (AddRoom(missing_room, key) == slab::RoomStatus::kNoMemory) return CommandResult::kNoMemory;
+  }
+}
+
+// Takes an item's value away.
+CommandResult MetaExecutor::Empty(const LineRequest& request, std::uint64_t hash) {
+  const bool makes_stale = request.flags.has('I');
+  const auto named_cas = NamedCas(request.arguments);
+  StorePlan plan{.spec = SpecOf(request, hash),
+                 .terms = {.mode = StoreMode::kUnchanged},
+                 .mark = makes_stale ? slab::ItemMark::kStale : slab::ItemMark::kNone};
+  // Another round is needed only if another client has changed the item meanwhile.
+  for (;;) {
+    bool is_other = false;
+    const Presence presence = cache_.Visit(plan.spec.key, lane_, [&](Item& item) {
+      is_other = named_cas && *named_cas != ShownCas(item.cas());
+      plan.terms.cas_unique = item.number();
+      // Unless it becomes stale, its CAS stays.
+      plan.chosen_cas = ChosenCas(request.arguments);
+      if (!plan.chosen_cas && !makes_stale) plan.chosen_cas = item.cas();
+    });
+    if (presence != Presence::kHit) return CommandResult::kMiss;
+    if (is_other) return CommandResult::kExists;
+    slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
+    const slab::StoreOutcome outcome = StoreUnseen(plan, {});
+    if (outcome.status == StoreStatus::kStored) return CommandResult::kDone;
+    if (outcome.status != StoreStatus::kExists && outcome.status != StoreStatus::kNotFound) {
+      return CommandResult::kNoMemory;
+    }
+  }
+}
+
+// --- ma ----------------------------------------------------------------------------------------
+
+void MetaExecutor::Arithmetic(const LineRequest& request, std::uint64_t hash) {
+  const MetaFlagSet asked = request.flags;
+  const std::string_view arguments = request.arguments;
+  const auto mode = protocol::MetaTokenOf(arguments, 'M');
+  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  NumberChange change{.is_incr = !mode || mode->front() == 'I' || mode->front() == '+',
+                      .delta = protocol::MetaNumberOf(arguments, 'D').value_or(1),
+                      .cas_unique = NamedCas(arguments).value_or(0),
+                      .chosen_cas = ChosenCas(arguments)};
+  if (asked.has('T')) change.expiry = SignedExpiresAt(request.exptime);
+  const auto plan = [&]() -> StorePlan {
+    return {.spec = {.key = key, .expiry = ExpiryOfNew(request, protocol::kChangeReply)},
+            .chosen_cas = change.chosen_cas};
+  };
+  const ChangeOutcome outcome =
+      asked.has('N')
+          ? ChangeOrCreate(key, change, protocol::MetaNumberOf(arguments, 'J').value_or(0), plan)
+          : Change(key, change);
+  switch (outcome.result) {
+    case CommandResult::kDone:
+      return AnswerNumber(request, outcome);
+    case CommandResult::kMiss:
+    case CommandResult::kForbidden:
+      return AnswerOther(protocol::kMetaNotFound, request);
+    case CommandResult::kExists:
+      return AnswerOther(protocol::kMetaExists, request);
+    case CommandResult::kNotNumeric:
+      return output_.Append(protocol::kNonNumeric);
+    default:
+      return output_.Append(outcome.is_new ? protocol::kNoMemoryCreating : protocol::kNoMemory);
+  }
+}
+
+void MetaExecutor::AnswerNumber(const LineRequest& request, const ChangeOutcome& outcome) {
+  const MetaFlagSet asked = request.flags;
+  if (asked.has('q')) return;
+  ShownItem shown{.key = request.key,
+                  .is_key_encoded = asked.has('b'),
+                  .expiry = outcome.expiry,
+                  .cas = outcome.cas,
+                  .is_new = outcome.is_new};
+  std::array<char, protocol::kDecimalBytesMax> text;
+  const std::string_view digits(text.data(), protocol::WriteDecimal(text.data(), outcome.number));
+  char* out = output_.Room(protocol::kMetaLineBytesMax + digits.size() + protocol::kCrlf.size());
+  if (asked.has('v')) {
+    out = protocol::WriteDecimal(WriteText(out, protocol::kMetaValue), digits.size());
+  } else {
+    out = WriteText(out, protocol::kMetaDone);
+  }
+  out = WriteFlags(out, request.arguments, protocol::kChangeReply, shown);
+  out = WriteText(out, protocol::kCrlf);
+  if (asked.has('v')) out = WriteText(WriteText(out, digits), protocol::kCrlf);
+  output_.Commit(out);
+}
+
+}  // namespace larder::server

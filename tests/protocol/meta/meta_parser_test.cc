@@ -1,0 +1,177 @@
+#include "protocol/meta/meta_parser.h"
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <string_view>
+
+#include "protocol/meta/meta_flags.h"
+#include "tests/protocol/parse_one.h"
+
+namespace larder::protocol {
+namespace {
+
+LineError ErrorOf(const std::string& line) {
+  const One one = ParseOne(line + "\r\n");
+  CAPTURE(line);
+  REQUIRE(one.consumed_bytes == line.size() + 2);
+  CHECK_FALSE(one.parsed.noreply);
+  return one.parsed.verb == TextVerb::kNone ? one.parsed.error : LineError::kNone;
+}
+
+std::string FlagsIn(const Parsed& parsed) {
+  std::string letters;
+  for (const MetaFlagSpec& row : kMetaFlags) {
+    if (parsed.flags.has(row.letter)) letters += row.letter;
+  }
+  return letters;
+}
+
+TEST_CASE("a meta get has a key and its flags", "[protocol][meta]") {
+  const Parsed parsed = ParseLine("mg  key  v  t Oab \r\n");
+  CHECK(parsed.verb == TextVerb::kMeta);
+  CHECK(parsed.meta_verb == MetaVerb::kGet);
+  CHECK(parsed.key == "key");
+  CHECK(FlagsIn(parsed) == "Otv");
+  MetaFlags flags(parsed.arguments);
+  for (const std::string_view text : {"v", "t", "Oab"}) {
+    REQUIRE(flags.Next());
+    CHECK(flags.text() == text);
+  }
+  CHECK_FALSE(flags.Next());
+  CHECK(ParseLine("mg key\r\n").key == "key");
+  CHECK(ParseLine("mg key\n").key == "key");
+  CHECK(FlagsIn(ParseLine("mg key v\n")) == "v");
+  CHECK(FlagsIn(ParseLine("mg key vfoo s10 t\r\n")) == "stv");
+  CHECK(ParseLine("mg a\tv\r\n").key == "a\tv");
+}
+
+TEST_CASE("every flag of the table is accepted by every meta command", "[protocol][meta]") {
+  for (const MetaFlagSpec& row : kMetaFlags) {
+    const bool is_number = row.token == MetaToken::kInt32 || row.token == MetaToken::kUint32 ||
+                           row.token == MetaToken::kUint64;
+    std::string flag = std::string(" ") + row.letter;
+    if (is_number) flag += "1";
+    for (const std::string head : {"mg YWI=", "md YWI=", "ma YWI="}) {
+      if (row.letter == 'M' && head.starts_with("ma")) continue;
+      CHECK(ErrorOf(head + flag) == LineError::kNone);
+      if (!is_number) continue;
+      const bool is_ma = head.starts_with("ma");
+      for (const std::string bad : {"", "x", "1x", "18446744073709551616"}) {
+        CHECK(ErrorOf(head + " " + row.letter + bad) ==
+              (is_ma ? LineError::kBadArithmeticFlag : row.bad_token));
+      }
+    }
+  }
+}
+
+TEST_CASE("letters that are no flags are invalid, other bytes make the line bad",
+          "[protocol][meta]") {
+  for (int byte = 0x21; byte < 0x100; ++byte) {
+    const char letter = static_cast<char>(byte);
+    const bool is_odd = byte < '0' || (byte > '9' && byte < 'A') || byte > 'z';
+    CAPTURE(byte);
+    const LineError error = ErrorOf(std::string("mg a q ") + letter + "1");
+    if (is_odd) {
+      CHECK(error == LineError::kBadLine);
+    } else if (letter == 'q') {
+      CHECK(error == LineError::kDuplicateFlag);
+    } else if (letter == 'b') {
+      CHECK(error == LineError::kBadBase64);
+    } else {
+      CHECK(error ==
+            (FindMetaFlag(letter) != nullptr ? LineError::kNone : LineError::kInvalidFlag));
+    }
+  }
+}
+
+TEST_CASE("of several errors the one that memcached reports", "[protocol][meta]") {
+  CHECK(ErrorOf("mg a Tx Dx") == LineError::kBadMetaDelta);
+  CHECK(ErrorOf("mg a Dx Tx") == LineError::kBadMetaToken);
+  CHECK(ErrorOf("mg a Tx Z") == LineError::kInvalidFlag);
+  CHECK(ErrorOf("mg a Tx v v") == LineError::kDuplicateFlag);
+  CHECK(ErrorOf("mg a Z {") == LineError::kBadLine);
+  const std::string long_key(kKeyBytesMax + 1, 'k');
+  CHECK(ErrorOf("mg " + long_key + " Z") == LineError::kBadLine);
+  CHECK(ErrorOf("ma " + long_key) == LineError::kBadArithmeticFlag);
+  CHECK(ErrorOf("mg " + long_key.substr(1)) == LineError::kNone);
+  CHECK(ErrorOf("ma a Z") == LineError::kBadArithmeticFlag);
+  CHECK(ErrorOf("ma a {") == LineError::kBadLine);
+  CHECK(ErrorOf("ma a M") == LineError::kBadArithmeticMode);
+  CHECK(ErrorOf("ma a Md") == LineError::kBadArithmeticMode);
+  CHECK(ErrorOf("mg a O" + std::string(31, 'o')) == LineError::kNone);
+  CHECK(ErrorOf("mg a O" + std::string(32, 'o')) == LineError::kOpaqueTooLong);
+  CHECK(ErrorOf("ma a M O" + std::string(32, 'o')) == LineError::kBadArithmeticMode);
+  CHECK(ErrorOf("mg a T+5") == LineError::kBadMetaToken);
+  CHECK(ErrorOf("mg a T2147483648") == LineError::kBadMetaToken);
+  CHECK(ErrorOf("mg a E-1") == LineError::kBadMetaToken);
+  CHECK(ErrorOf("mg a F4294967296") == LineError::kBadLine);
+  CHECK(ErrorOf("mg abc b") == LineError::kBadBase64);
+  for (const std::string verb : {"mg", "ms", "md", "ma", "me"}) {
+    CHECK(ErrorOf(verb + " ") == LineError::kBadLine);
+    CHECK(ErrorOf(verb) == LineError::kBadLine);
+  }
+  CHECK(ErrorOf("mgg a") == LineError::kUnknownCommand);
+  CHECK(ErrorOf("mx a") == LineError::kUnknownCommand);
+}
+
+TEST_CASE("a line may have 20 words", "[protocol][meta]") {
+  const std::string flags = " v t k s f c q u O1 T0 R0 N0 P L MS F1 D1 J1";
+  CHECK(ErrorOf("mg a" + flags) == LineError::kNone);
+  CHECK(ErrorOf("mg a" + flags + " I") == LineError::kTooManyFlags);
+  CHECK(ErrorOf("ma a" + flags + " I") == LineError::kBadArithmeticFlag);
+  CHECK(ParseOne("ms a 1" + flags + "\r\nx\r\n").parsed.error == LineError::kTooManyFlags);
+}
+
+TEST_CASE("a meta set has a value, exptime and client flags", "[protocol][meta]") {
+  const Parsed parsed = ParseLine("ms key 3 T-1 F9 c\r\na\nb\r\n");
+  CHECK(parsed.verb == TextVerb::kMeta);
+  CHECK(parsed.meta_verb == MetaVerb::kSet);
+  CHECK(parsed.value == "a\nb");
+  CHECK(parsed.exptime == -1);
+  CHECK(parsed.client_flags == 9);
+  CHECK(FlagsIn(parsed) == "cFT");
+  CHECK(ParseLine("ms key 0\r\n\r\n").value.empty());
+  CHECK(StatusOf("ms key 3\r\nab") == ParseStatus::kNeedValue);
+  CHECK(StatusOf("ms key 3 q\r\nabcdef\r\n") == ParseStatus::kNeedValue);
+}
+
+TEST_CASE("a refused meta set takes its data along if its length is known", "[protocol][meta]") {
+  const auto swallowed = [](std::string_view line) { return ParseOne(line).parsed.swallow_bytes; };
+  CHECK(swallowed("ms a 2 Z\r\n") == 4);
+  CHECK(swallowed("ms a 2 F\r\n") == 4);
+  CHECK(swallowed("ms a 2 MX\r\n") == 4);
+  CHECK(swallowed("ms abc 2 b\r\n") == 4);
+  CHECK(swallowed("ms " + std::string(251, 'k') + " 2147483645\r\n") == 2147483647);
+  CHECK(swallowed("ms a 2147483646\r\n") == 0);
+  CHECK(swallowed("ms a -1\r\n") == 0);
+  CHECK(swallowed("ms a x\r\n") == 0);
+  CHECK(swallowed("ms a S2\r\n") == 0);
+  CHECK(swallowed("ms a 2 {\r\n") == 0);
+  CHECK(swallowed("mg a Z\r\n") == 0);
+}
+
+TEST_CASE("a base64 key waits to be decoded", "[protocol][meta]") {
+  for (const std::string_view line : {"mg YWI= b v\r\n", "md YWI= b\r\n", "ma YWI= b\r\n",
+                                      "me YWI= b\r\n", "ms YWI= 1 b\r\nx\r\n"}) {
+    CAPTURE(std::string(line));
+    const One one = ParseOne(line);
+    CHECK(one.parsed.status == ParseStatus::kEncodedKey);
+    CHECK(one.parsed.key == "YWI=");
+    CHECK(one.parsed.flags.has('b'));
+  }
+  const One waiting = ParseOne("ms YWI= 5 b\r\nx");
+  CHECK(waiting.parsed.status == ParseStatus::kNeedValue);
+  CHECK(waiting.parsed.flags.has('b'));
+  CHECK(ParseOne("ms YWI= 1 b\r\nxyz\r\n").parsed.status == ParseStatus::kNeedValue);
+}
+
+TEST_CASE("me looks at b only", "[protocol][meta]") {
+  CHECK(ErrorOf("me a zzz 1 2 T v v O" + std::string(40, 'o')) == LineError::kNone);
+  CHECK(ErrorOf("me a {") == LineError::kBadLine);
+  CHECK(ErrorOf("me abc b") == LineError::kBadLine);
+  CHECK(ErrorOf("me abc bb") == LineError::kNone);
+  CHECK(ErrorOf("me " + std::string(251, 'k')) == LineError::kBadLine);
+}
+
+}  // namespace
+}  // namespace larder::protocol
