@@ -7,6 +7,7 @@
 #include "protocol/encoding/numbers.h"
 #include "protocol/encoding/write.h"
 #include "server/authenticator.h"
+#include "server/config/version.h"
 #include "server/reporter.h"
 
 namespace larder::server {

@@ -14,6 +14,7 @@
 #include "server/command/dump.h"
 #include "server/command/lru_commands.h"
 #include "server/command/slabs_command.h"
+#include "server/config/version.h"
 #include "server/reporter.h"
 #include "server/stats.h"
 
