@@ -157,6 +157,7 @@ class Commands {
 
  private:
   slab::Expiry ExpiresLater(std::uint32_t exptime) const;  // Not 0.
+  // What CountStore() counts of one that is no plain set.
   void CountDependentStore(slab::StoreMode mode, const slab::StoreOutcome& outcome);
   // Values that were copied are work of this turn.
   void CountCopies() { output_.AddWork(std::exchange(lane_.copied_bytes, 0)); }
