@@ -20,7 +20,7 @@ namespace larder::server {
 // UploadMemory bounds what unfinished values may hold of the cache: a share of its memory. So no
 // number of clients that announce values and do not send them evicts much, or makes stores fail.
 //
-// Threads: atomic; any thread may call any method.
+// Threads: any thread may call any method.
 class UploadMemory {
  public:
   // What an upload has of it, until this is destroyed.

@@ -17,9 +17,9 @@ inline bool KeysEqual(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
   const std::size_t bytes = a.size();
   if (bytes < 8 || bytes > 32) return std::memcmp(a.data(), b.data(), bytes) == 0;
-    // From either end: a word, or two, which overlap if they must.
 #if defined(__SSE2__)
   if (bytes > 16) {
+    // A block from either end; they overlap.
     const auto equal = [&](std::size_t at) {
       return _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a.data() + at)),
                             _mm_loadu_si128(reinterpret_cast<const __m128i*>(b.data() + at)));
@@ -34,6 +34,7 @@ inline bool KeysEqual(std::string_view a, std::string_view b) noexcept {
     std::memcpy(&y, b.data() + at, sizeof y);
     return x ^ y;
   };
+  // A word from either end, or two, which overlap if they must.
   if (bytes <= 16) return (differ(0) | differ(bytes - 8)) == 0;
   return (differ(0) | differ(8) | differ(bytes - 16) | differ(bytes - 8)) == 0;
 }
