@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "protocol/numbers.h"
-#include "server/socket_address.h"
+#include "server/socket/socket_address.h"
 #include "slab/race_hook.h"
 
 namespace larder::server {

@@ -14,9 +14,9 @@
 #include "protocol/request.h"
 #include "server/cluster.h"
 #include "server/counters.h"
-#include "server/output.h"
+#include "server/input/upload.h"
+#include "server/reply/output.h"
 #include "server/shared.h"
-#include "server/upload.h"
 #include "slab/cache.h"
 #include "slab/result.h"
 

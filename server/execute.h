@@ -12,7 +12,7 @@
 #include "protocol/request.h"
 #include "server/cluster.h"
 #include "server/commands.h"
-#include "server/reply_stream.h"
+#include "server/reply/reply_stream.h"
 #include "slab/cache.h"
 
 namespace larder::server {

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "server/app/server.h"
 #include "server/config.h"
 #include "server/process.h"
-#include "server/server.h"
 #include "server/signals.h"
 
 // jemalloc's, if it is linked. What is freed goes back to the system within seconds, by one thread:

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "protocol/binary_reply.h"
-#include "server/event_loop.h"
+#include "server/socket/event_loop.h"
 #include "server/stats.h"
 
 namespace larder::server {

@@ -17,12 +17,12 @@
 #include "protocol/reply.h"
 #include "protocol/tokens.h"
 #include "server/cluster.h"
-#include "server/connection_table.h"
+#include "server/input/upload.h"
 #include "server/memory_stats.h"
+#include "server/net/worker.h"
 #include "server/settings_stats.h"
-#include "server/socket_address.h"
-#include "server/upload.h"
-#include "server/worker.h"
+#include "server/socket/connection_table.h"
+#include "server/socket/socket_address.h"
 
 namespace larder::server {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "protocol/binary_packet.h"
 #include "server/counters.h"
-#include "server/output.h"
+#include "server/reply/output.h"
 #include "server/shared.h"
 #include "slab/cache.h"
 #include "slab/lane.h"

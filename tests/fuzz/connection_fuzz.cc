@@ -26,7 +26,7 @@
 #include "server/authenticator.h"
 #include "server/clock.h"
 #include "server/log.h"
-#include "server/worker.h"
+#include "server/net/worker.h"
 #include "slab/cache.h"
 #include "tests/fuzz/stream.h"
 #include "tests/server/worker_parts.h"

@@ -12,8 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "server/app/server.h"
 #include "server/config.h"
-#include "server/server.h"
 
 namespace larder::wire {
 

@@ -11,7 +11,7 @@
 
 #include "server/authenticator.h"
 #include "server/clock.h"
-#include "server/worker.h"
+#include "server/net/worker.h"
 #include "slab/cache.h"
 #include "tests/server/worker_parts.h"
 

@@ -1,4 +1,4 @@
-#include "server/event_loop.h"
+#include "server/socket/event_loop.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>

@@ -14,13 +14,13 @@
 #include "protocol/base64.h"
 #include "protocol/request.h"
 #include "protocol/text_parser.h"
-#include "server/connection.h"
 #include "server/counters.h"
-#include "server/event_loop.h"
 #include "server/execute.h"
 #include "server/execute_binary.h"
-#include "server/output.h"
+#include "server/net/connection.h"
+#include "server/reply/output.h"
 #include "server/shared.h"
+#include "server/socket/event_loop.h"
 #include "slab/mutex.h"
 
 namespace larder::server {

@@ -1,4 +1,4 @@
-#include "server/connection.h"
+#include "server/net/connection.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -22,7 +22,7 @@
 #include "protocol/verbs.h"
 #include "server/authenticator.h"
 #include "server/log.h"
-#include "server/worker.h"
+#include "server/net/worker.h"
 
 namespace larder::server {
 namespace {

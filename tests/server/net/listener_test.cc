@@ -1,4 +1,4 @@
-#include "server/listener.h"
+#include "server/net/listener.h"
 
 #include <catch2/catch.hpp>
 #include <cerrno>

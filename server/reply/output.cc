@@ -1,4 +1,4 @@
-#include "server/output.h"
+#include "server/reply/output.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>

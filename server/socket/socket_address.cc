@@ -1,4 +1,4 @@
-#include "server/socket_address.h"
+#include "server/socket/socket_address.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>

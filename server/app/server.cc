@@ -1,4 +1,4 @@
-#include "server/server.h"
+#include "server/app/server.h"
 
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -14,7 +14,7 @@
 #include "protocol/reply.h"
 #include "server/log.h"
 #include "server/signals.h"
-#include "server/socket_address.h"
+#include "server/socket/socket_address.h"
 
 namespace larder::server {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/worker.h"
+#include "server/net/worker.h"
 
 #include <unistd.h>
 

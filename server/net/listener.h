@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "server/config.h"
-#include "server/connection.h"
+#include "server/net/connection.h"
 #include "slab/result.h"
 
 namespace larder::server {

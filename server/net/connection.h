@@ -12,14 +12,14 @@
 #include <string_view>
 
 #include "protocol/request.h"
-#include "server/connection_table.h"
 #include "server/counters.h"
 #include "server/execute.h"
-#include "server/input_tail.h"
-#include "server/output.h"
-#include "server/reply_stream.h"
+#include "server/input/input_tail.h"
+#include "server/input/upload.h"
+#include "server/reply/output.h"
+#include "server/reply/reply_stream.h"
 #include "server/sasl.h"
-#include "server/upload.h"
+#include "server/socket/connection_table.h"
 
 namespace larder::server {
 
