@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "protocol/numbers.h"
-#include "server/socket/socket_address.h"
 #include "slab/race_hook.h"
 
 namespace larder::server {
@@ -246,7 +245,7 @@ std::shared_ptr<const ClusterSnapshot> Commands::ClusterUnder(std::string_view k
 }
 
 bool Commands::MayChangeCluster() const {
-  return shared_.config.cluster_admin && IsLocalPeer(client_fd_);
+  return shared_.config.cluster_admin && client_ != nullptr && client_->is_local;
 }
 
 }  // namespace larder::server

@@ -17,6 +17,7 @@
 #include "server/input/upload.h"
 #include "server/reply/output.h"
 #include "server/shared.h"
+#include "server/socket/client_identity.h"
 #include "slab/cache.h"
 #include "slab/result.h"
 
@@ -56,8 +57,8 @@ struct ChangeOutcome {
 // Owns:    nothing; all that it refers to outlives it.
 class Commands {
  public:
-  // The client whose requests come next.
-  void set_client(int fd) { client_fd_ = fd; }
+  // The client whose requests come next. Must outlive them.
+  void set_client(const ClientIdentity& client) { client_ = &client; }
 
  protected:
   Commands(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
@@ -161,7 +162,7 @@ class Commands {
   // Values that were copied are work of this turn.
   void CountCopies() { output_.AddWork(std::exchange(lane_.copied_bytes, 0)); }
 
-  int client_fd_ = -1;
+  const ClientIdentity* client_ = nullptr;
 };
 
 }  // namespace larder::server

@@ -19,7 +19,6 @@
 namespace larder::server {
 namespace {
 
-constexpr int kExitSystem = 71;
 constexpr int kAcceptsPerTurnMax = 64;
 constexpr timeval kResumeCheck{.tv_sec = 0, .tv_usec = 10'000};
 
@@ -84,7 +83,7 @@ Result<std::unique_ptr<Server>, ConfigExit> Server::CreateOrThrow(const Config& 
   auto authenticator = Authenticator::Create(config);
   if (!authenticator) return Failure{authenticator.error()};
   auto cache = slab::Cache::Create(CacheOptions(config));
-  if (!cache) return Failure{ConfigExit{cache.error() + "\n", kExitSystem}};
+  if (!cache) return ConfigExit::SystemError(cache.error() + "\n");
   auto listeners = OpenListeners(config);
   if (!listeners) return Failure{listeners.error()};
   std::unique_ptr<Server> server(
@@ -293,7 +292,10 @@ void Server::Accept(Listening& listening) {
       if (accepted == 0) PauseAccepting();
       return;
     }
-    const int fd = accept4(listening.socket->fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    sockaddr_storage peer{};
+    socklen_t peer_bytes = sizeof peer;
+    const int fd = accept4(listening.socket->fd(), reinterpret_cast<sockaddr*>(&peer), &peer_bytes,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       const int error = errno;
       switch (AcceptErrorOf(error)) {
@@ -321,7 +323,9 @@ void Server::Accept(Listening& listening) {
       continue;
     }
     shared_.clients.fetch_add(1, std::memory_order_relaxed);
-    workers_[next_worker_].Adopt(fd, listening.socket->kind());
+    workers_[next_worker_].Adopt({.fd = fd,
+                                  .terms = listening.socket->terms(),
+                                  .identity = ClientIdentity::Of({peer, peer_bytes})});
     next_worker_ = (next_worker_ + 1) % workers_.size();
   }
 }

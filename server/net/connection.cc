@@ -1,12 +1,9 @@
 #include "server/net/connection.h"
 
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <span>
 #include <utility>
@@ -30,8 +27,6 @@ namespace {
 using protocol::ParseStatus;
 using protocol::Request;
 
-// What is taken off a socket that closes, at most.
-constexpr std::size_t kDroppedBytesMax = std::size_t{1} << 20;
 constexpr std::size_t kUploadPiecesMax = 16;  // Pieces of a value received at once, at most.
 
 // Replaces a key in base64 by what it stands for, which gets its place at `room`.
@@ -76,45 +71,30 @@ template <class Wire>
 
 }  // namespace
 
-Connection::Connection(Worker& worker, int fd, Kind kind)
+Connection::Connection(Worker& worker, AcceptedClient client)
     : worker_(worker),
-      fd_(fd),
-      kind_(kind),
-      is_stranger_(worker.shared().authenticator.is_required()),
-      slice_units_max_(kUnitsPerSlice) {
+      identity_(std::move(client.identity)),
+      protocol_(client.terms.protocol),
+      is_stranger_(client.terms.authentication == Authentication::kRequired),
+      slice_units_max_(kUnitsPerSlice),
+      transport_(MakeTransport(client.terms.transport, client.fd, *worker.base(), *this)) {
   info_.last_command_s.store(worker_.lane().now_s, std::memory_order_relaxed);
-  buffers().Add(Buffer::kConnections, sizeof *this);
-  worker_.shared().connections.Add(fd_, info_);
-  event_assign(&event_, worker_.base(), fd_, EV_READ | EV_PERSIST, &OnEvent, this);
-  event_add(&event_, nullptr);
+  buffers().Add(Buffer::kConnections, sizeof *this + transport_->held_bytes());
+  worker_.shared().connections.Add(transport_->descriptor(), info_);
 }
 
 Connection::~Connection() {
-  buffers().Subtract(Buffer::kConnections, sizeof *this);
+  buffers().Subtract(Buffer::kConnections, sizeof *this + transport_->held_bytes());
   DropTail();
   DropPending();
   DropUpload();
-  event_del(&event_);
-  worker_.shared().connections.Remove(fd_);
-  if (closes_after_flush_ && !is_closed_) DropUnread();
-  // In this order: a client that sees the end may come back at once.
+  worker_.shared().connections.Remove(transport_->descriptor());
+  if (closes_after_flush_ && !is_closed_) transport_->Finish({worker_.input_area(), kInputBytes});
+  // Before the transport closes: a client that sees the end may come back at once.
   worker_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
-  close(fd_);
 }
 
-void Connection::DropUnread() {
-  shutdown(fd_, SHUT_WR);
-  for (std::size_t dropped = 0; dropped < kDroppedBytesMax;) {
-    const ssize_t n = recv(fd_, worker_.input_area(), kInputBytes, MSG_DONTWAIT);
-    if (n <= 0) break;
-    dropped += static_cast<std::size_t>(n);
-  }
-}
-
-void Connection::OnEvent(int, short, void* self) noexcept {
-  auto& connection = *static_cast<Connection*>(self);
-  connection.worker_.MakeReady(connection);
-}
+void Connection::OnTransportReady() noexcept { worker_.MakeReady(*this); }
 
 // --- Memory kept between turns -----------------------------------------------------------------
 
@@ -144,15 +124,10 @@ void Connection::DropPending() {
 }
 
 void Connection::Listen() {
+  using Await = Transport::Await;
   // What has come waits in the socket while the stream or the upload does.
-  const short idle = awaits_wake_ || is_queued_ ? short{0} : short{EV_READ};
-  const short wanted = pending_ != nullptr ? short{EV_WRITE} : idle;
-  if (wanted == std::exchange(listens_for_, wanted)) return;
-  event_del(&event_);
-  if (wanted == 0) return;
-  event_assign(&event_, worker_.base(), fd_, static_cast<short>(wanted | EV_PERSIST), &OnEvent,
-               this);
-  event_add(&event_, nullptr);
+  const Await unless_pending = awaits_wake_ || is_queued_ ? Await::kNothing : Await::kInput;
+  transport_->Wake(pending_ != nullptr ? Await::kOutput : unless_pending);
 }
 
 void Connection::WakeStream() {
@@ -164,8 +139,8 @@ void Connection::WakeStream() {
 
 bool Connection::is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const {
   // In the middle of a value or a reply the time since its last request says nothing.
-  return kind_ == Kind::kTcp && upload_ == nullptr && swallow_bytes_ == 0 && pending_ == nullptr &&
-         stream_ == nullptr &&
+  return !identity_.address.is_unix() && upload_ == nullptr && swallow_bytes_ == 0 &&
+         pending_ == nullptr && stream_ == nullptr &&
          now_s > info_.last_command_s.load(std::memory_order_relaxed) + timeout_s;
 }
 
@@ -223,38 +198,50 @@ bool Connection::Receive(std::string_view& input) {
     std::memcpy(area, tail_.view().data(), have);
     DropTail();
   }
-  std::int64_t received = 0;
-  std::size_t in_area = 0;
-  // Bytes of the value that were kept, because replies were stuck, come first.
-  if (upload_ != nullptr && upload_->is_reserved() && upload_->left_bytes() != 0 && have == 0) {
-    in_area = ReceiveUpload(area, kInputBytes, received);
-  } else if (have < kInputBytes) {
-    received = recv(fd_, area + have, kInputBytes - have, 0);
-    in_area = received > 0 ? static_cast<std::size_t>(received) : 0;
+  Transferred received;
+  if (have < kInputBytes) {
+    std::size_t in_area = 0;
+    received = ReceiveInto({area + have, kInputBytes - have}, in_area);
+    switch (received.status) {
+      case TransferStatus::kDone:
+        worker_.counters().Add(Stat::kBytesRead, received.bytes);
+        info_.last_command_s.store(worker_.lane().now_s, std::memory_order_relaxed);
+        break;
+      case TransferStatus::kBlocked:
+        break;
+      case TransferStatus::kEnded:
+        // What it sent before it left is still served.
+        has_peer_finished_ = true;
+        is_closed_ = have == 0;
+        break;
+      case TransferStatus::kFailed:
+        is_closed_ = true;
+        return false;
+    }
+    have += in_area;
   }
-  if (received > 0) {
-    worker_.counters().Add(Stat::kBytesRead, static_cast<std::uint64_t>(received));
-    info_.last_command_s.store(worker_.lane().now_s, std::memory_order_relaxed);
-  } else if (received == 0 && have < kInputBytes) {
-    // What it sent before it left is still served.
-    has_peer_finished_ = true;
-    is_closed_ = have == 0;
-    if (is_closed_) return false;
-  } else if (received < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-    is_closed_ = true;
-    return false;
-  }
-  have += in_area;
   input = {area, have};
-  if (have == 0 && received <= 0) return false;
+  if (have == 0 && received.bytes == 0) return false;
 
   if (!has_seen_input_ && have != 0) ChooseProtocol(area[0]);
   return true;
 }
 
+Transferred Connection::ReceiveInto(std::span<char> area, std::size_t& in_area) {
+  // Bytes of the value that were kept, because replies were stuck, come first.
+  const bool has_kept = area.size() != kInputBytes;
+  if (upload_ != nullptr && upload_->is_reserved() && upload_->left_bytes() != 0 && !has_kept) {
+    return ReceiveUpload(area, in_area);
+  }
+  const iovec piece{area.data(), area.size()};
+  const Transferred received = transport_->Receive({&piece, 1});
+  in_area = received.bytes;
+  return received;
+}
+
 void Connection::ChooseProtocol(char first_byte) {
   has_seen_input_ = true;
-  switch (worker_.shared().config.protocol) {
+  switch (protocol_) {
     case BindingProtocol::kNegotiate:
       is_binary_ = static_cast<unsigned char>(first_byte) == protocol::kRequestMagic;
       break;
@@ -267,9 +254,8 @@ void Connection::ChooseProtocol(char first_byte) {
   }
 }
 
-// Receives straight into the item, and what comes behind the value into the area. Returns the bytes
-// in the area.
-std::size_t Connection::ReceiveUpload(char* area, std::size_t area_bytes, std::int64_t& received) {
+// Receives straight into the item, and what comes behind the value into the area.
+Transferred Connection::ReceiveUpload(std::span<char> area, std::size_t& in_area) {
   std::array<iovec, kUploadPiecesMax + 1> pieces;
   std::size_t count = 0;
   std::size_t room = 0;
@@ -280,19 +266,19 @@ std::size_t Connection::ReceiveUpload(char* area, std::size_t area_bytes, std::i
     at.Advance(at.piece().size());
   }
   const bool reaches_end = room == upload_->left_bytes();
-  if (reaches_end) pieces[count++] = {area, area_bytes};
-  received = readv(fd_, pieces.data(), static_cast<int>(count));
-  if (received <= 0) return 0;
-  const auto into_item = std::min(static_cast<std::size_t>(received), room);
+  if (reaches_end) pieces[count++] = {area.data(), area.size()};
+  const Transferred received = transport_->Receive(std::span(pieces).first(count));
+  const std::size_t into_item = std::min(received.bytes, room);
   upload_->Skip(into_item);
   worker_.output().AddWork(into_item);
-  return static_cast<std::size_t>(received) - into_item;
+  in_area = received.bytes - into_item;
+  return received;
 }
 
 void Connection::Serve(std::string_view input) {
   SetState(ConnectionState::kParseCmd);
-  worker_.executor().set_client(fd_);
-  worker_.binary_executor().set_client(fd_);
+  worker_.executor().set_client(identity_);
+  worker_.binary_executor().set_client(identity_);
   requests_left_ = static_cast<std::uint32_t>(worker_.shared().config.requests_per_turn_max);
   bool goes_on = true;
   // At least once: an upload may be whole without a byte of input.
@@ -479,7 +465,7 @@ bool Connection::ServeBatch(std::string_view& input) {
   for (std::size_t i = 0; i < batch.count; ++i) {
     const Request& request = batch.requests[i];
     if (is_logged) [[unlikely]]
-      LogRequest<Wire>(fd_, request);
+      LogRequest<Wire>(transport_->descriptor(), request);
     const Next then = executor.Execute(request, batch.hashes[i]);
     if (then != Next::kGoOn) [[unlikely]] {
       return LeaveBatch(then, i, input);
@@ -540,7 +526,7 @@ bool Connection::ServeStranger(std::string_view& input) {
   input.remove_prefix(result.consumed_bytes);
   // Nothing of the request: it may have a password in the wrong place.
   if (worker_.shared().verbosity.load(std::memory_order_relaxed) > 1) {
-    Log("<{} (unauthenticated)\n", fd_);
+    Log("<{} (unauthenticated)\n", transport_->descriptor());
   }
   if (!is_binary_) {
     swallow_bytes_ = login.swallow_bytes;
@@ -594,12 +580,26 @@ void Connection::EndLogin(LoginOutcome outcome) {
 
 // --- Flush -------------------------------------------------------------------------------------
 
+SendStatus Connection::Send(UnsentOutput output) {
+  std::uint64_t sent_bytes = 0;
+  TransferStatus status = TransferStatus::kDone;
+  while (status == TransferStatus::kDone && !output.is_empty()) {
+    OutputPieces pieces;
+    const Transferred sent = transport_->Send(output.Pieces(pieces));
+    output.Consume(sent.bytes);
+    sent_bytes += sent.bytes;
+    status = sent.status;
+  }
+  worker_.counters().Add(Stat::kBytesWritten, sent_bytes);
+  if (status == TransferStatus::kDone) return SendStatus::kDone;
+  return status == TransferStatus::kBlocked ? SendStatus::kBlocked : SendStatus::kClosed;
+}
+
 void Connection::Flush() {
   if (is_closed_) return;
-  std::uint64_t sent_bytes = 0;
   SendStatus status = SendStatus::kDone;
   if (pending_ != nullptr) {
-    status = pending_->Send(fd_, sent_bytes);
+    status = Send(pending_->unsent());
     if (status == SendStatus::kDone) {
       DropPending();
       SetState(resting_state());
@@ -608,7 +608,7 @@ void Connection::Flush() {
     }
   } else if (!output_.is_empty()) {
     Output& output = worker_.output();
-    status = Send(fd_, output.data(), output.pins(), output_, sent_bytes);
+    status = Send({output.data(), output.pins(), output_});
     if (status == SendStatus::kBlocked) {
       KeepPending();
       SetState(resting_state());
@@ -616,7 +616,6 @@ void Connection::Flush() {
     }
   }
   output_ = {};
-  worker_.counters().Add(Stat::kBytesWritten, sent_bytes);
   if (status == SendStatus::kClosed) is_closed_ = true;
   if (stream_ != nullptr && !awaits_wake_ && pending_ == nullptr && !is_closed_) {
     worker_.counters().Add(Stat::kConnYields);  // Before the next piece the others are served.

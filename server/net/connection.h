@@ -1,13 +1,11 @@
 // One client.
 #pragma once
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,36 +14,47 @@
 #include "server/execute.h"
 #include "server/input/input_tail.h"
 #include "server/input/upload.h"
+#include "server/net/listener.h"
+#include "server/net/transport.h"
 #include "server/reply/output.h"
 #include "server/reply/reply_stream.h"
+#include "server/reply/unsent_output.h"
 #include "server/sasl.h"
+#include "server/socket/client_identity.h"
 #include "server/socket/connection_table.h"
 
 namespace larder::server {
 
 class Worker;
 
+// A client that was accepted, and how it is to be served.
+struct AcceptedClient {
+  int fd = -1;  // In non-blocking mode. Whoever takes it over closes it.
+  ClientTerms terms = {};
+  ClientIdentity identity = {};
+};
+
+enum class SendStatus : std::uint8_t { kDone, kBlocked, kClosed };
+
 // Connection reads, has its requests served, and hands the replies over, turn by turn. Idle, it
 // holds no buffer: input is parsed in the worker's area, and only an unfinished tail is kept.
 //
-//   bytes -> [upload | swallow | requests, up to a batch at a time] -> worker's Output -> socket
+//   bytes -> [upload | swallow | requests, up to a batch at a time] -> worker's Output -> transport
 //
-// Threads: one worker, but for info().
-// Owns:    the socket; what could not be parsed, stored or sent yet.
-class Connection {
+// Threads: one worker.
+// Owns:    the transport; what could not be parsed, stored or sent yet.
+class Connection final : private TransportUser {
  public:
-  enum class Kind : std::uint8_t { kTcp, kUnix };
-
-  Connection(Worker& worker, int fd, Kind kind);
+  Connection(Worker& worker, AcceptedClient client);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   // The process phase of a turn: receives once and serves what came. Replies are in the worker's
-  // Output when it returns, output() says where.
+  // Output when it returns.
   void Process();
 
-  // The flush phase: sends output(), keeps what the socket would not take.
+  // The flush phase: sends the replies, and keeps what the client does not take.
   void Flush();
 
   // Nothing is left to do but to be destroyed.
@@ -59,7 +68,6 @@ class Connection {
   bool holds_upload_memory() const { return upload_ != nullptr && upload_->is_reserved(); }
   // There is something to answer before a stop.
   bool has_unsent_output() const { return pending_ != nullptr || stream_ != nullptr; }
-  int fd() const { return fd_; }
 
   // The worker was told that streams may go on.
   void WakeStream();
@@ -73,11 +81,13 @@ class Connection {
   bool has_yielded = false;  // Its last turn ended with requests left.
 
  private:
-  static void OnEvent(int fd, short what, void* self) noexcept;
+  void OnTransportReady() noexcept override;
 
-  // What recv brought, behind the kept tail; false when there is nothing to serve.
+  // What the client sent, behind the kept tail; false when there is nothing to serve.
   bool Receive(std::string_view& input);
-  std::size_t ReceiveUpload(char* area, std::size_t area_bytes, std::int64_t& received);
+  // Into `area`, or straight into an item. What came, and how much of it is in the area.
+  Transferred ReceiveInto(std::span<char> area, std::size_t& in_area);
+  Transferred ReceiveUpload(std::span<char> area, std::size_t& in_area);
   void Serve(std::string_view input);
   void ChooseProtocol(char first_byte);
   // Each consumes from the front of `input`; false when the rest has to wait for more input.
@@ -100,16 +110,13 @@ class Connection {
   bool ContinueStream();
   void EndLogin(LoginOutcome outcome);
 
-  // Before a close: what has come and will not be served. Otherwise the system would close by a
-  // reset, at which the client may lose the last replies.
-  [[gnu::cold]] void DropUnread();
-
   // Everything in the worker's Output since this turn began is this connection's.
   void TakeOutput();
   // Its requests have made as much work as a turn may, or as a slice of it while others wait.
   bool has_worked_enough();
-  // For what the connection waits for now.
+  // Has the transport wake it for what it waits for now.
   void Listen();
+  SendStatus Send(UnsentOutput output);
   // Input and output for the next turn. Apart: few turns leave any.
   [[gnu::noinline]] void KeepTail(std::string_view input);
   [[gnu::noinline]] void DropTail();
@@ -121,18 +128,17 @@ class Connection {
   void SetState(ConnectionState state) { info_.state.store(state, std::memory_order_relaxed); }
 
   Worker& worker_;
-  const int fd_;
-  const Kind kind_;
+  const ClientIdentity identity_;
+  const BindingProtocol protocol_;
   bool is_closed_ = false;  // The peer is gone: nothing can be sent.
   bool closes_after_flush_ = false;
   bool has_seen_input_ = false;
   bool is_binary_ = false;  // Decided by the first byte.
   bool is_stranger_;        // Has to authenticate before anything else.
   bool has_peer_finished_ = false;
-  bool awaits_wake_ = false;    // The stream cannot go on before WakeStream().
-  bool awaits_memory_ = false;  // The upload cannot go on before TakeUploadMemory().
-  bool is_queued_ = false;      // For upload memory: there are bytes that it would take in.
-  short listens_for_ = EV_READ;
+  bool awaits_wake_ = false;         // The stream cannot go on before WakeStream().
+  bool awaits_memory_ = false;       // The upload cannot go on before TakeUploadMemory().
+  bool is_queued_ = false;           // For upload memory: there are bytes that it would take in.
   std::uint32_t requests_left_ = 0;  // Of this turn.
   protocol::KeyList key_list_;
   std::uint64_t swallow_bytes_ = 0;
@@ -148,7 +154,7 @@ class Connection {
   std::unique_ptr<ReplyStream> stream_;              // Requests wait until it ends.
   std::unique_ptr<PendingOutput> pending_;
   ConnectionInfo info_;
-  event event_;
+  const std::unique_ptr<Transport> transport_;
 };
 
 }  // namespace larder::server

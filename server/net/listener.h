@@ -1,17 +1,46 @@
 // Listening sockets.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "server/config.h"
-#include "server/net/connection.h"
+#include "server/listen_address.h"
+#include "server/net/transport.h"
+#include "server/socket/socket_address.h"
 #include "slab/result.h"
 
 namespace larder::server {
+
+enum class Authentication : std::uint8_t { kNotRequired, kRequired };
+
+// How the clients of a listener are served.
+struct ClientTerms {
+  TransportKind transport = TransportKind::kPlain;
+  BindingProtocol protocol = BindingProtocol::kNegotiate;
+  Authentication authentication = Authentication::kNotRequired;
+};
+
+// The terms of all listeners that today's options can ask for.
+ClientTerms TermsOf(const Config& config);
+
+struct UnixListenPath {
+  std::string path;
+  unsigned permissions = 0700;  // Of the socket in the file system.
+};
+
+// Where to listen, and how those who connect there are served.
+struct Listener {
+  std::variant<ListenAddress, UnixListenPath> address;
+  ClientTerms terms;
+};
+
+// All listeners that the configuration asks for; a unix socket takes the place of TCP. A port of 0
+// or less is any free port.
+std::vector<Listener> ListenersOf(const Config& config);
 
 // A socket that listens, in non-blocking mode.
 //
@@ -19,21 +48,21 @@ namespace larder::server {
 // Owns:    the descriptor.
 class ListenSocket {
  public:
-  ListenSocket(int fd, Connection::Kind kind, int family) : fd_(fd), kind_(kind), family_(family) {}
+  ListenSocket(int fd, const ClientTerms& terms) : fd_(fd), terms_(terms) {}
   ListenSocket(ListenSocket&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), kind_(other.kind_), family_(other.family_) {}
+      : fd_(std::exchange(other.fd_, -1)), terms_(other.terms_) {}
   ListenSocket& operator=(ListenSocket&&) = delete;
   ~ListenSocket();
 
   int fd() const { return fd_; }
-  Connection::Kind kind() const { return kind_; }
-  bool is_ipv6() const { return family_ == AF_INET6; }
-  int port() const;  // 0 for a unix socket.
+  const ClientTerms& terms() const { return terms_; }
+  SocketAddress address() const { return SocketAddress::Local(fd_); }
+  bool is_ipv6() const { return address().is_ipv6(); }
+  int port() const { return address().port(); }  // 0 for a unix socket.
 
  private:
   int fd_;
-  const Connection::Kind kind_;
-  const int family_;
+  const ClientTerms terms_;
 };
 
 // What to do when accept(2) fails.
@@ -45,8 +74,8 @@ enum class AcceptError : std::uint8_t {
 };
 AcceptError AcceptErrorOf(int error) noexcept;
 
-// All sockets that the configuration asks for; a unix socket takes the place of TCP. Fails with
-// memcached's message and exit code when an address cannot be bound.
+// The sockets of ListenersOf(config); a listener has one for each address that its host name stands
+// for. Fails with memcached's message and exit code when an address cannot be bound.
 Result<std::vector<ListenSocket>, ConfigExit> OpenListeners(const Config& config);
 
 }  // namespace larder::server

@@ -43,10 +43,9 @@ Worker::Worker(Shared& shared)
           base_.get(), -1, 0,
           [](int, short, void* self) noexcept { static_cast<Worker*>(self)->GiveUploadMemory(); },
           this)),
-      input_area_(std::make_unique<char[]>(kInputBytes + protocol::kInputSlackBytes)),
       executor_(shared, lane_, counters_, output_),
       binary_executor_(shared, lane_, counters_, output_) {
-  counters_.buffers.Add(Buffer::kInput, kInputBytes + protocol::kInputSlackBytes + sizeof(Batch));
+  counters_.buffers.Add(Buffer::kInput, InputArea::kHeldBytes + sizeof(Batch));
   output_.CountIn(counters_.buffers.at(Buffer::kOutput));
   lane_.SetNow(shared_.clock.now());
   AddEvent(*wake_event_);
@@ -65,7 +64,7 @@ Worker::Worker(Shared& shared)
 Worker::~Worker() {
   Stop();
   while (connections_ != nullptr) Destroy(*connections_);  // If it had no thread of its own.
-  for (const Handover& handover : handovers_) close(handover.fd);  // Came too late.
+  for (const AcceptedClient& client : handovers_) close(client.fd);  // Came too late.
 }
 
 void Worker::Start() {
@@ -83,10 +82,10 @@ void Worker::Stop() {
   thread_.join();
 }
 
-void Worker::Adopt(int fd, Connection::Kind kind) {
+void Worker::Adopt(AcceptedClient client) {
   {
     const MutexLock lock(mutex_);
-    handovers_.push_back({.fd = fd, .kind = kind});
+    handovers_.push_back(std::move(client));
   }
   wake_.Wake();
 }
@@ -99,14 +98,14 @@ void Worker::OnWake() {
 }
 
 void Worker::TakeHandovers() {
-  std::vector<Handover> taken;
+  std::vector<AcceptedClient> taken;
   {
     const MutexLock lock(mutex_);
     taken.swap(handovers_);
   }
   lane_.SetNow(shared_.clock.now());
-  for (const Handover& handover : taken) {
-    auto* connection = new Connection(*this, handover.fd, handover.kind);
+  for (AcceptedClient& client : taken) {
+    auto* connection = new Connection(*this, std::move(client));
     connection->next = connections_;
     if (connections_ != nullptr) connections_->previous = connection;
     connections_ = connection;

@@ -17,6 +17,7 @@
 #include "server/counters.h"
 #include "server/execute.h"
 #include "server/execute_binary.h"
+#include "server/input/input_area.h"
 #include "server/net/connection.h"
 #include "server/reply/output.h"
 #include "server/shared.h"
@@ -25,7 +26,6 @@
 
 namespace larder::server {
 
-inline constexpr std::size_t kInputBytes = 64 * 1024;  // What a connection may bring per turn.
 inline constexpr std::size_t kBatchRequests = 32;
 // When its requests have made so much work (Output::work_bytes), a connection's turn is over, and
 // the others come first: 30 to 100 us. With the largest value on top, it is also the most of
@@ -70,8 +70,8 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
 
   void Start();
-  // Takes over an accepted socket, in non-blocking mode.
-  void Adopt(int fd, Connection::Kind kind) LARDER_EXCLUDES(mutex_);
+  // Takes over an accepted client.
+  void Adopt(AcceptedClient client) LARDER_EXCLUDES(mutex_);
   // The thread serves what has come, sends what clients take within some seconds, closes everything
   // and ends. RequestStop returns at once, Stop when that is done.
   void RequestStop();
@@ -88,7 +88,7 @@ class Worker {
   BinaryExecutor& binary_executor() { return binary_executor_; }
   Output& output() { return output_; }
   Batch& batch() { return batch_; }
-  char* input_area() { return input_area_.get(); }
+  char* input_area() { return input_area_.data(); }
   void MakeReady(Connection& connection);
   // In the middle of a turn: others than `current` wait to be served.
   bool AreOthersReady(const Connection& current);
@@ -104,11 +104,6 @@ class Worker {
   void WakeStreams() { wake_.Wake(); }
 
  private:
-  struct Handover {
-    int fd;
-    Connection::Kind kind;
-  };
-
   void Run();
   void RunTurn(int loop_flags);
   void FlushAll();
@@ -136,7 +131,7 @@ class Worker {
   Event second_event_;  // None without idle_timeout.
   Event upload_event_;  // Pending while there are uploads.
   Event memory_event_;  // And while some wait for memory.
-  std::unique_ptr<char[]> input_area_;
+  InputArea input_area_;
   Output output_;
   Batch batch_;
   Executor executor_;
@@ -157,7 +152,7 @@ class Worker {
   std::atomic<bool> is_stopping_{false};  // Written by RequestStop, read by the thread.
 
   Mutex mutex_;
-  std::vector<Handover> handovers_ LARDER_GUARDED_BY(mutex_);
+  std::vector<AcceptedClient> handovers_ LARDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace larder::server

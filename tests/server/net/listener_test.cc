@@ -2,6 +2,10 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 namespace larder::server {
 namespace {
@@ -26,6 +30,59 @@ TEST_CASE("what waits for nothing is told from what is broken", "[listener]") {
     CAPTURE(error);
     CHECK(AcceptErrorOf(error) == AcceptError::kBroken);
   }
+}
+
+std::vector<std::pair<std::string, int>> PlacesOf(const Config& config) {
+  std::vector<std::pair<std::string, int>> places;
+  for (const Listener& listener : ListenersOf(config)) {
+    const auto& address = std::get<ListenAddress>(listener.address);
+    places.emplace_back(address.host, address.port);
+  }
+  return places;
+}
+
+TEST_CASE("without -l there is one listener for every interface, at the port of -p", "[listener]") {
+  Config config;
+  config.port = 1234;
+  CHECK(PlacesOf(config) == std::vector<std::pair<std::string, int>>{{"", 1234}});
+  config.port = 0;
+  CHECK(PlacesOf(config).empty());
+}
+
+TEST_CASE("each address of -l is a listener, at its own port or at that of -p", "[listener]") {
+  Config config;
+  config.listen = {{.host = "10.0.0.1", .port = 7}, {.host = "::1"}};
+  config.port = 1234;
+  CHECK(PlacesOf(config) ==
+        std::vector<std::pair<std::string, int>>{{"10.0.0.1", 7}, {"::1", 1234}});
+  config.port = 0;
+  CHECK(PlacesOf(config) == std::vector<std::pair<std::string, int>>{{"10.0.0.1", 7}});
+}
+
+TEST_CASE("a unix socket takes the place of TCP", "[listener]") {
+  Config config;
+  config.unix_socket = "/run/larder";
+  config.unix_mask = 0770;
+  config.listen = {{.host = "10.0.0.1", .port = 7}};
+  const std::vector<Listener> listeners = ListenersOf(config);
+  REQUIRE(listeners.size() == 1);
+  const auto& place = std::get<UnixListenPath>(listeners[0].address);
+  CHECK(place.path == "/run/larder");
+  CHECK(place.permissions == 0770);
+}
+
+TEST_CASE("clients of every listener have to authenticate if there are passwords of any kind",
+          "[listener]") {
+  Config config;
+  config.protocol = BindingProtocol::kBinary;
+  CHECK(TermsOf(config).protocol == BindingProtocol::kBinary);
+  CHECK(TermsOf(config).authentication == Authentication::kNotRequired);
+  config.sasl = true;
+  CHECK(TermsOf(config).authentication == Authentication::kRequired);
+  config.sasl = false;
+  config.auth_file = "/etc/users";
+  CHECK(TermsOf(config).authentication == Authentication::kRequired);
+  CHECK(ListenersOf(config)[0].terms.authentication == Authentication::kRequired);
 }
 
 }  // namespace
