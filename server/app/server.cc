@@ -141,7 +141,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
           base_.get(), -1, EV_PERSIST,
           [](int, short, void* self) noexcept { static_cast<Server*>(self)->ResumeAccepting(); },
           this)),
-      signal_event_(SignalFd() < 0 ? Event(nullptr, &event_free)
+      signal_event_(SignalFd() < 0 ? Event()
                                    : MakeEvent(
                                          base_.get(), SignalFd(), EV_READ | EV_PERSIST,
                                          [](int, short, void* self) noexcept {

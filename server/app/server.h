@@ -67,7 +67,7 @@ class Server {
     Server* server;
     const ListenSocket* socket;
     ConnectionInfo info;
-    Event on_readable{nullptr, &event_free};
+    Event on_readable;
     bool is_broken = false;  // Left alone until the next second.
     bool has_complained = false;
   };

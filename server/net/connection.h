@@ -1,31 +1,25 @@
 // One client.
 #pragma once
 
-#include <cstddef>
+#include <event2/event.h>
+
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
 
-#include "protocol/request.h"
 #include "server/counters.h"
-#include "server/execute.h"
-#include "server/input/input_tail.h"
-#include "server/input/upload.h"
 #include "server/net/listener.h"
 #include "server/net/transport.h"
 #include "server/reply/output.h"
-#include "server/reply/reply_stream.h"
 #include "server/reply/unsent_output.h"
-#include "server/sasl.h"
+#include "server/session/session.h"
+#include "server/session/wires.h"
+#include "server/session/workspace.h"
 #include "server/socket/client_identity.h"
 #include "server/socket/connection_table.h"
 
 namespace larder::server {
 
-class Worker;
+class Connection;
 
 // A client that was accepted, and how it is to be served.
 struct AcceptedClient {
@@ -34,23 +28,37 @@ struct AcceptedClient {
   ClientIdentity identity = {};
 };
 
-enum class SendStatus : std::uint8_t { kDone, kBlocked, kClosed };
+// What a connection needs of the one that runs its turns.
+class ConnectionHost {
+ public:
+  // It is to be served in the next turn.
+  virtual void MakeReady(Connection& connection) = 0;
+  // Its stream goes on when streams are woken: call WakeStream() then.
+  virtual void AwaitWake(Connection& connection) = 0;
+  // Its upload goes on when there is memory for it: call TakeUploadMemory() until it has.
+  virtual void AwaitUploadMemory(Connection& connection) = 0;
+  // It has an upload from now on, which may stall.
+  virtual void WatchUploads() = 0;
 
-// Connection reads, has its requests served, and hands the replies over, turn by turn. Idle, it
-// holds no buffer: input is parsed in the worker's area, and only an unfinished tail is kept.
+ protected:
+  ~ConnectionHost() = default;
+};
+
+// Connection receives what a client sends, has its session serve that, and sends the replies, turn
+// by turn.
 //
-//   bytes -> [upload | swallow | requests, up to a batch at a time] -> worker's Output -> transport
+//   transport -> session -> workspace's Output -> transport
 //
 // Threads: one worker.
-// Owns:    the transport; what could not be parsed, stored or sent yet.
+// Owns:    transport and session; replies that the client does not take.
 class Connection final : private TransportUser {
  public:
-  Connection(Worker& worker, AcceptedClient client);
+  Connection(Wires& wires, ConnectionHost& host, event_base& base, AcceptedClient client);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // The process phase of a turn: receives once and serves what came. Replies are in the worker's
+  // The process phase of a turn: receives once and serves what came. Replies are in the workspace's
   // Output when it returns.
   void Process();
 
@@ -58,18 +66,15 @@ class Connection final : private TransportUser {
   void Flush();
 
   // Nothing is left to do but to be destroyed.
-  bool is_closing() const { return is_closed_ || (closes_after_flush_ && pending_ == nullptr); }
+  bool is_closing() const { return is_closed_ || (session_.has_ended() && pending_ == nullptr); }
   bool is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const;
-  // The value that it sends does not come, or too slowly while others wait for upload memory.
   bool is_upload_stalled(std::uint32_t now_s) const;
-  bool has_upload() const { return upload_ != nullptr; }
-  // A value that has come waits for memory that others have.
-  bool is_queued_for_memory() const { return is_queued_; }
-  bool holds_upload_memory() const { return upload_ != nullptr && upload_->is_reserved(); }
+  // The value that the client sends now; null if it sends none.
+  const Uploading* uploading() const { return session_.uploading(); }
   // There is something to answer before a stop.
-  bool has_unsent_output() const { return pending_ != nullptr || stream_ != nullptr; }
+  bool has_unsent_output() const { return pending_ != nullptr || session_.is_streaming(); }
 
-  // The worker was told that streams may go on.
+  // Streams may go on.
   void WakeStream();
   // For one that waits for upload memory: takes it, and goes on. False if it has to wait.
   bool TakeUploadMemory();
@@ -81,80 +86,39 @@ class Connection final : private TransportUser {
   bool has_yielded = false;  // Its last turn ended with requests left.
 
  private:
-  void OnTransportReady() noexcept override;
+  void OnTransportReady() noexcept override { host_.MakeReady(*this); }
 
-  // What the client sent, behind the kept tail; false when there is nothing to serve.
-  bool Receive(std::string_view& input);
-  // Into `area`, or straight into an item. What came, and how much of it is in the area.
-  Transferred ReceiveInto(std::span<char> area, std::size_t& in_area);
-  Transferred ReceiveUpload(std::span<char> area, std::size_t& in_area);
-  void Serve(std::string_view input);
-  void ChooseProtocol(char first_byte);
-  // Each consumes from the front of `input`; false when the rest has to wait for more input.
-  bool Swallow(std::string_view& input);
-  bool ContinueUpload(std::string_view& input);
-  // Has memory of the cache for the whole value. False when it has to wait for it.
-  bool ReserveUpload();
-  void DropUpload();
-  void QueueForMemory();
-  std::size_t value_end_bytes() const;
-  template <class Wire>
-  bool ServeBatch(std::string_view& input);
-  // Ends a batch behind one of its requests.
-  [[gnu::cold, gnu::noinline]] bool LeaveBatch(Next then, std::size_t last,
-                                               std::string_view& input);
-  [[gnu::cold, gnu::noinline]] bool ServeStranger(std::string_view& input);
-  bool LogIn(const protocol::Request& request);
-  bool BeginStream(const protocol::Request& request);
-  // A piece; false if more are to come.
-  bool ContinueStream();
-  void EndLogin(LoginOutcome outcome);
+  // Has the session take in what the client sent; false when there is nothing to serve.
+  bool Receive();
+  void ContinueStream();
+  // Sees to what the session waits for after it has served.
+  void Follow();
+  void AwaitWake();
+  void AwaitUploadMemory();
 
-  // Everything in the worker's Output since this turn began is this connection's.
+  // Everything in the workspace's Output since this turn began is this connection's.
+  void BeginOutput();
   void TakeOutput();
-  // Its requests have made as much work as a turn may, or as a slice of it while others wait.
-  bool has_worked_enough();
-  // Has the transport wake it for what it waits for now.
-  void Listen();
-  SendStatus Send(UnsentOutput output);
-  // Input and output for the next turn. Apart: few turns leave any.
-  [[gnu::noinline]] void KeepTail(std::string_view input);
-  [[gnu::noinline]] void DropTail();
+  TransferStatus Send(UnsentOutput output);
+  // Has the transport wake it for what it waits for now, and shows that.
+  void Rest();
+  // Apart: few turns leave any.
   [[gnu::noinline]] void KeepPending();
   [[gnu::noinline]] void DropPending();
-  BufferGauges& buffers() const;
-  // What it waits for between two turns.
-  ConnectionState resting_state() const;
   void SetState(ConnectionState state) { info_.state.store(state, std::memory_order_relaxed); }
+  void ShowState() {
+    SetState(pending_ != nullptr ? ConnectionState::kMwrite : session_.resting_state());
+  }
 
-  Worker& worker_;
-  const ClientIdentity identity_;
-  const BindingProtocol protocol_;
+  Workspace& workspace_;
+  ConnectionHost& host_;
   bool is_closed_ = false;  // The peer is gone: nothing can be sent.
-  bool closes_after_flush_ = false;
-  bool has_seen_input_ = false;
-  bool is_binary_ = false;  // Decided by the first byte.
-  bool is_stranger_;        // Has to authenticate before anything else.
   bool has_peer_finished_ = false;
-  bool awaits_wake_ = false;         // The stream cannot go on before WakeStream().
-  bool awaits_memory_ = false;       // The upload cannot go on before TakeUploadMemory().
-  bool is_queued_ = false;           // For upload memory: there are bytes that it would take in.
-  std::uint32_t requests_left_ = 0;  // Of this turn.
-  protocol::KeyList key_list_;
-  std::uint64_t swallow_bytes_ = 0;
-  OutputSlice output_;           // Of this turn, in the worker's Output.
-  std::size_t work_begin_ = 0;   // Output::work_bytes() before it.
-  std::size_t slice_begin_ = 0;  // The same before its slice.
-  std::size_t slice_units_ = 0;  // Requests and keys that were served in the slice.
-  std::size_t slice_units_max_;  // A slice is short while others come often.
-  InputTail tail_;               // Input kept for the next turn.
-  std::unique_ptr<Upload> upload_;
-  std::optional<UploadMemory::Share> upload_share_;  // Taken for the upload, which will have it.
-  std::unique_ptr<SaslSession> sasl_session_;        // Waits for the client's next step.
-  std::unique_ptr<ReplyStream> stream_;              // Requests wait until it ends.
+  OutputSlice output_;  // Of this turn, in the workspace's Output.
   std::unique_ptr<PendingOutput> pending_;
   ConnectionInfo info_;
   const std::unique_ptr<Transport> transport_;
+  Session session_;
 };
 
 }  // namespace larder::server

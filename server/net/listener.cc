@@ -149,9 +149,9 @@ AcceptError AcceptErrorOf(int error) noexcept {
 
 ClientTerms TermsOf(const Config& config) {
   const bool has_passwords = config.sasl || !config.auth_file.empty();
-  return {
-      .protocol = config.protocol,
-      .authentication = has_passwords ? Authentication::kRequired : Authentication::kNotRequired};
+  return {.session = {.protocol = config.protocol,
+                      .authentication = has_passwords ? Authentication::kRequired
+                                                      : Authentication::kNotRequired}};
 }
 
 std::vector<Listener> ListenersOf(const Config& config) {

@@ -10,18 +10,16 @@
 #include "server/config.h"
 #include "server/listen_address.h"
 #include "server/net/transport.h"
+#include "server/session/session_terms.h"
 #include "server/socket/socket_address.h"
 #include "slab/result.h"
 
 namespace larder::server {
 
-enum class Authentication : std::uint8_t { kNotRequired, kRequired };
-
 // How the clients of a listener are served.
 struct ClientTerms {
   TransportKind transport = TransportKind::kPlain;
-  BindingProtocol protocol = BindingProtocol::kNegotiate;
-  Authentication authentication = Authentication::kNotRequired;
+  SessionTerms session;  // The protocol, and whether they have to authenticate.
 };
 
 // The terms of all listeners that today's options can ask for.

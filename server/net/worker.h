@@ -1,56 +1,21 @@
 // A worker thread and its connections.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <deque>
-#include <memory>
-#include <string_view>
 #include <thread>
 #include <vector>
 
-#include "protocol/base64.h"
-#include "protocol/request.h"
-#include "protocol/text_parser.h"
 #include "server/counters.h"
-#include "server/execute.h"
-#include "server/execute_binary.h"
-#include "server/input/input_area.h"
 #include "server/net/connection.h"
-#include "server/reply/output.h"
+#include "server/session/wires.h"
+#include "server/session/workspace.h"
 #include "server/shared.h"
 #include "server/socket/event_loop.h"
 #include "slab/mutex.h"
 
 namespace larder::server {
-
-inline constexpr std::size_t kBatchRequests = 32;
-// When its requests have made so much work (Output::work_bytes), a connection's turn is over, and
-// the others come first: 30 to 100 us. With the largest value on top, it is also the most of
-// replies that is kept for a client that does not read.
-inline constexpr std::size_t kWorkPerTurnBytes = 256 * 1024;
-// After so many requests or keys, or so much work, it is asked whether others are ready: a turn
-// that goes on until it has nothing left costs less, but only alone. 10 to 40 us.
-inline constexpr std::size_t kUnitsPerSlice = 128;
-// While others come often a slice is shorter, and becomes longer by so many each time none came.
-inline constexpr std::size_t kUnitsPerSliceMin = 32;
-inline constexpr std::size_t kUnitsPerSliceStep = 8;
-inline constexpr std::size_t kWorkPerSliceBytes = 32 * 1024;
-
-// Requests parsed ahead, so that their memory is on the way when they are executed.
-struct Batch {
-  std::array<protocol::Request, kBatchRequests> requests;
-  std::array<std::uint64_t, kBatchRequests> hashes;
-  // Where the parser stood behind each request: a batch may have to end before its last one.
-  std::array<std::string_view, kBatchRequests> rests;
-  std::array<protocol::KeyList, kBatchRequests> key_lists;
-  // Room for keys that come in base64.
-  std::array<std::array<char, protocol::DecodedBytesMax(protocol::kKeyBytesMax)>, kBatchRequests>
-      decoded_keys;
-  std::size_t count = 0;
-};
 
 // Worker serves its connections on a thread and an event base of its own. A turn of its loop has
 // three phases, kept apart:
@@ -59,9 +24,9 @@ struct Batch {
 //   process   each ready connection receives, parses and executes; replies gather in Output
 //   flush     one send per connection; who has yielded sends after those that it yielded to
 //
-// Threads: one worker; Adopt, RequestStop, Stop and WakeStreams: any thread.
+// Threads: one worker; Adopt, RequestStop, Stop and TurnHost::WakeStreams: any thread.
 // Owns:    its connections.
-class Worker {
+class Worker final : private TurnHost, private ConnectionHost {
  public:
   // It and Start throw std::system_error when the system refuses what a loop needs.
   explicit Worker(Shared& shared);
@@ -79,31 +44,19 @@ class Worker {
   // Tests, instead of Start: one turn on the caller's thread, which waits for nothing.
   void RunOnce() { RunTurn(EVLOOP_ONCE | EVLOOP_NONBLOCK); }
 
-  // For connections, on this worker's thread.
-  Shared& shared() { return shared_; }
-  event_base* base() { return base_.get(); }
-  slab::Lane& lane() { return lane_; }
-  WorkerCounters& counters() { return counters_; }
-  Executor& executor() { return executor_; }
-  BinaryExecutor& binary_executor() { return binary_executor_; }
-  Output& output() { return output_; }
-  Batch& batch() { return batch_; }
-  char* input_area() { return input_area_.data(); }
-  void MakeReady(Connection& connection);
-  // In the middle of a turn: others than `current` wait to be served.
-  bool AreOthersReady(const Connection& current);
-  // Its stream waits for the next WakeStreams().
-  void AwaitWake(Connection& connection) { awaiting_.push_back(&connection); }
-
-  // It waits for upload memory.
-  void AwaitUploadMemory(Connection& connection);
-  // A connection has an upload from now on: see to it that it does not stall.
-  void WatchUploads();
-
-  // Lets the streams that wait go on. Any thread may call it, as long as the worker lives.
-  void WakeStreams() { wake_.Wake(); }
+  // Tests: what it works with.
+  slab::Lane& lane() { return workspace_.lane; }
+  WorkerCounters& counters() { return workspace_.counters; }
 
  private:
+  // For connections and their sessions, on this worker's thread.
+  void MakeReady(Connection& connection) override;
+  void AwaitWake(Connection& connection) override { awaiting_.push_back(&connection); }
+  void AwaitUploadMemory(Connection& connection) override;
+  void WatchUploads() override;
+  bool AreOthersReady() override;
+  void WakeStreams() override { wake_.Wake(); }
+
   void Run();
   void RunTurn(int loop_flags);
   void FlushAll();
@@ -123,23 +76,19 @@ class Worker {
   void Destroy(Connection& connection);
 
   Shared& shared_;
-  slab::Lane& lane_;
-  WorkerCounters& counters_;
+  Workspace workspace_;
+  Wires wires_;
   const EventBase base_;
   const WakeFd wake_;
   Event wake_event_;
-  Event second_event_;  // None without idle_timeout.
-  Event upload_event_;  // Pending while there are uploads.
-  Event memory_event_;  // And while some wait for memory.
-  InputArea input_area_;
-  Output output_;
-  Batch batch_;
-  Executor executor_;
-  BinaryExecutor binary_executor_;
+  Event second_event_;                 // None without idle_timeout.
+  Event upload_event_;                 // Pending while there are uploads.
+  Event memory_event_;                 // And while some wait for memory.
   Connection* connections_ = nullptr;  // All of them, linked by Connection::next.
   std::vector<Connection*> ready_;     // To be served in the next turn.
   std::vector<Connection*> serving_;   // In this turn.
-  // Served, with replies in output_; from turn to turn those that have yielded and are ready again.
+  // Served, with replies in the Output; from turn to turn those that have yielded and are ready
+  // again.
   std::vector<Connection*> unflushed_;
   std::vector<Connection*> awaiting_;  // Their streams wait.
   std::deque<Connection*> uploading_;  // They wait for upload memory, the first for the longest.

@@ -39,6 +39,10 @@ std::span<const iovec> UnsentOutput::PiecesWithPins(OutputPieces& room) const {
 }
 
 void UnsentOutput::Consume(std::size_t bytes) {
+  if (slice_.pins_begin == slice_.pins_end) [[likely]] {
+    slice_.begin += bytes;
+    return;
+  }
   while (bytes > 0) {
     const std::size_t stop = StopAt(pins_, slice_);
     if (slice_.begin < stop) {

@@ -48,7 +48,7 @@ EventBase MakeEventBase() {
 }
 
 Event MakeEvent(event_base* base, int fd, short what, event_callback_fn callback, void* argument) {
-  Event made(event_new(base, fd, what, callback, argument), &event_free);
+  Event made(event_new(base, fd, what, callback, argument));
   if (made == nullptr) Refuse("no event of a loop", ENOMEM);
   return made;
 }

@@ -75,14 +75,14 @@ TEST_CASE("clients of every listener have to authenticate if there are passwords
           "[listener]") {
   Config config;
   config.protocol = BindingProtocol::kBinary;
-  CHECK(TermsOf(config).protocol == BindingProtocol::kBinary);
-  CHECK(TermsOf(config).authentication == Authentication::kNotRequired);
+  CHECK(TermsOf(config).session.protocol == BindingProtocol::kBinary);
+  CHECK(TermsOf(config).session.authentication == Authentication::kNotRequired);
   config.sasl = true;
-  CHECK(TermsOf(config).authentication == Authentication::kRequired);
+  CHECK(TermsOf(config).session.authentication == Authentication::kRequired);
   config.sasl = false;
   config.auth_file = "/etc/users";
-  CHECK(TermsOf(config).authentication == Authentication::kRequired);
-  CHECK(ListenersOf(config)[0].terms.authentication == Authentication::kRequired);
+  CHECK(TermsOf(config).session.authentication == Authentication::kRequired);
+  CHECK(ListenersOf(config)[0].terms.session.authentication == Authentication::kRequired);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "server/authenticator.h"
 #include "server/clock.h"
 #include "server/net/worker.h"
+#include "server/session/turn_budget.h"
 #include "slab/cache.h"
 #include "tests/server/worker_parts.h"
 
