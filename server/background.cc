@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/event_loop.h"
+#include "server/socket/event_loop.h"
 
 namespace larder::server {
 namespace {

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "server/app/server.h"
 #include "server/config/command_line.h"
 #include "server/config/config.h"
 #include "server/config/config_exit.h"
 #include "server/process.h"
-#include "server/server.h"
 #include "server/signals.h"
 
 // jemalloc's, if it is linked. What is freed goes back to the system within seconds, by one thread:

@@ -7,8 +7,7 @@
 #include <utility>
 
 #include "protocol/binary/binary_reply.h"
-#include "server/event_loop.h"
-#include "server/output.h"
+#include "server/socket/event_loop.h"
 #include "server/stats.h"
 
 namespace larder::server {

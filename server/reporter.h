@@ -14,8 +14,8 @@
 #include <thread>
 
 #include "protocol/binary/binary_packet.h"
-#include "server/output.h"
-#include "server/reply_stream.h"
+#include "server/reply/output.h"
+#include "server/reply/reply_stream.h"
 #include "server/shared.h"
 #include "slab/lane.h"
 

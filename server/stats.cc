@@ -18,13 +18,13 @@
 #include "server/cluster.h"
 #include "server/config/settings.h"
 #include "server/config/version.h"
-#include "server/connection_table.h"
+#include "server/input/input_area.h"
+#include "server/input/upload.h"
 #include "server/metrics/class_metrics.h"
 #include "server/metrics/general_metrics.h"
 #include "server/metrics/memory_metrics.h"
-#include "server/socket_address.h"
-#include "server/upload.h"
-#include "server/worker.h"
+#include "server/socket/connection_table.h"
+#include "server/socket/socket_address.h"
 #include "slab/cache.h"
 
 namespace larder::server {

@@ -10,7 +10,7 @@
 #include "server/metrics/counters.h"
 #include "server/metrics/server_sample.h"
 #include "server/metrics/stat_writer.h"
-#include "server/output.h"
+#include "server/reply/output.h"
 #include "server/shared.h"
 #include "slab/lane.h"
 #include "slab/sync/mutex.h"

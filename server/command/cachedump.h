@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "server/output.h"
-#include "server/reply_stream.h"
+#include "server/reply/output.h"
+#include "server/reply/reply_stream.h"
 #include "server/shared.h"
 #include "slab/cache.h"
 #include "slab/engine/queue_walk.h"

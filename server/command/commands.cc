@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "protocol/encoding/numbers.h"
-#include "server/socket_address.h"
 #include "slab/sync/race_hook.h"
 
 namespace larder::server {
@@ -299,7 +298,7 @@ void Commands::FlushAt(Expiry due) {
 }
 
 bool Commands::MayChangeCluster() const {
-  return shared_.config.cluster_admin && IsLocalPeer(client_fd_);
+  return shared_.config.cluster_admin && client_ != nullptr && client_->is_local;
 }
 
 }  // namespace larder::server

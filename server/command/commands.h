@@ -15,10 +15,11 @@
 #include "server/command/outcome.h"
 #include "server/command/outcome_observers.h"
 #include "server/command/store_plan.h"
+#include "server/input/upload.h"
 #include "server/metrics/counters.h"
-#include "server/output.h"
+#include "server/reply/output.h"
 #include "server/shared.h"
-#include "server/upload.h"
+#include "server/socket/client_identity.h"
 #include "slab/cache.h"
 #include "slab/result.h"
 
@@ -60,8 +61,8 @@ enum class SetsExpiry : std::uint8_t {
 // Owns:    nothing but its observers; all that it refers to outlives it.
 class Commands {
  public:
-  // The client whose requests come next.
-  void set_client(int fd) { client_fd_ = fd; }
+  // The client whose requests come next. Must outlive them.
+  void set_client(const ClientIdentity& client) { client_ = &client; }
 
   // As OutcomeObservers.
   bool BeginShow() { return observers_.BeginShow(); }
@@ -275,7 +276,7 @@ class Commands {
   // Values that were copied are work of this turn.
   void CountCopies() { output_.AddWork(std::exchange(lane_.copied_bytes, 0)); }
 
-  int client_fd_ = -1;
+  const ClientIdentity* client_ = nullptr;
 };
 
 }  // namespace larder::server

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "server/output.h"
-#include "server/reply_stream.h"
+#include "server/reply/output.h"
+#include "server/reply/reply_stream.h"
 #include "slab/cache.h"
 #include "slab/engine/page_walk.h"
 #include "slab/lane.h"

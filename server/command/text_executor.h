@@ -12,7 +12,7 @@
 #include "server/command/commands.h"
 #include "server/command/meta_executor.h"
 #include "server/command/next.h"
-#include "server/reply_stream.h"
+#include "server/reply/reply_stream.h"
 #include "slab/cache.h"
 
 namespace larder::server {

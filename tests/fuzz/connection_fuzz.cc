@@ -26,7 +26,7 @@
 #include "server/authenticator.h"
 #include "server/clock.h"
 #include "server/log.h"
-#include "server/worker.h"
+#include "server/net/worker.h"
 #include "slab/cache.h"
 #include "tests/fuzz/stream.h"
 #include "tests/server/worker_parts.h"
@@ -155,7 +155,9 @@ class Session {
     std::array<int, 2> ends;
     Require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
     fd_ = ends[0];
-    worker_.Adopt(ends[1], Connection::Kind::kUnix);
+    worker_.Adopt({.fd = ends[1],
+                   .terms = TermsOf(frame.config),
+                   .identity = ClientIdentity::Of(SocketAddress::Peer(ends[1]))});
     worker_.RunOnce();
   }
   ~Session() { close(fd_); }

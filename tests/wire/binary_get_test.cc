@@ -1,4 +1,4 @@
-#include "server/output.h"
+#include "server/reply/output.h"
 #include "tests/wire/binary_fixture.h"
 
 namespace larder::wire {

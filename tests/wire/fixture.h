@@ -12,9 +12,9 @@
 #include <thread>
 #include <vector>
 
+#include "server/app/server.h"
 #include "server/config/config.h"
 #include "server/config/version.h"
-#include "server/server.h"
 
 namespace larder::wire {
 

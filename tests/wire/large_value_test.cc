@@ -1,5 +1,5 @@
-#include "server/output.h"
-#include "server/worker.h"
+#include "server/net/worker.h"
+#include "server/reply/output.h"
 #include "tests/wire/fixture.h"
 
 namespace larder::wire {

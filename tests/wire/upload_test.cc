@@ -1,4 +1,4 @@
-#include "server/upload.h"
+#include "server/input/upload.h"
 
 #include <unistd.h>
 

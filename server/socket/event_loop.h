@@ -13,7 +13,10 @@ namespace larder::server {
 // whoever makes them for itself. Server::Create tells it.
 
 using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
-using Event = std::unique_ptr<event, decltype(&event_free)>;
+struct EventDeleter {
+  void operator()(event* dead) const { event_free(dead); }
+};
+using Event = std::unique_ptr<event, EventDeleter>;
 
 // A base that never leaves its thread. One for which descriptors are short is refused: libevent
 // itself would end the process.

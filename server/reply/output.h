@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -80,7 +79,7 @@ class Output {
   std::vector<PinnedValue> pins_;
 };
 
-// A stretch of a stream that still has to be sent.
+// A stretch of an output.
 struct OutputSlice {
   std::size_t begin = 0;
   std::size_t end = 0;
@@ -88,31 +87,6 @@ struct OutputSlice {
   std::size_t pins_end = 0;
 
   bool is_empty() const { return begin == end && pins_begin == pins_end; }
-};
-
-enum class SendStatus : std::uint8_t { kDone, kBlocked, kClosed };
-
-// Sends as much of `slice` as the socket takes, and moves its begin. Adds to *sent_bytes.
-SendStatus Send(int fd, const char* data, std::vector<PinnedValue>& pins, OutputSlice& slice,
-                std::uint64_t& sent_bytes);
-
-// What a socket would not take: kept by its connection until it does.
-//
-// Threads: one worker.
-class PendingOutput {
- public:
-  PendingOutput(const char* data, std::vector<PinnedValue>& pins, const OutputSlice& slice);
-  SendStatus Send(int fd, std::uint64_t& sent_bytes) {
-    return server::Send(fd, bytes_.data(), pins_, slice_, sent_bytes);
-  }
-  std::size_t held_bytes() const {
-    return sizeof *this + bytes_.capacity() + pins_.capacity() * sizeof(PinnedValue);
-  }
-
- private:
-  std::string bytes_;
-  std::vector<PinnedValue> pins_;
-  OutputSlice slice_;
 };
 
 }  // namespace larder::server

@@ -1,4 +1,4 @@
-#include "server/server.h"
+#include "server/app/server.h"
 
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -14,7 +14,7 @@
 #include "protocol/text/text_reply.h"
 #include "server/log.h"
 #include "server/signals.h"
-#include "server/socket_address.h"
+#include "server/socket/socket_address.h"
 
 namespace larder::server {
 namespace {
@@ -141,7 +141,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
           base_.get(), -1, EV_PERSIST,
           [](int, short, void* self) noexcept { static_cast<Server*>(self)->ResumeAccepting(); },
           this)),
-      signal_event_(SignalFd() < 0 ? Event(nullptr, &event_free)
+      signal_event_(SignalFd() < 0 ? Event()
                                    : MakeEvent(
                                          base_.get(), SignalFd(), EV_READ | EV_PERSIST,
                                          [](int, short, void* self) noexcept {
@@ -292,7 +292,10 @@ void Server::Accept(Listening& listening) {
       if (accepted == 0) PauseAccepting();
       return;
     }
-    const int fd = accept4(listening.socket->fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    sockaddr_storage peer{};
+    socklen_t peer_bytes = sizeof peer;
+    const int fd = accept4(listening.socket->fd(), reinterpret_cast<sockaddr*>(&peer), &peer_bytes,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       const int error = errno;
       switch (AcceptErrorOf(error)) {
@@ -320,7 +323,9 @@ void Server::Accept(Listening& listening) {
       continue;
     }
     shared_.clients.fetch_add(1, std::memory_order_relaxed);
-    workers_[next_worker_].Adopt(fd, listening.socket->kind());
+    workers_[next_worker_].Adopt({.fd = fd,
+                                  .terms = listening.socket->terms(),
+                                  .identity = ClientIdentity::Of({peer, peer_bytes})});
     next_worker_ = (next_worker_ + 1) % workers_.size();
   }
 }

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "server/output.h"
+#include "server/reply/output.h"
 #include "slab/lane.h"
 
 namespace larder::server {

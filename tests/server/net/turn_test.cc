@@ -11,7 +11,8 @@
 
 #include "server/authenticator.h"
 #include "server/clock.h"
-#include "server/worker.h"
+#include "server/net/worker.h"
+#include "server/session/turn_budget.h"
 #include "slab/cache.h"
 #include "tests/server/worker_parts.h"
 
@@ -41,7 +42,7 @@ class TurnTest {
     for (const int end : ends) {
       REQUIRE(setsockopt(end, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) == 0);
     }
-    worker_.Adopt(ends[1], Connection::Kind::kUnix);
+    worker_.Adopt({.fd = ends[1]});
     worker_.RunOnce();
     clients_.push_back(ends[0]);
     server_ends_.push_back(ends[1]);

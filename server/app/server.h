@@ -15,16 +15,16 @@
 #include "server/cluster_source.h"
 #include "server/config/config.h"
 #include "server/config/config_exit.h"
-#include "server/connection_table.h"
-#include "server/event_loop.h"
-#include "server/listener.h"
+#include "server/input/upload.h"
 #include "server/metrics/counters.h"
+#include "server/net/listener.h"
+#include "server/net/worker.h"
 #include "server/prefix_stats.h"
 #include "server/reporter.h"
 #include "server/shared.h"
+#include "server/socket/connection_table.h"
+#include "server/socket/event_loop.h"
 #include "server/stats.h"
-#include "server/upload.h"
-#include "server/worker.h"
 #include "slab/cache.h"
 #include "slab/expiry_sweep.h"
 #include "slab/result.h"
@@ -68,7 +68,7 @@ class Server {
     Server* server;
     const ListenSocket* socket;
     ConnectionInfo info;
-    Event on_readable{nullptr, &event_free};
+    Event on_readable;
     bool is_broken = false;  // Left alone until the next second.
     bool has_complained = false;
   };

@@ -1,4 +1,4 @@
-#include "server/worker.h"
+#include "server/net/worker.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "server/stats.h"
+#include "server/session/turn_budget.h"
 
 namespace larder::server {
 namespace {
@@ -26,13 +26,12 @@ constexpr timeval kMemoryCheck{.tv_sec = 0, .tv_usec = 5'000};
 
 Worker::Worker(Shared& shared)
     : shared_(shared),
-      lane_(shared.cache.AddLane()),
-      counters_(shared.stats.AddWorker()),
+      workspace_(shared, *this),
+      wires_(workspace_),
       base_(MakeEventBase()),
       wake_event_(MakeEvent(
           base_.get(), wake_.get(), EV_READ | EV_PERSIST,
           [](int, short, void* self) noexcept { static_cast<Worker*>(self)->OnWake(); }, this)),
-      second_event_(nullptr, &event_free),
       upload_event_(MakeEvent(
           base_.get(), -1, 0,
           [](int, short, void* self) noexcept {
@@ -42,13 +41,7 @@ Worker::Worker(Shared& shared)
       memory_event_(MakeEvent(
           base_.get(), -1, 0,
           [](int, short, void* self) noexcept { static_cast<Worker*>(self)->GiveUploadMemory(); },
-          this)),
-      input_area_(std::make_unique<char[]>(kInputBytes + protocol::kInputSlackBytes)),
-      executor_(shared, lane_, counters_, output_),
-      binary_executor_(shared, lane_, counters_, output_) {
-  counters_.buffers.Add(Buffer::kInput, kInputBytes + protocol::kInputSlackBytes + sizeof(Batch));
-  output_.CountIn(counters_.buffers.at(Buffer::kOutput));
-  lane_.SetNow(shared_.clock.now());
+          this)) {
   AddEvent(*wake_event_);
   if (shared_.config.idle_timeout_s > 0) {
     second_event_ = MakeEvent(
@@ -65,7 +58,7 @@ Worker::Worker(Shared& shared)
 Worker::~Worker() {
   Stop();
   while (connections_ != nullptr) Destroy(*connections_);  // If it had no thread of its own.
-  for (const Handover& handover : handovers_) close(handover.fd);  // Came too late.
+  for (const AcceptedClient& client : handovers_) close(client.fd);  // Came too late.
 }
 
 void Worker::Start() {
@@ -83,10 +76,10 @@ void Worker::Stop() {
   thread_.join();
 }
 
-void Worker::Adopt(int fd, Connection::Kind kind) {
+void Worker::Adopt(AcceptedClient client) {
   {
     const MutexLock lock(mutex_);
-    handovers_.push_back({.fd = fd, .kind = kind});
+    handovers_.push_back(std::move(client));
   }
   wake_.Wake();
 }
@@ -99,18 +92,18 @@ void Worker::OnWake() {
 }
 
 void Worker::TakeHandovers() {
-  std::vector<Handover> taken;
+  std::vector<AcceptedClient> taken;
   {
     const MutexLock lock(mutex_);
     taken.swap(handovers_);
   }
-  lane_.SetNow(shared_.clock.now());
-  for (const Handover& handover : taken) {
-    auto* connection = new Connection(*this, handover.fd, handover.kind);
+  workspace_.lane.SetNow(shared_.clock.now());
+  for (AcceptedClient& client : taken) {
+    auto* connection = new Connection(wires_, *this, *base_, std::move(client));
     connection->next = connections_;
     if (connections_ != nullptr) connections_->previous = connection;
     connections_ = connection;
-    counters_.Add(Stat::kTotalConnections);
+    workspace_.counters.Add(Stat::kTotalConnections);
   }
 }
 
@@ -130,7 +123,7 @@ void Worker::Run() {
 
 void Worker::RunTurn(int loop_flags) {
   event_base_loop(base_.get(), loop_flags);
-  lane_.SetNow(shared_.clock.now());
+  workspace_.lane.SetNow(shared_.clock.now());
 
   serving_.swap(ready_);
   for (served_ = 0; served_ < serving_.size();) {
@@ -140,12 +133,12 @@ void Worker::RunTurn(int loop_flags) {
     if (connection->has_yielded) FlushAll();
     connection->Process();
     unflushed_.push_back(connection);
-    if (output_.work_bytes() > kWorkPerTurnBytes) FlushAll();
+    if (workspace_.output.work_bytes() > kWorkPerTurnBytes) FlushAll();
   }
   // Those that are ready meanwhile are answered before one that has yielded to them.
   FlushServed();
   if (unflushed_.empty()) {
-    output_.Clear();
+    workspace_.output.Clear();
   } else if (ready_.size() == unflushed_.size()) {
     FlushAll();
   }
@@ -159,10 +152,12 @@ void Worker::RunTurn(int loop_flags) {
     GiveUploadMemory();
 }
 
-bool Worker::AreOthersReady(const Connection& current) {
+bool Worker::AreOthersReady() {
   if (served_ < serving_.size()) return true;
+  const Connection* const current = serving_[served_ - 1];
   const auto is_other_ready = [&] {
-    return std::ranges::any_of(ready_, [&](const Connection* ready) { return ready != &current; });
+    return std::ranges::any_of(ready_,
+                               [current](const Connection* ready) { return ready != current; });
   };
   if (is_other_ready()) return true;
   event_base_loop(base_.get(), EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -179,7 +174,7 @@ void Worker::FlushAll() {
   FlushServed();
   for (Connection* connection : unflushed_) connection->Flush();
   unflushed_.clear();
-  output_.Clear();
+  workspace_.output.Clear();
 }
 
 void Worker::FlushServed() {
@@ -196,7 +191,7 @@ void Worker::CloseIdle() {
   for (Connection* connection = connections_; connection != nullptr;) {
     Connection* next = connection->next;
     if (connection->is_idle_too_long(now_s, timeout_s)) {
-      counters_.Add(Stat::kIdleKicks);
+      workspace_.counters.Add(Stat::kIdleKicks);
       Destroy(*connection);
     }
     connection = next;
@@ -215,10 +210,10 @@ void Worker::CloseStalledUploads() {
   for (Connection* connection = connections_; connection != nullptr;) {
     Connection* next = connection->next;
     if (connection->IsUploadStalled(now_s)) {
-      counters_.Add(Stat::kUploadKicks);
+      workspace_.counters.Add(Stat::kUploadKicks);
       Destroy(*connection);
     } else {
-      has_uploads = has_uploads || connection->has_upload();
+      has_uploads = has_uploads || connection->uploading() != nullptr;
     }
     connection = next;
   }
@@ -228,7 +223,8 @@ void Worker::CloseStalledUploads() {
 void Worker::CloseUploads() {
   for (Connection* connection = connections_; connection != nullptr;) {
     Connection* next = connection->next;
-    if (connection->holds_upload_memory()) Destroy(*connection);
+    const Uploading* const uploading = connection->uploading();
+    if (uploading != nullptr && uploading->holds_memory()) Destroy(*connection);
     connection = next;
   }
 }
@@ -240,7 +236,10 @@ void Worker::AwaitUploadMemory(Connection& connection) {
 
 void Worker::GiveUploadMemory() {
   while (!uploading_.empty()) {
-    const auto next = std::ranges::find(uploading_, shared_.uploads.next());
+    const void* const next_uploading = shared_.uploads.next();
+    const auto next = std::ranges::find_if(uploading_, [&](const Connection* connection) {
+      return connection->uploading() == next_uploading;
+    });
     if (next == uploading_.end() || !(*next)->TakeUploadMemory()) break;
     has_given_memory_ = true;
     uploading_.erase(next);
@@ -255,12 +254,12 @@ void Worker::Drain() {
   auto silence_end = steady_clock::now() + kDrainSilenceMax;
   int quiet_rounds = 0;
   for (;;) {
-    const std::uint64_t written_bytes = counters_.value(Stat::kBytesWritten);
-    const std::uint64_t read_bytes = counters_.value(Stat::kBytesRead);
+    const std::uint64_t written_bytes = workspace_.counters.value(Stat::kBytesWritten);
+    const std::uint64_t read_bytes = workspace_.counters.value(Stat::kBytesRead);
     // Once: with NONBLOCK alone libevent calls back for as long as a socket is readable, and
     // reading comes only later in the turn.
     RunTurn(EVLOOP_ONCE | EVLOOP_NONBLOCK);
-    const bool has_read = counters_.value(Stat::kBytesRead) != read_bytes;
+    const bool has_read = workspace_.counters.value(Stat::kBytesRead) != read_bytes;
     // One that got memory just now has not had the time to take in what waits in its socket.
     const bool has_given = std::exchange(has_given_memory_, false);
     quiet_rounds = has_read || has_given ? 0 : quiet_rounds + 1;
@@ -269,14 +268,15 @@ void Worker::Drain() {
     bool awaits_memory = false;  // That other workers will give back.
     for (Connection* connection = connections_; connection != nullptr;
          connection = connection->next) {
-      awaits_memory = awaits_memory || connection->is_queued_for_memory();
-      has_pending = has_pending || connection->has_unsent_output() ||
-                    (may_upload && connection->has_upload());
+      const Uploading* const uploading = connection->uploading();
+      awaits_memory = awaits_memory || (uploading != nullptr && uploading->is_queued());
+      has_pending =
+          has_pending || connection->has_unsent_output() || (may_upload && uploading != nullptr);
     }
     has_pending = has_pending || awaits_memory;
     if (!may_upload) CloseUploads();
     const auto now = steady_clock::now();
-    const bool has_written = counters_.value(Stat::kBytesWritten) != written_bytes;
+    const bool has_written = workspace_.counters.value(Stat::kBytesWritten) != written_bytes;
     if (has_read || has_written || awaits_memory) silence_end = now + kDrainSilenceMax;
     if (!has_pending || now >= std::min(end, silence_end)) return;
     usleep(kDrainPauseUs);

@@ -1,4 +1,4 @@
-#include "server/event_loop.h"
+#include "server/socket/event_loop.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -48,7 +48,7 @@ EventBase MakeEventBase() {
 }
 
 Event MakeEvent(event_base* base, int fd, short what, event_callback_fn callback, void* argument) {
-  Event made(event_new(base, fd, what, callback, argument), &event_free);
+  Event made(event_new(base, fd, what, callback, argument));
   if (made == nullptr) Refuse("no event of a loop", ENOMEM);
   return made;
 }

@@ -1,13 +1,15 @@
-#include "server/listener.h"
+#include "server/net/listener.h"
 
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -42,14 +44,14 @@ int BindAndListen(const addrinfo& address, int backlog) {
 
 // Adds a socket for each address that the name stands for; it is enough that one can be bound. The
 // reason otherwise.
-std::string OpenTcp(const std::string& host, int port, int backlog,
+std::string OpenTcp(const ListenAddress& place, const ClientTerms& terms, int backlog,
                     std::vector<ListenSocket>& sockets) {
   addrinfo hints{};
   hints.ai_flags = AI_PASSIVE;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int failure = getaddrinfo(host.empty() ? nullptr : host.c_str(),
-                                  std::to_string(std::max(port, 0)).c_str(), &hints, &found);
+  const int failure = getaddrinfo(place.host.empty() ? nullptr : place.host.c_str(),
+                                  std::to_string(std::max(place.port, 0)).c_str(), &hints, &found);
   if (failure != 0) return fmt::format("getaddrinfo(): {}", gai_strerror(failure));
   const AddressList addresses(found, &freeaddrinfo);
   std::string reason;
@@ -57,7 +59,7 @@ std::string OpenTcp(const std::string& host, int port, int backlog,
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
     const int fd = BindAndListen(*address, backlog);
     if (fd >= 0) {
-      sockets.emplace_back(fd, Connection::Kind::kTcp, address->ai_family);
+      sockets.emplace_back(fd, terms);
       ++opened;
     } else {
       reason = std::strerror(errno);
@@ -68,21 +70,22 @@ std::string OpenTcp(const std::string& host, int port, int backlog,
   return opened > 0 ? std::string() : reason;
 }
 
-std::string OpenUnix(const Config& config, std::vector<ListenSocket>& sockets) {
+std::string OpenUnix(const UnixListenPath& place, const ClientTerms& terms, int backlog,
+                     std::vector<ListenSocket>& sockets) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (config.unix_socket.size() >= sizeof address.sun_path) return "path too long";
-  std::memcpy(address.sun_path, config.unix_socket.c_str(), config.unix_socket.size());
+  if (place.path.size() >= sizeof address.sun_path) return "path too long";
+  std::memcpy(address.sun_path, place.path.c_str(), place.path.size());
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::strerror(errno);
-  ListenSocket opened(fd, Connection::Kind::kUnix, AF_UNIX);
+  ListenSocket opened(fd, terms);
   struct stat status {};
   if (lstat(address.sun_path, &status) == 0 && S_ISSOCK(status.st_mode)) {
     unlink(address.sun_path);  // Left behind by an earlier server.
   }
-  const mode_t old_mask = umask(static_cast<mode_t>(~config.unix_mask & 0777));
+  const mode_t old_mask = umask(static_cast<mode_t>(~place.permissions & 0777));
   const bool is_open = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-                       listen(fd, config.backlog) == 0;
+                       listen(fd, backlog) == 0;
   const int reason = errno;
   umask(old_mask);
   if (!is_open) return std::strerror(reason);
@@ -90,23 +93,30 @@ std::string OpenUnix(const Config& config, std::vector<ListenSocket>& sockets) {
   return {};
 }
 
+std::string Open(const Listener& listener, int backlog, std::vector<ListenSocket>& sockets) {
+  if (const auto* const unix_path = std::get_if<UnixListenPath>(&listener.address)) {
+    return OpenUnix(*unix_path, listener.terms, backlog, sockets);
+  }
+  return OpenTcp(std::get<ListenAddress>(listener.address), listener.terms, backlog, sockets);
+}
+
+// memcached's words.
+std::string Complaint(const Config& config, const Listener& listener, std::string_view reason) {
+  if (const auto* const unix_path = std::get_if<UnixListenPath>(&listener.address)) {
+    return fmt::format("failed to listen on UNIX socket: {}: {}\n", unix_path->path, reason);
+  }
+  const int port = std::get<ListenAddress>(listener.address).port;
+  if (config.listen.empty()) {
+    return fmt::format("failed to listen on TCP port {}: {}\n", port, reason);
+  }
+  return fmt::format("failed to listen on one of interface(s) {} port {}: {}\n", config.listen_text,
+                     port, reason);
+}
+
 }  // namespace
 
 ListenSocket::~ListenSocket() {
   if (fd_ >= 0) close(fd_);
-}
-
-int ListenSocket::port() const {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (getsockname(fd_, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return 0;
-  if (storage.ss_family == AF_INET) {
-    return ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
-  }
-  if (storage.ss_family == AF_INET6) {
-    return ntohs(reinterpret_cast<const sockaddr_in6&>(storage).sin6_port);
-  }
-  return 0;
 }
 
 AcceptError AcceptErrorOf(int error) noexcept {
@@ -137,34 +147,36 @@ AcceptError AcceptErrorOf(int error) noexcept {
   }
 }
 
+ClientTerms TermsOf(const Config& config) {
+  const bool has_passwords = config.sasl || !config.auth_file.empty();
+  return {.session = {.protocol = config.protocol,
+                      .authentication = has_passwords ? Authentication::kRequired
+                                                      : Authentication::kNotRequired}};
+}
+
+std::vector<Listener> ListenersOf(const Config& config) {
+  const ClientTerms terms = TermsOf(config);
+  if (!config.unix_socket.empty()) {
+    const UnixListenPath path{.path = config.unix_socket, .permissions = config.unix_mask};
+    return {{.address = path, .terms = terms}};
+  }
+  const std::vector<ListenAddress> everywhere(1);
+  std::vector<Listener> listeners;
+  for (ListenAddress address : config.listen.empty() ? everywhere : config.listen) {
+    if (address.port < 0) {
+      if (config.port == 0) continue;  // -p 0: no TCP.
+      address.port = config.port;
+    }
+    listeners.push_back({.address = std::move(address), .terms = terms});
+  }
+  return listeners;
+}
+
 Result<std::vector<ListenSocket>, ConfigExit> OpenListeners(const Config& config) {
   std::vector<ListenSocket> sockets;
-  if (!config.unix_socket.empty()) {
-    const std::string reason = OpenUnix(config, sockets);
-    if (!reason.empty()) {
-      return ConfigExit::SystemError(
-          fmt::format("failed to listen on UNIX socket: {}: {}\n", config.unix_socket, reason));
-    }
-    return sockets;
-  }
-  if (config.listen.empty()) {
-    if (config.port == 0) return sockets;
-    const std::string reason = OpenTcp("", config.port, config.backlog, sockets);
-    if (!reason.empty()) {
-      return ConfigExit::SystemError(
-          fmt::format("failed to listen on TCP port {}: {}\n", config.port, reason));
-    }
-    return sockets;
-  }
-  for (const ListenAddress& address : config.listen) {
-    const int port = address.port >= 0 ? address.port : config.port;
-    if (address.port < 0 && port == 0) continue;  // -p 0: no TCP.
-    const std::string reason = OpenTcp(address.host, port, config.backlog, sockets);
-    if (!reason.empty()) {
-      return ConfigExit::SystemError(
-          fmt::format("failed to listen on one of interface(s) {} port {}: {}\n",
-                      config.listen_text, port, reason));
-    }
+  for (const Listener& listener : ListenersOf(config)) {
+    const std::string reason = Open(listener, config.backlog, sockets);
+    if (!reason.empty()) return ConfigExit::SystemError(Complaint(config, listener, reason));
   }
   return sockets;
 }

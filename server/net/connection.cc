@@ -1,0 +1,225 @@
+#include "server/net/connection.h"
+
+#include <utility>
+
+#include "server/shared.h"
+
+namespace larder::server {
+
+Connection::Connection(Wires& wires, ConnectionHost& host, event_base& base, AcceptedClient client)
+    : workspace_(wires.workspace),
+      host_(host),
+      transport_(MakeTransport(client.terms.transport, client.fd, base, *this)),
+      session_(wires, client.terms.session, std::move(client.identity), transport_->descriptor()) {
+  info_.last_command_s.store(workspace_.lane.now_s, std::memory_order_relaxed);
+  workspace_.buffers().Add(Buffer::kConnections, sizeof *this + transport_->held_bytes());
+  workspace_.shared.connections.Add(transport_->descriptor(), info_);
+}
+
+Connection::~Connection() {
+  workspace_.buffers().Subtract(Buffer::kConnections, sizeof *this + transport_->held_bytes());
+  DropPending();
+  workspace_.shared.connections.Remove(transport_->descriptor());
+  if (session_.has_ended() && !is_closed_) {
+    transport_->Finish({workspace_.input.data(), kInputBytes});
+  }
+  // Before the transport closes: a client that sees the end may come back at once.
+  workspace_.shared.clients.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// --- Process -----------------------------------------------------------------------------------
+
+void Connection::Process() {
+  BeginOutput();
+  session_.BeginTurn();
+  const bool had_yielded = std::exchange(has_yielded, false);
+  if (pending_ != nullptr) return;  // Woken to write: Flush does.
+  if (session_.awaits_memory()) {
+    if (!session_.uploading()->is_queued()) {
+      session_.uploading()->Queue();
+      AwaitUploadMemory();
+    }
+    return;
+  }
+  if (session_.is_streaming()) [[unlikely]]
+    return ContinueStream();
+  // What a turn left is served where it lies, before more is received.
+  if ((!had_yielded || !session_.has_kept_input()) && !Receive()) return;
+  SetState(ConnectionState::kParseCmd);
+  session_.Serve();
+  TakeOutput();
+  Follow();
+}
+
+bool Connection::Receive() {
+  InputPieces room;
+  const auto pieces = session_.Room(room);
+  if (pieces.empty()) return true;
+  const Transferred received = transport_->Receive(pieces);
+  switch (received.status) {
+    case TransferStatus::kDone:
+      workspace_.counters.Add(Stat::kBytesRead, received.bytes);
+      info_.last_command_s.store(workspace_.lane.now_s, std::memory_order_relaxed);
+      session_.Took(received.bytes);
+      return true;
+    case TransferStatus::kBlocked:
+      break;
+    case TransferStatus::kEnded:
+      // What it sent before it left is still served.
+      has_peer_finished_ = true;
+      is_closed_ = !session_.has_input();
+      break;
+    case TransferStatus::kFailed:
+      is_closed_ = true;
+      return false;
+  }
+  return session_.has_input();
+}
+
+void Connection::Follow() {
+  const bool waits_for_requests = session_.is_between_requests() && !session_.wants_turn();
+  if (waits_for_requests && !has_peer_finished_) [[likely]]
+    return SetState(ConnectionState::kWaiting);
+  if (session_.wants_turn()) {
+    workspace_.counters.Add(Stat::kConnYields);
+    host_.MakeReady(*this);
+    has_yielded = true;
+  }
+  if (session_.awaits_wake()) AwaitWake();
+  if (session_.uploading() != nullptr) {
+    if (session_.uploading()->is_queued()) AwaitUploadMemory();
+    host_.WatchUploads();
+  }
+  if (has_peer_finished_ && !is_ready && !session_.is_streaming() && !session_.awaits_memory()) {
+    session_.End();
+  }
+  ShowState();
+}
+
+void Connection::ContinueStream() {
+  if (!session_.awaits_wake()) {
+    session_.ContinueStream();
+    if (session_.awaits_wake()) {
+      AwaitWake();
+    } else if (!session_.is_streaming()) {
+      ShowState();
+      if (session_.has_kept_input()) host_.MakeReady(*this);
+    }
+  }
+  TakeOutput();
+}
+
+void Connection::AwaitWake() {
+  Rest();
+  host_.AwaitWake(*this);
+}
+
+void Connection::AwaitUploadMemory() {
+  Rest();
+  host_.AwaitUploadMemory(*this);
+}
+
+void Connection::WakeStream() {
+  session_.WakeStream();
+  Rest();
+  host_.MakeReady(*this);
+}
+
+bool Connection::TakeUploadMemory() {
+  if (!session_.uploading()->TakeMemory()) return false;
+  Rest();
+  host_.MakeReady(*this);
+  return true;
+}
+
+void Connection::Rest() {
+  using Await = Transport::Await;
+  ShowState();
+  if (pending_ != nullptr) return transport_->Wake(Await::kOutput);
+  // What has come waits in the socket while the stream or the upload does.
+  const bool takes_no_input = session_.awaits_wake() || (session_.uploading() != nullptr &&
+                                                         session_.uploading()->is_queued());
+  transport_->Wake(takes_no_input ? Await::kNothing : Await::kInput);
+}
+
+bool Connection::is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const {
+  // In the middle of a value or a reply the time since its last request says nothing.
+  return !session_.client().address.is_unix() && session_.is_between_requests() &&
+         pending_ == nullptr &&
+         now_s > info_.last_command_s.load(std::memory_order_relaxed) + timeout_s;
+}
+
+bool Connection::IsUploadStalled(std::uint32_t now_s) {
+  Uploading* const uploading = session_.uploading();
+  return uploading != nullptr &&
+         uploading->IsStalled(now_s, info_.last_command_s.load(std::memory_order_relaxed));
+}
+
+// --- Flush -------------------------------------------------------------------------------------
+
+void Connection::BeginOutput() {
+  Output& output = workspace_.output;
+  output_ = {.begin = output.size(),
+             .end = output.size(),
+             .pins_begin = output.pins().size(),
+             .pins_end = output.pins().size()};
+}
+
+void Connection::TakeOutput() {
+  output_.end = workspace_.output.size();
+  output_.pins_end = workspace_.output.pins().size();
+}
+
+void Connection::KeepPending() {
+  Output& output = workspace_.output;
+  pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), output_);
+  workspace_.buffers().Add(Buffer::kPending, pending_->held_bytes());
+}
+
+void Connection::DropPending() {
+  if (pending_ == nullptr) return;
+  workspace_.buffers().Subtract(Buffer::kPending, pending_->held_bytes());
+  pending_.reset();
+}
+
+TransferStatus Connection::Send(UnsentOutput output) {
+  std::uint64_t sent_bytes = 0;
+  TransferStatus status = TransferStatus::kDone;
+  while (status == TransferStatus::kDone && !output.is_empty()) {
+    OutputPieces pieces;
+    const Transferred sent = transport_->Send(output.Pieces(pieces));
+    output.Consume(sent.bytes);
+    sent_bytes += sent.bytes;
+    status = sent.status;
+  }
+  workspace_.counters.Add(Stat::kBytesWritten, sent_bytes);
+  return status;
+}
+
+void Connection::Flush() {
+  if (is_closed_) return;
+  TransferStatus status = TransferStatus::kDone;
+  if (pending_ != nullptr) {
+    status = Send(pending_->unsent());
+    if (status == TransferStatus::kDone) {
+      DropPending();
+      Rest();
+      if (session_.has_kept_input()) host_.MakeReady(*this);
+    }
+  } else if (!output_.is_empty()) {
+    Output& output = workspace_.output;
+    status = Send({output.data(), output.pins(), output_});
+    if (status == TransferStatus::kBlocked) {
+      KeepPending();
+      Rest();
+    }
+  }
+  output_ = {};
+  is_closed_ = status == TransferStatus::kFailed;
+  if (session_.is_streaming() && !session_.awaits_wake() && pending_ == nullptr && !is_closed_) {
+    workspace_.counters.Add(Stat::kConnYields);  // Before the next piece the others are served.
+    host_.MakeReady(*this);
+  }
+}
+
+}  // namespace larder::server

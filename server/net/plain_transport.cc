@@ -1,0 +1,88 @@
+#include "server/net/plain_transport.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace larder::server {
+namespace {
+
+// What Finish() takes off a socket, at most.
+constexpr std::size_t kDroppedBytesMax = std::size_t{1} << 20;
+
+Transferred FailureOf(int error) {
+  const bool is_blocked = error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+  return {.status = is_blocked ? TransferStatus::kBlocked : TransferStatus::kFailed};
+}
+
+}  // namespace
+
+PlainTransport::PlainTransport(int fd, event_base& base, TransportUser& user)
+    : fd_(fd), base_(base), user_(user) {
+  Listen(EV_READ);
+}
+
+PlainTransport::~PlainTransport() {
+  event_del(&event_);
+  close(fd_);
+}
+
+void PlainTransport::OnEvent(int, short, void* self) noexcept {
+  static_cast<PlainTransport*>(self)->user_.OnTransportReady();
+}
+
+void PlainTransport::Listen(short what) {
+  event_assign(&event_, &base_, fd_, static_cast<short>(what | EV_PERSIST), &OnEvent, this);
+  event_add(&event_, nullptr);
+}
+
+void PlainTransport::Wake(Await on) {
+  if (on == std::exchange(wakes_on_, on)) return;
+  event_del(&event_);
+  switch (on) {
+    case Await::kNothing:
+      break;
+    case Await::kInput:
+      return Listen(EV_READ);
+    case Await::kOutput:
+      return Listen(EV_WRITE);
+  }
+}
+
+Transferred PlainTransport::Receive(std::span<const iovec> pieces) {
+  const ssize_t received = pieces.size() == 1
+                               ? recv(fd_, pieces[0].iov_base, pieces[0].iov_len, 0)
+                               : readv(fd_, pieces.data(), static_cast<int>(pieces.size()));
+  if (received < 0) return FailureOf(errno);
+  if (received == 0) return {.status = TransferStatus::kEnded};
+  return {.status = TransferStatus::kDone, .bytes = static_cast<std::size_t>(received)};
+}
+
+Transferred PlainTransport::Send(std::span<const iovec> pieces) {
+  ssize_t sent = 0;
+  do {
+    if (pieces.size() == 1) {
+      sent = send(fd_, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+    } else {
+      msghdr message{};
+      message.msg_iov = const_cast<iovec*>(pieces.data());
+      message.msg_iovlen = pieces.size();
+      sent = sendmsg(fd_, &message, MSG_NOSIGNAL);
+    }
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) return FailureOf(errno);
+  return {.status = TransferStatus::kDone, .bytes = static_cast<std::size_t>(sent)};
+}
+
+void PlainTransport::Finish(std::span<char> area) {
+  shutdown(fd_, SHUT_WR);
+  for (std::size_t dropped = 0; dropped < kDroppedBytesMax;) {
+    const ssize_t n = recv(fd_, area.data(), area.size(), MSG_DONTWAIT);
+    if (n <= 0) break;
+    dropped += static_cast<std::size_t>(n);
+  }
+}
+
+}  // namespace larder::server

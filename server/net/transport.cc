@@ -1,0 +1,16 @@
+#include "server/net/transport.h"
+
+#include "server/net/plain_transport.h"
+
+namespace larder::server {
+
+std::unique_ptr<Transport> MakeTransport(TransportKind kind, int fd, event_base& base,
+                                         TransportUser& user) {
+  switch (kind) {
+    case TransportKind::kPlain:
+      break;
+  }
+  return std::make_unique<PlainTransport>(fd, base, user);
+}
+
+}  // namespace larder::server

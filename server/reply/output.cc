@@ -1,0 +1,39 @@
+#include "server/reply/output.h"
+
+#include <algorithm>
+
+namespace larder::server {
+namespace {
+
+// Of these only what is used is ever touched.
+constexpr std::size_t kAreaBytes = std::size_t{1} << 20;
+
+}  // namespace
+
+void Output::Clear() {
+  if (size_ > touched_bytes_) [[unlikely]]
+    SetTouched(size_);
+  size_ = 0;
+  further_work_bytes_ = 0;
+  pins_.clear();
+  if (capacity_ > kAreaBytes) {
+    area_ = std::make_unique_for_overwrite<char[]>(kAreaBytes);
+    capacity_ = kAreaBytes;
+    SetTouched(0);
+  }
+}
+
+void Output::SetTouched(std::size_t bytes) {
+  if (touched_counter_ != nullptr) touched_counter_->Add(bytes - touched_bytes_);
+  touched_bytes_ = bytes;
+}
+
+void Output::Grow(std::size_t bytes) {
+  const std::size_t capacity = std::max({kAreaBytes, capacity_ * 2, size_ + bytes});
+  auto area = std::make_unique_for_overwrite<char[]>(capacity);
+  if (size_ != 0) std::memcpy(area.get(), area_.get(), size_);
+  area_ = std::move(area);
+  capacity_ = capacity;
+}
+
+}  // namespace larder::server

@@ -1,0 +1,258 @@
+#include "server/session/session.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "protocol/parse_result.h"
+
+namespace larder::server {
+
+Session::Session(Wires& wires, const SessionTerms& terms, ClientIdentity client, int number)
+    : wires_(wires),
+      workspace_(wires.workspace),
+      client_(std::move(client)),
+      protocol_(terms.protocol),
+      number_(number) {
+  if (terms.authentication == Authentication::kRequired) login_.emplace<Unauthenticated>();
+}
+
+Session::~Session() { DropTail(); }
+
+// --- Input -------------------------------------------------------------------------------------
+
+void Session::KeepTail(std::string_view input) {
+  workspace_.buffers().Subtract(Buffer::kTails, tail_.held_bytes());
+  tail_.Keep(input);
+  workspace_.buffers().Add(Buffer::kTails, tail_.held_bytes());
+}
+
+void Session::DropTail() {
+  workspace_.buffers().Subtract(Buffer::kTails, tail_.held_bytes());
+  tail_.Drop();
+}
+
+void Session::BeginTurn() {
+  input_ = tail_.view();
+  room_in_cache_ = 0;
+  wants_turn_ = false;
+  budget_.Begin(workspace_.output.work_bytes(),
+                static_cast<std::uint32_t>(workspace_.shared.config.requests_per_turn_max));
+}
+
+std::span<const iovec> Session::Room(InputPieces& pieces) {
+  char* const area = workspace_.input.data();
+  const std::size_t kept = tail_.view().size();
+  if (kept != 0) {
+    std::memcpy(area, tail_.view().data(), kept);
+    DropTail();
+  }
+  input_ = {area, kept};
+  if (kept == kInputBytes) return {};
+  const iovec rest{area + kept, kInputBytes - kept};
+  // Bytes of the value that were kept, because replies were stuck, come first.
+  if (uploading() != nullptr && kept == 0) {
+    const std::size_t count = uploading()->Room(pieces, rest, room_in_cache_);
+    if (count != 0) return {pieces.data(), count};
+  }
+  pieces[0] = rest;
+  return {pieces.data(), 1};
+}
+
+void Session::Took(std::size_t bytes) {
+  const std::size_t into_cache = std::min(bytes, room_in_cache_);
+  if (into_cache != 0) {
+    uploading()->Skip(into_cache);
+    workspace_.output.AddWork(into_cache);
+  }
+  input_ = {input_.data(), input_.size() + bytes - into_cache};
+}
+
+Wire& Session::ChooseWire(char first_byte) const {
+  switch (protocol_) {
+    case BindingProtocol::kNegotiate:
+      if (static_cast<unsigned char>(first_byte) == protocol::kRequestMagic) return wires_.binary;
+      return wires_.text;
+    case BindingProtocol::kBinary:
+      return wires_.binary;
+    case BindingProtocol::kAscii:
+      break;
+  }
+  return wires_.text;
+}
+
+// --- Serving -----------------------------------------------------------------------------------
+
+void Session::Serve() {
+  std::string_view input = std::exchange(input_, {});
+  if (wire_ == nullptr && !input.empty()) wire_ = &ChooseWire(input.front());
+  workspace_.executor.set_client(client_);
+  workspace_.binary_executor.set_client(client_);
+  const auto are_others_ready = [this] { return workspace_.host.AreOthersReady(); };
+  bool goes_on = true;
+  // At least once: an upload may be whole without a byte of input.
+  do {
+    goes_on = ServeOnce(input);
+  } while (goes_on && !has_ended() &&
+           !budget_.IsSpent(workspace_.output.work_bytes(), are_others_ready));
+  if (has_ended()) return DropTail();
+  if (!input.empty()) {
+    KeepTail(input);
+  } else if (!tail_.empty()) {
+    DropTail();
+  }
+  // Only an event brings it back otherwise, and for input that is here already none will come.
+  wants_turn_ = !tail_.empty() && (goes_on || budget_.requests_left() == 0);
+}
+
+bool Session::ServeOnce(std::string_view& input) {
+  if (is_between_requests()) [[likely]] {
+    if (std::holds_alternative<Unauthenticated>(login_)) [[unlikely]]
+      return ServeUnauthenticated(input);
+    return ServeRequests(input);
+  }
+  return uploading() != nullptr ? ContinueUpload(input) : Swallow(input);
+}
+
+bool Session::Swallow(std::string_view& input) {
+  std::uint64_t& left = std::get<Swallowing>(state_).bytes;
+  const std::size_t n = std::min<std::uint64_t>(left, input.size());
+  input.remove_prefix(n);
+  left -= n;
+  if (left != 0) return false;
+  state_.emplace<Requests>();
+  return true;
+}
+
+void Session::SwallowNext(std::uint64_t bytes) {
+  if (bytes != 0) state_.emplace<Swallowing>(Swallowing{bytes});
+}
+
+bool Session::ContinueUpload(std::string_view& input) {
+  switch (uploading()->Continue(input)) {
+    case Uploading::Step::kNeedsMore:
+      return false;
+    case Uploading::Step::kRefused:
+      state_.emplace<Swallowing>(Swallowing{uploading()->rest_bytes()});
+      return true;
+    case Uploading::Step::kFinished:
+      break;
+  }
+  state_.emplace<Requests>();
+  return true;
+}
+
+bool Session::ServeRequests(std::string_view& input) {
+  const BatchResult batch = wire_->ServeBatch(input, key_list_,
+                                              {.requests_max = budget_.requests_left(),
+                                               .work_bytes_max = budget_.work_bytes_max(),
+                                               .client_number = number_});
+  budget_.Spend(batch.requests, batch.units);
+  SwallowNext(batch.swallow_bytes);
+  switch (batch.end) {
+    case BatchEnd::kFull:
+      return budget_.requests_left() != 0;
+    case BatchEnd::kWorkDone:
+      return true;
+    case BatchEnd::kNeedMore:
+      return false;
+    case BatchEnd::kNeedValue:
+      BeginUpload(batch.at);
+      return true;
+    case BatchEnd::kLogIn:
+      return LogIn(batch.at);
+    case BatchEnd::kStream:
+      return BeginStream(batch.at);
+    case BatchEnd::kClose:
+      break;
+  }
+  state_.emplace<Ended>();
+  return false;
+}
+
+void Session::BeginUpload(std::size_t at) {
+  UploadBegin begin = wire_->BeginUpload(at);
+  if (begin.upload != nullptr) {
+    state_.emplace<Uploading>(workspace_, *wire_, std::move(begin.upload));
+  } else {
+    SwallowNext(begin.swallow_bytes);
+  }
+}
+
+void Session::End() {
+  state_.emplace<Ended>();
+  DropTail();
+}
+
+// --- Login -------------------------------------------------------------------------------------
+
+bool Session::ServeUnauthenticated(std::string_view& input) {
+  const LoginResult login =
+      wire_->ServeLogin(input, std::get<Unauthenticated>(login_).sasl, number_);
+  if (login.status == LoginResult::Status::kNeedMore) return false;
+  return EndLogin(login);
+}
+
+bool Session::LogIn(std::size_t at) {
+  // Whoever asks to authenticate is unauthenticated until that succeeds, whatever was before.
+  if (!std::holds_alternative<Unauthenticated>(login_)) login_.emplace<Unauthenticated>();
+  return EndLogin(wire_->LogIn(at, std::get<Unauthenticated>(login_).sasl));
+}
+
+bool Session::EndLogin(const LoginResult& login) {
+  SwallowNext(login.swallow_bytes);
+  if (login.outcome) {
+    // An attempt takes as long as there are passwords to compare with: one a turn.
+    budget_.Spend(1, 0);
+    workspace_.output.AddWork(kWorkPerTurnBytes + 1);
+    if (*login.outcome == LoginOutcome::kAdmitted) login_.emplace<Authenticated>();
+    if (*login.outcome == LoginOutcome::kClose) state_.emplace<Ended>();
+  }
+  if (login.status == LoginResult::Status::kFatal) state_.emplace<Ended>();
+  return budget_.requests_left() != 0;
+}
+
+// --- Replies made piece by piece ---------------------------------------------------------------
+
+bool Session::BeginStream(std::size_t at) {
+  budget_.Spend(1, 0);
+  auto stream = wire_->BeginStream(at);
+  if (stream != nullptr) {
+    state_.emplace<Streaming>(Streaming{.stream = std::move(stream)});
+    ContinueStream();
+  }
+  return !is_streaming() && budget_.requests_left() != 0;
+}
+
+void Session::ContinueStream() {
+  Streaming& streaming = std::get<Streaming>(state_);
+  switch (streaming.stream->Continue(workspace_.lane, workspace_.output)) {
+    case ReplyStream::Progress::kMore:
+      break;
+    case ReplyStream::Progress::kWaits:
+      streaming.awaits_wake = true;
+      break;
+    case ReplyStream::Progress::kEnded:
+      state_.emplace<Requests>();
+      break;
+  }
+}
+
+bool Session::awaits_wake() const {
+  const auto* const streaming = std::get_if<Streaming>(&state_);
+  return streaming != nullptr && streaming->awaits_wake;
+}
+
+void Session::WakeStream() {
+  if (auto* const streaming = std::get_if<Streaming>(&state_)) streaming->awaits_wake = false;
+}
+
+ConnectionState Session::resting_state() const {
+  if (is_streaming()) {
+    return awaits_wake() ? ConnectionState::kParseCmd : ConnectionState::kMwrite;
+  }
+  if (std::holds_alternative<Swallowing>(state_)) return ConnectionState::kSwallow;
+  return uploading() != nullptr ? ConnectionState::kNread : ConnectionState::kWaiting;
+}
+
+}  // namespace larder::server

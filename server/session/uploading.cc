@@ -1,0 +1,91 @@
+#include "server/session/uploading.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/session/turn_budget.h"
+#include "slab/check.h"
+
+namespace larder::server {
+
+Uploading::~Uploading() {
+  workspace_.buffers().Subtract(Buffer::kTails, upload_->staged_capacity());
+  if (is_queued()) workspace_.shared.uploads.Leave(this);
+}
+
+std::uint64_t Uploading::rest_bytes() const {
+  return std::uint64_t{upload_->left_bytes()} + wire_.value_end_bytes();
+}
+
+Uploading::Step Uploading::Continue(std::string_view& input) {
+  const std::size_t end_bytes = wire_.value_end_bytes();
+  const std::size_t n = std::min<std::size_t>(upload_->left_bytes(), input.size());
+  if (!upload_->is_reserved() && !upload_->FitsStaged(n)) {
+    if (!TakeShare()) {
+      wait_ = Wait::kForBytes;
+      if (input.size() >= rest_bytes()) Queue();  // All is there.
+      return Step::kNeedsMore;
+    }
+    if (!Reserve()) return Step::kRefused;
+  }
+  const std::size_t staged_before = upload_->staged_capacity();
+  upload_->Write(input.substr(0, n));
+  workspace_.buffers().Add(Buffer::kTails, upload_->staged_capacity() - staged_before);
+  input.remove_prefix(n);
+  if (upload_->left_bytes() != 0 || input.size() < end_bytes) return Step::kNeedsMore;
+  wire_.FinishUpload(*upload_, input.substr(0, end_bytes));
+  input.remove_prefix(end_bytes);
+  return Step::kFinished;
+}
+
+bool Uploading::TakeShare() {
+  if (share_) return true;
+  auto share = workspace_.shared.uploads.Take(upload_->plan(), this);
+  if (share) share_.emplace(std::move(*share));
+  return share_.has_value();
+}
+
+bool Uploading::Reserve() {
+  BufferGauges& buffers = workspace_.buffers();
+  buffers.Subtract(Buffer::kTails, upload_->staged_capacity());
+  UploadMemory::Share share = std::move(*share_);
+  share_.reset();
+  const bool is_reserved = wire_.ReserveUpload(*upload_, std::move(share));
+  buffers.Add(Buffer::kTails, upload_->staged_capacity());
+  return is_reserved;
+}
+
+void Uploading::Queue() {
+  wait_ = Wait::kQueued;
+  workspace_.shared.uploads.Await(this);
+}
+
+bool Uploading::TakeMemory() {
+  if (!TakeShare()) return false;
+  wait_ = Wait::kNone;
+  return true;
+}
+
+std::size_t Uploading::Room(InputPieces& pieces, iovec area, std::size_t& room_bytes) {
+  room_bytes = 0;
+  if (!upload_->is_reserved() || upload_->left_bytes() == 0) return 0;
+  std::size_t count = 0;
+  slab::ValueCursor at = upload_->at();
+  while (count < kUploadPiecesMax && room_bytes < kWorkPerTurnBytes && !at.piece().empty()) {
+    pieces[count++] = {at.piece().data(), at.piece().size()};
+    room_bytes += at.piece().size();
+    at.Advance(at.piece().size());
+  }
+  if (room_bytes == upload_->left_bytes()) pieces[count++] = area;
+  return count;
+}
+
+bool Uploading::IsStalled(std::uint32_t now_s, std::uint32_t since_s) {
+  if (is_queued()) return false;
+  const Shared& shared = workspace_.shared;
+  const auto timeout_s = static_cast<std::uint32_t>(shared.config.upload_timeout_s);
+  if (timeout_s != 0 && now_s > since_s + timeout_s) return true;
+  return upload_->IsSlow(now_s) && shared.uploads.has_waiting();
+}
+
+}  // namespace larder::server

@@ -1,0 +1,19 @@
+#include "server/session/workspace.h"
+
+#include "server/stats.h"
+
+namespace larder::server {
+
+Workspace::Workspace(Shared& all, TurnHost& turn_host)
+    : shared(all),
+      host(turn_host),
+      lane(all.cache.AddLane()),
+      counters(all.stats.AddWorker()),
+      executor(all, lane, counters, output),
+      binary_executor(all, lane, counters, output) {
+  buffers().Add(Buffer::kInput, InputArea::kHeldBytes + sizeof(Batch));
+  output.CountIn(buffers().at(Buffer::kOutput));
+  lane.SetNow(all.clock.now());
+}
+
+}  // namespace larder::server
