@@ -14,7 +14,7 @@
 #include "server/cluster.h"
 #include "server/command/outcome.h"
 #include "server/command/outcome_observers.h"
-#include "server/command/store_plan.h"
+#include "server/input/store_plan.h"
 #include "server/input/upload.h"
 #include "server/metrics/counters.h"
 #include "server/reply/output.h"

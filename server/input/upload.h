@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "protocol/binary/binary_packet.h"
-#include "server/command/store_plan.h"
+#include "server/input/store_plan.h"
 #include "slab/cache.h"
 #include "slab/sync/mutex.h"
 
