@@ -229,7 +229,9 @@ bool Connection::Receive(std::string_view& input) {
   if (upload_ != nullptr && upload_->is_reserved() && upload_->left_bytes() != 0 && have == 0) {
     in_area = ReceiveUpload(area, kInputBytes, received);
   } else if (have < kInputBytes) {
-    received = recv(fd_, area + have, kInputBytes - have, 0);
+    const bool others_come_often = slice_units_max_ < kUnitsPerSlice;
+    const std::size_t bytes_max = others_come_often ? kInputBytesBesideOthers : kInputBytes;
+    received = recv(fd_, area + have, std::min(kInputBytes - have, bytes_max), 0);
     in_area = received > 0 ? static_cast<std::size_t>(received) : 0;
   }
   if (received > 0) {
