@@ -140,7 +140,7 @@ void Worker::RunTurn(int loop_flags) {
     if (connection->has_yielded) FlushAll();
     connection->Process();
     unflushed_.push_back(connection);
-    if (output_.work_bytes() > kWorkPerTurnBytes) FlushAll();
+    if (output_.work_bytes() > kWorkPerFlushBytes) FlushAll();
   }
   // Those that are ready meanwhile are answered before one that has yielded to them.
   FlushServed();

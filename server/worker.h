@@ -32,6 +32,8 @@ inline constexpr std::size_t kBatchRequests = 32;
 // replies that is kept for a client that does not read. The replies are sent at once, which nothing
 // interrupts: with four times as many, a small request beside binary gets waits 1.5 times as long.
 inline constexpr std::size_t kWorkPerTurnBytes = 64 * 1024;
+// Replies of several connections are sent when they have made so much work together.
+inline constexpr std::size_t kWorkPerFlushBytes = 256 * 1024;
 // After so many requests or keys, or so much work, it is asked whether others are ready: a turn
 // that goes on until it has nothing left costs less, but only alone. 10 to 40 us.
 inline constexpr std::size_t kUnitsPerSlice = 128;
