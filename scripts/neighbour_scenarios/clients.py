@@ -32,6 +32,8 @@ ETHERNET_SEGMENT_BYTES = 1460
 PAUSE_S = (0.0002, 0.001)  # Between two requests of a prober: it samples, and is no load.
 SAMPLES_MAX = 20_000
 TCP_INFO_RECEIVED_AT = 128  # tcpi_bytes_received in struct tcp_info, see linux/tcp.h.
+SO_TIMESTAMPNS = 35  # The kernel notes when a segment came, see asm-generic/socket.h.
+TIMESPEC = struct.Struct("ll")
 SENTINEL = (b"mn\r\n", b"MN\r\n")
 BINARY_SENTINEL = (struct.pack(">BBHBBHIIQ", 0x80, 0x0a, 0, 0, 0, 0, 0, 0x5ea1ed, 0),
                    struct.pack(">BBHBBHIIQ", 0x81, 0x0a, 0, 0, 0, 0, 0, 0x5ea1ed, 0))
@@ -192,14 +194,19 @@ class Pipeline:
 
 
 class Waits:
-    """What probers saw: each wait for an answer, and how much a pipeline had received meanwhile."""
+    """What probers saw: each wait for an answer until it was read, and until the kernel had it, and
+    how much a pipeline had received until it was read."""
 
-    def __init__(self, waits_ns, behind_bytes):
+    def __init__(self, waits_ns, arrivals_ns, behind_bytes):
         self.us = sorted(wait / 1000 for wait in waits_ns)
+        self.arrival_us = sorted(wait / 1000 for wait in arrivals_ns)
         self.behind_bytes = sorted(behind_bytes)
 
     def percentile_us(self, share):
         return percentile(self.us, share)
+
+    def percentile_arrival_us(self, share):
+        return percentile(self.arrival_us, share)
 
     def percentile_behind_bytes(self, share):
         return percentile(self.behind_bytes, share)
@@ -221,39 +228,53 @@ def probe(server, count, seconds, pipeline=None):
         theirs.close()
         ends.append(ours)
         processes.append(process)
-    waits_ns, behind_bytes = [], []
+    seen = ([], [], [])
     for end, process in zip(ends, processes):
         with contextlib.suppress(EOFError):
-            seen = end.recv()
-            waits_ns += seen[0]
-            behind_bytes += seen[1]
+            for all_of_them, its_own in zip(seen, end.recv()):
+                all_of_them += its_own
         process.join()
-    if not waits_ns:
+    waits = Waits(*seen)
+    if not waits.us:
         raise BenchError(f"{server.name} answers no other client")
-    return Waits(waits_ns, behind_bytes)
+    return waits
+
+
+def came_at_ns(ancillary):
+    """When the kernel got what was received, by the wall clock."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, nanoseconds = TIMESPEC.unpack(data)
+            return seconds * 1_000_000_000 + nanoseconds
+    raise BenchError("the kernel does not say when segments came")
 
 
 def run_prober(server, seconds, watched, pipe, number):
     become_client(server)
     pauses = random.Random(number)
     request, room = b"get probe\r\n", bytearray(4096)
-    waits_ns, behind_bytes = [], []
+    waits_ns, arrivals_ns, behind_bytes = [], [], []
     connection = connect(server)
+    connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    ancillary_room = socket.CMSG_SPACE(TIMESPEC.size)
     end = time.monotonic() + seconds
     while time.monotonic() < end and len(waits_ns) < SAMPLES_MAX:
         time.sleep(pauses.uniform(*PAUSE_S))
         received_before = received_bytes(watched) if watched is not None else 0
-        begin = time.perf_counter_ns()
+        begin, begin_by_wall = time.perf_counter_ns(), time.time_ns()
         connection.send(request)
         try:
-            n = connection.recv_into(room)
+            n, ancillary, _, _ = connection.recvmsg_into([room], ancillary_room)
             while n > 0 and not room.startswith(b"END\r\n", n - 5):
-                n += connection.recv_into(memoryview(room)[n:])
+                more, ancillary, _, _ = connection.recvmsg_into([memoryview(room)[n:]],
+                                                                ancillary_room)
+                n += more
         except BlockingIOError:
             n = 0  # Counted as a wait of REPLY_TIMEOUT_S.
         waits_ns.append(time.perf_counter_ns() - begin)
+        arrivals_ns.append(came_at_ns(ancillary) - begin_by_wall if n != 0 else waits_ns[-1])
         if watched is not None:
             behind_bytes.append(received_bytes(watched) - received_before)
         if n == 0:
             break
-    pipe.send((waits_ns, behind_bytes))
+    pipe.send((waits_ns, arrivals_ns, behind_bytes))

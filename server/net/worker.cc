@@ -133,7 +133,7 @@ void Worker::RunTurn(int loop_flags) {
     if (connection->has_yielded) FlushAll();
     connection->Process();
     unflushed_.push_back(connection);
-    if (workspace_.output.work_bytes() > kWorkPerTurnBytes) FlushAll();
+    if (workspace_.output.work_bytes() > kWorkPerFlushBytes) FlushAll();
   }
   // Those that are ready meanwhile are answered before one that has yielded to them.
   FlushServed();

@@ -55,7 +55,8 @@ std::span<const iovec> Session::Room(InputPieces& pieces) {
     const std::size_t count = uploading()->Room(pieces, rest, room_in_cache_);
     if (count != 0) return {pieces.data(), count};
   }
-  pieces[0] = rest;
+  const std::size_t bytes_max = budget_.others_come_often() ? kInputBytesBesideOthers : kInputBytes;
+  pieces[0] = {rest.iov_base, std::min(rest.iov_len, bytes_max)};
   return {pieces.data(), 1};
 }
 

@@ -126,6 +126,23 @@ TEST_CASE_METHOD(MemoryTest, "slack is what items leave of their chunks", "[wire
   CHECK(rows.at("arena_items") + rows.at("arena_slack") == chunks);
 }
 
+TEST_CASE_METHOD(MemoryTest, "the most that replies took at once is told to the byte",
+                 "[wire][stats][memory]") {
+  client.Send(SetRequest("k", std::string(4000, 'v'))).Expect("STORED\r\n");
+  std::string gets;
+  std::string replies;
+  for (int i = 0; i < 10; ++i) {
+    gets += "get k\r\n";
+    replies += "VALUE k 0 4000\r\n" + std::string(4000, 'v') + "\r\nEND\r\n";
+  }
+  // Nobody else is ready: all of it is one turn.
+  client.Send(gets).Expect(replies);
+  const auto most = static_cast<std::int64_t>(replies.size());
+  CHECK(Memory().at("output_buffers") == most);
+  client.Send("get k\r\n").Expect(replies.substr(0, replies.size() / 10));
+  CHECK(Memory().at("output_buffers") == most);
+}
+
 TEST_CASE_METHOD(MemoryTest, "what connections hold is told, and given back with them",
                  "[wire][stats][memory]") {
   const Rows before = Memory();
