@@ -1,5 +1,7 @@
 #include "protocol/binary/binary_parser.h"
 
+#include <new>
+
 #include "protocol/binary/binary_packet.h"
 #include "protocol/binary/opcodes.h"
 
@@ -21,10 +23,10 @@ bool Allows(PacketPart part, bool is_there) noexcept {
 // A packet without a request in it. `body_bytes` behind its header are to be thrown away.
 [[gnu::noinline]] ParseResult Refuse(std::string_view input, PacketError error,
                                      std::uint32_t body_bytes, BinaryRequest& request) noexcept {
-  request = BinaryRequest{.head = input.substr(0, kPacketHeadBytes),
-                          .swallow_bytes = body_bytes,
-                          .verb = BinaryVerb::kNone,
-                          .error = error};
+  new (&request) BinaryRequest{.head = input.substr(0, kPacketHeadBytes),
+                               .swallow_bytes = body_bytes,
+                               .verb = BinaryVerb::kNone,
+                               .error = error};
   const bool is_last = error != PacketError::kUnknownCommand;
   return {ParseStatus::kComplete, is_last ? input.size() : kPacketHeadBytes};
 }
@@ -72,12 +74,12 @@ ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept
     if (!has_value && value_bytes <= awaited_bytes_max) return {ParseStatus::kNeedMore, 0};
   }
 
-  request = BinaryRequest{.key = {extras + extras_bytes, key_bytes},
-                          .head = {head, kPacketHeadBytes + extras_bytes},
-                          .cas = LoadBig<std::uint64_t>(head + 16),
-                          .value_bytes = value_bytes,
-                          .verb = spec.verb,
-                          .is_quiet = spec.is_quiet};
+  new (&request) BinaryRequest{.key = {extras + extras_bytes, key_bytes},
+                               .head = {head, kPacketHeadBytes + extras_bytes},
+                               .cas = LoadBig<std::uint64_t>(head + 16),
+                               .value_bytes = value_bytes,
+                               .verb = spec.verb,
+                               .is_quiet = spec.is_quiet};
   switch (extras_bytes) {
     case 0:
       break;

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <string_view>
 
 #include "protocol/encoding/byte_search.h"
@@ -63,7 +64,7 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
   if (key_end == end) [[unlikely]]
     return AwaitKeyEnd(input, key_at, list, request);
   const auto answer = [&](std::size_t key_bytes, const char* next, bool is_last_key) {
-    request = LineRequest{
+    new (&request) LineRequest{
         .key = {key, key_bytes},
         .exptime = list.exptime,
         .verb = list.verb,

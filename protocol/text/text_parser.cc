@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <new>
 
 #include "protocol/data_block.h"
 #include "protocol/encoding/byte_search.h"
@@ -132,7 +133,7 @@ ParseResult ParsePlainStorage(std::string_view input, std::size_t key_at, TextVe
   if (!tail.is_plain) return kNotPlain;
 
   // As memcached, keep the low 32 bits of flags and exptime.
-  request = LineRequest{
+  new (&request) LineRequest{
       .key = line.key,
       .cas_unique = unique.value,
       .client_flags = static_cast<std::uint32_t>(flags.value),
@@ -156,7 +157,7 @@ ParseResult ParsePlainNumber(std::string_view input, std::size_t key_at, TextVer
   if (is_touch && number.value > std::numeric_limits<std::int32_t>::max()) return kNotPlain;
   const Tail tail = TakeTail(number.end, line.newline);
   if (!tail.is_plain) return kNotPlain;
-  request = LineRequest{
+  new (&request) LineRequest{
       .key = line.key,
       .delta = is_touch ? 0 : number.value,
       .exptime = is_touch ? static_cast<std::int32_t>(number.value) : 0,
@@ -176,7 +177,7 @@ ParseResult ParsePlainDelete(std::string_view input, std::size_t key_at,
   auto key_bytes = static_cast<std::size_t>(newline - key);
   if (key_bytes > 0 && newline[-1] == '\r') --key_bytes;
   if (key_bytes - 1 >= kKeyBytesMax) return kNotPlain;
-  request = LineRequest{
+  new (&request) LineRequest{
       .key = {key, key_bytes},
       .verb = TextVerb::kDelete,
       .noreply = std::string_view(key, key_bytes) == "noreply",  // It is both, as in memcached.
@@ -234,7 +235,7 @@ constexpr std::uint64_t kPlainMetaFlags = [] {
     if (plain.status != kNotPlain.status) return plain;
     return ParseTextSlow(input, list, request);
   }
-  request = LineRequest{
+  new (&request) LineRequest{
       .key = {key, key_bytes},
       .arguments = {flags, line_end},
       .flags = MetaFlagSet(seen),

@@ -119,19 +119,19 @@ void Commands::SeeRefusal(const slab::ItemSpec& spec, StoreMode mode, StoreStatu
 
 std::optional<StoreStatus> Commands::RefusalOf(const Upload& upload) {
   const StorePlan& plan = upload.plan();
+  const ShownAlone shown(observers_, plan.spec.key.bytes);
   const auto refusal = cache_.NeverStored(plan.spec);
   if (!refusal) return std::nullopt;
   SeeRefusal(plan.spec, plan.terms.mode, *refusal, plan.if_refused);
-  observers_.ShowAlone(plan.spec.key.bytes);
   return refusal;
 }
 
 std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::Share share) {
   const StorePlan& plan = upload.plan();
+  const ShownAlone shown(observers_, plan.spec.key.bytes);
   auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
   if (!reserved) {
     SeeRefusal(plan.spec, plan.terms.mode, reserved.error(), plan.if_refused);
-    observers_.ShowAlone(plan.spec.key.bytes);
     return reserved.error();
   }
   reserved->SetMark(plan.mark);
@@ -154,7 +154,6 @@ slab::StoreOutcome Commands::Store(Upload& upload) {
     if (plan.spec.expiry.is_set()) lane_.expiries.Add();
     outcome = Store(plan, upload.staged());
   }
-  observers_.ShowAlone(plan.spec.key.bytes);
   return outcome;
 }
 

@@ -22,6 +22,7 @@ using slab::StoreMode;
 using slab::StoreStatus;
 
 constexpr std::uint64_t kNoSuchCas = std::numeric_limits<std::uint64_t>::max();
+constexpr std::size_t kHitBytesMax = protocol::kMetaLineBytesMax + kPinBytesMin + kTailBytesMax;
 constexpr MetaFlagSet kHitFlags = protocol::FlagsIn(protocol::kHitReply);
 
 }  // namespace
@@ -155,20 +156,26 @@ template <class NoteUse>
 
 [[gnu::always_inline]] inline void MetaExecutor::Get(const LineRequest& request,
                                                      std::uint64_t hash) {
-  const MetaFlagSet asked = request.flags;
-  char* out = output_.Room(protocol::kMetaLineBytesMax + kPinBytesMin + kTailBytesMax);
-  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  if (request.flags.has('T')) [[unlikely]]
+    return GetAndTouch(request, hash);
+  char* out = output_.Room(kHitBytesMax);
   const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
       __attribute__((always_inline)) {
     out = WriteHit(item, value_bytes, request, note_use, out);
   };
-  Presence presence = Presence::kMiss;
-  if (asked.has('T')) [[unlikely]] {
-    presence =
-        Commands::GetAndTouch<SetsExpiry::kCodec>(key, SignedExpiresAt(request.exptime), write);
-  } else {
-    presence = Commands::Get(key, write);
-  }
+  const Presence presence = Commands::Get({.bytes = request.key, .hash = hash}, write);
+  if (presence != Presence::kHit) return Miss(request, hash, presence);
+  output_.Commit(out);
+}
+
+// Kept apart: in one function with it, the others would save registers for it.
+void MetaExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
+  char* out = output_.Room(kHitBytesMax);
+  const auto write = [&](Item& item, std::uint32_t value_bytes, const auto& note_use) {
+    out = WriteHit(item, value_bytes, request, note_use, out);
+  };
+  const Presence presence = Commands::GetAndTouch<SetsExpiry::kCodec>(
+      {.bytes = request.key, .hash = hash}, SignedExpiresAt(request.exptime), write);
   if (presence != Presence::kHit) return Miss(request, hash, presence);
   output_.Commit(out);
 }

@@ -49,6 +49,7 @@ class MetaExecutor : private Commands {
 
   [[gnu::noinline]] void ExecuteRarer(const protocol::LineRequest& request, std::uint64_t hash);
   void Get(const protocol::LineRequest& request, std::uint64_t hash);
+  [[gnu::noinline]] void GetAndTouch(const protocol::LineRequest& request, std::uint64_t hash);
   void Set(const protocol::LineRequest& request, std::uint64_t hash);
   void Delete(const protocol::LineRequest& request, std::uint64_t hash);
   void Arithmetic(const protocol::LineRequest& request, std::uint64_t hash);

@@ -25,7 +25,8 @@ class OutcomeObservers {
   // Counts the outcome, and keeps it for Show(). Inlined: most of an outcome is constant where it
   // comes from, and then one counter is all that is left of this.
   [[gnu::always_inline]] void See(const Outcome& outcome) {
-    last_ = outcome;
+    if (is_shown_) [[unlikely]]
+      last_ = outcome;
     switch (outcome.operation) {
       case Operation::kGet:
         if (outcome.result != CommandResult::kDone) return CountMiss(outcome);
@@ -46,16 +47,12 @@ class OutcomeObservers {
   // be asked once a batch.
   bool BeginShow() {
     last_ = {};
-    return shared_.detail_enabled.load(std::memory_order_relaxed);
+    is_shown_ = shared_.detail_enabled.load(std::memory_order_relaxed);
+    return is_shown_;
   }
   // Shows these observers what was seen since the last call, if anything: the outcome of a command
   // with this key.
   void Show(std::string_view key);
-  // For an outcome that belongs to no batch.
-  void ShowAlone(std::string_view key) {
-    if (shared_.detail_enabled.load(std::memory_order_relaxed)) [[unlikely]]
-      Show(key);
-  }
 
  private:
   void CountInClass(const Outcome& outcome, slab::ClassStat stat) {
@@ -75,7 +72,29 @@ class OutcomeObservers {
   Shared& shared_;
   slab::Lane& lane_;
   WorkerCounters& counters_;
-  Outcome last_;
+  bool is_shown_ = false;  // Observers besides the counters want to be shown the outcomes.
+  Outcome last_;           // While is_shown_.
+};
+
+// Shows the observers what is seen while it lives: an outcome, of a command with this key, that
+// belongs to no batch.
+//
+// Threads: one worker.
+class ShownAlone {
+ public:
+  ShownAlone(OutcomeObservers& observers, std::string_view key)
+      : observers_(observers), key_(key), is_shown_(observers.BeginShow()) {}
+  ShownAlone(const ShownAlone&) = delete;
+  ShownAlone& operator=(const ShownAlone&) = delete;
+  ~ShownAlone() {
+    if (is_shown_) [[unlikely]]
+      observers_.Show(key_);
+  }
+
+ private:
+  OutcomeObservers& observers_;
+  const std::string_view key_;
+  const bool is_shown_;
 };
 
 }  // namespace larder::server

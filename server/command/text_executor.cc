@@ -267,6 +267,17 @@ StorePlan TextExecutor::PlanStore(const LineRequest& request, std::uint64_t hash
           .if_refused = IfRefused(mode)};
 }
 
+[[gnu::always_inline]] inline void TextExecutor::AnswerStore(StoreStatus status, bool noreply) {
+  if (status != StoreStatus::kStored) [[unlikely]]
+    return AnswerRefusedStore(status, noreply);
+  if (!noreply)
+    output_.Commit(WriteText(output_.Room(protocol::kStored.size()), protocol::kStored));
+}
+
+void TextExecutor::AnswerRefusedStore(StoreStatus status, bool noreply) {
+  Answer(ReplyTo(status), noreply);
+}
+
 void TextExecutor::Store(const LineRequest& request, std::uint64_t hash) {
   const StoreMode mode = ModeOf(request.verb);
   // As PlanStore().
@@ -302,13 +313,6 @@ void TextExecutor::FinishUpload(Upload& upload) {
 
 void TextExecutor::RejectUpload(const Upload& upload) {
   Answer(protocol::kBadDataChunk, upload.origin.noreply);
-}
-
-void TextExecutor::AnswerStore(StoreStatus status, bool noreply) {
-  if (status != StoreStatus::kStored) [[unlikely]]
-    return Answer(ReplyTo(status), noreply);
-  if (!noreply)
-    output_.Commit(WriteText(output_.Room(protocol::kStored.size()), protocol::kStored));
 }
 
 // --- Single keys -------------------------------------------------------------------------------

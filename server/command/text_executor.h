@@ -83,6 +83,7 @@ class TextExecutor : private Commands {
   slab::ItemSpec SpecOf(const protocol::LineRequest& request, std::uint64_t hash) const;
   StorePlan PlanStore(const protocol::LineRequest& request, std::uint64_t hash) const;
   void AnswerStore(slab::StoreStatus status, bool noreply);
+  [[gnu::noinline]] void AnswerRefusedStore(slab::StoreStatus status, bool noreply);
   void Answer(std::string_view reply, bool noreply) {
     if (!noreply) output_.Append(reply);
   }

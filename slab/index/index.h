@@ -162,7 +162,7 @@ class Index {
   static void Acquire(Bucket& bucket) noexcept;
   // Lock() when the bucket was busy or the table grew meanwhile.
   Bucket& LockSlowly(std::uint64_t hash) noexcept;
-  static bool TryAcquire(Bucket& bucket) noexcept {
+  [[gnu::always_inline]] static bool TryAcquire(Bucket& bucket) noexcept {
     return bucket.lock.load(std::memory_order_relaxed) == 0 &&
            bucket.lock.exchange(1, std::memory_order_acquire) == 0;
   }
@@ -229,18 +229,23 @@ class Index::Slot {
   Slot() = default;  // Nowhere.
 
   explicit operator bool() const { return bucket_ != nullptr; }
-  // REQUIRES: it was found somewhere.
+  // What was found there. REQUIRES: it was found somewhere.
   ItemRef ref() const {
     LARDER_ASSERT(bucket_ != nullptr);
-    return bucket_->refs[number_].load(std::memory_order_relaxed);
+    return ref_;
   }
 
  private:
   friend class Guard;
-  Slot(Bucket* bucket, unsigned number) : bucket_(bucket), number_(number) {}
+  Slot(Bucket* bucket, unsigned number, ItemRef ref)
+      : bucket_(bucket), number_(number), ref_(ref) {}
+
+  // The reference is still in its place.
+  bool IsCurrent() const { return bucket_->refs[number_].load(std::memory_order_relaxed) == ref_; }
 
   Bucket* bucket_ = nullptr;
   unsigned number_ = 0;
+  ItemRef ref_ = kNoItem;  // Kept: whoever asks for it would load it once more.
 };
 
 // The lock of one bucket chain, held until destruction.
@@ -257,7 +262,7 @@ class Index::Guard {
   ~Guard() { Unlock(); }
 
   explicit operator bool() const { return bucket_ != nullptr; }
-  void Unlock() noexcept {
+  [[gnu::always_inline]] void Unlock() noexcept {
     if (bucket_ != nullptr && unlocks_) Release(*bucket_);
     bucket_ = nullptr;
   }
@@ -271,8 +276,8 @@ class Index::Guard {
     for (Bucket* bucket = bucket_; bucket != nullptr; bucket = index_->Next(*bucket)) {
       for (unsigned matches = bucket->Match(tag); matches != 0; matches &= matches - 1) {
         const auto number = static_cast<unsigned>(std::countr_zero(matches));
-        if (is_it(bucket->refs[number].load(std::memory_order_relaxed)))
-          return Slot(bucket, number);
+        const ItemRef ref = bucket->refs[number].load(std::memory_order_relaxed);
+        if (is_it(ref)) return Slot(bucket, number, ref);
       }
     }
     return {};
@@ -290,12 +295,12 @@ class Index::Guard {
   }
   // REQUIRES: this guard found the slot, and its chain has not changed since.
   void Replace(const Slot& slot, ItemRef ref) noexcept {
-    LARDER_ASSERT(slot && ref != kNoItem);
+    LARDER_ASSERT(slot && slot.IsCurrent() && ref != kNoItem);
     slot.bucket_->refs[slot.number_].store(ref, std::memory_order_relaxed);
   }
   // REQUIRES: as for Replace.
   void Remove(const Slot& slot, std::uint32_t lane) noexcept {
-    LARDER_ASSERT(slot && slot.ref() != kNoItem);
+    LARDER_ASSERT(slot && slot.IsCurrent() && slot.ref() != kNoItem);
     slot.bucket_->Clear(slot.number_);
     if (bucket_->overflow.load(std::memory_order_relaxed) != 0) index_->Compact(*bucket_, lane);
   }
@@ -362,7 +367,7 @@ class LARDER_SCOPED_CAPABILITY Index::BucketLock : public Index::Guard {
   BucketLock(const BucketLock&) = delete;
   BucketLock& operator=(const BucketLock&) = delete;
 
-  void Unlock() noexcept LARDER_RELEASE() { Guard::Unlock(); }
+  [[gnu::always_inline]] void Unlock() noexcept LARDER_RELEASE() { Guard::Unlock(); }
 };
 
 inline void Index::PrefetchBucket(std::uint64_t hash) const noexcept {
