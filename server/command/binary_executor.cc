@@ -86,7 +86,7 @@ Next BinaryExecutor::Execute(const BinaryRequest& request, std::uint64_t hash) {
   return Next::kGoOn;
 }
 
-// Kept apart, as Executor's.
+// Kept apart, as TextExecutor's.
 Next BinaryExecutor::ExecuteRarer(const BinaryRequest& request, std::uint64_t hash) {
   switch (request.verb) {
     case BinaryVerb::kDelete:
