@@ -13,8 +13,8 @@ namespace larder::protocol {
 
 // One unit of work of the text and the meta protocol, which come by the same lines: a command, or
 // one key of a retrieval command. All views point into the parser's input and live until those
-// bytes are dropped. The parsers of common lines make it in its place: an assigned one would be made
-// elsewhere and copied, which costs every set 12 instructions.
+// bytes are dropped. The parsers of common lines make it in its place: an assigned one would be
+// made elsewhere and copied, which costs every set 12 instructions.
 struct LineRequest {
   std::string_view key = {};    // Empty for verbs without a key.
   std::string_view value = {};  // Storage: the whole data block without its CRLF, if it was there.

@@ -20,7 +20,8 @@ class ReplyStream {
 
   enum class Progress : std::uint8_t {
     kMore,   // Call again when what was appended is on its way.
-    kWaits,  // Nothing was appended: call again when the worker was told to (TurnHost::WakeStreams).
+    kWaits,  // Nothing was appended: call again when the worker was told to
+             // (TurnHost::WakeStreams).
     kEnded,
   };
 
