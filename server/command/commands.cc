@@ -186,78 +186,89 @@ Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
   return Room::kNone;
 }
 
+// One look at the item of a number, and what is left to do after it.
+struct Commands::NumberAttempt {
+  ChangeOutcome outcome = {};
+  Room missing_room = Room::kNone;  // The item has no room for this: nothing has changed.
+  bool fits_in_place = true;        // If not: store `spec` with `text`, if the item is as it was.
+  std::uint64_t seen_number = 0;    // Of the write that was seen.
+  slab::ItemSpec spec;
+  std::array<char, protocol::kDecimalBytesMax> text = {};  // The new number in decimals,
+  std::size_t digits = 0;                                  // and their count.
+};
+
+// Under the bucket's lock. Changes the number where it lies if it has no more digits than there is
+// room for, and nobody reads it.
+void Commands::ChangeInPlace(Item& item, const NumberChange& change, NumberAttempt& attempt) {
+  ChangeOutcome& outcome = attempt.outcome;
+  // As memcached, before the CAS.
+  if (item.value_bytes() == 0) {
+    outcome.result = CommandResult::kNotNumeric;
+    return;
+  }
+  if (change.cas_unique != 0 && change.cas_unique != item.cas()) {
+    outcome.result = CommandResult::kExists;
+    return;
+  }
+  // A number is never chained: it would be longer than any that counts as one.
+  const auto old = item.is_chained()
+                       ? std::nullopt
+                       : protocol::ParseCounter(
+                             {reinterpret_cast<const char*>(item.value()), item.value_bytes()});
+  if (!old) {
+    outcome.result = CommandResult::kNotNumeric;
+    return;
+  }
+  cache_.MarkUse(item, lane_);
+  outcome.number = change.is_incr ? *old + change.delta : *old - std::min(*old, change.delta);
+  attempt.digits = static_cast<std::size_t>(
+      protocol::WriteDecimal(attempt.text.data(), outcome.number) - attempt.text.data());
+  outcome.expiry = item.expiry();
+  if (attempt.digits > item.value_bytes() || !slab::Cache::MayRewrite(item)) {
+    attempt.fits_in_place = false;
+    attempt.seen_number = item.number();
+    attempt.spec.client_flags = item.client_flags();
+    attempt.spec.expiry = change.expiry.value_or(item.expiry());
+    attempt.spec.value_bytes = static_cast<std::uint32_t>(attempt.digits);
+    attempt.spec.has_expiry_room = item.can_expire();
+    return;
+  }
+  attempt.missing_room = Renew(item, change.chosen_cas, change.expiry);
+  if (attempt.missing_room != Room::kNone) return;
+  // A value never gets shorter: it is padded.
+  std::memcpy(item.value(), attempt.text.data(), attempt.digits);
+  std::memset(item.value() + attempt.digits, ' ', item.value_bytes() - attempt.digits);
+  outcome.cas = item.cas();
+  SeeChanged(change, cache_.ClassOf(item));
+  outcome.result = CommandResult::kDone;
+}
+
 ChangeOutcome Commands::TryChange(const slab::HashedKey& key, const NumberChange& change) {
-  std::array<char, protocol::kDecimalBytesMax> text;
   // Another round is needed only if another client has changed the item meanwhile.
   for (;;) {
-    ChangeOutcome outcome;
-    bool fits_in_place = true;
-    Room missing_room = Room::kNone;
-    std::size_t digits = 0;
-    slab::ItemSpec spec{.key = key};
-    std::uint64_t seen_number = 0;
-    const Presence presence = cache_.Visit(key, lane_, [&](Item& item) {
-      // As memcached, before the CAS.
-      if (item.value_bytes() == 0) {
-        outcome.result = CommandResult::kNotNumeric;
-        return;
-      }
-      if (change.cas_unique != 0 && change.cas_unique != item.cas()) {
-        outcome.result = CommandResult::kExists;
-        return;
-      }
-      // A number is never chained: it would be longer than any that counts as one.
-      const auto old = item.is_chained()
-                           ? std::nullopt
-                           : protocol::ParseCounter(
-                                 {reinterpret_cast<const char*>(item.value()), item.value_bytes()});
-      if (!old) {
-        outcome.result = CommandResult::kNotNumeric;
-        return;
-      }
-      cache_.MarkUse(item, lane_);
-      outcome.number = change.is_incr ? *old + change.delta : *old - std::min(*old, change.delta);
-      digits = static_cast<std::size_t>(protocol::WriteDecimal(text.data(), outcome.number) -
-                                        text.data());
-      outcome.expiry = item.expiry();
-      if (digits <= item.value_bytes() && slab::Cache::MayRewrite(item)) {
-        missing_room = Renew(item, change.chosen_cas, change.expiry);
-        if (missing_room != Room::kNone) return;
-        // A value never gets shorter: it is padded.
-        std::memcpy(item.value(), text.data(), digits);
-        std::memset(item.value() + digits, ' ', item.value_bytes() - digits);
-        outcome.cas = item.cas();
-        SeeChanged(change, cache_.ClassOf(item));
-        outcome.result = CommandResult::kDone;
-        return;
-      }
-      fits_in_place = false;
-      seen_number = item.number();
-      spec.client_flags = item.client_flags();
-      spec.expiry = change.expiry.value_or(item.expiry());
-      spec.value_bytes = static_cast<std::uint32_t>(digits);
-      spec.has_expiry_room = item.can_expire();
-    });
-    if (missing_room != Room::kNone) {
-      if (AddRoom(missing_room, key) == slab::RoomStatus::kNoMemory) break;
+    NumberAttempt attempt{.spec = {.key = key}};
+    const Presence presence =
+        cache_.Visit(key, lane_, [&](Item& item) { ChangeInPlace(item, change, attempt); });
+    if (attempt.missing_room != Room::kNone) {
+      if (AddRoom(attempt.missing_room, key) == slab::RoomStatus::kNoMemory) break;
       continue;
     }
-    if (presence != Presence::kHit || fits_in_place) return outcome;
+    if (presence != Presence::kHit || attempt.fits_in_place) return attempt.outcome;
 
     slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
-    const slab::StoreOutcome stored = StoreUnseen({.spec = spec,
+    const slab::StoreOutcome stored = StoreUnseen({.spec = attempt.spec,
                                                    .terms = {.mode = StoreMode::kUnchanged,
-                                                             .cas_unique = seen_number,
+                                                             .cas_unique = attempt.seen_number,
                                                              .keeps_expiry = !change.expiry},
                                                    .chosen_cas = change.chosen_cas},
-                                                  {text.data(), digits});
+                                                  {attempt.text.data(), attempt.digits});
     if (stored.status == StoreStatus::kNoMemory || stored.status == StoreStatus::kTooLarge) break;
     if (stored.status != StoreStatus::kStored) continue;  // Changed in between: look again.
     SeeChanged(change, stored.class_id);
-    outcome.result = CommandResult::kDone;
-    outcome.cas = stored.cas;
-    outcome.expiry = stored.expiry;
-    return outcome;
+    attempt.outcome.result = CommandResult::kDone;
+    attempt.outcome.cas = stored.cas;
+    attempt.outcome.expiry = stored.expiry;
+    return attempt.outcome;
   }
   return {.result = CommandResult::kNoMemory};
 }

@@ -268,7 +268,9 @@ class Commands {
                                     slab::StoreStatus why, OldItem if_refused);
 
   // Counts hits, and nothing else.
+  struct NumberAttempt;
   ChangeOutcome TryChange(const slab::HashedKey& key, const NumberChange& change);
+  void ChangeInPlace(slab::Item& item, const NumberChange& change, NumberAttempt& attempt);
   void SeeChanged(const NumberChange& change, slab::ClassId class_id);
   void SeeUnchanged(const NumberChange& change, CommandResult result);
   ChangeOutcome Create(StorePlan plan, std::uint64_t initial);
