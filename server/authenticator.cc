@@ -32,7 +32,7 @@ void Authenticator::Look(std::uint32_t now_s) {
   const bool reloads = wants_reload_.exchange(false, std::memory_order_acquire);
   if (reloads && file_ != nullptr) {
     const auto reloaded = file_->Reload();
-    if (!reloaded) Log("{}\n", reloaded.error());
+    if (!reloaded) Log(LogLevel::kWarning, "{}", reloaded.error());
   }
   const bool is_next_second = std::exchange(looked_at_s_, now_s) != now_s;
   if (sasl_ == nullptr) return;

@@ -75,11 +75,11 @@ void Cluster::LoadState() {
   const auto file = ReadSmallFile(state_path_, kStateBytesMax);
   if (!file) {
     if (file.error().error_number == ENOENT) return;  // The first start.
-    return Log("cluster: {}: {}\n", state_path_, file.error().text);
+    return Log(LogLevel::kError, "cluster: {}: {}", state_path_, file.error().text);
   }
   const auto list =
       ParseClusterValue(file->text, std::numeric_limits<std::size_t>::max(), EmptyList::kAllowed);
-  if (!list) return Log("cluster: {}: {}\n", state_path_, list.error());
+  if (!list) return Log(LogLevel::kError, "cluster: {}: {}", state_path_, list.error());
   last_version_ = list->version;
   if (!list->nodes.empty()) Publish(MakeSnapshot(list->version, FormatNodes(list->nodes)));
 }
@@ -87,7 +87,7 @@ void Cluster::LoadState() {
 void Cluster::SaveState(std::string_view value) {
   if (state_path_.empty()) return;
   const std::string error = writer_(state_path_, value);
-  if (!error.empty()) Log("cluster: {}: {}\n", state_path_, error);
+  if (!error.empty()) Log(LogLevel::kError, "cluster: {}: {}", state_path_, error);
 }
 
 }  // namespace larder::server

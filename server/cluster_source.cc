@@ -185,7 +185,7 @@ void ClusterSource::Complain(const std::string& source, const std::string& text)
   if (text == last_complaint_) return;
   last_complaint_ = text;
   counters_.Add(Stat::kConfigErrors);
-  Log("cluster: {}: {}; the list stays as it is\n", source, text);
+  Log(LogLevel::kWarning, "cluster: {}: {}; the list stays as it is", source, text);
 }
 
 }  // namespace larder::server

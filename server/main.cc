@@ -12,6 +12,7 @@
 #include "server/config/command_line.h"
 #include "server/config/config.h"
 #include "server/config/config_exit.h"
+#include "server/log.h"
 #include "server/process.h"
 #include "server/signals.h"
 
@@ -31,8 +32,10 @@ using larder::server::Config;
 using larder::server::ConfigExit;
 using larder::server::ForkSide;
 using larder::server::ListenSocket;
+using larder::server::LogLevel;
 using larder::server::PidFile;
 using larder::server::Server;
+using larder::server::WriteLog;
 
 int Leave(const ConfigExit& exit) {
   std::FILE* stream = exit.exit_code == 0 ? stdout : stderr;
@@ -40,8 +43,6 @@ int Leave(const ConfigExit& exit) {
   if (!exit.message.ends_with('\n')) std::fputc('\n', stream);
   return exit.exit_code;
 }
-
-void Warn(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
 
 // For those who started the server on any free port and want to know which it got.
 void WritePorts(const Server& server) {
@@ -54,7 +55,7 @@ void WritePorts(const Server& server) {
   }
   if (ports.empty()) return;
   const auto written = larder::server::WritePortFile(path, ports);
-  if (!written) Warn(written.error());
+  if (!written) WriteLog(LogLevel::kError, written.error());
 }
 
 // After the last fork, which no thread survives.
@@ -75,7 +76,7 @@ int main(int argc, char** argv) {
   if (!caught) return Leave(caught.error());
   const auto config = larder::server::ParseConfig(argc, argv);
   if (!config) return Leave(config.error());
-  for (const std::string& warning : config->warnings) Warn(warning);
+  for (const std::string& warning : config->warnings) WriteLog(LogLevel::kWarning, warning);
 
   if (config->coredumps) {
     const auto enabled = larder::server::EnableCoredumps();
@@ -93,12 +94,12 @@ int main(int argc, char** argv) {
   if (!gives_back) return Leave(gives_back.error());
   if (config->lock_memory) {
     const auto locked = larder::server::LockMemory();
-    if (!locked) Warn(locked.error());
+    if (!locked) WriteLog(LogLevel::kWarning, locked.error());
   }
 
   const auto server = Server::Create(*config);
   if (!server && server.error().exit_code == EXIT_SUCCESS) {  // A signal came first.
-    Warn(server.error().message);
+    WriteLog(LogLevel::kError, server.error().message);
     return EXIT_SUCCESS;
   }
   if (!server) return Leave(server.error());
@@ -108,13 +109,13 @@ int main(int argc, char** argv) {
     auto written = PidFile::Write(
         config->pid_file, config->daemonize ? PidFile::AtExit::kRemove : PidFile::AtExit::kKeep);
     if (!written) {
-      Warn(written.error());
+      WriteLog(LogLevel::kWarning, written.error());
     } else {
-      if (!written->warning().empty()) Warn(written->warning());
+      if (!written->warning().empty()) WriteLog(LogLevel::kWarning, written->warning());
       pid_file.emplace(std::move(*written));
     }
   }
   (*server)->Run();
-  if (config->verbosity > 0) Warn("Exiting normally");
+  if (config->verbosity > 0) WriteLog(LogLevel::kInfo, "Exiting normally");
   return EXIT_SUCCESS;
 }

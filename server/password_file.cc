@@ -162,7 +162,7 @@ void WatchedPasswords::GiveUp(const FileError& error) {
   Take(nullptr);
   if (error.text == last_complaint_) return;
   last_complaint_ = error.text;
-  if (verbosity_ > 0) Log("{}: {}\n", path_, error.text);
+  if (verbosity_ > 0) Log(LogLevel::kError, "{}: {}", path_, error.text);
 }
 
 }  // namespace larder::server

@@ -111,7 +111,7 @@ int Sasl::OnLog(void* context, int level, const char* message) {
   const int verbosity = static_cast<Sasl*>(context)->options_.verbosity;
   const bool is_warning = level == SASL_LOG_ERR || level == SASL_LOG_FAIL || level == SASL_LOG_WARN;
   if (level != SASL_LOG_NONE && level <= kLevelMax && verbosity > (is_warning ? 0 : 1)) {
-    Log("SASL: {}\n", message);
+    Log(LogLevel::kWarning, "SASL: {}", message);
   }
   return SASL_OK;
 }

@@ -49,7 +49,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.forbidden_key = kClusterKey;
   options.memory_file = config.memory_file;
   options.now_s = Clock().now_s();
-  options.report = [](const std::string& text) { Log("{}\n", text); };
+  options.report = [](const std::string& text) { Log(LogLevel::kInfo, "{}", text); };
   options.is_cancelled = &StopIsSignalled;
   return options;
 }
@@ -58,9 +58,10 @@ void SaveCache(slab::Cache& cache, const std::string& path, const slab::SavedMom
   if (!cache.has_memory_file()) return;
   const auto saved = cache.Save(moment);
   if (saved) {
-    Log("memory file {}: saved {} items\n", path, *saved);
+    Log(LogLevel::kInfo, "memory file {}: saved {} items", path, *saved);
   } else {
-    Log("memory file {}: not saved, the next start is empty: {}\n", path, saved.error());
+    Log(LogLevel::kError, "memory file {}: not saved, the next start is empty: {}", path,
+        saved.error());
   }
 }
 
@@ -305,7 +306,7 @@ void Server::Accept(Listening& listening) {
           continue;
         case AcceptError::kNoRoom:
           if (shared_.verbosity.load(std::memory_order_relaxed) > 0) {
-            Log("Too many open connections\n");
+            Log(LogLevel::kWarning, "Too many open connections");
           }
           PauseAccepting();
           return;
@@ -357,8 +358,8 @@ void Server::LeaveAlone(Listening& listening, int error) {
   event_del(listening.on_readable.get());
   listening.is_broken = true;
   if (std::exchange(listening.has_complained, true)) return;
-  Log("accept() on {}: {}; tried again every second\n", LocalAddress(listening.socket->fd()),
-      std::generic_category().message(error));
+  Log(LogLevel::kError, "accept() on {}: {}; tried again every second",
+      LocalAddress(listening.socket->fd()), std::generic_category().message(error));
 }
 
 void Server::TryBrokenAgain() {

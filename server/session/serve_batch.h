@@ -27,14 +27,14 @@ struct Watchers {
 
 [[gnu::noinline, gnu::cold]] inline void LogRequest(int client_number, std::string_view name,
                                                     std::string_view key) {
-  Log("<{} {} {}\n", client_number, name, Printable(key));
+  Log(LogLevel::kDebug, "<{} {} {}", client_number, name, Printable(key));
 }
 
 // Of an unauthenticated client, nothing of its request is logged: it may have a password in the
 // wrong place.
 inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
   if (workspace.shared.verbosity.load(std::memory_order_relaxed) <= 1) return;
-  Log("<{} (unauthenticated)\n", client_number);
+  Log(LogLevel::kDebug, "<{} (unauthenticated)", client_number);
 }
 
 // Ends a batch after its request `at`: what was parsed behind it may not be served any more, or not
