@@ -8,14 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "server/config/binding_protocol.h"
 #include "server/config/listen_address.h"
 #include "slab/cache.h"
 #include "slab/eviction/eviction_queue.h"
 #include "slab/result.h"
 
 namespace larder::server {
-
-enum class BindingProtocol : std::uint8_t { kNegotiate, kAscii, kBinary };
 
 // More workers than any machine has use for; a slip such as -t 11211 must not start them.
 inline constexpr int kThreadsMax = 1024;
