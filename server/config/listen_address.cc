@@ -12,10 +12,37 @@ namespace larder::server {
 namespace {
 
 // memcached puts these before an address; the first three are about TLS.
-constexpr std::array<std::string_view, 6> kPrefixes = {
-    "notls:", "btls:", "mtls:", "proto[", "tag[", "tag_"};
+constexpr std::array<std::string_view, 5> kPrefixes = {"notls:", "btls:", "mtls:", "tag[", "tag_"};
+
+constexpr std::string_view kProtocolPrefix = "proto[";
+constexpr std::string_view kProtocolEnd = "]:";
+
+struct ProtocolName {
+  std::string_view name;
+  BindingProtocol protocol;
+};
+constexpr std::array<ProtocolName, 3> kProtocolNames = {
+    {{"ascii", BindingProtocol::kAscii},
+     {"binary", BindingProtocol::kBinary},
+     {"negotiating", BindingProtocol::kNegotiate}}};
+
+// Takes `proto[NAME]:` off the front of an item. Nothing if it has no such prefix.
+Result<std::optional<BindingProtocol>, std::string> TakeProtocol(std::string_view& item) {
+  if (!item.starts_with(kProtocolPrefix)) return std::optional<BindingProtocol>();
+  const std::size_t end = item.find(kProtocolEnd);
+  const std::string_view name = item.substr(0, end).substr(kProtocolPrefix.size());
+  const auto* const row = std::ranges::find_if(
+      kProtocolNames, [&](const ProtocolName& known) { return known.name.starts_with(name); });
+  if (end == item.npos || name.empty() || row == kProtocolNames.end()) {
+    return Failure{fmt::format("Invalid protocol spec: \"{}\"", item)};
+  }
+  item.remove_prefix(end + kProtocolEnd.size());
+  return std::optional(row->protocol);
+}
 
 Result<ListenAddress, std::string> ParseItem(std::string_view item) {
+  const auto protocol = TakeProtocol(item);
+  if (!protocol) return Failure{protocol.error()};
   for (const std::string_view prefix : kPrefixes) {
     if (item.starts_with(prefix)) {
       return Failure{
@@ -48,6 +75,7 @@ Result<ListenAddress, std::string> ParseItem(std::string_view item) {
   }
 
   ListenAddress address;
+  address.protocol = *protocol;
   if (host != "*") address.host = host;
   if (has_port) {
     const auto number = ParseNumber<int>(port);

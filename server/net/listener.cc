@@ -100,6 +100,19 @@ std::string Open(const Listener& listener, int backlog, std::vector<ListenSocket
   return OpenTcp(std::get<ListenAddress>(listener.address), listener.terms, backlog, sockets);
 }
 
+// Why a listener must not serve this protocol: the passwords that there are would protect nothing.
+// Empty if it may.
+std::string Unprotected(const Config& config, BindingProtocol protocol) {
+  const bool has_file = !config.auth_file.empty();
+  if (protocol == BindingProtocol::kBinary && has_file && !config.sasl) {
+    return "Cannot use binary protocol when ascii authentication enabled";
+  }
+  if (protocol == BindingProtocol::kAscii && config.sasl && !has_file) {
+    return "Cannot use ascii protocol when SASL authentication enabled";
+  }
+  return {};
+}
+
 // memcached's words.
 std::string Complaint(const Config& config, const Listener& listener, std::string_view reason) {
   if (const auto* const unix_path = std::get_if<UnixListenPath>(&listener.address)) {
@@ -167,7 +180,14 @@ std::vector<Listener> ListenersOf(const Config& config) {
       if (config.port == 0) continue;  // -p 0: no TCP.
       address.port = config.port;
     }
-    listeners.push_back({.address = std::move(address), .terms = terms});
+    ClientTerms own = terms;
+    // To negotiate is to serve what -B or the passwords allow.
+    if (address.protocol && *address.protocol != BindingProtocol::kNegotiate) {
+      own.session.protocol = *address.protocol;
+    } else if (address.protocol && own.session.authentication == Authentication::kNotRequired) {
+      own.session.protocol = BindingProtocol::kNegotiate;
+    }
+    listeners.push_back({.address = std::move(address), .terms = own});
   }
   return listeners;
 }
@@ -175,7 +195,8 @@ std::vector<Listener> ListenersOf(const Config& config) {
 Result<std::vector<ListenSocket>, ConfigExit> OpenListeners(const Config& config) {
   std::vector<ListenSocket> sockets;
   for (const Listener& listener : ListenersOf(config)) {
-    const std::string reason = Open(listener, config.backlog, sockets);
+    std::string reason = Unprotected(config, listener.terms.session.protocol);
+    if (reason.empty()) reason = Open(listener, config.backlog, sockets);
     if (!reason.empty()) return ConfigExit::SystemError(Complaint(config, listener, reason));
   }
   return sockets;

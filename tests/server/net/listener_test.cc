@@ -85,5 +85,65 @@ TEST_CASE("clients of every listener have to authenticate if there are passwords
   CHECK(ListenersOf(config)[0].terms.session.authentication == Authentication::kRequired);
 }
 
+TEST_CASE("a listener serves the protocol that stands before its address", "[listener]") {
+  Config config;
+  config.listen = {{.host = "a", .protocol = BindingProtocol::kAscii},
+                   {.host = "b", .protocol = BindingProtocol::kBinary},
+                   {.host = "c", .protocol = BindingProtocol::kNegotiate},
+                   {.host = "d"}};
+  const auto protocols = [&] {
+    std::vector<BindingProtocol> seen;
+    for (const Listener& listener : ListenersOf(config)) {
+      seen.push_back(listener.terms.session.protocol);
+    }
+    return seen;
+  };
+  using enum BindingProtocol;
+  CHECK(protocols() == std::vector{kAscii, kBinary, kNegotiate, kNegotiate});
+  config.protocol = kAscii;
+  CHECK(protocols() == std::vector{kAscii, kBinary, kNegotiate, kAscii});
+}
+
+TEST_CASE("a listener of a protocol without a password is not opened", "[listener]") {
+  Config config;
+  config.port = -1;
+  const auto complaint = [&](const char* listen) {
+    config.listen_text = listen;
+    config.listen = *ParseListenList(listen);
+    const auto sockets = OpenListeners(config);
+    return sockets ? std::string() : sockets.error().message;
+  };
+  config.auth_file = "/etc/users";
+  config.protocol = BindingProtocol::kAscii;
+  CHECK_THAT(complaint("proto[binary]:127.0.0.1:0"),
+             Catch::Contains("Cannot use binary protocol when ascii authentication enabled"));
+  CHECK(complaint("proto[ascii]:127.0.0.1:0").empty());
+  CHECK(complaint("proto[negotiating]:127.0.0.1:0").empty());
+  CHECK(ListenersOf(config)[0].terms.session.protocol == BindingProtocol::kAscii);
+  config.auth_file.clear();
+  config.sasl = true;
+  config.protocol = BindingProtocol::kBinary;
+  CHECK_THAT(complaint("proto[asc]:127.0.0.1:0"),
+             Catch::Contains("Cannot use ascii protocol when SASL authentication enabled"));
+  CHECK(complaint("proto[bin]:127.0.0.1:0").empty());
+  CHECK_THAT(complaint("127.0.0.1:0,proto[ascii]:127.0.0.1:0"),
+             Catch::Contains("failed to listen"));
+}
+
+TEST_CASE("a protocol that is none is named", "[listener]") {
+  for (const char* text :
+       {"proto[]:a", "proto[proxy]:a", "proto[asciii]:a", "proto[ascii]a", "proto[ascii"}) {
+    CAPTURE(text);
+    const auto addresses = ParseListenList(text);
+    REQUIRE_FALSE(addresses);
+    CHECK_THAT(addresses.error(), Catch::Contains("Invalid protocol spec"));
+  }
+  const auto addresses = ParseListenList("proto[a]:[::1]:7,proto[neg]:*");
+  REQUIRE(addresses);
+  CHECK(*addresses == std::vector<ListenAddress>{
+                          {.host = "::1", .port = 7, .protocol = BindingProtocol::kAscii},
+                          {.host = "", .port = -1, .protocol = BindingProtocol::kNegotiate}});
+}
+
 }  // namespace
 }  // namespace larder::server
