@@ -23,6 +23,7 @@ inline constexpr std::string_view kTouched = "TOUCHED\r\n";
 inline constexpr std::string_view kOk = "OK\r\n";
 inline constexpr std::string_view kEnd = "END\r\n";
 inline constexpr std::string_view kReset = "RESET\r\n";
+inline constexpr std::string_view kTlsNotEnabled = "Error TLS not enabled\r\n";
 
 // The version and kCrlf follow.
 inline constexpr std::string_view kVersionHead = "VERSION ";

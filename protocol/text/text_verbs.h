@@ -37,7 +37,8 @@ enum class TextVerb : std::uint8_t {
   kLruCrawler,
   kSlabs,
   kConfig,
-  kLast = kConfig,
+  kRefreshCerts,
+  kLast = kRefreshCerts,
   // Not words of this protocol:
   kMeta,  // A command of the meta protocol.
   kNone,  // Nothing to run: the line was bad.
@@ -99,6 +100,7 @@ inline constexpr std::array kTextVerbs = {
     TextVerbSpec{"lru_crawler", TextVerb::kLruCrawler, Shape::kArguments, 1, true, true},
     TextVerbSpec{"prepend", TextVerb::kPrepend, Shape::kValue, 5, true, false},
     TextVerbSpec{"quit", TextVerb::kQuit, Shape::kNothing, 1, false, false},
+    TextVerbSpec{"refresh_certs", TextVerb::kRefreshCerts, Shape::kNothing, 1, false, false},
     TextVerbSpec{"replace", TextVerb::kReplace, Shape::kValue, 5, true, false},
     TextVerbSpec{"set", TextVerb::kSet, Shape::kValue, 5, true, false},
     TextVerbSpec{"shutdown", TextVerb::kShutdown, Shape::kArguments, 1, true, false},

@@ -166,6 +166,9 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
     case TextVerb::kSlabs:
       Answer(RunSlabs(request.arguments, shared_.config, cache_), request.noreply);
       break;
+    case TextVerb::kRefreshCerts:
+      output_.Append(protocol::kTlsNotEnabled);
+      break;
     case TextVerb::kGet:
     case TextVerb::kGets:
     case TextVerb::kSet:

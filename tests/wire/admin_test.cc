@@ -142,6 +142,12 @@ TEST_CASE_METHOD(WireTest, "mn answers MN, which tells that all before was answe
   client.Send("mn\r\nmn foo\r\n").Expect("MN\r\nMN\r\n").ExpectNothing();
 }
 
+TEST_CASE_METHOD(WireTest, "refresh_certs says that TLS is off", "[wire][admin]") {
+  client.Send("refresh_certs\r\nrefresh_certs now noreply\r\nmn\r\n")
+      .Expect("Error TLS not enabled\r\nError TLS not enabled\r\nMN\r\n")
+      .ExpectNothing();
+}
+
 TEST_CASE_METHOD(WireTest, "commands of later issues are unknown", "[wire][admin]") {
   for (const char* request : {"watch fetchers\r\n", "misbehave\r\n", "debugtime p\r\n"}) {
     CAPTURE(request);
