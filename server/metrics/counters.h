@@ -36,6 +36,7 @@ enum class Stat : std::uint8_t {
   kAuthErrors,
   kIdleKicks,
   kUploadKicks,
+  kUploadWaits,
   kCmdConfigGet,
   kCmdConfigSet,
   kConfigErrors,

@@ -393,6 +393,8 @@ constexpr auto kRows = std::to_array<Row>({
      "Misses of keys of which nothing is known.", Miss("not_seen")},
     {"upload_kicks", kCounter, Count<Stat::kUploadKicks>,
      "Connections closed because a value did not come to its end."},
+    {"upload_waits", kCounter, Count<Stat::kUploadWaits>,
+     "Values that had to wait for memory while they were received."},
     // ElastiCache's, and one of our own.
     {"cmd_config_get", kCounter, Count<Stat::kCmdConfigGet>, "config get commands.",
      ConfigCommand("get")},

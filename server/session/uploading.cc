@@ -57,6 +57,7 @@ bool Uploading::Reserve() {
 
 void Uploading::Queue() {
   wait_ = Wait::kQueued;
+  workspace_.counters.Add(Stat::kUploadWaits);
   workspace_.shared.uploads.Await(this);
 }
 
