@@ -95,6 +95,7 @@ TEST_CASE_METHOD(FullCache, "values that come in part hold no more than their sh
   const std::uint64_t share = kMemoryBytes * server.config().upload_memory_percent / 100;
   CHECK(HeldBytes(client) > share / 2);
   CHECK(HeldBytes(client) <= share);
+  CHECK(client.Stat("upload_waits") > 0);
   CHECK(client.Stat("curr_items") > items * 95 / 100);
   for (int i = 0; i < 100; ++i) client.Send(SetRequest("small", "x")).Expect("STORED\r\n");
 
