@@ -9,10 +9,9 @@ namespace {
 
 constexpr std::size_t kStagedBytesMin = 4096;
 
-// While others wait for a share: so many checks without a byte are too slow, and, after the first
-// seconds, less than this.
+// While others wait for a share: so many checks without a byte are too slow, and the first seconds
+// say nothing of the rate.
 constexpr std::uint32_t kQuietChecksMax = 4;
-constexpr std::uint64_t kBytesPerSecondMin = 64 * 1024;
 constexpr std::uint32_t kGraceS = 2;
 
 }  // namespace
@@ -97,14 +96,14 @@ void Upload::Skip(std::size_t bytes) {
   }
 }
 
-bool Upload::IsSlow(std::uint32_t now_s) {
+bool Upload::IsSlow(std::uint32_t now_s, std::uint64_t bytes_per_second_min) {
   if (!share_) return false;
   const bool is_quiet = std::exchange(checked_left_bytes_, left_bytes_) == left_bytes_;
   quiet_checks_ = is_quiet ? quiet_checks_ + 1 : 0;
   if (quiet_checks_ >= kQuietChecksMax) return true;
   if (now_s < reserved_at_s_ + kGraceS) return false;
   const std::uint64_t came = plan_.spec.value_bytes - left_bytes_;
-  return came < std::uint64_t{now_s - reserved_at_s_} * kBytesPerSecondMin;
+  return came < (now_s - reserved_at_s_) * bytes_per_second_min;
 }
 
 }  // namespace larder::server

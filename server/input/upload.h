@@ -113,8 +113,9 @@ class Upload {
   std::uint32_t left_bytes() const { return left_bytes_; }  // Of the value, without its end.
   std::size_t staged_capacity() const { return staged_.capacity(); }
   // To be asked at each check of all uploads, four times a second. It has a share, and nothing has
-  // come for a second, or little for long: others that wait for a share come first.
-  bool IsSlow(std::uint32_t now_s);
+  // come for a second, or, after two, less than `bytes_per_second_min`: others that wait for a
+  // share come first.
+  bool IsSlow(std::uint32_t now_s, std::uint64_t bytes_per_second_min);
 
   const StorePlan& plan() const { return plan_; }  // Lives as long as this.
   // Never from a null pointer, also if it is empty.

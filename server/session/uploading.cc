@@ -7,6 +7,11 @@
 #include "slab/check.h"
 
 namespace larder::server {
+namespace {
+
+constexpr std::uint64_t kBytesPerSecondMin = 64 * 1024;  // While others wait for a share.
+
+}  // namespace
 
 Uploading::~Uploading() {
   workspace_.buffers().Subtract(Buffer::kTails, upload_->staged_capacity());
@@ -86,7 +91,7 @@ bool Uploading::IsStalled(std::uint32_t now_s, std::uint32_t since_s) {
   const Shared& shared = workspace_.shared;
   const auto timeout_s = static_cast<std::uint32_t>(shared.config.upload_timeout_s);
   if (timeout_s != 0 && now_s > since_s + timeout_s) return true;
-  return upload_->IsSlow(now_s) && shared.uploads.has_waiting();
+  return upload_->IsSlow(now_s, kBytesPerSecondMin) && shared.uploads.has_waiting();
 }
 
 }  // namespace larder::server
