@@ -38,6 +38,9 @@ struct Config {
   // -o upload_memory: what unfinished values may hold, in percent of the memory for items; 1 to 50.
   std::uint32_t upload_memory_percent = 3;
   int upload_timeout_s = 120;  // -o upload_timeout: a value of which nothing comes; 0: never.
+  // -o upload_rate: while others wait for memory, a value comes by so many KiB a second or is given
+  // up; 0: however slowly it comes.
+  std::uint32_t upload_rate_kilobytes = 64;
   BindingProtocol protocol = BindingProtocol::kNegotiate;  // -B; else as authentication needs it.
   bool protocol_given = false;
   bool sasl = false;      // -S

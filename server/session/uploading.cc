@@ -7,12 +7,6 @@
 #include "slab/check.h"
 
 namespace larder::server {
-namespace {
-
-constexpr std::uint64_t kBytesPerSecondMin = 64 * 1024;  // While others wait for a share.
-
-}  // namespace
-
 Uploading::~Uploading() {
   workspace_.buffers().Subtract(Buffer::kTails, upload_->staged_capacity());
   if (is_queued()) workspace_.shared.uploads.Leave(this);
@@ -91,7 +85,8 @@ bool Uploading::IsStalled(std::uint32_t now_s, std::uint32_t since_s) {
   const Shared& shared = workspace_.shared;
   const auto timeout_s = static_cast<std::uint32_t>(shared.config.upload_timeout_s);
   if (timeout_s != 0 && now_s > since_s + timeout_s) return true;
-  return upload_->IsSlow(now_s, kBytesPerSecondMin) && shared.uploads.has_waiting();
+  const std::uint64_t rate_bytes = std::uint64_t{shared.config.upload_rate_kilobytes} * 1024;
+  return upload_->IsSlow(now_s, rate_bytes) && shared.uploads.has_waiting();
 }
 
 }  // namespace larder::server
