@@ -50,6 +50,11 @@ TEST_CASE("what unfinished uploads may hold, and for how long, can be chosen",
   }
   CHECK(ParseBad({"-o", "upload_memory"}).message == "Missing upload_memory argument");
   CHECK(ParseBad({"-o", "upload_timeout=-1"}).message == "upload_timeout must be >= 0");
+  CHECK(ParseGood({}).upload_rate_kilobytes == 64);
+  CHECK(ParseGood({"-o", "upload_rate=0"}).upload_rate_kilobytes == 0);
+  CHECK(ParseGood({"-o", "upload_rate=100000"}).upload_rate_kilobytes == 100'000);
+  CHECK(ParseBad({"-o", "upload_rate=-1"}).message == "upload_rate must be >= 0");
+  CHECK(ParseBad({"-o", "upload_rate"}).exit_code == 1);
 }
 
 TEST_CASE("a value given to a flag is ignored", "[extended_options]") {
