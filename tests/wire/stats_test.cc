@@ -50,28 +50,28 @@ class CountingTest : protected WireTest {
 // --- General -------------------------------------------------------------------------------------
 
 TEST_CASE_METHOD(WireTest, "stats has memcached's rows in memcached's order", "[wire][stats]") {
-  CHECK(
-      NamesOf(client, "") ==
-      "pid uptime time version libevent pointer_size rusage_user rusage_system max_connections "
-      "curr_connections total_connections rejected_connections connection_structures "
-      "response_obj_oom response_obj_count response_obj_bytes read_buf_count read_buf_bytes "
-      "read_buf_bytes_free read_buf_oom reserved_fds cmd_get cmd_set cmd_flush cmd_touch "
-      "cmd_meta get_hits get_misses get_expired get_flushed delete_misses delete_hits "
-      "incr_misses incr_hits decr_misses decr_hits cas_misses cas_hits cas_badval touch_hits "
-      "touch_misses store_too_large store_no_memory auth_cmds auth_errors bytes_read "
-      "bytes_written limit_maxbytes accepting_conns listen_disabled_num "
-      "time_in_listen_disabled_us threads conn_yields hash_power_level hash_bytes "
-      "hash_is_expanding slab_reassign_rescues slab_reassign_chunk_rescues "
-      "slab_reassign_inline_reclaim slab_reassign_busy_items slab_reassign_busy_deletes "
-      "slab_reassign_busy_nomem slab_reassign_last_busy_status slab_reassign_running slabs_moved "
-      "lru_crawler_running lru_crawler_starts malloc_fails log_worker_dropped log_worker_written "
-      "log_watcher_skipped log_watcher_sent log_watchers unexpected_napi_ids "
-      "round_robin_fallback bytes curr_items total_items slab_global_page_pool "
-      "expired_unfetched evicted_unfetched evicted_active evictions reclaimed crawler_reclaimed "
-      "crawler_items_checked lrutail_reflocked moves_to_cold moves_to_warm moves_within_lru "
-      "direct_reclaims lru_bumps_dropped get_misses_evicted get_misses_expired "
-      "get_misses_deleted get_misses_flushed get_misses_too_large get_misses_no_memory "
-      "get_misses_not_seen upload_kicks upload_waits cmd_config_get cmd_config_set config_errors curr_config ");
+  CHECK(NamesOf(client, "") ==
+        "pid uptime time version libevent pointer_size rusage_user rusage_system max_connections "
+        "curr_connections total_connections rejected_connections connection_structures "
+        "response_obj_oom response_obj_count response_obj_bytes read_buf_count read_buf_bytes "
+        "read_buf_bytes_free read_buf_oom reserved_fds cmd_get cmd_set cmd_flush cmd_touch "
+        "cmd_meta get_hits get_misses get_expired get_flushed delete_misses delete_hits "
+        "incr_misses incr_hits decr_misses decr_hits cas_misses cas_hits cas_badval touch_hits "
+        "touch_misses store_too_large store_no_memory auth_cmds auth_errors bytes_read "
+        "bytes_written limit_maxbytes accepting_conns listen_disabled_num "
+        "time_in_listen_disabled_us threads conn_yields hash_power_level hash_bytes "
+        "hash_is_expanding slab_reassign_rescues slab_reassign_chunk_rescues "
+        "slab_reassign_inline_reclaim slab_reassign_busy_items slab_reassign_busy_deletes "
+        "slab_reassign_busy_nomem slab_reassign_last_busy_status slab_reassign_running slabs_moved "
+        "lru_crawler_running lru_crawler_starts malloc_fails log_worker_dropped log_worker_written "
+        "log_watcher_skipped log_watcher_sent log_watchers unexpected_napi_ids "
+        "round_robin_fallback bytes curr_items total_items slab_global_page_pool "
+        "expired_unfetched evicted_unfetched evicted_active evictions reclaimed crawler_reclaimed "
+        "crawler_items_checked lrutail_reflocked moves_to_cold moves_to_warm moves_within_lru "
+        "direct_reclaims lru_bumps_dropped get_misses_evicted get_misses_expired "
+        "get_misses_deleted get_misses_flushed get_misses_too_large get_misses_no_memory "
+        "get_misses_not_seen upload_kicks upload_waits cmd_config_get cmd_config_set "
+        "config_errors curr_config ");
 }
 
 TEST_CASE_METHOD(WireTest, "stats describes the process", "[wire][stats]") {
