@@ -7,7 +7,7 @@ namespace {
 constexpr int kTries = 64;
 constexpr int kPausesPerTry = 4;
 
-// Tells the processor that this is a waiting loop, so that the other thread of the core is not
+// A hint to the processor that this is a waiting loop, so that the other thread of the core is not
 // slowed.
 void Pause() {
 #if defined(__x86_64__)
