@@ -75,7 +75,8 @@ struct Echo {
 // RequestPacket reads those fields of a packet that BinaryRequest does not copy, because few
 // requests need them.
 //
-// Threads: immutable. Owns:    nothing; the bytes of `head` must outlive it.
+// Threads: immutable.
+// Owns:    nothing; the bytes of `head` must outlive it.
 class RequestPacket {
  public:
   // REQUIRES: `head` is the header of a request packet followed by all of its extras.

@@ -143,7 +143,8 @@ consteval MetaFlagSet FlagsIn(MetaReplies replies) {
 //
 //   for (MetaFlags flags(request.arguments); flags.Next();) switch (flags.letter()) ...
 //
-// Threads: one worker. Owns:    nothing; `arguments` must outlive it and every view it returns.
+// Threads: one worker.
+// Owns:    nothing; `arguments` must outlive it and every view it returns.
 class MetaFlags {
  public:
   explicit MetaFlags(std::string_view arguments)

@@ -14,8 +14,9 @@ inline constexpr std::size_t kTokensMax = 23;
 // Tokens splits a line at its runs of spaces into words, which are views of the line. Only the byte
 // 0x20 is a space.
 //
-// Threads:    immutable. Owns:       nothing; the line must outlive it. Invariants: no token is
-// empty or contains a space; there are at most kTokensMax.
+// Threads:    immutable.
+// Owns:       nothing; the line must outlive it.
+// Invariants: no token is empty or contains a space; there are at most kTokensMax.
 class Tokens {
  public:
   // REQUIRES: `line` comes without its line end. (It may also be the `arguments` of a request.)
