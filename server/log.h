@@ -1,4 +1,4 @@
-// Lines on standard error.
+// Writes lines to standard error.
 #pragma once
 
 #include <fmt/format.h>
@@ -10,18 +10,20 @@
 
 namespace larder::server {
 
-// Writes what fmt::print would, newline included. Fails in silence: fmt::print throws, and a
-// standard error that takes nothing, a full disk or a reader that is gone, must end no server.
+// Writes a formatted text to standard error; the format has to include the newline. A failure is
+// ignored: fmt::print would throw, but a standard error that cannot be written (a full disk, a
+// reader that has gone) must not end the server.
 //
-// Threads: any; a call's text stays together.
+// Threads: any; the text of one call is not mixed with others.
 template <class... Args>
 void Log(fmt::format_string<Args...> format, Args&&... args) {
   const std::string text = fmt::format(format, std::forward<Args>(args)...);
   (void)std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
-// What a client sent, for a line: bytes that are no printable ASCII, and backslashes, as \xNN, so
-// that a key ends no line and tells a terminal nothing.
+// Returns bytes that a client sent in a form for a log line: bytes that are not printable ASCII,
+// and backslashes, as \xNN. So a key cannot end the line, and cannot send control sequences to a
+// terminal.
 inline std::string Printable(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
