@@ -90,7 +90,7 @@ std::string OpenUnix(const UnixListenPath& place, const ClientTerms& terms, int 
   // A socket at that path was left behind by an earlier server, for unix sockets are not removed
   // when they are closed. A file of another kind is not touched; then bind() fails.
   if (lstat(address.sun_path, &status) == 0 && S_ISSOCK(status.st_mode)) {
-    unlink(address.sun_path);  // Left behind by an earlier server.
+    unlink(address.sun_path);
   }
   // bind() creates the file with permissions that the umask restricts.
   const mode_t old_mask = umask(static_cast<mode_t>(~place.permissions & 0777));

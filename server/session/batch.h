@@ -16,9 +16,9 @@ namespace larder::server {
 // The most requests of a batch.
 inline constexpr std::size_t kBatchRequests = 32;
 
-// Batch stores the requests that are parsed together. While they are parsed, the cache is told to
-// load the memory of their keys, so that most of it has arrived in the processor's cache when the
-// requests are executed.
+// Batch stores the requests that are parsed together. While they are parsed, the memory of their
+// keys is prefetched, so that most of it has arrived in the processor's cache when the requests are
+// executed.
 //
 // Threads:    one worker.
 // Owns:       nothing that its views refer to: those are in the input.

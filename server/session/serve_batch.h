@@ -18,7 +18,7 @@
 namespace larder::server {
 
 // Who besides the counters wants to know of each request. Asked once for a batch, so that requests
-// nobody watches cost nothing.
+// without a watcher cost nothing.
 //
 // Threads: a value.
 struct Watchers {
@@ -30,13 +30,14 @@ struct Watchers {
   bool any() const { return is_logged || is_shown; }
 };
 
+// Logs one line for a request. Kept out of the loop over a batch, since it is rarely called.
 [[gnu::noinline, gnu::cold]] inline void LogRequest(int client_number, std::string_view name,
                                                     std::string_view key) {
   Log("<{} {} {}\n", client_number, name, Printable(key));
 }
 
-// Of an unauthenticated client, nothing of its request is logged: it may have a password in the
-// wrong place.
+// Logs one line for a request of an unauthenticated client, as far as `-vv` asks for it. Nothing of
+// the request is printed: a password may be in the wrong place.
 inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
   if (workspace.shared.verbosity.load(std::memory_order_relaxed) <= 1) return;
   Log("<{} (unauthenticated)\n", client_number);

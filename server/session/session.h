@@ -73,7 +73,7 @@ class Session {
   // Ends the session: nothing is served any more, and the kept input is dropped.
   void End();
 
-  // --- What it goes on with after a turn
+  // --- What follows a turn
 
   // Whether input was left because the turn was over: the session needs another turn even if
   // nothing more arrives.

@@ -9,13 +9,10 @@
 
 namespace larder::server {
 
-// All of these throw std::system_error, with what was wanted, when the system refuses; so does
-// whoever makes them for itself. Server::Create tells it.
-
 // All functions and constructors in this file throw std::system_error when the system refuses what
 // they need; its text says what was wanted. They run at start-up, and Server::Create turns the
 // exception into an error message.
-//
+
 // An event base of libevent, freed by its owner.
 using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
 // Frees an event of libevent, which also removes it from its loop.
