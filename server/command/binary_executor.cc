@@ -163,10 +163,11 @@ Next BinaryExecutor::Refuse(const BinaryRequest& request) {
     case protocol::PacketError::kUnknownCommand:
       AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
       return Next::kGoOn;
+    // Key and extras are longer than the body, so the next packet cannot be found.
     case protocol::PacketError::kBadBodyLength:
       AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
       return Next::kClose;
-    // The lengths are contradictory: the position of the next packet is not known for sure.
+    // The packet does not have the parts that its command needs. memcached closes the connection.
     default:
       AnswerError(request.echo(), BinaryStatus::kInvalidArguments);
       return Next::kClose;

@@ -71,6 +71,7 @@ class BinaryExecutor : private Commands {
                               slab::Presence presence);
   // set, add, replace, append and prepend, with or without a CAS.
   void Store(const protocol::BinaryRequest& request, std::uint64_t hash);
+  // delete, with or without a CAS.
   void Delete(const protocol::BinaryRequest& request, std::uint64_t hash);
   // A touch without the value. The reply has the item's flags, as in memcached.
   void Touch(const protocol::BinaryRequest& request, std::uint64_t hash);
@@ -84,6 +85,7 @@ class BinaryExecutor : private Commands {
   void ConfigGet(const protocol::BinaryRequest& request);
   void ConfigSet(const protocol::BinaryRequest& request);
   void ConfigDelete(const protocol::BinaryRequest& request);
+  // Replies with the cluster's configuration in place of an item, or to a `config get`.
   void AnswerCluster(const protocol::BinaryRequest& request, const ClusterSnapshot& cluster);
   // The three SASL commands; see login_commands.cc.
   LoginOutcome Authenticate(const Sasl& sasl, const protocol::BinaryRequest& request,

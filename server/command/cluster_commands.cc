@@ -66,6 +66,8 @@ std::string_view TextExecutor::ConfigSet(const LineRequest& request) {
     case ClusterChange::kChanged:
     case ClusterChange::kSame:
       return protocol::kStored;
+    // Clients act only on a version that is greater than the last one they have seen, so the
+    // version may not go back.
     case ClusterChange::kOldVersion:
     case ClusterChange::kNoVersion:
       return protocol::kOldConfigVersion;

@@ -171,9 +171,11 @@ class Commands {
 
   // The terms of a store that Cache::Store can do.
   struct PlainStore {
+    // The condition under which the value is stored.
     slab::StoreMode mode = slab::StoreMode::kSet;
     // The CAS to compare with, for the modes that compare one.
     std::uint64_t cas_unique = 0;
+    // What happens to the present item if there is no room for the new one.
     OldItem if_refused = OldItem::kStays;
   };
   // Stores a value that has arrived completely, and counts the outcome.
@@ -330,6 +332,7 @@ class Commands {
   // Counts the values that the cache has copied to larger chunks as work of this turn.
   void CountCopies() { output_.AddWork(std::exchange(lane_.copied_bytes, 0)); }
 
+  // The client whose requests are executed; null before the first one.
   const ClientIdentity* client_ = nullptr;
 };
 

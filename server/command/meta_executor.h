@@ -55,9 +55,11 @@ class MetaExecutor : private Commands {
     std::string_view key = {};
     // The key is written in base64.
     bool is_key_encoded = false;
+    // The length of the value in bytes.
     std::uint32_t value_bytes = 0;
     std::uint32_t client_flags = 0;
     slab::Expiry expiry = {};
+    // The item's CAS. WriteFlags() shows 0 for it while CAS is switched off.
     std::uint64_t cas = 0;
     // Seconds since the last use.
     std::uint32_t idle_s = 0;

@@ -16,15 +16,19 @@ enum class Protocol : std::uint8_t { kText, kMeta, kBinary };
 enum class Operation : std::uint8_t {
   // A command whose outcome is not counted.
   kOther,
+  // A retrieval that does not set the item's expiry.
   kGet,
   // A retrieval that also sets the item's expiry.
   kGetAndTouch,
+  // Sets the item's expiry without a retrieval of its value.
   kTouch,
   // Any command that stores a value; Outcome::mode says which.
   kStore,
+  // Removes the item.
   kDelete,
   // An item is marked as stale, or its value is removed.
   kInvalidate,
+  // Change a number, or create it.
   kIncr,
   kDecr,
 };
@@ -83,8 +87,11 @@ enum class MissReason : std::uint8_t {
   kNotSeen,
   // Its item was removed to make room for others.
   kEvicted,
+  // The expiry of its item had passed.
   kExpired,
+  // A client deleted the key.
   kDeleted,
+  // A client flushed the cache.
   kFlushed,
   // A set for the key was refused because of the size of its item.
   kTooLarge,

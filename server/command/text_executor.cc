@@ -241,8 +241,8 @@ Next TextExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
   const Presence presence = Commands::GetAndTouch({.bytes = request.key, .hash = hash},
                                                   SignedExpiresAt(request.exptime), write);
   if (presence == Presence::kNoRoom) {
-    // An error ends the reply to a line. If the line has more keys, their replies could not be told
-    // apart from those to the next line, so the connection is closed.
+    // An error ends the reply to a line. If the line has more keys, the client would take their
+    // replies for those to its next line, so the connection is closed.
     output_.Append(protocol::kNoMemoryWriting);
     return request.is_last_key ? Next::kGoOn : Next::kClose;
   }

@@ -79,12 +79,15 @@ class TextExecutor : private Commands {
   void EndGet(const protocol::LineRequest& request, char* out);
   // set, add, replace, append, prepend and cas.
   void Store(const protocol::LineRequest& request, std::uint64_t hash);
+  // delete.
   void Delete(const protocol::LineRequest& request, std::uint64_t hash);
+  // touch.
   void Touch(const protocol::LineRequest& request, std::uint64_t hash);
   // incr and decr.
   void Arithmetic(const protocol::LineRequest& request, std::uint64_t hash);
   // flush_all: now, or after the time that the request names.
   void FlushAll(const protocol::LineRequest& request);
+  // version. Unauthenticated clients may ask for it as well.
   void AnswerVersion();
   // verbosity <level>.
   void Verbosity(const protocol::LineRequest& request);
@@ -94,6 +97,7 @@ class TextExecutor : private Commands {
   Next Shutdown(const protocol::LineRequest& request);
   // The `config` commands; see cluster_commands.cc.
   void Config(const protocol::LineRequest& request);
+  // Executes a `config set cluster` and returns the reply.
   std::string_view ConfigSet(const protocol::LineRequest& request);
 
   // Begin the lists of `lru_crawler metadump` and `mgdump`, and of `stats cachedump`.
@@ -113,6 +117,7 @@ class TextExecutor : private Commands {
     if (!noreply) output_.Append(reply);
   }
 
+  // Executes the lines that are meta commands.
   MetaExecutor meta_;
 };
 
