@@ -9,13 +9,19 @@
 
 namespace larder::protocol {
 
-// The largest <bytes> of a storage command that memcached accepts as a number.
+// The largest <bytes> of a storage command that memcached accepts as a number. A larger one makes
+// the line malformed, while one up to here can only be too large for the cache.
 inline constexpr std::uint32_t kValueBytesMax = 2147483645;
 
-// Takes the data block of a storage request, of value_bytes and a CRLF, if that is in the input.
-// One that ends otherwise is left to the receiver of values, as one that is not all there: so what
-// is answered first, that it is too large or that it ends badly, does not depend on how the bytes
-// were split. `value_at` is where the block begins.
+// Takes the data block of a storage request: value_bytes and a CRLF, which begin at `value_at`.
+//
+// Returns kComplete and sets `value` if the whole block is in the input and ends with CRLF.
+// Otherwise returns kNeedValue with `value` unchanged; consumed_bytes is value_at then. A block
+// with a wrong end is reported like an incomplete one on purpose: the receiver of values checks the
+// end. So the first error found (value too large, or wrong end) does not depend on how the bytes
+// were split.
+//
+// Always inlined: a call would cost more than the body.
 //
 // REQUIRES: value_at <= input.size().
 [[gnu::always_inline]] inline ParseResult TakeValue(std::string_view input, std::size_t value_at,

@@ -15,6 +15,7 @@ Result<std::unique_ptr<Authenticator>, ConfigExit> Authenticator::Create(const C
   }
   std::unique_ptr<Sasl> sasl;
   if (config.sasl) {
+    // memcached uses this variable too.
     const char* const password_file = std::getenv("MEMCACHED_SASL_PWDB");
     auto created = Sasl::Create({.password_file = password_file == nullptr ? "" : password_file,
                                  .verbosity = config.verbosity});
@@ -29,11 +30,13 @@ bool Authenticator::AdmitText(std::string_view user, std::string_view password) 
 }
 
 void Authenticator::Look(std::uint32_t now_s) {
+  // Reset before the files are read: a request that comes meanwhile causes one more reading.
   const bool reloads = wants_reload_.exchange(false, std::memory_order_acquire);
   if (reloads && file_ != nullptr) {
     const auto reloaded = file_->Reload();
     if (!reloaded) Log(LogLevel::kWarning, "{}", reloaded.error());
   }
+  // Only SASL's file is checked every second; that of -Y is read on request.
   const bool is_next_second = std::exchange(looked_at_s_, now_s) != now_s;
   if (sasl_ == nullptr) return;
   if (reloads) {

@@ -1,4 +1,4 @@
-// Who may come in.
+// Authenticator, which decides which clients are admitted.
 #pragma once
 
 #include <atomic>
@@ -15,40 +15,49 @@
 
 namespace larder::server {
 
-// Authenticator checks what clients say that they are: in the text protocol by the file of -Y, in
-// the binary protocol by SASL, if -S is given.
+// Authenticator checks the names and passwords of clients: in the text protocol with the password
+// file (-Y), in the binary protocol with SASL (-S).
 //
-// Threads: Look: one at a time; all else any thread.
-// Owns:    the list of passwords; libsasl2.
+// Threads: Create and Look: one thread at a time; all else: any thread.
+// Owns:    the passwords, and the state of libsasl2.
 class Authenticator {
  public:
-  // Or memcached's complaint and exit code, if what the configuration names cannot be used.
+  // Fails with memcached's error message and exit code if a file or a library that the
+  // configuration names cannot be used.
   static Result<std::unique_ptr<Authenticator>, ConfigExit> Create(const Config& config);
 
-  // Clients have to authenticate before anything else.
+  // Returns whether clients have to authenticate before they may send commands.
   bool is_required() const { return file_ != nullptr || sasl_ != nullptr; }
 
-  // Whether the text protocol's clients may come in with this. Never without -Y.
+  // Returns whether a client of the text protocol is admitted with this name and password. Always
+  // false without -Y.
   bool AdmitText(std::string_view user, std::string_view password) const;
 
-  // How the binary protocol's clients may come in; nullptr without -S.
+  // SASL for clients of the binary protocol; nullptr without -S.
   const Sasl* sasl() const { return sasl_.get(); }
 
-  // Has Look read files again, whatever they look like; returns at once.
+  // Makes the next Look() read all files again, even if they seem unchanged. Returns at once.
   void RequestReload() { wants_reload_.store(true, std::memory_order_release); }
-  // Reads again what it was asked to; and the file of SASL's passwords, which is looked at once a
-  // second, if it has changed. Takes as long as files do. What has become bad is complained of on
-  // standard error; of -Y's file, what counted goes on to count. Clients that are in stay in.
+  // Reads the password files again, if that was requested. Once a second it also checks whether the
+  // file of SASL's passwords has changed, and reads it then. It blocks as long as file operations
+  // take.
+  //
+  // A file that cannot be used is logged. Of -Y's file, the passwords that were valid before stay
+  // valid then. Clients that have authenticated stay so in every case.
   void Look(std::uint32_t now_s);
 
  private:
   Authenticator(std::unique_ptr<PasswordFile> file, std::unique_ptr<Sasl> sasl)
       : file_(std::move(file)), sasl_(std::move(sasl)) {}
 
-  const std::unique_ptr<PasswordFile> file_;  // Internally locked.
+  // Internally locked; nullptr without -Y.
+  const std::unique_ptr<PasswordFile> file_;
+  // Internally locked; nullptr without -S.
   const std::unique_ptr<Sasl> sasl_;
-  std::atomic<bool> wants_reload_{false};  // Written by anyone, taken by Look.
-  std::uint32_t looked_at_s_ = 0;          // Look's.
+  // Written by any thread, taken by Look().
+  std::atomic<bool> wants_reload_{false};
+  // The `now_s` of the last Look(), used by Look() only.
+  std::uint32_t looked_at_s_ = 0;
 };
 
 }  // namespace larder::server

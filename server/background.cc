@@ -7,6 +7,7 @@
 namespace larder::server {
 namespace {
 
+// The pause between two turns, and the longest pause between two slices of the sweep.
 constexpr std::chrono::milliseconds kPause{50};
 
 }  // namespace
@@ -43,6 +44,7 @@ void Background::Stop() {
 
 void Background::FinishTurn() {
   std::unique_lock lock(mutex_);
+  // The turn that is under way may have begun before this call, so its end does not count.
   const std::uint64_t turn = turns_begun_ + 1;
   is_wanted_ = true;
   changed_.notify_all();
@@ -54,14 +56,18 @@ void Background::Run() {
   auto next_turn = steady_clock::now() + kPause;
   std::chrono::microseconds pause = kPause;
   std::unique_lock lock(mutex_);
+
+  // Until Release() the cache is not in use yet.
   changed_.wait(lock, [this] { return is_stopping_ || is_released_; });
   for (;;) {
+    // Sleeps until the next slice or turn is due, or until another thread wants something.
     changed_.wait_for(lock, pause, [this] { return is_stopping_ || is_wanted_; });
     if (is_stopping_) return;
     const auto now = steady_clock::now();
     const bool is_turn = is_wanted_ || now >= next_turn;
     is_wanted_ = false;
     if (is_turn) ++turns_begun_;
+    // The work is done without the lock, so that Stop() and FinishTurn() never block on it.
     lock.unlock();
     lane_.SetNow(clock_.now());
     if (is_turn) Turn();
@@ -70,6 +76,7 @@ void Background::Run() {
     pause = std::min(pause, std::chrono::duration_cast<std::chrono::microseconds>(kPause));
     lock.lock();
     if (!is_turn) continue;
+    // The end is published after the slice, as FinishTurn() promises.
     ++turns_ended_;
     changed_.notify_all();
   }

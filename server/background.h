@@ -1,4 +1,4 @@
-// The thread for work that nobody waits for.
+// Background, the thread for work that no client waits for.
 #pragma once
 
 #include <chrono>
@@ -14,46 +14,54 @@
 
 namespace larder::server {
 
-// Background looks after the cache and the files of passwords in short turns, with a pause behind
-// each; slices of the sweep come in between.
+// Background maintains the cache and the password files in short turns, with a pause after each.
+// Between the turns it executes slices of the sweep for expired items.
 //
 // Threads: Start, Release and Stop: one thread; FinishTurn: any thread.
-// Owns:    its thread. What it is made with must outlive it.
+// Owns:    its thread. The arguments of the constructor must outlive it.
 class Background {
  public:
+  // Adds a lane to the cache. Does not start the thread.
   Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep,
              Authenticator& authenticator);
   ~Background() { Stop(); }
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
 
-  // The thread, which does nothing yet. Throws std::system_error when the system refuses it.
+  // Starts the thread, which waits for Release(). Throws std::system_error if the system refuses.
   void Start();
-  // Has it begin.
+  // Lets the thread begin its work.
   void Release();
-  // Ends the turn that is under way, and the thread.
+  // Returns when the turn that is under way, and the thread, have ended. Without Start() it does
+  // nothing.
   void Stop();
 
-  // Tests: has a turn begin now, and returns behind it and a slice of the sweep. REQUIRES:
-  // Release was called.
+  // For tests: makes a turn begin at once, and returns after that turn and a slice of the sweep.
+  // REQUIRES: Release was called, and Stop was not.
   void FinishTurn();
 
  private:
+  // The function of the thread.
   void Run();
+  // One turn.
   void Turn();
 
   slab::Cache& cache_;
   const Clock& clock_;
   slab::ExpirySweep& sweep_;
   Authenticator& authenticator_;
+  // The lane of the thread, which no other thread uses.
   slab::Lane& lane_;
   std::thread thread_;
 
   std::mutex mutex_;  // Guards all below.
+  // Signals every change of the fields below.
   std::condition_variable changed_;
   bool is_released_ = false;
   bool is_stopping_ = false;
-  bool is_wanted_ = false;  // A turn, without a pause before it.
+  // FinishTurn() wants a turn without a pause before it.
+  bool is_wanted_ = false;
+  // How many turns have begun and ended since the start; equal between two turns.
   std::uint64_t turns_begun_ = 0;
   std::uint64_t turns_ended_ = 0;
 };

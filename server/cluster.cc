@@ -10,9 +10,10 @@
 namespace larder::server {
 namespace {
 
-// More than any list that was accepted.
+// The largest state file that is read, which is larger than any list that can be accepted.
 constexpr std::size_t kStateBytesMax = std::size_t{4} << 20;
 
+// Makes a snapshot with both texts of the list.
 std::shared_ptr<const ClusterSnapshot> MakeSnapshot(std::uint64_t version, std::string nodes) {
   std::string value = FormatClusterValue(version, nodes);
   return std::make_shared<const ClusterSnapshot>(
@@ -38,6 +39,8 @@ ClusterChange Cluster::Set(const ClusterList& list, std::uint64_t version_hint) 
   const auto current = Current();
   const bool is_same_list = current != nullptr && current->nodes == nodes;
   std::uint64_t version = list.version;
+  // A list without a version gets the next one, unless it has the current nodes. A version that the
+  // list brings has to be greater than all versions before.
   if (version == 0) {
     if (is_same_list) return ClusterChange::kSame;
     version = std::max(last_version_ + 1, std::min(version_hint, kClusterVersionMax));
@@ -47,6 +50,8 @@ ClusterChange Cluster::Set(const ClusterList& list, std::uint64_t version_hint) 
                                                        : ClusterChange::kOldVersion;
   }
   auto next = MakeSnapshot(version, std::move(nodes));
+  // First the file, then the clients: after a restart no version may be lower than one that a
+  // client has seen.
   SaveState(next->value);
   Publish(std::move(next));
   last_version_ = version;
@@ -61,6 +66,7 @@ ClusterChange Cluster::SetValue(std::string_view value, std::size_t nodes_max) {
 bool Cluster::Delete() {
   const MutexLock lock(change_mutex_);
   if (Current() == nullptr) return false;
+  // The version is kept without nodes, so that later versions are greater after a restart too.
   SaveState(FormatClusterValue(last_version_, {}));
   Publish(nullptr);
   return true;
@@ -77,6 +83,7 @@ void Cluster::LoadState() {
     if (file.error().error_number == ENOENT) return;  // The first start.
     return Log(LogLevel::kError, "cluster: {}: {}", state_path_, file.error().text);
   }
+  // No limit on the nodes: the option may have been greater when the file was written.
   const auto list =
       ParseClusterValue(file->text, std::numeric_limits<std::size_t>::max(), EmptyList::kAllowed);
   if (!list) return Log(LogLevel::kError, "cluster: {}: {}", state_path_, list.error());

@@ -21,20 +21,24 @@
 namespace larder::server {
 namespace {
 
+// How long Start() sleeps until it checks again whether the file is old enough.
 constexpr auto kFreshFilePause = std::chrono::milliseconds(10);
 
+// The system's time, in seconds.
 std::uint32_t UnixNow() { return static_cast<std::uint32_t>(std::time(nullptr)); }
 
-// A file that was changed in this very second may change again and look the same, and the next
-// list would have to share its version: it is left alone until the second is over. The server's
-// clock may be up to a second behind; a file from further in the future comes from a clock that was
-// wrong, and does not wait for it.
+// Returns whether a file was changed in the present second. Such a file may change again within the
+// second and still have the same stamp, and a second list would have to share the version of the
+// first: so it is read only when the second is over. The server's clock may be up to a second
+// behind; a file from further in the future was written by a clock that was wrong, and is not
+// waited for.
 bool IsFresh(const FileStamp& stamp, std::uint32_t now_s) {
   constexpr std::int64_t kClockLagMax_s = 2;
   const std::int64_t age_s = std::int64_t{now_s} - stamp.changed_s();
   return age_s <= 0 && age_s >= -kClockLagMax_s;
 }
 
+// Returns an address in its usual notation.
 std::string AddressText(const addrinfo& info) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   const void* const address =
@@ -64,6 +68,7 @@ AddressesResult ResolveAddresses(const std::string& host) {
     for (const addrinfo* info = found; info != nullptr; info = info->ai_next) {
       addresses.push_back(AddressText(*info));
     }
+    // Sorted, so that an unchanged set of addresses is an unchanged list.
     std::ranges::sort(addresses);
     addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
     if (!addresses.empty()) return addresses;
@@ -84,6 +89,7 @@ ClusterSource::ClusterSource(const Config& config, Cluster& cluster, WorkerCount
       counters_(counters) {}
 
 void ClusterSource::Start() {
+  // The first list is read even if the file was written just before the start.
   if (!file_path_.empty()) {
     for (auto stamp = StampOf(file_path_);
          stamp && IsFresh(*stamp, UnixNow()) && !StopIsSignalled();) {
@@ -99,6 +105,7 @@ void ClusterSource::Tick(const slab::Now& now) {
 }
 
 void ClusterSource::ReadAgain(const slab::Now& now) {
+  // The file counts as not read, and the next lookup is due at once.
   seen_.reset();
   next_lookup_s_ = 0;
   last_complaint_.clear();
@@ -108,14 +115,17 @@ void ClusterSource::ReadAgain(const slab::Now& now) {
 void ClusterSource::WatchFile(std::uint32_t wall_s) {
   const auto stamp = StampOf(file_path_);
   if (!stamp) return Complain(file_path_, stamp.error().text);
+  // Unchanged since it was read, or too young.
   if (seen_ == *stamp || IsFresh(*stamp, wall_s)) return;
 
   const auto file = ReadSmallFile(file_path_, file_bytes_max_);
   if (!file) {
+    // A file that changes while it is read is read again at the next tick, without a message.
     if (file.error().error_number != EAGAIN) Complain(file_path_, file.error().text);
     return;
   }
   if (IsFresh(file->stamp, wall_s)) return;
+  // From here on the file counts as read, even if its contents are wrong: the error is logged once.
   seen_ = file->stamp;
   last_complaint_.clear();
   const auto list = ParseClusterFile(file->text, nodes_max_);
@@ -131,6 +141,7 @@ void ClusterSource::WatchName(const slab::Now& now) {
       const MutexLock lock(mailbox_->mutex);
       answer = std::move(mailbox_->answer);
     }
+    // The lookup is still under way: no second one is begun, however long it takes.
     if (!answer) return;
     mailbox_.reset();
     TakeAddresses(*answer, now.wall_s());
@@ -143,6 +154,7 @@ void ClusterSource::WatchName(const slab::Now& now) {
 void ClusterSource::BeginLookup() {
   mailbox_ = std::make_shared<Mailbox>();
   try {
+    // The thread shares only the mailbox, so it may outlive this object.
     std::thread([mailbox = mailbox_, resolver = resolver_, host = dns_host_] {
       AddressesResult answer = resolver(host);
       const MutexLock lock(mailbox->mutex);

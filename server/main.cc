@@ -1,4 +1,4 @@
-// larder: reads the command line, prepares the process, serves.
+// larder: reads the command line, prepares the process, and serves.
 #include <unistd.h>
 
 #include <cstddef>
@@ -16,11 +16,13 @@
 #include "server/process.h"
 #include "server/signals.h"
 
-// jemalloc's, if it is linked. What is freed goes back to the system within seconds, by one thread:
-// without it, only when the arena that had it is used again.
+// The configuration of jemalloc, if that is linked. Freed memory returns to the system within
+// seconds, by one background thread. Without that thread it would return only when its arena is
+// used again.
 extern "C" {
 extern const char* malloc_conf;
 const char* malloc_conf = "dirty_decay_ms:5000,max_background_threads:1";
+// Weak: a null pointer if jemalloc is not linked.
 [[gnu::weak]] int mallctl(const char* name, void* old, std::size_t* old_bytes, void* value,
                           std::size_t value_bytes);
 }
@@ -37,6 +39,7 @@ using larder::server::PidFile;
 using larder::server::Server;
 using larder::server::WriteLog;
 
+// Prints the reason why the program ends, and returns its exit code.
 int Leave(const ConfigExit& exit) {
   std::FILE* stream = exit.exit_code == 0 ? stdout : stderr;
   std::fputs(exit.message.c_str(), stream);
@@ -44,7 +47,8 @@ int Leave(const ConfigExit& exit) {
   return exit.exit_code;
 }
 
-// For those who started the server on any free port and want to know which it got.
+// Writes the ports of the listeners to the file that the environment names, for programs that start
+// the server on any free port.
 void WritePorts(const Server& server) {
   const char* path = std::getenv("MEMCACHED_PORT_FILENAME");
   if (path == nullptr) return;
@@ -58,7 +62,8 @@ void WritePorts(const Server& server) {
   if (!written) WriteLog(LogLevel::kError, written.error());
 }
 
-// After the last fork, which no thread survives.
+// Starts jemalloc's background thread. Must be called after the last fork, because threads do not
+// survive a fork.
 larder::server::StepResult StartGivingMemoryBack() {
   if (mallctl == nullptr) return larder::server::Done{};
   bool starts = true;
@@ -70,6 +75,8 @@ larder::server::StepResult StartGivingMemoryBack() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // The standard files come first, so that no other descriptor gets one of their numbers; then the
+  // signals, so that none of them can end the process in the middle of the start.
   const auto opened = larder::server::OpenStandardFiles();
   if (!opened) return Leave(opened.error());
   const auto caught = larder::server::CatchSignals();
@@ -82,11 +89,13 @@ int main(int argc, char** argv) {
     const auto enabled = larder::server::EnableCoredumps();
     if (!enabled) return Leave(enabled.error());
   }
+  // While the process still has the privileges to raise limits.
   const auto raised = larder::server::RaiseFileLimit(config->connections_max);
   if (!raised) return Leave(raised.error());
   const auto dropped = larder::server::DropPrivileges(config->user);
   if (!dropped) return Leave(dropped.error());
-  if (config->coredumps) (void)larder::server::EnableCoredumps();  // The new user lost it.
+  // setuid() has switched core dumps off again.
+  if (config->coredumps) (void)larder::server::EnableCoredumps();
   const auto side = larder::server::Daemonize(*config);
   if (!side) return Leave(side.error());
   if (*side == ForkSide::kStarter) _exit(0);
@@ -98,11 +107,13 @@ int main(int argc, char** argv) {
   }
 
   const auto server = Server::Create(*config);
-  if (!server && server.error().exit_code == EXIT_SUCCESS) {  // A signal came first.
+  // A signal asked to stop during the start.
+  if (!server && server.error().exit_code == EXIT_SUCCESS) {
     WriteLog(LogLevel::kError, server.error().message);
     return EXIT_SUCCESS;
   }
   if (!server) return Leave(server.error());
+  // The files appear when clients can connect, so that other programs may wait for them.
   WritePorts(**server);
   std::optional<PidFile> pid_file;
   if (!config->pid_file.empty()) {

@@ -15,8 +15,11 @@
 namespace larder::server {
 namespace {
 
+// How close, in seconds, the time of a change may be to the present for the file to be read again:
+// see ReadAgain().
 constexpr std::int64_t kStampStepMaxS = 2;
 
+// Reads and parses the file of -Y. The error messages are memcached's.
 Result<std::shared_ptr<const Passwords>, std::string> ReadPasswords(const std::string& path) {
   const auto file = ReadSmallFile(path, kPasswordFileBytesMax);
   if (!file) {
@@ -46,6 +49,7 @@ std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_li
     if (colon != std::string_view::npos && line.size() <= kPasswordLineBytesMax) {
       const std::string_view user = line.substr(0, colon);
       const std::string_view password = line.substr(colon + 1);
+      // Only the words that the record uses are stored.
       const Record record = RecordOf(user, password);
       records.insert(records.end(), record.begin(),
                      record.begin() + WordsOf(user.size(), password.size()));
@@ -60,6 +64,7 @@ std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_li
 
 std::size_t Passwords::WordsOf(std::size_t user_bytes, std::size_t password_bytes) {
   constexpr std::size_t kWordBytes = sizeof(Record::value_type);
+  // The two lengths take one byte each.
   return (2 + user_bytes + password_bytes + kWordBytes - 1) / kWordBytes;
 }
 
@@ -74,6 +79,8 @@ Passwords::Record Passwords::RecordOf(std::string_view user, std::string_view pa
 }
 
 bool Passwords::Admit(std::string_view user, std::string_view password) const {
+  // Arguments that are too long cannot match. They are compared all the same, with a record of
+  // zeros, so that the time does not depend on it.
   const bool may_fit =
       user.size() < kPasswordLineBytesMax && password.size() < kPasswordLineBytesMax - user.size();
   const Record wanted = may_fit ? RecordOf(user, password) : Record{};
@@ -82,10 +89,11 @@ bool Passwords::Admit(std::string_view user, std::string_view password) const {
     std::array<unsigned char, 2> lengths;
     std::memcpy(lengths.data(), &*record, lengths.size());
     const std::size_t words = WordsOf(lengths[0], lengths[1]);
-    // Where the lengths are the same, nothing of either is behind these words.
+    // If the lengths are equal, both records have only zeros behind these words.
     std::uint64_t difference = 0;
     for (std::size_t i = 0; i < words; ++i) difference |= *record++ ^ wanted[i];
-    // The compiler must not see that the rest can be left out.
+    // The compiler must not find out that a difference makes the rest of the comparison
+    // unnecessary.
     asm volatile("" : "+r"(difference));
     found |= static_cast<std::uint64_t>(difference == 0);
   }
@@ -101,6 +109,7 @@ Result<std::unique_ptr<PasswordFile>, std::string> PasswordFile::Load(std::strin
 }
 
 Result<Done, std::string> PasswordFile::Reload() {
+  // The file is read before the lock is taken, so that clients do not wait for it.
   auto passwords = ReadPasswords(path_);
   if (!passwords) return Failure{passwords.error()};
   const MutexLock lock(mutex_);
@@ -110,6 +119,7 @@ Result<Done, std::string> PasswordFile::Reload() {
 
 bool PasswordFile::Admit(std::string_view user, std::string_view password) const {
   std::shared_ptr<const Passwords> passwords;
+  // A shared pointer keeps the old list alive while it is compared, and Reload() need not wait.
   {
     const MutexLock lock(mutex_);
     passwords = passwords_;
@@ -140,7 +150,9 @@ void WatchedPasswords::ReadAgain() {
   Take(passwords ? std::make_shared<const Passwords>(std::move(*passwords)) : nullptr);
   last_complaint_.clear();
   seen_ = file->stamp;
-  // File systems keep the time of a change in steps, some of a second or two.
+  // Some file systems store the time of a change in steps of a second or two. A file that was
+  // changed just before it was read may be changed again with an equal stamp, so it is read again
+  // at the next Look().
   if (std::abs(std::time(nullptr) - file->stamp.changed_s()) <= kStampStepMaxS) seen_.reset();
 }
 
@@ -154,7 +166,7 @@ void WatchedPasswords::Take(std::shared_ptr<const Passwords> passwords) {
     const MutexLock lock(mutex_);
     passwords_.swap(passwords);
   }
-  // The old ones end here, or with whoever is looking at them.
+  // The old list is destroyed here, outside of the lock, or by the thread that is still using it.
 }
 
 void WatchedPasswords::GiveUp(const FileError& error) {

@@ -1,4 +1,4 @@
-// A file of users and their passwords.
+// Files of users and their passwords.
 #pragma once
 
 #include <array>
@@ -18,54 +18,70 @@
 
 namespace larder::server {
 
-// What a line may hold: user, colon and password.
+// The longest line in bytes, without its line end: user, colon and password.
 inline constexpr std::size_t kPasswordLineBytesMax = 255;
+// The largest file in bytes.
 inline constexpr std::size_t kPasswordFileBytesMax = std::size_t{16} << 20;
 
-// Passwords knows who may come in.
+// Passwords is a list of users and their passwords.
 //
-//   record   |user's length|password's|user|password|zeros|     one for each line, in words of 8
-//   bytes
+//   record   |user length|password length|user|password|zeros|
+//
+// There is one record for each line, in words of 8 bytes. Each length has one byte.
 //
 // Threads: immutable.
+// Owns:    its records.
 class Passwords {
  public:
+  // What Parse() does with a malformed line.
   enum class BadLines : std::uint8_t { kRefused, kSkipped };
 
-  // Reads lines of `user:password`. The user ends at the first colon, the password at the line's
-  // end; either may be empty. Lines without a colon or beyond kPasswordLineBytesMax are bad.
-  // Nothing if those, or no line at all, are refused.
+  // Parses lines of `user:password`. The user ends at the first colon, and the password at the end
+  // of the line; each may be empty. A line is malformed if it has no colon or is longer than
+  // kPasswordLineBytesMax.
+  //
+  // With kRefused it returns nothing if a line is malformed, or if there is none; with kSkipped it
+  // always returns a list, which may be empty.
   static std::optional<Passwords> Parse(std::string_view text, BadLines bad_lines);
 
-  // Whether there is a line with this user and this password. The time it takes tells the size of
-  // the file and the arguments' lengths, and nothing of what is right in them.
+  // Returns whether there is a line with this user and this password. The time it takes depends
+  // only on the size of the file and on the lengths of the arguments, so it does not reveal whether
+  // a user exists, or how much of a password is right.
   bool Admit(std::string_view user, std::string_view password) const;
 
+  // The memory of the records in bytes.
   std::size_t held_bytes() const { return records_.capacity() * sizeof(std::uint64_t); }
 
  private:
+  // Large enough for the longest record.
   using Record = std::array<std::uint64_t, 32>;
-  static_assert(sizeof(Record) > kPasswordLineBytesMax);  // The colon makes room for a length.
+  // The colon's byte is the second length.
+  static_assert(sizeof(Record) > kPasswordLineBytesMax);
 
-  // The longest that there may be, zeros at its end.
+  // Returns the record of a user and a password; all bytes that it does not use are zeros.
+  // REQUIRES: the lengths are at most kPasswordLineBytesMax - 1 together.
   static Record RecordOf(std::string_view user, std::string_view password);
+  // Returns the number of words that a record with these lengths has.
   static std::size_t WordsOf(std::size_t user_bytes, std::size_t password_bytes);
 
+  // All records, one behind the other.
   std::vector<std::uint64_t> records_;
 };
 
-// PasswordFile is a file of Passwords that can be read again while the server runs.
+// PasswordFile is a password file that can be read again while the server runs.
 //
 // Threads: internally locked; any thread may call any method.
 class PasswordFile {
  public:
-  // Or memcached's complaint, if the file cannot be read or has a bad line.
+  // Fails with memcached's error message if the file cannot be read, has a malformed line or no
+  // line.
   static Result<std::unique_ptr<PasswordFile>, std::string> Load(std::string path);
 
-  // From now on the file as it is now counts. Or the complaint, and what counted goes on to count.
+  // Reads the file again; from then on its present contents are valid. Fails with the error
+  // message; then the passwords that were valid before stay valid.
   Result<Done, std::string> Reload() LARDER_EXCLUDES(mutex_);
 
-  // As Passwords::Admit().
+  // See Passwords::Admit().
   bool Admit(std::string_view user, std::string_view password) const LARDER_EXCLUDES(mutex_);
 
  private:
@@ -78,34 +94,41 @@ class PasswordFile {
   std::shared_ptr<const Passwords> passwords_ LARDER_GUARDED_BY(mutex_);
 };
 
-// WatchedPasswords is a file of Passwords that counts as it is. Lines that are bad are skipped, and
-// a file that cannot be read admits nobody. Its reader says how often it is looked at.
+// WatchedPasswords is a password file whose present contents are always the valid ones. Malformed
+// lines are skipped; if the file cannot be read, no client is admitted. The caller decides how
+// often it is checked.
 //
-// Threads: Current: any; all else one at a time.
+// Threads: Current: any thread; all else: one thread at a time.
 class WatchedPasswords {
  public:
-  // Reads the file. `verbosity` above 0: standard error is told, once, why it cannot be read.
+  // Reads the file. If `verbosity` is above 0, the reason why it cannot be read is logged, once.
   WatchedPasswords(std::string path, int verbosity);
 
-  // Reads the file if it is not the one that was read, or was changed so shortly before that it may
-  // look the same and be another. One that changes while it is read is left for the next time.
+  // Reads the file if it has changed since it was read, or if it was changed so shortly before it
+  // was read that its stamp may not show a later change. A file that changes while it is read is
+  // left for the next call.
   void Look();
-  // Reads it whatever it looks like.
+  // Reads the file even if it seems unchanged.
   void ReadAgain();
 
-  // As the file was when it was last looked at; nullptr: it could not be read.
+  // The passwords as they were when the file was checked last; nullptr if it could not be read.
   std::shared_ptr<const Passwords> Current() const LARDER_EXCLUDES(mutex_);
 
  private:
+  // Replaces the passwords.
   void Take(std::shared_ptr<const Passwords> passwords) LARDER_EXCLUDES(mutex_);
+  // Forgets the passwords, because the file cannot be read.
   void GiveUp(const FileError& error);
 
   const std::string path_;
   const int verbosity_;
+  // The stamp of the file that was read last; nothing: read it at the next Look().
   std::optional<FileStamp> seen_;
+  // The last error, which is not logged twice.
   std::string last_complaint_;
 
   mutable Mutex mutex_;  // Guards all below.
+  // nullptr: the file could not be read.
   std::shared_ptr<const Passwords> passwords_ LARDER_GUARDED_BY(mutex_);
 };
 

@@ -12,10 +12,12 @@ PrefixStats::Counts* PrefixStats::Find(std::string_view key) {
   const std::size_t end = key.find(delimiter_);
   if (end == std::string_view::npos) return nullptr;
   const std::string prefix(key.substr(0, end));
-  if (!protocol::IsTextKey(prefix)) return nullptr;  // Its line could pass for several.
+  // Such a prefix could contain line ends, and its line would look like several lines.
+  if (!protocol::IsTextKey(prefix)) return nullptr;
   const auto found = counts_.find(prefix);
   if (found != counts_.end()) return &found->second;
   if (counts_.size() >= kPrefixesMax) return nullptr;
+  // All buckets at once, at the first prefix: see counts_.
   if (counts_.empty()) counts_.reserve(kPrefixesMax);
   return &counts_[prefix];
 }
@@ -44,6 +46,7 @@ void PrefixStats::Clear() {
 }
 
 std::string PrefixStats::Dump() const {
+  // The lock is released between groups of buckets, so that the workers can go on counting.
   std::string text;
   for (std::size_t bucket = 0, end = 1; bucket < end;) {
     const MutexLock lock(mutex_);

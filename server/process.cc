@@ -24,11 +24,14 @@
 namespace larder::server {
 namespace {
 
-constexpr rlim_t kOwnFilesMax = 4096;  // Listeners, and three or so for each worker.
+// For the listeners, and about three descriptors for each worker.
+constexpr rlim_t kOwnFilesMax = 4096;
 
+// The text of an errno value.
 std::string Reason(int error = errno) { return std::generic_category().message(error); }
 
-// Writes a file that others see whole or not at all. Fails with the step that failed and why.
+// Writes a file that other processes see completely or not at all. Fails with a message that names
+// the step and the reason. `what` is the kind of file.
 Result<Done, std::string> WriteByRename(const std::string& path, const std::string& temporary,
                                         std::string_view what, std::string_view text) {
   const auto error = ReplaceFile(path, temporary, text);
@@ -47,16 +50,17 @@ Result<Done, std::string> WriteByRename(const std::string& path, const std::stri
                              path, error->text)};
 }
 
-// The process that a pid file names, if it runs and is not this one.
+// Returns the process that a pid file names, if it is running and is not this one.
 std::optional<pid_t> RunningProcessIn(const std::string& path) {
   std::ifstream file(path);
   pid_t pid = 0;
   if (!(file >> pid) || pid <= 0 || pid == getpid()) return std::nullopt;
-  // EPERM: it runs, as somebody else.
+  // EPERM: the process exists, but belongs to another user.
   if (kill(pid, 0) != 0 && errno != EPERM) return std::nullopt;
   return pid;
 }
 
+// memcached's message, with the reason in errno.
 Failure<ConfigExit> CannotDaemonize() {
   return ConfigExit::BadValue(
       fmt::format("failed to daemon() in order to daemonize: {}", Reason()));
@@ -67,7 +71,8 @@ Failure<ConfigExit> CannotDaemonize() {
 StepResult OpenStandardFiles() {
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(standard, F_GETFD) >= 0 || errno != EBADF) continue;
-    // The lowest that is free, and those below are open.
+    // open() returns the lowest free descriptor. The ones below are open, so that is the one to
+    // fill.
     if (open("/dev/null", O_RDWR) != standard) {
       return ConfigExit::SystemError(
           fmt::format("failed to open /dev/null for a standard file: {}", Reason()));
@@ -85,7 +90,7 @@ StepResult RaiseFileLimit(int connections_max) {
   }
   if (limit.rlim_cur >= wanted) return Done{};
 
-  // Root may raise the hard limit too; others get what it allows.
+  // Root may raise the hard limit as well. Other users get what the hard limit allows.
   const rlimit generous = {.rlim_cur = wanted, .rlim_max = std::max(limit.rlim_max, wanted)};
   if (setrlimit(RLIMIT_NOFILE, &generous) == 0) return Done{};
   limit.rlim_cur = std::min(wanted, limit.rlim_max);
@@ -102,7 +107,8 @@ StepResult EnableCoredumps() {
   rlimit limit = {};
   if (setrlimit(RLIMIT_CORE, &unlimited) != 0 && getrlimit(RLIMIT_CORE, &limit) == 0) {
     limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_CORE, &limit);  // What came of it is read back.
+    // The result is read back below.
+    (void)setrlimit(RLIMIT_CORE, &limit);
   }
   if (getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_cur == 0 ||
       prctl(PR_SET_DUMPABLE, 1) != 0) {
@@ -119,7 +125,7 @@ StepResult DropPrivileges(const std::string& user) {
   if (entry == nullptr) {
     return Failure{ConfigExit{fmt::format("can't find the user {} to switch to", user), EX_NOUSER}};
   }
-  // In this order: without its user, the process may no longer change groups.
+  // In this order: the process may change its groups only as long as it is root.
   if (setgroups(0, nullptr) != 0 || setgid(entry->pw_gid) != 0 || setuid(entry->pw_uid) != 0) {
     return ConfigExit::SystemError(
         fmt::format("failed to assume identity of user {}: {}", user, Reason()));
@@ -130,11 +136,13 @@ StepResult DropPrivileges(const std::string& user) {
 Result<ForkSide, ConfigExit> Daemonize(const Config& config) {
   if (!config.daemonize) return ForkSide::kServer;
 
-  std::fflush(nullptr);  // Or both sides would print what is buffered.
+  // Otherwise both processes would print what is buffered.
+  std::fflush(nullptr);
   const pid_t child = fork();
   if (child < 0) return CannotDaemonize();
   if (child > 0) return ForkSide::kStarter;
 
+  // A process without a controlling terminal.
   if (setsid() < 0) return CannotDaemonize();
   if (!config.coredumps && chdir("/") != 0) return CannotDaemonize();
   if (config.verbosity == 0) {
@@ -149,8 +157,8 @@ Result<ForkSide, ConfigExit> Daemonize(const Config& config) {
 }
 
 Result<Done, std::string> LockMemory() {
-  // What is mapped later reserves far more addresses than a limit on locked memory allows; the
-  // arena locks its pages itself, as it takes them.
+  // MCL_CURRENT only: later mappings reserve more address space than a limit on locked memory
+  // allows. The arena locks its pages itself when it takes them.
   if (mlockall(MCL_CURRENT | MCL_ONFAULT) != 0) {
     return Failure{fmt::format("warning: -k invalid, mlockall() failed: {}", Reason())};
   }
@@ -179,11 +187,13 @@ PidFile::PidFile(std::string path, AtExit at_exit, std::string warning)
 
 PidFile::PidFile(PidFile&& other) noexcept
     : path_(std::move(other.path_)),
+      // The object that was moved from must not remove the file.
       at_exit_(std::exchange(other.at_exit_, AtExit::kKeep)),
       owner_(other.owner_),
       warning_(std::move(other.warning_)) {}
 
 PidFile::~PidFile() {
+  // After a fork, both processes have a copy of the object: only the writer removes the file.
   if (at_exit_ == AtExit::kRemove && owner_ == getpid()) unlink(path_.c_str());
 }
 

@@ -13,15 +13,16 @@
 namespace larder::server {
 namespace {
 
-// Of the thread: clients' requests come first where cores are few.
+// The niceness of the thread: where there are few cores, the requests of clients have precedence.
 constexpr int kNiceness = 10;
 
-// A report on its way to its client.
+// The reply to `stats`: waits until the report is made, and then sends it in pieces.
 class ReportStream final : public ReplyStream {
  public:
   explicit ReportStream(std::shared_ptr<Report> report) : report_(std::move(report)) {}
 
   Progress Continue(slab::Lane&, Output& output) override {
+    // Pairs with the release in Make(): if it is set, the whole text is visible.
     if (!report_->is_made.load(std::memory_order_acquire)) return Progress::kWaits;
     const std::string_view rest = std::string_view(report_->text).substr(sent_bytes_);
     const std::string_view piece = rest.substr(0, kPieceBytes);
@@ -32,9 +33,11 @@ class ReportStream final : public ReplyStream {
 
  private:
   const std::shared_ptr<Report> report_;
+  // The number of bytes of the text that were appended to the output.
   std::size_t sent_bytes_ = 0;
 };
 
+// Returns the error packet for a list that does not exist.
 std::string KeyNotFound(const protocol::Echo& echo) {
   const auto status = protocol::BinaryStatus::kKeyNotFound;
   const std::string_view text = protocol::StatusText(status);
@@ -77,15 +80,18 @@ std::unique_ptr<ReplyStream> Reporter::Ask(std::string_view arguments,
       return std::make_unique<ReportStream>(report);
     }
   }
+  // Without a thread (before Start() or after Stop()) the report is made by the caller.
   Make(*report);
   return std::make_unique<ReportStream>(report);
 }
 
 void Reporter::Run() {
+  // Only this thread gets the niceness: on Linux it is a property of a thread.
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] { return !wanted_.empty() || is_stopping_; });
+    // Also when stopping: first all reports that were requested.
     if (wanted_.empty()) return;
     const std::shared_ptr<Report> report = std::move(wanted_.front());
     wanted_.pop_front();
@@ -102,6 +108,7 @@ void Reporter::Make(Report& report) {
     report.text = shared_.stats.Report(report.arguments, lane_);
   } else {
     report.text = shared_.stats.ReportBinary(report.arguments, *report.echo, lane_);
+    // An empty text means that there is no such list.
     if (report.text.empty()) report.text = KeyNotFound(*report.echo);
   }
   report.is_made.store(true, std::memory_order_release);

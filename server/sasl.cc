@@ -13,37 +13,44 @@
 namespace larder::server {
 namespace {
 
+// The application's name, by which libsasl2 finds its configuration: that of memcached.
 constexpr char kApplication[] = "memcached";
+// The mechanism with a name and a password as plain text (RFC 4616).
 constexpr std::string_view kPlain = "PLAIN";
 
-// libsasl2 (2.1.28) leaks a user's name that does not fit its buffer of 1024 bytes with the realm.
+// libsasl2 (2.1.28) leaks the name of a user if it does not fit, with the realm, into a buffer of
+// 1024 bytes. Longer names are refused before they reach the library.
 constexpr std::size_t kNamesBytesMax = 768;
 
+// The names of mechanisms are compared without regard to case.
 bool IsPlain(const std::string& mechanism) {
   return strcasecmp(mechanism.c_str(), kPlain.data()) == 0;
 }
 
-// Kerberos's messages are long, but the names in them are not the client's choice.
+// Returns whether a mechanism uses Kerberos tickets (GSSAPI, GS2-...). Its messages are long, but
+// the client cannot choose the names in them.
 bool HasTickets(const std::string& mechanism) {
   return strncasecmp(mechanism.c_str(), "GS", 2) == 0;
 }
 
-// Where the password of a PLAIN message begins, behind `authzid NUL authcid NUL` (RFC 4616); 0 if
-// there is none.
+// Returns the position of the password in a PLAIN message, which begins with `authzid NUL authcid
+// NUL` (RFC 4616); 0 if there is none.
 std::size_t PasswordAt(std::string_view message) {
   const std::size_t first = message.find('\0');
+  // find() returns npos if there is no second NUL; npos + 1 is 0.
   return first == message.npos ? 0 : message.find('\0', first + 1) + 1;
 }
 
-// Whether no name in the message can be too long for libsasl2.
+// Returns whether no name in the message can be too long for libsasl2 (see kNamesBytesMax). For
+// mechanisms other than PLAIN the whole message counts, because its format is not known here.
 bool IsForLibrary(const std::string& mechanism, std::string_view message) {
   const std::size_t password_at = IsPlain(mechanism) ? PasswordAt(message) : 0;
   const std::size_t names_bytes = password_at != 0 ? password_at : message.size();
   return names_bytes <= kNamesBytesMax || HasTickets(mechanism);
 }
 
-// Nobody comes in without a name, and what follows is not encrypted: the protocol has no place for
-// that.
+// No anonymous clients, and no encryption after authentication, because the protocol has no place
+// for it.
 constexpr sasl_security_properties_t kSecurity{.min_ssf = 0,
                                                .max_ssf = 0,
                                                .maxbufsize = 0,
@@ -51,7 +58,8 @@ constexpr sasl_security_properties_t kSecurity{.min_ssf = 0,
                                                .property_names = nullptr,
                                                .property_values = nullptr};
 
-// libsasl2 has locks for what connections share, but leaves it to its user to say how to lock.
+// Gives libsasl2 functions for mutexes: it locks what connections share, but leaves the kind of
+// lock to the application.
 void UseMutexes() {
   sasl_set_mutex([]() -> void* { return new std::mutex; },
                  [](void* mutex) {
@@ -65,16 +73,20 @@ void UseMutexes() {
                  [](void* mutex) { delete static_cast<std::mutex*>(mutex); });
 }
 
+// Returns the name of this machine; empty if the system does not give it.
 std::string HostName() {
   std::array<char, HOST_NAME_MAX + 1> name{};
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
-// libsasl2 has one type for all of them; gcc takes a function that returns nothing for any.
+// Casts a callback to the one type that libsasl2 has for all of them. The intermediate type
+// void(*)() keeps gcc from warning: it accepts that type for any function.
 auto AnyCallback(sasl_log_t* callback) {
   return reinterpret_cast<int (*)()>(reinterpret_cast<void (*)()>(callback));
 }
 
+// Translates a result of libsasl2. Every error becomes kFailed, so that the client does not learn
+// the reason.
 SaslReply ReplyOf(int result, const char* data, unsigned bytes) {
   if (result == SASL_OK) return {.status = SaslStatus::kAdmitted};
   if (result != SASL_CONTINUE) return {};
@@ -87,6 +99,7 @@ SaslReply ReplyOf(int result, const char* data, unsigned bytes) {
 // --- Sasl --------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<Sasl>, std::string> Sasl::Create(Options options) {
+  // The library must know the functions before it is initialised.
   UseMutexes();
   if (sasl_server_init(nullptr, kApplication) != SASL_OK) {
     return Failure{std::string("Error initializing sasl.")};
@@ -106,7 +119,7 @@ Sasl::Sasl(Options options)
 Sasl::~Sasl() { sasl_server_done(); }
 
 int Sasl::OnLog(void* context, int level, const char* message) {
-  // What is above may show passwords.
+  // Messages above this level may contain passwords.
   constexpr int kLevelMax = SASL_LOG_NOTE;
   const int verbosity = static_cast<Sasl*>(context)->options_.verbosity;
   const bool is_warning = level == SASL_LOG_ERR || level == SASL_LOG_FAIL || level == SASL_LOG_WARN;
@@ -118,11 +131,12 @@ int Sasl::OnLog(void* context, int level, const char* message) {
 
 Sasl::Connection Sasl::Connect() const {
   sasl_conn_t* connection = nullptr;
-  // The host is the realm of users who name none, as memcached's.
+  // As in memcached, the name of the host is the realm of users who do not name one.
   const char* const realm = host_.empty() ? nullptr : host_.c_str();
   const int result = sasl_server_new(kApplication, nullptr, realm, nullptr, nullptr,
                                      callbacks_.data(), 0, &connection);
   Connection owned(connection, [](sasl_conn_t* dead) { sasl_dispose(&dead); });
+  // A connection with other security properties than these must not be used.
   if (result != SASL_OK || sasl_setprop(connection, SASL_SEC_PROPS, &kSecurity) != SASL_OK) {
     owned.reset();
   }
@@ -136,6 +150,7 @@ std::unique_ptr<SaslSession> Sasl::NewSession() const {
 }
 
 std::optional<std::string> Sasl::Mechanisms() const {
+  // The other mechanisms cannot use the password file.
   if (passwords_ != nullptr) return std::string(kPlain);
   const Connection connection = Connect();
   const char* names = nullptr;
@@ -157,6 +172,7 @@ void Sasl::ReadPasswordsAgain() {
 bool Sasl::Admit(const std::string& user, std::string_view password) const {
   const auto passwords = passwords_->Current();
   if (passwords == nullptr) return false;
+  // Both are evaluated, so that the time does not show which one matched.
   const bool is_user = passwords->Admit(user, password);
   const bool is_user_here = passwords->Admit(user + '@' + host_, password);
   return is_user || is_user_here;
@@ -167,10 +183,12 @@ bool Sasl::Admit(const std::string& user, std::string_view password) const {
 SaslReply SaslSession::Start(const std::string& mechanism, std::string_view data) {
   mechanism_ = mechanism;
   if (sasl_.passwords_ != nullptr && IsPlain(mechanism)) {
+    // PLAIN without its message: the client sends it in the next step.
     if (data.empty()) {
       awaits_plain_ = true;
       return {.status = SaslStatus::kContinue};
     }
+    // Users that are not in the file are left to libsasl2.
     if (AdmitPlain(data)) return {.status = SaslStatus::kAdmitted};
   }
   if (!IsForLibrary(mechanism, data)) return {};
@@ -194,7 +212,8 @@ SaslReply SaslSession::Step(std::string_view data) {
   return ReplyOf(result, out, out_bytes);
 }
 
-// Nobody is admitted for somebody else.
+// Checks a PLAIN message against the password file. A user who wants to act for another one is
+// refused.
 bool SaslSession::AdmitPlain(std::string_view data) const {
   const std::size_t password_at = PasswordAt(data);
   if (password_at == 0 || data.find('\0', password_at) != data.npos) return false;

@@ -1,4 +1,4 @@
-// SASL: how clients of the binary protocol authenticate.
+// SASL, by which clients of the binary protocol authenticate.
 #pragma once
 
 #include <sasl/sasl.h>
@@ -18,34 +18,39 @@ namespace larder::server {
 
 class SaslSession;
 
-// Sasl is libsasl2 under the name of memcached, so that it finds memcached.conf, and beside it the
-// password file of MEMCACHED_SASL_PWDB, which needs no configuration.
+// Sasl is libsasl2, initialised with the application name of memcached, so that it uses
+// memcached.conf. In addition there is the password file of MEMCACHED_SASL_PWDB, which works
+// without any configuration.
 //
-// Threads: Create and the destructor: one thread, and no other Sasl is created or destroyed
-//          meanwhile; LookAtPasswords and ReadPasswordsAgain: one at a time; all else any thread.
-// Owns:    the library's state, which all Sasls of a process share.
+// Threads: Create and the destructor: one thread, while no other Sasl is created or destroyed;
+//          LookAtPasswords and ReadPasswordsAgain: one thread at a time; all else: any thread.
+// Owns:    the state of the library, which all Sasl objects of a process share.
 class Sasl {
  public:
   struct Options {
-    std::string password_file;  // MEMCACHED_SASL_PWDB, read at once; empty: none.
-    int verbosity = 0;          // 1: what libsasl2 warns of is printed, 2: also its remarks.
+    // MEMCACHED_SASL_PWDB, read at once; empty: there is no such file.
+    std::string password_file;
+    // 1: warnings of libsasl2 are logged; 2: its notes too.
+    int verbosity = 0;
   };
 
-  // Or memcached's complaint.
+  // Fails with memcached's error message if the library cannot be initialised.
   static Result<std::unique_ptr<Sasl>, std::string> Create(Options options);
   ~Sasl();
   Sasl(const Sasl&) = delete;
   Sasl& operator=(const Sasl&) = delete;
 
-  // The names of mechanisms, with a space between. With a password file PLAIN only: the others
-  // cannot look into it. Nothing if there is none.
+  // The names of the mechanisms, separated by spaces. With a password file it is PLAIN only,
+  // because the other mechanisms cannot use it. Nothing if there is no mechanism.
   std::optional<std::string> Mechanisms() const;
 
-  // Has the password file count as it is now: see WatchedPasswords. Attempts never read it.
+  // Read the password file again, if it has changed or in any case: see WatchedPasswords. Attempts
+  // to authenticate never read it themselves.
   void LookAtPasswords();
   void ReadPasswordsAgain();
 
-  // For one attempt of one client; nothing if libsasl2 refuses. Must not outlive this.
+  // A session for one attempt of one client; nullptr if libsasl2 refuses. It must not outlive this
+  // object.
   std::unique_ptr<SaslSession> NewSession() const;
 
  private:
@@ -53,37 +58,51 @@ class Sasl {
 
   explicit Sasl(Options options);
   using Connection = std::unique_ptr<sasl_conn_t, void (*)(sasl_conn_t*)>;
+  // Makes a connection of the library; nullptr if it refuses.
   Connection Connect() const;
+  // Logs a message of the library; its callback.
   static int OnLog(void* context, int level, const char* message);
-  // Whether the password file has them, the user as given or with this host behind it.
+  // Returns whether the password file has this user and password. The user may be in the file as
+  // given, or followed by '@' and the name of this host.
   bool Admit(const std::string& user, std::string_view password) const;
 
   const Options options_;
-  const std::unique_ptr<WatchedPasswords> passwords_;  // None without a password file.
+  // nullptr: there is no password file.
+  const std::unique_ptr<WatchedPasswords> passwords_;
+  // The realm of users who do not name one.
   const std::string host_;
+  // What libsasl2 calls; it keeps a pointer to this array.
   const std::array<sasl_callback_t, 2> callbacks_;
 };
 
+// The result of one message of a client.
 enum class SaslStatus : std::uint8_t {
+  // The client is authenticated.
   kAdmitted,
-  kContinue,  // `data` is for the client, whose next step answers it.
+  // The client must answer `data` with a further message.
+  kContinue,
+  // The attempt has failed.
   kFailed,
 };
 
+// The answer to one message of a client.
 struct SaslReply {
   SaslStatus status = SaslStatus::kFailed;
+  // For the client; empty unless kContinue.
   std::string data = {};
 };
 
 // SaslSession is one attempt of one client to authenticate.
 //
 // Threads: one worker.
-// Owns:    the library's connection: some 15 KB, so keep it only while the client is to answer.
+// Owns:    a connection of the library of some 15 KB, so it should live only while an attempt is
+//          under way.
 class SaslSession {
  public:
-  // The first message. An empty `data` is none. REQUIRES: is called once.
+  // Handles the first message; an empty `data` means that the client sent none. REQUIRES: is called
+  // once.
   SaslReply Start(const std::string& mechanism, std::string_view data);
-  // What the client answers. REQUIRES: the last reply was kContinue.
+  // Handles a further message. REQUIRES: the last result was kContinue.
   SaslReply Step(std::string_view data);
 
  private:
@@ -91,12 +110,15 @@ class SaslSession {
 
   SaslSession(const Sasl& sasl, Sasl::Connection connection)
       : sasl_(sasl), connection_(std::move(connection)) {}
+  // Returns whether the password file admits the user of a PLAIN message.
   bool AdmitPlain(std::string_view data) const;
 
   const Sasl& sasl_;
   const Sasl::Connection connection_;
+  // The mechanism that the client has chosen.
   std::string mechanism_;
-  bool awaits_plain_ = false;  // The next step is what Start() lacked.
+  // The client has begun PLAIN without a message: the next step is its message.
+  bool awaits_plain_ = false;
 };
 
 }  // namespace larder::server

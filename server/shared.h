@@ -1,4 +1,4 @@
-// What all threads of a server share.
+// Shared, what all threads of a server share.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,9 @@ class Reporter;
 class Stats;
 class UploadMemory;
 
-// Threads: constants and references immutable; each atomic as its comment says.
+// The parts of a server that workers and other threads use. All parts outlive those threads.
+//
+// Threads: constants and references: immutable; each atomic as its comment says.
 struct Shared {
   const Config& config;
   slab::Cache& cache;
@@ -33,18 +35,24 @@ struct Shared {
   Reporter& reporter;
   slab::ExpirySweep& sweep;
   UploadMemory& uploads;
-  std::function<void()> request_stop;  // Any thread; returns at once.
+  // Asks the server to stop. Any thread may call it; returns at once.
+  std::function<void()> request_stop;
 
-  // Relaxed: settings that any client may change, read once per command.
+  // Settings that any client may change. Relaxed: each command reads them once, and a change need
+  // not be seen at once.
   std::atomic<int> verbosity{0};
   std::atomic<bool> detail_enabled{false};
 
-  // When a delayed flush_all is due. Written by workers, taken by the main thread at its tick.
+  // When a delayed flush_all is due; not set: there is none. Written by workers, taken by the main
+  // thread at its tick.
   std::atomic<slab::Expiry> flush_due{slab::Expiry()};
-  // When the last flush took effect, by the server's own clock, for `stats settings`.
+  // When the last flush_all took effect, in seconds of the server's own clock; 0: there was none.
+  // Written by any thread that flushes; for `stats settings`.
   std::atomic<std::uint32_t> flushed_s{0};
-  std::atomic<bool> accepting{true};  // Written by the main thread.
-  // Accepted and not closed yet: the main thread adds, workers subtract.
+  // False while connections are not accepted because of the limit. Written by the main thread.
+  std::atomic<bool> accepting{true};
+  // Client connections that are accepted and not closed yet: the main thread adds, workers
+  // subtract. Relaxed: the limit may be checked with a number that is a moment old.
   std::atomic<int> clients{0};
 };
 

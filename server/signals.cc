@@ -14,14 +14,18 @@
 namespace larder::server {
 namespace {
 
+// The signals that ask for an orderly stop.
 constexpr std::array kStopSignals = {SIGTERM, SIGINT, SIGUSR1};
 
-// Written by the handler, on whichever thread a signal comes to.
+// Written by the signal handler, on whichever thread it runs.
 std::atomic<bool> stop_is_signalled{false};
 std::atomic<bool> reload_is_signalled{false};
-std::atomic<int> signal_fd{-1};  // Written once, before there is a handler.
+// Written once, before the handler is installed.
+std::atomic<int> signal_fd{-1};
+// A signal handler may only use atomics that are free of locks.
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
+// The signal handler. It calls only what POSIX allows there, and leaves errno as it was.
 extern "C" void OnSignal(int number) {
   const int error = errno;
   (number == SIGHUP ? reload_is_signalled : stop_is_signalled)
@@ -41,11 +45,13 @@ StepResult CatchSignals() {
   }
   signal_fd.store(fd, std::memory_order_relaxed);
 
+  // A write to a connection that was closed returns EPIPE instead of ending the process.
   struct sigaction ignored = {};
   ignored.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignored, nullptr);
   struct sigaction caught = {};
   caught.sa_handler = &OnSignal;
+  // System calls continue after the handler, except those that never do.
   caught.sa_flags = SA_RESTART;
   sigset_t signals;
   sigemptyset(&signals);
@@ -53,6 +59,7 @@ StepResult CatchSignals() {
   sigaddset(&signals, SIGHUP);
   for (const int number : kStopSignals) sigaction(number, &caught, nullptr);
   sigaction(SIGHUP, &caught, nullptr);
+  // The process may have been started with these signals blocked.
   sigprocmask(SIG_UNBLOCK, &signals, nullptr);
   return Done{};
 }

@@ -1,24 +1,28 @@
-// What signals ask the process for.
+// The requests that signals make of the process.
 #pragma once
 
 #include "server/config/config_exit.h"
 
 namespace larder::server {
 
-// From here on SIGTERM, SIGINT and SIGUSR1 ask for an orderly stop and SIGHUP has files read again,
-// as soon as somebody looks; none of them ends the process, even if it was started with them
-// blocked. SIGPIPE is ignored: who writes is told. The first thing that main does. Fails with exit
-// code 71.
+// From this call on SIGTERM, SIGINT and SIGUSR1 request an orderly stop, and SIGHUP requests that
+// files are read again; the functions below return these requests. None of the signals ends the
+// process, even if it was started with them blocked. SIGPIPE is ignored: a write to a closed
+// connection fails instead. It is the first thing that main does. Fails with exit code 71.
 StepResult CatchSignals();
 
-// Threads: any, all of them. Without CatchSignals, nothing was asked for.
+// Returns whether a stop was requested. A request is never taken back.
+//
+// Threads: any, also for all functions below. Without CatchSignals() there are no requests.
 bool StopIsSignalled();
-// True once for each time that it was asked for, or for several.
+// Returns true once after one or several requests to read files again.
 bool TakeReloadSignal();
 
-// Readable when a signal came since ClearSignalFd; -1 without CatchSignals. Open as long as the
-// process lives.
+// A descriptor that is readable if a signal came after the last ClearSignalFd(), for an event loop;
+// -1 without CatchSignals(). It stays open as long as the process lives.
 int SignalFd();
+// Makes the descriptor not readable. Call it before the requests are looked at, so that none is
+// missed.
 void ClearSignalFd();
 
 }  // namespace larder::server

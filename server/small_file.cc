@@ -13,9 +13,13 @@
 namespace larder::server {
 namespace {
 
+// The permissions of a new file, before the umask.
 constexpr mode_t kNewFileMode = 0644;
 
-// Closes its descriptor. Threads: one worker.
+// Descriptor closes a file descriptor in its destructor.
+//
+// Threads: one worker.
+// Owns:    the descriptor.
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -30,6 +34,7 @@ class Descriptor {
   const int fd_;
 };
 
+// The error that errno has.
 FileError SystemError() {
   const int number = errno;
   return {number, std::strerror(number)};
@@ -47,6 +52,7 @@ FileStamp StampFrom(const struct stat& status) {
           .changed_ns = Nanoseconds(status.st_ctim)};
 }
 
+// Writes all of `text`. Returns false with errno set if the system refuses.
 bool WriteAll(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t wrote = write(fd, text.data(), text.size());
@@ -57,6 +63,8 @@ bool WriteAll(int fd, std::string_view text) {
   return true;
 }
 
+// Removes the file that could not become `path`. The error is read first, because unlink() may
+// change errno.
 ReplaceError GiveUp(const std::string& next, ReplaceStep step) {
   ReplaceError error{step, SystemError().text};
   unlink(next.c_str());
@@ -72,12 +80,13 @@ Result<FileStamp, FileError> StampOf(const std::string& path) {
 }
 
 Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t bytes_max) {
+  // O_NONBLOCK: opening a pipe must not wait for a writer.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat before {};
   if (file.get() < 0 || fstat(file.get(), &before) != 0) return Failure{SystemError()};
   if (!S_ISREG(before.st_mode)) return Failure{FileError{0, "is not a file"}};
   const auto announced_bytes = static_cast<std::uint64_t>(before.st_size);
-  // One more than wanted, so that what is too large or grows is seen.
+  // One byte more than wanted, so that a file that is too large or grows is noticed.
   std::string text(std::min<std::uint64_t>(announced_bytes, bytes_max) + 1, '\0');
   std::size_t bytes = 0;
   while (bytes < text.size()) {
@@ -91,6 +100,7 @@ Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t 
     return Failure{FileError{0, fmt::format("is larger than {} bytes", bytes_max)}};
   }
   struct stat after {};
+  // A file that was written meanwhile may be a mixture of two versions.
   if (fstat(file.get(), &after) != 0) return Failure{SystemError()};
   if (bytes > announced_bytes || StampFrom(after) != StampFrom(before)) {
     return Failure{FileError{EAGAIN, "changes while it is read"}};
@@ -104,14 +114,18 @@ std::optional<ReplaceError> ReplaceFile(const std::string& path, const std::stri
                                         std::string_view text) {
   {
     const Descriptor file(
+        // O_NOFOLLOW: another user might have put a symbolic link in the place of `next`.
         open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, kNewFileMode));
     if (file.get() < 0) return ReplaceError{ReplaceStep::kOpen, SystemError().text};
+    // The contents must be on the disk before the name: after a power failure, the name must not
+    // refer to an empty file.
     if (!WriteAll(file.get(), text) || fsync(file.get()) != 0) {
       return GiveUp(next, ReplaceStep::kWrite);
     }
   }
   if (std::rename(next.c_str(), path.c_str()) != 0) return GiveUp(next, ReplaceStep::kRename);
-  // The name is on the disk when the folder is. What cannot be opened or synced keeps it anyway.
+  // The new name is on the disk when the directory is. If that cannot be opened or synchronised,
+  // the file has been replaced all the same.
   const std::size_t slash = path.rfind('/');
   const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
   const Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

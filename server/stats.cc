@@ -33,10 +33,12 @@ namespace {
 using slab::ClassSnapshot;
 using slab::EvictionPolicy;
 
+// Converts a time of the system's interface.
 std::chrono::microseconds Duration(const timeval& time) {
   return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
 }
 
+// Returns memcached's name of a state of a connection.
 std::string_view StateName(ConnectionState state) {
   switch (state) {
     case ConnectionState::kListening:
@@ -55,7 +57,7 @@ std::string_view StateName(ConnectionState state) {
   return "conn_unknown";
 }
 
-// How a client's word and the name of a list have to agree.
+// How the word of a client and the name of a list have to agree.
 enum class Match : std::uint8_t {
   kNever,    // The protocol does not have the list.
   kWhole,    // They are equal.
@@ -63,6 +65,7 @@ enum class Match : std::uint8_t {
   kLonger,   // The word begins with the name.
 };
 
+// Returns whether they agree in this way.
 bool Matches(Match match, std::string_view word, std::string_view name) {
   switch (match) {
     case Match::kNever:
@@ -77,6 +80,7 @@ bool Matches(Match match, std::string_view word, std::string_view name) {
   return false;
 }
 
+// The lists that need more than their rows.
 constexpr std::string_view kReset = "reset";
 constexpr std::string_view kDetail = "detail";
 constexpr std::string_view kCachedump = "cachedump";
@@ -85,15 +89,18 @@ constexpr std::string_view kCachedump = "cachedump";
 
 // --- Lists -------------------------------------------------------------------------------------
 
+// A list of statistics, as clients ask for it.
 struct Stats::List {
   std::string_view name;
   Match in_text;
   Match in_binary;
-  void (Stats::*write)(slab::Lane&, StatWriter&) const;  // Null: the answer is more than a list.
+  // Writes the rows; nullptr: the reply consists of more than rows, or changes something.
+  void (Stats::*write)(slab::Lane&, StatWriter&) const;
 
+  // All lists, in the order in which they are searched.
   static const std::array<List, 11> kAll;
 
-  // The first that fits, or nullptr.
+  // Returns the first list that matches, or nullptr. `protocol` selects in_text or in_binary.
   static const List* Find(std::string_view word, Match List::*protocol) {
     const auto* const found = std::ranges::find_if(
         kAll, [&](const List& list) { return Matches(list.*protocol, word, list.name); });
@@ -101,7 +108,8 @@ struct Stats::List {
   }
 };
 
-// In memcached's order: `stats c` asks for a cachedump, `stats co` for the connections.
+// In memcached's order, which matters for shortened words: `stats c` means cachedump, and `stats
+// co` means conns.
 const std::array<Stats::List, 11> Stats::List::kAll = {{
     // name, in_text, in_binary, write
     {"", Match::kWhole, Match::kWhole, &Stats::General},
@@ -110,7 +118,8 @@ const std::array<Stats::List, 11> Stats::List::kAll = {{
     {"settings", Match::kShorter, Match::kLonger, &Stats::Settings},
     {kCachedump, Match::kShorter, Match::kNever, nullptr},
     {"conns", Match::kShorter, Match::kNever, &Stats::Connections},
-    // There is no external storage: an empty list, as a memcached built with it gives.
+    // There is no external storage: the list is empty, like that of a memcached that is built with
+    // it.
     {"extstore", Match::kShorter, Match::kNever, &Stats::Nothing},
     {"items", Match::kWhole, Match::kWhole, &Stats::Items},
     {"slabs", Match::kWhole, Match::kWhole, &Stats::Slabs},
@@ -125,6 +134,7 @@ bool AskForCachedump(std::string_view arguments) {
 
 std::string Stats::Report(std::string_view arguments, slab::Lane& lane) {
   const protocol::Tokens words(arguments);
+  // Only the first word selects the list.
   const List* const list = List::Find(words[0], &List::in_text);
   if (list == nullptr) return std::string(protocol::kError);
   std::string reply;
@@ -167,6 +177,7 @@ WorkerCounters& Stats::AddWorker() {
 
 CounterSums Stats::Gather() const {
   CounterSums sums;
+  // Classes are numbered from 1; class 0 has the stores that reached no class.
   sums.classes.resize(slab::kClassesMax + 1);
   sums.sweep_passes = shared_.sweep.passes_begun();
   for (const WorkerCounters& worker : workers_) worker.AddTo(sums.commands);
@@ -182,11 +193,14 @@ CounterSums Stats::Gather() const {
 CounterSums Stats::GatherSinceReset() const {
   const MutexLock lock(mutex_);
   CounterSums sums = Gather();
+  // Before the first reset there is nothing to subtract.
   if (!at_reset_.classes.empty()) sums.Subtract(at_reset_);
   return sums;
 }
 
 void Stats::Reset() {
+  // Counters have one writer each, so they cannot be set to 0 here: their sums are remembered
+  // instead.
   {
     const MutexLock lock(mutex_);
     at_reset_ = Gather();
@@ -227,7 +241,8 @@ ServerSample Stats::SampleServer(slab::Lane& lane) const {
                       .pages_moved = cache.pages_moved(),
                       .page_moves = cache.page_move_stats(),
                       .alive = cache.Alive()};
-  // After the items were counted: asking for their ages removes those that have expired.
+  // After the items were counted, because asking for the ages of items removes those that have
+  // expired.
   for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) sample.AddClass(snapshot);
   return sample;
 }
@@ -243,6 +258,7 @@ void Stats::Settings(slab::Lane&, StatWriter& writer) const {
   const RuntimeSettings runtime{
       .memory_bytes = shared_.cache.memory_limit_bytes(),
       .verbosity = shared_.verbosity.load(std::memory_order_relaxed),
+      // 0 stands for "never" in both representations.
       .oldest_s = flushed_s == 0 ? 0 : flushed_s - shared_.clock.started_s(),
       .detail_enabled = shared_.detail_enabled.load(std::memory_order_relaxed),
       .eviction = shared_.cache.eviction_policy(),
@@ -257,6 +273,7 @@ void Stats::Items(slab::Lane& lane, StatWriter& writer) const {
   const CounterSums sums = GatherSinceReset();
   const bool is_segmented = shared_.cache.eviction_policy() == EvictionPolicy::kSegmented;
   for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
+    // memcached omits classes without items, and below those without pages.
     if (snapshot.items() == 0) continue;
     writer.WriteRows(
         ItemsMetrics(),
@@ -280,7 +297,7 @@ void Stats::Slabs(slab::Lane& lane, StatWriter& writer) const {
   writer.WriteRows(SlabTotalsMetrics(), totals);
 }
 
-// A histogram: the names are sizes.
+// A histogram: the names of the rows are sizes in bytes, and the values are numbers of items.
 void Stats::Sizes(slab::Lane&, StatWriter& writer) const {
   if (!shared_.config.track_sizes) return writer.Write("sizes_status", "disabled");
   std::vector<std::uint64_t> counts;
@@ -296,6 +313,7 @@ void Stats::Sizes(slab::Lane&, StatWriter& writer) const {
 void Stats::Memory(slab::Lane&, StatWriter& writer) const {
   MemorySample sample;
   {
+    // Only the list of workers needs the lock; the sums below may take milliseconds.
     const MutexLock lock(mutex_);
     for (const WorkerCounters& worker : workers_) worker.buffers.AddTo(sample.buffers);
   }
@@ -316,6 +334,8 @@ void Stats::Connections(slab::Lane& lane, StatWriter& writer) const {
                      ConnectionSample{.address = address,
                                       .listen_address = local,
                                       .state = StateName(state),
+                                      // A connection may have had a command since the lane's time
+                                      // was set.
                                       .idle_s = lane.now_s - std::min(lane.now_s, last_s),
                                       .is_listener = is_listener},
                      fmt::format("{}:", fd));
@@ -326,6 +346,7 @@ void Stats::Nothing(slab::Lane&, StatWriter&) const {}
 
 // --- Detail ------------------------------------------------------------------------------------
 
+// Prefixes of keys are data of other clients, so -X forbids them.
 std::string Stats::Detail(std::string_view what) {
   if (!shared_.config.dump_enabled) return std::string(protocol::kStatsDetailNotAllowed);
   if (what == "on" || what == "off") {
@@ -338,6 +359,7 @@ std::string Stats::Detail(std::string_view what) {
 
 bool Stats::DetailBinary(std::string_view what, StatWriter& writer) {
   if (!shared_.config.dump_enabled) return false;
+  // `what` is the rest of the packet's key behind "detail", for example " on".
   const bool is_on = what.starts_with(" on");
   if (is_on || what.starts_with(" off")) {
     shared_.detail_enabled.store(is_on, std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-// `stats` and its subcommands.
+// Stats, the replies to `stats` and its subcommands.
 #pragma once
 
 #include <cstdint>
@@ -17,35 +17,43 @@
 
 namespace larder::server {
 
-// Stats reads what workers, lanes and all other parts of the server count, and answers with the
-// rows of server/metrics/. A reset remembers the sums of that moment and subtracts them: no counter
-// has two writers.
+// Stats reads what workers, lanes and all other parts of the server count, and replies with the
+// rows of server/metrics/. A reset remembers the sums of that moment, and later replies subtract
+// them, so no counter has a second writer.
 //
 // Threads: internally locked.
-// Owns:    the workers' counters.
+// Owns:    the counters of the workers.
 class Stats {
  public:
   explicit Stats(Shared& shared) : shared_(shared) {}
 
-  // Counters for one worker (or the main thread); they live as long as this.
+  // Adds counters for one worker or the main thread. They live as long as this object.
   WorkerCounters& AddWorker() LARDER_EXCLUDES(mutex_);
 
-  // The answer to `stats <arguments>`. REQUIRES: !AskForCachedump(arguments).
+  // Returns the whole reply to `stats <arguments>`; an error line if there is no such list. `lane`
+  // belongs to the calling thread. REQUIRES: !AskForCachedump(arguments).
   std::string Report(std::string_view arguments, slab::Lane& lane) LARDER_EXCLUDES(mutex_);
-  // The answer to the binary command with this key. Empty if there is no such list.
+  // Returns all reply packets to the stat command with this key; empty if there is no such list, or
+  // if it is not allowed.
   std::string ReportBinary(std::string_view key, const protocol::Echo& echo, slab::Lane& lane)
       LARDER_EXCLUDES(mutex_);
 
-  struct List;  // What clients call a list, and what writes it.
+  // What clients call a list, and the function that writes it.
+  struct List;
 
  private:
+  // Returns the sums of all counters since the start.
   CounterSums Gather() const LARDER_REQUIRES(mutex_);
-  // As Gather, less what was there at the last reset.
+  // Returns the sums of all counters since the last reset.
   CounterSums GatherSinceReset() const LARDER_EXCLUDES(mutex_);
+  // Sets all counters and statistics to 0, as far as clients can see.
   void Reset() LARDER_EXCLUDES(mutex_);
 
+  // Takes a sample for `stats` without arguments.
   ServerSample SampleServer(slab::Lane& lane) const;
 
+  // Each writes the rows of one list. They are const, but Classes() of the cache removes expired
+  // items.
   void General(slab::Lane& lane, StatWriter& writer) const;
   void Settings(slab::Lane& lane, StatWriter& writer) const;
   void Items(slab::Lane& lane, StatWriter& writer) const;
@@ -54,16 +62,22 @@ class Stats {
   void Memory(slab::Lane& lane, StatWriter& writer) const LARDER_EXCLUDES(mutex_);
   void Connections(slab::Lane& lane, StatWriter& writer) const;
   void Nothing(slab::Lane& lane, StatWriter& writer) const;
+  // Handle `stats detail`, in the text and in the binary protocol. DetailBinary returns false if
+  // `what` is not known or not allowed.
   std::string Detail(std::string_view what);
   bool DetailBinary(std::string_view what, StatWriter& writer);
 
   Shared& shared_;
+  // Guards all below.
   mutable Mutex mutex_;
+  // A deque, because references to its elements are kept.
   std::deque<WorkerCounters> workers_ LARDER_GUARDED_BY(mutex_);
+  // The sums at the last reset; without classes before the first one.
   CounterSums at_reset_ LARDER_GUARDED_BY(mutex_);
 };
 
-// `stats <arguments>` asks for a list of keys, which server/cachedump.h makes.
+// Returns whether `stats <arguments>` asks for a list of keys, which server/command/cachedump.h
+// produces.
 bool AskForCachedump(std::string_view arguments);
 
 }  // namespace larder::server

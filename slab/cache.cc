@@ -30,7 +30,8 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Build(const Options& options,
 
 void Cache::Maintain(Lane& lane) {
   engine_.page_mover.EnforceLimit(lane);
-  engine_.unlinker.ReportCount(lane);  // This lane may never store.
+  // This lane may never store, and a store is what reports usually.
+  engine_.unlinker.ReportCount(lane);
 }
 
 void Cache::Tick(std::uint32_t now_s) noexcept {
@@ -40,10 +41,12 @@ void Cache::Tick(std::uint32_t now_s) noexcept {
 
 void Cache::BalancePages(Lane& lane) {
   engine_.page_mover.Balance(lane);
-  engine_.unlinker.ReportCount(lane);  // This lane may never store.
+  // This lane may never store, and a store is what reports usually.
+  engine_.unlinker.ReportCount(lane);
 }
 
 Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& options) {
+  // Reports name the file, because a restart is reported before the server has said anything else.
   const auto report = [&](const std::string& text) {
     if (options.report) options.report("memory file " + options.memory_file + ": " + text);
   };
@@ -58,6 +61,8 @@ Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& o
                     options.is_cancelled);
   if (!wrong.empty()) return Failure{std::move(wrong)};
 
+  // There is a saved state: build a cache on the file and try to restore it. If the state turns out
+  // to be unusable, that cache is destroyed, and an empty one is built on the same file.
   if (state) {
     auto built = Build(options, std::move(file));
     if (!built) return built;
@@ -87,14 +92,18 @@ std::string Cache::BeginUse() {
   if (engine_.memory_file == nullptr) return "";
   std::string wrong = engine_.memory_file->BeginUse();
   if (!wrong.empty()) return wrong;
+  // These items had expired by the time of the stop, but the clock went back since. Only now may
+  // the arena be changed.
   for (const ItemRef ref : std::exchange(engine_.restored_expired, {})) {
-    LARDER_CHECK(engine_.arena->At(ref).SetExpiry(Expiry::LongPast()));  // It had one.
+    // Succeeds, because the item had an expiry.
+    LARDER_CHECK(engine_.arena->At(ref).SetExpiry(Expiry::LongPast()));
   }
   return "";
 }
 
 Result<std::uint64_t, std::string> Cache::Save(const SavedMoment& moment) {
   LARDER_CHECK(engine_.memory_file != nullptr);
+  // First the arena, then the state, then the mark in the header: see MemoryFile.
   const auto state = CacheSnapshot::Take(engine_, moment);
   if (!state) return Failure{state.error()};
   if (std::string wrong = engine_.memory_file->WriteState(*state, engine_.arena->PageAt(0));

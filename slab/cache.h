@@ -1,4 +1,4 @@
-// The cache: keys to items in bounded memory.
+// Cache: maps keys to items in bounded memory. This is the interface of the folder slab/.
 #pragma once
 
 #include <cstddef>
@@ -21,90 +21,108 @@
 
 namespace larder::slab {
 
-// Cache maps keys to items, evicts when memory is full, and never holds more than its limit. It is
-// a facade: what it does stands in the parts of Engine.
+// Cache maps keys to items. It evicts items when memory is full, and never holds more than its
+// memory limit. It is a facade: the work is done by the parts of Engine.
 //
-// Threads:    internally locked: every thread comes with its own Lane. A caller of any method has
-// no
-//             bucket locked, but for what fn of Visit may call.
-// Owns:       all of it. Must outlive its handles and reserved items.
-// Invariants: a linked item is in the index and in the queue of its class, and both change with its
-//             bucket locked. Its chunk is reused only after the last reference is gone.
+// Threads:    internally locked; every thread passes its own Lane. A caller of any method has no
+//             bucket locked, except for the methods that the function passed to Visit may call.
+// Owns:       everything in the cache. It must outlive its item handles and reserved items.
+// Invariants: a linked item is in the index, and in the queue of its class or in a magazine; it is
+//             linked and unlinked with its bucket locked. Its chunk is reused only after the last
+//             reference is gone.
 class Cache {
  public:
   using Options = CacheOptions;
 
-  // Fails with the system's reason when the address ranges cannot be reserved, the memory file
-  // cannot be used, or it is cancelled. What is wrong with the items of a memory file is reported,
-  // and the cache is empty. On a memory file, BeginUse comes next.
+  // Creates a cache, and restores the items of options.memory_file if there is one. Fails with the
+  // system's reason if the address ranges cannot be reserved, the memory file cannot be used, a
+  // thread cannot be started, or options.is_cancelled ends the restart. A memory file whose items
+  // cannot be used is not a failure: the reason is reported and the cache starts empty. With a
+  // memory file, the caller calls BeginUse() before anything but AddLane().
   static Result<std::unique_ptr<Cache>, std::string> Create(const Options& options);
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
-  // A lane for the calling thread; lives as long as the cache.
+  // Makes a lane for the calling thread. It lives as long as the cache.
   Lane& AddLane() { return engine_.lanes.Add(); }
+  // The hash of a key, for HashedKey.
   std::uint64_t Hash(std::string_view key) const noexcept { return engine_.hash(key); }
 
   // --- Reading -------------------------------------------------------------------------------
 
-  // For batches: first the bucket of every key, then the item of every key, then Visit. REQUIRES:
-  // at most kPrefetchMax hashes.
+  // Prefetches for a batch of keys: first call PrefetchBucket for every key, then PrefetchItems for
+  // all, then Visit for each. REQUIRES: at most kPrefetchMax hashes.
   void PrefetchBucket(std::uint64_t hash) const noexcept { engine_.lookup.PrefetchBucket(hash); }
   void PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept {
     engine_.lookup.PrefetchItems(hashes);
   }
 
-  // If the key is present and alive, calls fn(Item&) under the bucket's lock. fn may read all of
-  // the item, change its expiry and, if MayRewrite(), its value and CAS; it must be quick and must
-  // not call the cache, but for Pin, Value, MarkAccess, MarkUse, NextCas, ChooseCas, Renumber,
-  // AgeOf and ClassOf.
+  // If the key is present and alive, calls fn(Item&) with the item's bucket locked. fn may read all
+  // of the item, change its expiry and, if MayRewrite() is true, its value and CAS. fn must be
+  // quick, and may call no method of the cache but Pin, Value, MarkAccess, MarkUse, NextCas,
+  // ChooseCas, Renumber, AgeOf and ClassOf. Returns kHit if fn was called, else why not: kMiss,
+  // kExpired or kFlushed.
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn) {
     return engine_.lookup.Visit(key, lane, fn);
   }
-  // The same where fn gives the item this expiry, and finds room for it. kNoRoom when there is
-  // none, and no memory for a larger chunk. Without eviction every item has the room.
+  // Visits the item as Visit does, where fn gives the item this expiry: an item without room for an
+  // expiry is moved to a chunk with room first. Returns kNoRoom, without calling fn, if there is no
+  // memory for that. Without eviction every item has the room.
   template <class Fn>
   Presence VisitToExpire(const HashedKey& key, Expiry expiry, Lane& lane, Fn&& fn) {
     return engine_.growth.VisitToExpire(key, expiry, lane, fn);
   }
 
-  // `id` is the item's class, ClassOf(item).
+  // Counts a read of the item. Only inside Visit. `id` is the item's class, ClassOf(item).
   void MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept {
     engine_.usage.MarkAccess(item, id, lane);
   }
-  // The same for what reads nothing: it spares the item from eviction, but was_fetched() stays.
+  // Counts a use that reads nothing: it protects the item from eviction, but does not set
+  // was_fetched(). Only inside Visit.
   void MarkUse(Item& item, const Lane& lane) noexcept { engine_.usage.MarkUse(item, lane); }
+  // The class of an item. Only inside Visit.
   ClassId ClassOf(const Item& item) const noexcept { return engine_.classes.IdOf(item); }
+  // Bytes of header, key, flags, expiry and value.
   static std::size_t ItemBytes(const Item& item) noexcept { return item.item_bytes(); }
+  // Pins the item: its value stays unchanged and in its place until the handle is destroyed, even
+  // if the item is removed or replaced. Only inside Visit.
   ItemHandle Pin(Item& item) noexcept { return engine_.pins.Add(item); }
+  // A cursor at the beginning of the value. It may be used inside Visit, or as long as a pin is
+  // held.
   ValueCursor Value(Item& item) const noexcept { return {*engine_.arena, item}; }
-  // The value may be overwritten in place.
+  // True if the value may be overwritten in place: it is in one chunk and not pinned. Only inside
+  // Visit.
   static bool MayRewrite(const Item& item) noexcept { return item.is_rewritable(); }
-  // Seconds since the item was written; as exact as WriteTimes is.
+  // Seconds since the item was written, with the accuracy of WriteTimes.
   std::uint32_t AgeOf(const Item& item, const Lane& lane) const noexcept {
     return engine_.versions.AgeOf(item, lane);
   }
 
   // --- Writing -------------------------------------------------------------------------------
 
-  // Stores a value that is at hand. cas_unique counts for kCas and, if it is not 0, for kAppend and
-  // kPrepend, which keep the flags and expiry of the item. REQUIRES: the spec has its length.
+  // Stores a value that is complete. `cas_unique` is compared for kCas and, if it is not 0, for
+  // kAppend and kPrepend, which keep the flags and the expiry of the old item. See StoreStatus for
+  // the results. Copies the value. REQUIRES: spec.value_bytes is the length of `value`.
   StoreOutcome Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
                      std::uint64_t cas_unique, Lane& lane) {
     return engine_.storer.Store(mode, spec, value, cas_unique, lane);
   }
 
-  // Room for a value that comes in pieces; kTooLarge or kNoMemory if there is none (what that means
-  // for the old item is up to the caller: see Delete), kForbidden for the forbidden key.
-  // With a chosen_cas, the item shows that instead of a number of the cache's own.
+  // Reserves room for a value that will arrive in pieces; fill it, then Publish it. Fails with
+  // kTooLarge or kNoMemory if there is no room (the caller decides what that means for the old
+  // item: see DropRefused), and with kForbidden for the forbidden key. With a chosen_cas the item
+  // shows that as its CAS instead of a number of the cache.
   Result<ReservedItem, StoreStatus> Reserve(const ItemSpec& spec, Lane& lane,
                                             std::optional<std::uint64_t> chosen_cas = {}) {
     return engine_.storer.Reserve(spec, lane, chosen_cas);
   }
-  // What Reserve takes of the arena: chunks, each with its share of the end of its page.
+  // Bytes of the arena that Reserve takes: those of the chunks, each with its share of the unused
+  // end of its page.
   std::uint64_t ReservedBytes(const ItemSpec& spec, bool has_chosen_cas) const noexcept {
     return engine_.reserver.BytesFor(spec, has_chosen_cas);
   }
+  // Makes a filled item visible, as `terms` say; the item is freed if they refuse it. See
+  // StoreStatus for the results.
   StoreOutcome Publish(ReservedItem item, const PublishTerms& terms, Lane& lane) {
     return engine_.storer.Publish(item, terms, lane);
   }
@@ -112,104 +130,126 @@ class Cache {
     return engine_.storer.Publish(item, {.mode = mode, .cas_unique = cas_unique}, lane);
   }
 
-  // Inside Visit: gives the item a new number, and the CAS that a client chose. False if its chunk
-  // has no room for that: then AddRoom, and visit it again.
+  // Gives the item a new number and the CAS that a client chose. Returns false, and changes
+  // nothing, if the chunk has no room for the CAS: then leave Visit, call AddRoom, and visit the
+  // item again. Only inside Visit.
   [[nodiscard]] bool ChooseCas(Item& item, std::uint64_t cas, Lane& lane) noexcept {
     return engine_.growth.ChooseCas(item, cas, lane);
   }
-  // Moves the item to a chunk where ChooseCas, or Item::SetExpiry, succeeds; nobody sees a
-  // difference. kMade as well if it has the room by now.
+  // Moves the item to a chunk in which ChooseCas or Item::SetExpiry will succeed; clients see no
+  // difference. Returns kMade also if the item has the room already, kMiss if there is no such
+  // item, kNoMemory if there is no chunk.
   [[nodiscard]] RoomStatus AddRoom(Room room, const HashedKey& key, Lane& lane) {
     return engine_.growth.AddRoom(room, key, lane);
   }
-  // The next number: unique, and greater than that of every write that was over when the last
-  // FlushAll began.
+  // Draws the next number of a write. It is unique, and greater than the number of every write that
+  // was finished when the last FlushAll began.
   std::uint64_t NextCas(Lane& lane) noexcept { return engine_.versions.Next(lane); }
-  // Inside Visit: a new number for an item whose value is changed in place.
+  // Gives an item a new number because its value is changed in place. Only inside Visit.
   void Renumber(Item& item, Lane& lane) noexcept { engine_.growth.Renumber(item, lane); }
 
-  // The class of the item that was removed, or nothing if there was none alive.
+  // Removes the item. Returns its class, or nothing if there was no item that was alive.
   std::optional<ClassId> Delete(const HashedKey& key, Lane& lane) {
     return engine_.deleter.Delete(key, lane);
   }
-  // The same unless the item's CAS is another: then it stays.
+  // Removes the item if its CAS is cas_unique. Returns kExists if it has another CAS, kNotFound if
+  // there is no item.
   DeleteOutcome DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_unique, Lane& lane) {
     return engine_.deleter.DeleteIfUnchanged(key, cas_unique, lane);
   }
-  // A set was refused, as `why` says: the old item, which is out of date, goes.
+  // Removes the old item of a key after a set was refused with `why`, because that item is out of
+  // date. Does nothing unless `why` is kTooLarge or kNoMemory. Without an old item, the removal
+  // records remember the refusal.
   void DropRefused(const HashedKey& key, StoreStatus why, Lane& lane) {
     engine_.deleter.DropRefused(key, why, lane);
   }
-  // Everything written before this call is gone.
+  // Makes everything invalid that was written before this call. Takes constant time: the items are
+  // removed later.
   void FlushAll() noexcept { engine_.versions.FlushAll(); }
 
-  // Room for an expiry that is still to come does not count.
+  // False if the item is over the item limit. Room for an expiry that is not set yet does not
+  // count.
   bool Fits(const ItemSpec& spec) const noexcept { return engine_.admission.Fits(spec); }
-  // Why no such item can be stored, whatever memory there is: kTooLarge, kForbidden, or nothing.
+  // The reason why such an item can never be stored, whatever memory there is: kTooLarge or
+  // kForbidden; or nothing.
   std::optional<StoreStatus> NeverStored(const ItemSpec& spec) const noexcept {
     return engine_.admission.Refusal(spec);
   }
 
   // --- Memory --------------------------------------------------------------------------------
 
-  // False when out of bounds. A lowered limit is enforced by Maintain.
+  // Changes the memory limit in bytes. Returns false if it is out of bounds. Maintain enforces a
+  // lowered limit.
   [[nodiscard]] bool SetMemoryLimit(std::uint64_t bytes) { return engine_.SetMemoryLimit(bytes); }
   std::uint64_t memory_limit_bytes() const { return engine_.arena->limit_bytes(); }
-  // Once a second: gives pages above the limit back to the system, a bounded number a call.
+  // Returns pages above the memory limit to the system, a bounded number per call. Call it once a
+  // second.
   void Maintain(Lane& lane);
-  // Once a second, by one thread: what was written before is older than what will be.
+  // Separates the writes before from those after it, so that their ages can be computed, and
+  // forgets old removal records. Call it once a second, from one thread. `now_s` is the server's
+  // own clock.
   void Tick(std::uint32_t now_s) noexcept;
-  // Many times a second: moves the pages that Reassign asked for, and those that another class
-  // would have more hits from, a bounded number a call.
+  // Moves the page that Reassign asked for, and pages that would bring more hits to another class,
+  // a bounded number per call. Call it many times a second.
   void BalancePages(Lane& lane);
   PageMoves page_moves() const { return engine_.page_mover.moves(); }
   void SetPageMoves(PageMoves moves) { engine_.page_mover.set_moves(moves); }
-  // Has BalancePages move a page of class `from` (0: one that no class has; -1: of the class that
-  // misses it least) to class `to` (0: none). Numbers are those of clients, any will do.
+  // Asks BalancePages to move a page of class `from` to class `to`. `from` 0: a page that no class
+  // has; -1: a page of the class that misses it least. `to` 0: to no class. The numbers come from
+  // clients, so any value is allowed.
   ReassignStatus Reassign(std::int64_t from, std::int64_t to) {
     return engine_.page_mover.Reassign(from, to);
   }
+  // The eviction policy in force.
   EvictionPolicy eviction_policy() const { return engine_.usage.policy(); }
-  // Holds for what happens from now on; no item moves.
+  // Changes the policy for what happens from now on; no item moves.
   void SetEvictionPolicy(EvictionPolicy policy) { engine_.usage.SetPolicy(policy); }
-  // Of the items of every class, those that may be on probation; adapts itself from there.
+  // Sets the share of the items of every class that may be on probation, 0 to 1. It adapts from
+  // there.
   void SetProbationShare(double share) { engine_.usage.SetProbationShare(share); }
 
   // --- Walks ---------------------------------------------------------------------------------
 
+  // True if the walk over the pages has visited all chunks.
   bool IsAtEnd(const PageWalk& walk) const { return engine_.walker.IsAtEnd(walk); }
-  // The next step, of up to kWalkChunksMax chunks: frees what is dead, of any class, and nobody
-  // uses. REQUIRES: not at the end.
+  // Does the next step of a sweep, over up to kWalkChunksMax chunks of any class: frees items that
+  // expired or were flushed and that are not in use. REQUIRES: the walk is not at its end.
   SweepTally Sweep(PageWalk& walk, Lane& lane) { return engine_.walker.Sweep(walk, lane); }
-  // The same to copy what is alive and of these classes. Returns how many of `snapshots` it filled.
+  // Does the next step of a walk that copies the living items of `classes`. Returns how many of
+  // `snapshots` it has filled. REQUIRES: the walk is not at its end.
   std::size_t Snapshot(PageWalk& walk, const ClassSet& classes, const Lane& lane,
                        std::span<ItemSnapshot, kWalkChunksMax> snapshots) {
     return engine_.walker.Snapshot(walk, classes, lane, snapshots);
   }
-  // The same over the queues of one class, which the walk names, from the newest item on. It holds
-  // the class for as many items as `snapshots` has room for, kWalkChunksMax at most.
+  // Does the next step of a walk over the queues of the one class that the walk names, from the
+  // newest item on. The class is locked for as many items as `snapshots` has room for, at most
+  // kWalkChunksMax. Returns how many of `snapshots` it has filled.
   std::size_t SnapshotQueue(QueueWalk& walk, Lane& lane, std::span<ItemSnapshot> snapshots) {
     return engine_.walker.SnapshotQueue(walk, lane, snapshots);
   }
   std::uint64_t flush_mark() const {
     return engine_.versions.flush_mark();
-  }  // FlushAll changes it.
+    // Changes with every FlushAll.
+  }
 
   // --- Statistics ----------------------------------------------------------------------------
 
-  // Exact but for what changes meanwhile; a flush shows at once.
+  // The number and bytes of the items that are alive. Exact except for changes made during the
+  // call; a flush shows at once.
   AliveCount Alive() const { return engine_.liveness.Alive(); }
+  // The state and statistics of every class, by id.
   std::vector<ClassSnapshot> Classes(Lane& lane) { return engine_.census.TakeClasses(lane); }
-  // Takes milliseconds for every 10 GiB, see ResidentBytes.
+  // What memory is used for. Takes milliseconds for every 10 GiB, see ResidentBytes.
   MemoryUse Memory() { return engine_.census.Memory(); }
-  // Calls fn for every lane, under a lock.
+  // Calls fn for every lane, with the lock of the lanes held: fn must not add a lane.
   void ForEachLane(const std::function<void(const Lane&)>& fn) const { engine_.lanes.ForEach(fn); }
+  // Sets the statistics of all classes and queues to 0.
   void ResetClassStats() { engine_.census.ResetClassStats(); }
-  // How the key left last, if that is remembered.
+  // How the key was removed last; nothing if there is no record.
   std::optional<RemovalRecord> LastRemovalOf(std::uint64_t hash, const Lane& lane) const noexcept {
     return engine_.removal_records.Find(hash, lane.now_s);
   }
-  // Pages that went from one class to another, or back to the system.
+  // Pages that were moved from one class to another, or back to the system.
   std::uint64_t pages_moved() const { return engine_.page_mover.pages_moved(); }
   PageMoveStats page_move_stats() const { return engine_.page_mover.stats(); }
   const Arena& arena() const { return *engine_.arena; }
@@ -220,28 +260,31 @@ class Cache {
 
   // --- Restarts ------------------------------------------------------------------------------
 
-  // Takes the memory file over: until now a cache that is destroyed leaves it for the next one as
-  // it was, from now on only Save leaves anything. Says what went wrong, or nothing; does nothing
-  // without a memory file. REQUIRES: nothing but AddLane was called before.
+  // Takes the memory file over. A cache that is destroyed before this call leaves the file as it
+  // was, for the next process; after it, only Save leaves anything usable in the file. Returns what
+  // went wrong, or an empty string. Does nothing without a memory file. REQUIRES: no method but
+  // AddLane was called before.
   [[nodiscard]] std::string BeginUse();
-  // Leaves all in the memory file for the next one that is created on it; returns the number of
-  // items. Fails with the reason, and the next one starts empty. This one may only be destroyed.
-  // REQUIRES: has_memory_file(), no other thread is active, and no handle or reserved item is
-  // alive.
+  // Saves everything to the memory file, for the next cache that is created on it. Returns the
+  // number of items. Fails with the reason; then the next cache starts empty. Afterwards this cache
+  // may only be destroyed. REQUIRES: has_memory_file(), no other thread uses the cache, and no item
+  // handle or reserved item is alive.
   Result<std::uint64_t, std::string> Save(const SavedMoment& moment);
   bool has_memory_file() const { return engine_.memory_file != nullptr; }
-  // SavedMoment::flush_due of the time before a restart.
+  // SavedMoment::flush_due of the process before the restart.
   Expiry restored_flush_due() const { return engine_.restored_flush_due; }
 
-  // Tests: see Census::CheckInvariants.
+  // For tests: see Census::CheckInvariants.
   void CheckInvariants() { engine_.census.CheckInvariants(); }
-  Engine& engine() { return engine_; }  // Tests.
+  // For tests.
+  Engine& engine() { return engine_; }
 
  private:
   Cache(const Options& options, Foundation foundation) : engine_(options, std::move(foundation)) {}
-  // An empty one. The file, if there is one, is prepared.
+  // Creates an empty cache. `memory_file`, if there is one, is prepared.
   static Result<std::unique_ptr<Cache>, std::string> Build(const Options& options,
                                                            std::unique_ptr<MemoryFile> memory_file);
+  // Creates a cache on options.memory_file, with the items of the file if they can be used.
   static Result<std::unique_ptr<Cache>, std::string> CreateOnFile(const Options& options);
 
   Engine engine_;

@@ -1,7 +1,11 @@
-// LARDER_CHECK stays on in release builds: for what would corrupt memory if the program went on.
+// LARDER_CHECK and LARDER_ASSERT: conditions that must hold, otherwise the program aborts with a
+// message that names the place.
+//
+// LARDER_CHECK is on in release builds too. It is for conditions without which memory would be
+// corrupted if the program went on.
 // LARDER_ASSERT is for what a contract says of arguments, results and states. It is on in every
-// build but the release one (CMake defines LARDER_ASSERTS), and does not evaluate its condition
-// where it is off: a condition has no effects.
+// build but the release one (CMake defines LARDER_ASSERTS). Where it is off the condition is not
+// evaluated, so a condition must have no effects.
 #pragma once
 
 #include <cstdio>

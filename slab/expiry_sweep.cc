@@ -11,6 +11,7 @@ namespace larder::slab {
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
 
+// Each call does at most one slice. A pass may begin and end within it.
 microseconds ExpirySweep::Slice(Clock::time_point now, Lane& lane) {
   if (!is_enabled()) {
     is_running_.store(false, std::memory_order_relaxed);
@@ -18,6 +19,7 @@ microseconds ExpirySweep::Slice(Clock::time_point now, Lane& lane) {
     return kPauseMax;
   }
   const microseconds pause_min{pause_min_us()};
+  // A pause longer than kPauseMax is cut into several calls, so that commands take effect soon.
   if (pause_min > kPauseMax && now - last_slice_ < pause_min) return kPauseMax;
   if (!is_running()) {
     if (!IsPassDue(lane)) return kPauseMax;
@@ -25,6 +27,7 @@ microseconds ExpirySweep::Slice(Clock::time_point now, Lane& lane) {
   }
   const std::uint32_t chunks = ChunksDue(now);
   last_slice_ = now;
+  // A slice that takes too long shows that the machine is busy: the next pause is doubled.
   const auto begin = Clock::now();
   Walk(chunks, lane);
   is_loaded_ = Clock::now() - begin > kSliceTimeMax;
@@ -34,6 +37,7 @@ microseconds ExpirySweep::Slice(Clock::time_point now, Lane& lane) {
   return std::min(std::max(is_loaded_ ? 2 * pause : pause, pause_min), kPauseMax);
 }
 
+// Read before a pass begins, and compared when the next one may be due.
 ExpirySweep::Signs ExpirySweep::ReadSigns() const {
   Signs signs{.flush_mark = cache_.flush_mark()};
   cache_.ForEachLane([&](const Lane& lane) { signs.expiries += lane.expiries.value(); });
@@ -43,6 +47,7 @@ ExpirySweep::Signs ExpirySweep::ReadSigns() const {
 bool ExpirySweep::IsPassDue(const Lane& lane) const {
   if (is_wanted_.load(std::memory_order_relaxed)) return true;
   if (passes_begun() == 0) return true;
+  // At most one pass per second: what expires does so when the clock's second changes.
   if (lane.now_s == begun_at_s_) return false;
   return barren_passes_ < kBarrenPassesEnough || lane.now_s - begun_at_s_ >= kSettledPassS ||
          ReadSigns() != signs_at_begin_;
@@ -51,6 +56,7 @@ bool ExpirySweep::IsPassDue(const Lane& lane) const {
 void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
   LARDER_ASSERT(!is_running());
   const Signs signs = ReadSigns();
+  // Something new may expire or was flushed, so passes without a find do not count any more.
   if (signs != signs_at_begin_) barren_passes_ = 0;
   signs_at_begin_ = signs;
   walk_ = {};
@@ -65,8 +71,10 @@ void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
 
 void ExpirySweep::EndPass() {
   LARDER_ASSERT(is_running());
-  const bool is_sure = signs_at_begin_.expiries == 0;  // No store with one was under way.
+  // No expiry was ever given, so no store with one can have been under way.
+  const bool is_sure = signs_at_begin_.expiries == 0;
   barren_passes_ = is_sure ? kBarrenPassesEnough : barren_passes_ + 1;
+  // A find resets the count; otherwise it stops at what is enough.
   barren_passes_ = has_found_some_ ? 0 : std::min(barren_passes_, kBarrenPassesEnough);
   walked_last_pass_ = std::exchange(walked_, 0);
   is_running_.store(false, std::memory_order_relaxed);
@@ -76,7 +84,8 @@ void ExpirySweep::EndPass() {
 std::uint64_t ExpirySweep::ChunksPerSecond() const {
   std::uint64_t items = 0;
   cache_.ForEachLane([&](const Lane& lane) { items += lane.items.value(); });
-  // Free chunks are to be walked over too, and items get fewer as the pass frees them.
+  // Free chunks have to be walked over too, and the number of items falls as the pass frees them.
+  // So the largest of the known numbers is used.
   const std::uint64_t chunks = std::max({items, walked_, walked_last_pass_});
   constexpr std::uint64_t kMin = std::uint64_t{kSliceChunks} * 1'000'000 / kPauseMax.count();
   return std::clamp(chunks / kPassTime.count(), kMin, kChunksPerSecondMax);
@@ -84,6 +93,7 @@ std::uint64_t ExpirySweep::ChunksPerSecond() const {
 
 std::uint32_t ExpirySweep::ChunksDue(Clock::time_point now) const {
   std::uint64_t due = kSliceChunks;
+  // After a pause that was too long, the slice makes up for it, up to its maximum.
   if (!is_loaded_) {
     const auto elapsed = duration_cast<microseconds>(now - last_slice_).count();
     const auto elapsed_us = static_cast<std::uint64_t>(std::max<std::int64_t>(elapsed, 0));
@@ -100,7 +110,8 @@ void ExpirySweep::Walk(std::uint32_t chunks, Lane& lane) {
     if (tally.expiring + tally.passed_over != 0) has_found_some_ = true;
     walked += tally.chunks;
     walked_ += tally.chunks;
-    std::this_thread::yield();  // To a worker that waits for this core.
+    // Lets a worker run that waits for this core.
+    std::this_thread::yield();
   }
 }
 

@@ -1,4 +1,4 @@
-// The numbers by which chunks, slab classes and pages are named.
+// The numbers that name chunks, slab classes and pages, and the limits that belong to them.
 #pragma once
 
 #include <bitset>
@@ -7,23 +7,26 @@
 
 namespace larder::slab {
 
-// Names a chunk: its offset in the arena in alignment units, plus one. 0 names none. Stays valid
-// when the arena is mapped elsewhere.
+// Names a chunk: the chunk's offset in the arena in units of alignment, plus one. It stays valid
+// when the arena is mapped to another address.
 using ItemRef = std::uint32_t;
+// The reference that names no chunk.
 inline constexpr ItemRef kNoItem = 0;
 
-// Class ids are 1..kClassesMax, as in `stats slabs`; 0 names no class.
+// The number of a slab class, 1 to kClassesMax, as in `stats slabs`. 0 names no class.
 using ClassId = std::uint8_t;
 inline constexpr std::size_t kClassesMax = 127;
-// Classes, by id.
+// A set of classes, by id.
 using ClassSet = std::bitset<kClassesMax + 1>;
 
-// memcached's limit: no item has a longer key.
+// The longest key in bytes, as in memcached.
 inline constexpr std::size_t kKeyBytesMax = 250;
 
-// The number of a page in the arena.
+// The number of a page in the arena, from 0.
 using PageIndex = std::uint32_t;
+// A page has 2^kPageShift bytes.
 inline constexpr std::size_t kPageShift = 18;
-inline constexpr std::size_t kPageBytes = std::size_t{1} << kPageShift;  // 256 KiB
+// 256 KiB.
+inline constexpr std::size_t kPageBytes = std::size_t{1} << kPageShift;
 
 }  // namespace larder::slab

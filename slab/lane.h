@@ -1,4 +1,4 @@
-// What a thread keeps of its own when it uses the cache.
+// Lane: what one thread keeps for itself when it uses a cache.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace larder::slab {
 
-// What is counted by slab class, as `stats slabs` shows it.
+// Statistics that are counted by slab class, as `stats slabs` shows them.
 enum class ClassStat : std::uint8_t {
   kGetHits,
   kCmdSet,
@@ -24,62 +24,79 @@ enum class ClassStat : std::uint8_t {
   kCasHits,
   kCasBadval,
   kTouchHits,
-  kRequestedBytes,  // Gauge: item bytes without the slack of their chunks.
+  // A gauge: bytes of the class's items, without the slack of their chunks.
+  kRequestedBytes,
   kCount,
 };
 
-// Item sizes are counted in steps of this many bytes for `stats sizes`.
+// For `stats sizes`, item sizes are counted in steps of this many bytes.
 inline constexpr std::size_t kSizeStepBytes = 32;
+// The step of an item of this size, rounded up.
 constexpr std::size_t SizeStep(std::size_t item_bytes) {
   return (item_bytes + kSizeStepBytes - 1) / kSizeStepBytes;
 }
 
-// Lane is one thread's side of a Cache: its clock, its CAS numbers, its counters. Numbers and
-// counters that all threads share would cost more than a lookup.
+// Lane is the part of a Cache that belongs to one thread: its clock, its range of CAS numbers, its
+// counters and its magazines. Numbers and counters that all threads shared would cost more than a
+// lookup.
 //
-// Threads: one worker; any thread may read the Counters.
+// Threads:    one worker. Any thread may read the Counters and flush_floor.
+// Owns:       its magazines.
 struct alignas(128) Lane : Now {
-  // By the owner, at each wake-up; the cache has no clock of its own.
+  // Sets the time that the cache uses for this lane's calls; the cache has no clock of its own. The
+  // owner calls it at each wake-up.
   void SetNow(const Now& now) { static_cast<Now&>(*this) = now; }
 
-  // The cutoff of the last flush is this one: all that the lane has counted so far is below it. Its
-  // next number comes from another range. By the owner.
+  // Records that `cutoff` is the cutoff of the last flush. All items that the lane has counted so
+  // far have numbers below it, so they count as flushed; the lane's next number comes from a new
+  // range. Only the owner may call it.
   void NoteFlush(std::uint64_t cutoff) noexcept {
     flushed_items.Set(items.value());
     flushed_bytes.Set(bytes.value());
+    // Released after the gauges: a reader that sees the new floor sees them too.
     flush_floor.store(cutoff, std::memory_order_release);
     cas_end = 0;
   }
 
-  // Of the lanes of its cache; constant.
+  // The lane's number among the lanes of its cache; constant.
   std::uint32_t number = 0;
 
-  // CAS numbers not used yet; see Versions::Next.
+  // The range of CAS numbers that are not used yet, from cas_next up to but without cas_end. See
+  // Versions::Next.
   std::uint64_t cas_next = 0;
   std::uint64_t cas_end = 0;
 
-  // Versions::cutoff() as this lane knows it; its range of numbers is not below it. Written by
-  // the lane, released after the gauges that belong to it; read by any thread.
+  // The Versions::cutoff() that this lane has seen; its range of numbers is not below it. Written
+  // by the lane, released after the gauges that belong to it, read by any thread.
   std::atomic<std::uint64_t> flush_floor{0};
 
-  // Bytes of values that were copied to larger chunks, since the owner last looked.
+  // Bytes of values that were copied to larger chunks, since the owner last reset this.
   std::uint64_t copied_bytes = 0;
 
-  // Items added less items removed since the index last heard of them; see Unlinker::ReportCount.
+  // Items added less items removed since the lane last reported to the index; see
+  // Unlinker::ReportCount.
   std::int32_t items_unreported = 0;
 
-  // Gauges count up and down, and may wrap in one lane; their sum over all lanes is right.
-  Counter items;  // Gauge.
-  Counter bytes;  // Gauge: as ClassStat::kRequestedBytes, all classes.
-  // Gauges: of these two, what is below flush_floor; see Liveness.
+  // Gauges count up and down and may wrap below 0 in one lane. The sum over all lanes is right.
+
+  // A gauge: linked items.
+  Counter items;
+  // A gauge: bytes of linked items, as ClassStat::kRequestedBytes, for all classes together.
+  Counter bytes;
+  // Gauges: the part of `items` and `bytes` with numbers below flush_floor; see Liveness.
   Counter flushed_items;
   Counter flushed_bytes;
-  Counter total_items;  // Items stored.
-  Counter expiries;     // Expiries given; see slab/expiry_sweep.h.
+  // Items that were stored.
+  Counter total_items;
+  // Expiries that were given to items; see slab/expiry_sweep.h.
+  Counter expiries;
+  // Statistics by ClassId.
   std::array<Counters<ClassStat>, kClassesMax + 1> classes;
-  std::vector<Counter> sizes;  // Gauges by kSizeStepBytes, rounded up; empty: not tracked.
+  // Gauges of items by size in steps of kSizeStepBytes, rounded up; empty if sizes are not tracked.
+  std::vector<Counter> sizes;
 
-  // By ClassId; none as long as the class is too small for it.
+  // By ClassId; nullptr until the lane first stores into a class that is large enough for
+  // magazines.
   std::array<std::unique_ptr<Magazine>, kClassesMax + 1> magazines;
 };
 

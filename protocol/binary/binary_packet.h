@@ -1,11 +1,13 @@
-// The layout of the binary protocol's packets.
+// The layout of the packets of the binary protocol, and the loads and stores of their numbers.
 //
 //   request  |0x80|opcode|key bytes 2|extras bytes 1|data type 1|vbucket 2|
 //            |body bytes 4|opaque 4|CAS 8|extras|key|value|
 //   reply    |0x81|opcode|key bytes 2|extras bytes 1|data type 1|status 2 |
 //            |body bytes 4|opaque 4|CAS 8|extras|key|value|
 //
-// All numbers are big-endian; the body is extras, key and value.
+// The numbers behind the names are field widths in bytes. All integers are big-endian. "Body" means
+// the extras, the key and the value together, so the value has body - extras - key bytes. The data
+// type and the vbucket of a request are not read, as in memcached.
 #pragma once
 
 #include <bit>
@@ -19,12 +21,18 @@
 
 namespace larder::protocol {
 
+// The first byte of every reply packet. The first byte of a request is kRequestMagic (see
+// protocol/parse_result.h).
 inline constexpr unsigned char kReplyMagic = 0x81;
+// The length of the fixed part of a packet: everything before the extras.
 inline constexpr std::size_t kPacketHeadBytes = 24;
 
-// The exptime of an incr or decr that is not to create its key.
+// The exptime with which an incr or decr says that a missing key must not be created.
 inline constexpr std::uint32_t kNeverCreate = 0xffffffff;
 
+// Converts between the byte order of the wire (big-endian) and that of this machine; the conversion
+// is the same in both directions. `T` is an unsigned type of 2, 4 or 8 bytes (or of one byte, which
+// is returned unchanged).
 template <class T>
 constexpr T ByteSwapIfLittle(T number) noexcept {
   static_assert(std::is_unsigned_v<T>);
@@ -36,6 +44,9 @@ constexpr T ByteSwapIfLittle(T number) noexcept {
   return number;
 }
 
+// Reads a big-endian number from `at`, which needs no alignment.
+//
+// REQUIRES: sizeof(T) bytes at `at` are readable.
 template <class T>
 T LoadBig(const char* at) noexcept {
   T number;
@@ -43,38 +54,49 @@ T LoadBig(const char* at) noexcept {
   return ByteSwapIfLittle(number);
 }
 
+// Writes `number` to `at` as a big-endian number; `at` needs no alignment.
+//
+// REQUIRES: sizeof(T) bytes at `at` are writable.
 template <class T>
 void StoreBig(char* at, T number) noexcept {
   number = ByteSwapIfLittle(number);
   std::memcpy(at, &number, sizeof number);
 }
 
-// What a reply repeats of its request.
+// The fields of a request that its reply must repeat, so that the client can match the two.
 struct Echo {
+  // The opcode byte as it was received, which may be an unknown opcode.
   std::uint8_t opcode = 0;
-  std::uint32_t opaque = 0;  // Four bytes as they came: a number to the client only.
+  // Four bytes chosen by the client. They are copied, never converted: only the client knows what
+  // number they are.
+  std::uint32_t opaque = 0;
 };
 
-// RequestPacket reads what a BinaryRequest has no field for.
+// RequestPacket reads those fields of a packet that BinaryRequest does not copy, because few
+// requests need them.
 //
 // Threads: immutable.
-// Owns:    nothing; `head` outlives it.
+// Owns:    nothing; the bytes of `head` must outlive it.
 class RequestPacket {
  public:
-  // REQUIRES: head is a packet's header with all of its extras.
+  // REQUIRES: `head` is the header of a request packet followed by all of its extras.
   explicit RequestPacket(std::string_view head) : head_(head.data()) {}
 
+  // The fields that the reply repeats.
   Echo echo() const noexcept {
     Echo echo{.opcode = static_cast<std::uint8_t>(head_[1])};
     std::memcpy(&echo.opaque, head_ + 12, sizeof echo.opaque);
     return echo;
   }
-  // incr and decr: what a missing key is created with.
+  // The number with which an incr or decr creates a missing key.
+  //
+  // REQUIRES: the packet is an incr or decr, whose extras are delta, initial value and exptime.
   std::uint64_t initial() const noexcept {
     return LoadBig<std::uint64_t>(head_ + kPacketHeadBytes + 8);
   }
 
  private:
+  // The first byte of the header.
   const char* head_;
 };
 

@@ -8,6 +8,8 @@
 namespace larder::protocol {
 namespace {
 
+// Returns whether a part of a packet (extras, key or value) may be present, or absent, according to
+// the row of its opcode.
 bool Allows(PacketPart part, bool is_there) noexcept {
   switch (part) {
     case PacketPart::kForbidden:
@@ -20,7 +22,12 @@ bool Allows(PacketPart part, bool is_there) noexcept {
   return false;
 }
 
-// A packet without a request in it. `body_bytes` behind its header are to be thrown away.
+// Makes `request` a refusal: a packet with an error in place of a command. Of an unknown command
+// only the header is consumed here, and `body_bytes` are left for the connection to discard, so
+// that the next packet is found. After wrong lengths no packet boundary can be trusted, so all of
+// the input is consumed and the connection closes after the reply.
+//
+// Not inlined: refusals are rare, and the code would only make the common path larger.
 [[gnu::noinline]] ParseResult Refuse(std::string_view input, PacketError error,
                                      std::uint32_t body_bytes, BinaryRequest& request) noexcept {
   new (&request) BinaryRequest{.head = input.substr(0, kPacketHeadBytes),
@@ -31,8 +38,9 @@ bool Allows(PacketPart part, bool is_there) noexcept {
   return {ParseStatus::kComplete, is_last ? input.size() : kPacketHeadBytes};
 }
 
-// The first byte decides: a text client, whose line is shorter than a header, is not to wait for an
-// answer that never comes.
+// Returns the result for an input that is shorter than a header. The first byte decides. A text
+// client that sends a short line to a port of the binary protocol would otherwise wait for ever,
+// because its line may never become as long as a header.
 ParseResult AwaitHead(std::string_view input) noexcept {
   const bool begins_packet =
       input.empty() || static_cast<unsigned char>(input.front()) == kRequestMagic;
@@ -50,7 +58,8 @@ ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept
   const std::uint32_t extras_bytes = static_cast<unsigned char>(head[4]);
   const std::uint32_t body_bytes = LoadBig<std::uint32_t>(head + 8);
 
-  // In memcached's order: which error is answered depends on it.
+  // The checks follow the order of memcached, because a packet with several errors is answered with
+  // the first one found.
   if (key_bytes + extras_bytes > body_bytes) [[unlikely]]
     return Refuse(input, PacketError::kBadBodyLength, 0, request);
   if (body_bytes > kBodyBytesMax || key_bytes > kKeyBytesMax) [[unlikely]]
@@ -64,16 +73,22 @@ ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept
       (extras_bytes != 0 && extras_bytes != spec.extras_bytes)) [[unlikely]]
     return Refuse(input, PacketError::kBadArguments, 0, request);
 
+  // The request needs its whole head (header, extras and key) before it is returned.
   const std::size_t value_at = kPacketHeadBytes + extras_bytes + key_bytes;
   if (input.size() < value_at) return {ParseStatus::kNeedMore, 0};
   const char* const extras = head + kPacketHeadBytes;
   const bool has_value = input.size() - value_at >= value_bytes;
+  // A value that its command reads as a whole (SASL, config set) has to be in the input completely,
+  // unless it is longer than the opcode allows. kSaslValueBytesMax is the smallest such limit, so a
+  // value that is present and not longer needs no look at the row.
   std::uint32_t awaited_bytes_max = 0;
   if (!has_value || value_bytes > kSaslValueBytesMax) [[unlikely]] {
     awaited_bytes_max = spec.awaited_bytes_max;
     if (!has_value && value_bytes <= awaited_bytes_max) return {ParseStatus::kNeedMore, 0};
   }
 
+  // The length of the extras identifies their layout: all opcodes with equally long extras use the
+  // same fields.
   new (&request) BinaryRequest{.key = {extras + extras_bytes, key_bytes},
                                .head = {head, kPacketHeadBytes + extras_bytes},
                                .cas = LoadBig<std::uint64_t>(head + 16),
@@ -83,18 +98,23 @@ ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept
   switch (extras_bytes) {
     case 0:
       break;
-    case 4:  // Expiry.
+    // Only an exptime: touch, gat, gatk, and optionally flush and config_set.
+    case 4:
       request.exptime = LoadBig<std::uint32_t>(extras);
       break;
-    case 8:  // Flags and expiry.
+    // Client flags and exptime: the storage commands.
+    case 8:
       request.client_flags = LoadBig<std::uint32_t>(extras);
       request.exptime = LoadBig<std::uint32_t>(extras + 4);
       break;
-    default:  // Delta, initial value and expiry.
+    // 20 bytes: delta, initial value and exptime. The initial value stays in `head`.
+    default:
       request.delta = LoadBig<std::uint64_t>(extras);
       request.exptime = LoadBig<std::uint32_t>(extras + 16);
       break;
   }
+  // A value too long to be read as a whole: the executor refuses the request, and the connection
+  // discards the value.
   if (awaited_bytes_max != 0 && value_bytes > awaited_bytes_max) {
     request.swallow_bytes = value_bytes;
     return {ParseStatus::kComplete, value_at};

@@ -1,4 +1,4 @@
-// The binary protocol: bytes to requests.
+// The parser of the binary protocol: turns bytes into requests.
 #pragma once
 
 #include <cstddef>
@@ -10,20 +10,33 @@
 
 namespace larder::protocol {
 
-// A packet that announces more behind its header is refused.
+// The largest body of a packet. A packet that announces a longer one is refused with
+// PacketError::kBadArguments, and its connection closes.
 inline constexpr std::uint32_t kBodyBytesMax = std::uint32_t{1} << 30;
 
-// Takes the next packet from the front of `input`.
+// Takes the next packet from the front of `input`. Returns:
 //
-// A packet with wrong lengths is a refusal that takes all of the input with it: nothing can
-// be read behind it, and the connection has to close after the answer. An unknown opcode is a
-// refusal as well; its body is left to be swallowed. A value of a storage request that is not all
-// there is kNeedValue. A value that is looked at as a whole is waited for, or, if it
-// is longer than its opcode's awaited_bytes_max, left to be swallowed: `value` is empty then, while
-// value_bytes is not 0. A first byte that begins no packet is kFatal.
+// kComplete: `request` is valid. It may be a refusal (request.error is not kNone):
+//   - wrong lengths: all of the input is consumed, because the start of the next packet cannot be
+//     found. The connection must close after the reply.
+//   - an unknown opcode: the header is consumed, and request.swallow_bytes of body follow it, which
+//     the caller must discard.
+// A value that its command reads as a whole but that is longer than the row's awaited_bytes_max is
+// also left to be discarded: then `value` is empty, while value_bytes is not 0.
 //
-// Allocates nothing, keeps nothing, and answers alike however the bytes were split. `request` is
-// overwritten by kComplete and kNeedValue, and untouched otherwise.
+// kNeedValue: `request` is valid except for its value, of which not all bytes have arrived. After
+// consumed_bytes the input goes on with the value, of request.value_bytes.
+//
+// kNeedMore: the head of the packet, or a value that is read as a whole, is not complete. Nothing
+// was consumed.
+//
+// kFatal: the first byte is not kRequestMagic. Nothing was consumed; the connection must close.
+//
+// The function allocates nothing and keeps no state, and its results do not depend on how the bytes
+// were split into calls. `request` is overwritten for kComplete and kNeedValue, and untouched
+// otherwise. Its views point into `input`.
+//
+// Threads: any; the function uses only its arguments.
 ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept;
 
 }  // namespace larder::protocol

@@ -1,4 +1,4 @@
-// The reply packets of the binary protocol.
+// The reply packets of the binary protocol: status codes, error texts and the header.
 #pragma once
 
 #include <cstddef>
@@ -11,21 +11,35 @@
 
 namespace larder::protocol {
 
+// The status field of a reply. The numbers are those of memcached's protocol_binary.h.
 enum class BinaryStatus : std::uint16_t {
+  // Success of any command; also an item that was found.
   kSuccess = 0x00,
+  // The key has no item.
   kKeyNotFound = 0x01,
+  // The item's CAS differs from that of the request, or an add found an item, or a cluster
+  // configuration is not newer than the current one.
   kKeyExists = 0x02,
+  // The value is larger than the server accepts.
   kValueTooLarge = 0x03,
+  // Wrong lengths of the packet, or arguments that the command does not accept.
   kInvalidArguments = 0x04,
+  // The value was not stored, for example because an append found no item.
   kItemNotStored = 0x05,
+  // The stored value is not a decimal number of 64 bits.
   kValueNotNumeric = 0x06,
+  // The credentials are wrong, or the command needs an authenticated client.
   kAuthError = 0x20,
+  // The SASL exchange has a further step.
   kAuthContinue = 0x21,
+  // The opcode is unknown.
   kUnknownCommand = 0x81,
+  // No memory was available; also the errors for which the protocol has no code of its own.
   kOutOfMemory = 0x82,
 };
 
-// The value of an error reply. kOutOfMemory has several, chosen by who answers.
+// The text of an error reply, which is sent as its value; empty where there is none. The text for
+// kOutOfMemory is the general one: some commands send one of the three constants below instead.
 constexpr std::string_view StatusText(BinaryStatus status) noexcept {
   switch (status) {
     case BinaryStatus::kSuccess:
@@ -53,25 +67,33 @@ constexpr std::string_view StatusText(BinaryStatus status) noexcept {
   return {};
 }
 
+// More specific texts for kOutOfMemory: no memory for an item in general, for the item that an incr
+// or decr creates, and for the changed number of an incr or decr.
 inline constexpr std::string_view kNoMemoryForItem = "Out of memory allocating item";
 inline constexpr std::string_view kNoMemoryForNewItem = "Out of memory allocating new item";
 inline constexpr std::string_view kNoMemoryForNumber = "Out of memory incrementing value";
 
-// The key under which `stat detail dump` answers.
+// The key of the one reply packet to `stat detail dump`.
 inline constexpr std::string_view kDetailedKey = "detailed";
 
-// The parts of a reply. The body is the extras, the key and value_bytes more.
+// The lengths and numbers in the header of a reply. The body is extras_bytes + key_bytes +
+// value_bytes long.
 struct ReplyShape {
+  // What became of the request.
   BinaryStatus status = BinaryStatus::kSuccess;
+  // The length of the extras: 4 (the client flags) for an item that was found, otherwise 0.
   std::uint8_t extras_bytes = 0;
-  std::size_t key_bytes = 0;  // At most 65535.
+  // The length of the key in the reply; at most 65535, because the field has 16 bits.
+  std::size_t key_bytes = 0;
+  // The length of the value, or of the error text.
   std::size_t value_bytes = 0;
+  // The CAS of the item; 0 where there is none.
   std::uint64_t cas = 0;
 };
 
-// The header of a reply; returns where it stops.
+// Writes the header of a reply and returns the position behind it. The caller writes the body.
 //
-// REQUIRES: kPacketHeadBytes at `out`.
+// REQUIRES: kPacketHeadBytes are writable at `out`; the body is shorter than 4 GiB.
 inline char* WriteReplyHead(char* out, const Echo& echo, const ReplyShape& shape) noexcept {
   out[0] = static_cast<char>(kReplyMagic);
   out[1] = static_cast<char>(echo.opcode);
@@ -86,7 +108,8 @@ inline char* WriteReplyHead(char* out, const Echo& echo, const ReplyShape& shape
   return out + kPacketHeadBytes;
 }
 
-// The most bytes that stand before the value of a found item: header, flags and key.
+// The most bytes that precede the value in the reply for an item that was found: header, client
+// flags and key.
 inline constexpr std::size_t kHitHeadBytesMax =
     kPacketHeadBytes + sizeof(std::uint32_t) + kKeyBytesMax;
 

@@ -1,4 +1,4 @@
-// What the parser of packets produces.
+// BinaryRequest, the result of the parser of binary packets.
 #pragma once
 
 #include <cstdint>
@@ -9,33 +9,55 @@
 
 namespace larder::protocol {
 
-// Why a packet could not become a request.
+// The reason why a packet is not a valid request.
 enum class PacketError : std::uint8_t {
+  // The packet is valid.
   kNone,
+  // The opcode is unknown. The connection stays open.
   kUnknownCommand,
-  // The connection closes after these:
-  kBadBodyLength,  // Unknown command: key and extras exceed the body.
-  kBadArguments,   // Invalid arguments.
+  // The key and the extras exceed the body. The reply has the status of an unknown command, as in
+  // memcached; then the connection closes.
+  kBadBodyLength,
+  // A part has a length that the opcode does not allow. The reply is kInvalidArguments; then the
+  // connection closes.
+  kBadArguments,
 };
 
-// One packet of the binary protocol. All views point into the parser's input and live until those
-// bytes are dropped.
+// One packet of the binary protocol. All views point into the parser's input and are valid until
+// those bytes are dropped.
+//
+// Threads: one worker.
 struct BinaryRequest {
+  // At most kKeyBytesMax bytes; empty for commands without a key.
   std::string_view key = {};
-  std::string_view value = {};     // All of it, if it was there.
-  std::string_view head = {};      // The header and the extras.
-  std::uint64_t cas = 0;           // What the header has.
-  std::uint64_t delta = 0;         // incr, decr.
-  std::uint32_t client_flags = 0;  // Storage.
-  std::uint32_t exptime = 0;       // 0 never, up to 30 days relative, more is Unix time.
+  // The whole value, if it was in the input; otherwise empty (see ParseBinary()).
+  std::string_view value = {};
+  // The header and the extras.
+  std::string_view head = {};
+  // The CAS field of the header; 0: the client did not ask for a comparison.
+  std::uint64_t cas = 0;
+  // incr and decr: the number to add or subtract.
+  std::uint64_t delta = 0;
+  // Storage commands: 32 bits that the server stores for the client without using them.
+  std::uint32_t client_flags = 0;
+  // The expiry as sent: 0 never; up to 30 days: seconds from now; more: Unix time in seconds.
+  std::uint32_t exptime = 0;
+  // The length of the value that the packet announces, whether or not it has arrived.
   std::uint32_t value_bytes = 0;
-  std::uint32_t swallow_bytes = 0;  // Bytes after consumed_bytes to read and throw away.
+  // Bytes after consumed_bytes that the connection must read and discard.
+  std::uint32_t swallow_bytes = 0;
+  // The command; kNone if `error` is set.
   BinaryVerb verb = BinaryVerb::kNone;
-  PacketError error = PacketError::kNone;  // kNone.
+  // The reason of a refusal. Only this, head and swallow_bytes have a meaning then.
+  PacketError error = PacketError::kNone;
+  // The row's is_quiet: a quiet command omits its uninteresting reply.
   bool is_quiet = false;
 
+  // The fields that the reply repeats.
   Echo echo() const noexcept { return RequestPacket(head).echo(); }
-  // incr and decr: what a missing key is created with.
+  // incr and decr: the number with which a missing key is created.
+  //
+  // REQUIRES: verb is kIncr or kDecr.
   std::uint64_t initial() const noexcept { return RequestPacket(head).initial(); }
 };
 

@@ -1,4 +1,4 @@
-// The opcodes of the binary protocol, one row each.
+// The opcodes of the binary protocol: a table with one row for each.
 #pragma once
 
 #include <array>
@@ -10,10 +10,13 @@
 
 namespace larder::protocol {
 
-// What a packet of the binary protocol asks for. The meaning of each lives in server/command/.
+// The command that a packet asks for. A quiet opcode has the verb of its loud twin. What each
+// command does is defined in server/command/.
 enum class BinaryVerb : std::uint8_t {
   kGet,
-  kGetK,  // The reply has the key in it.
+  // As kGet, but the reply contains the key.
+  kGetK,
+  // Get and touch: reads an item and sets its exptime.
   kGat,
   kGatK,
   kSet,
@@ -26,6 +29,7 @@ enum class BinaryVerb : std::uint8_t {
   kIncr,
   kDecr,
   kFlush,
+  // A no-operation, whose reply tells the client that all earlier quiet commands were executed.
   kNoop,
   kVersion,
   kQuit,
@@ -36,37 +40,50 @@ enum class BinaryVerb : std::uint8_t {
   kConfigGet,
   kConfigSet,
   kConfigDelete,
-  kNone,  // Nothing to run: an unknown opcode, or a packet with wrong lengths.
+  // Nothing to execute: an unknown opcode, or a packet with wrong lengths.
+  kNone,
 };
 
-// The longest value of a SASL packet that is looked at.
+// The longest value of a SASL packet that the server reads; longer ones are refused and discarded.
 inline constexpr std::uint32_t kSaslValueBytesMax = 16 * 1024;
 
+// Whether a packet may, must or must not have a part (extras, key or value).
 enum class PacketPart : std::uint8_t { kForbidden, kOptional, kRequired };
 
-// What a packet with this opcode asks for, and which lengths it may have.
+// One row of the table: what an opcode asks for, and which lengths its packet may have.
 struct OpcodeSpec {
+  // The second byte of the packet.
   std::uint8_t opcode;
-  std::string_view name;  // For logs.
-  BinaryVerb verb;        // kNone: an unknown command.
-  bool is_quiet;          // Silent when all went well; if it reads, when nothing was found.
+  // The command's name, for logs.
+  std::string_view name;
+  // The command; kNone: the opcode is unknown.
+  BinaryVerb verb;
+  // The reply is omitted in the ordinary case: for a reading command when nothing was found, for
+  // any other when it succeeded.
+  bool is_quiet;
+  // The length of the extras in bytes, if the packet has any.
   std::uint8_t extras_bytes;
-  PacketPart extras;  // kOptional: all of them or none.
+  // kOptional means all extras_bytes or none.
+  PacketPart extras;
+  // Whether the packet has a key, of 1 to kKeyBytesMax bytes.
   PacketPart key;
+  // Whether the packet has a value of at least one byte.
   PacketPart value;
-  // The longest value that is waited for and looked at as a whole; 0: a value is received into an
-  // item as it comes, or there is none.
+  // The length in bytes of the longest value that the parser waits for and hands to the command as
+  // a whole. 0: the value is received directly into an item as it arrives, or there is no value.
   std::uint32_t awaited_bytes_max = 0;
-  // A client may send it before it has authenticated.
+  // True if a client may send the command before it has authenticated.
   bool is_before_login = false;
 };
 
+// Short names for PacketPart, so that a row of the table fits its line.
 namespace opcode_shapes {
 inline constexpr auto kNo = PacketPart::kForbidden;
 inline constexpr auto kMay = PacketPart::kOptional;
 inline constexpr auto kMust = PacketPart::kRequired;
 }  // namespace opcode_shapes
 
+// The opcodes from 0, without gaps, so that FindOpcode() can index the table.
 inline constexpr std::array kOpcodes = [] {
   using enum BinaryVerb;
   using namespace opcode_shapes;
@@ -115,6 +132,7 @@ inline constexpr std::array kOpcodes = [] {
       OpcodeSpec{0x24, "gatkq", kGatK, true, 4, kMust, kMust, kNo},
   };
 }();
+// Row n must describe opcode n.
 static_assert([] {
   for (std::size_t row = 0; row < kOpcodes.size(); ++row) {
     if (kOpcodes[row].opcode != row) return false;
@@ -122,7 +140,8 @@ static_assert([] {
   return true;
 }());
 
-// ElastiCache's, which lie apart.
+// The opcodes of the cluster configuration commands, which ElastiCache defines. Their numbers lie
+// far from the others, so they have a table of their own, which is searched.
 inline constexpr std::array kConfigOpcodes = [] {
   using enum BinaryVerb;
   using namespace opcode_shapes;
@@ -133,10 +152,13 @@ inline constexpr std::array kConfigOpcodes = [] {
       OpcodeSpec{0x66, "config_delete", kConfigDelete, false, 0, kNo, kMust, kNo},
   };
 }();
+// The parser compares a value with kSaslValueBytesMax first, as the smallest of the limits.
 static_assert(kSaslValueBytesMax <= kConfigValueBytesMax);
 
-// The row of an opcode; that of an unknown command if it has none of its own.
+// Returns the row of an opcode. An opcode without a row gets that of an unknown command, whose verb
+// is kNone.
 inline const OpcodeSpec& FindOpcode(std::uint8_t opcode) noexcept {
+  // An opcode that neither memcached nor this server uses.
   constexpr std::size_t kUnknown = 0x1f;
   static_assert(kOpcodes[kUnknown].verb == BinaryVerb::kNone);
   if (opcode < kOpcodes.size()) [[likely]]

@@ -6,12 +6,15 @@
 namespace larder::protocol {
 namespace {
 
+// The digits of base64 in the order of their values (RFC 4648, table 1).
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+// Fills the last group of four digits.
 constexpr char kPadding = '=';
+// Marks a byte that is not in the alphabet.
 constexpr std::uint8_t kForeign = 0xff;
 
-// The six bits of each byte of the alphabet; of the padding, zeros.
+// The value (six bits) of each byte of the alphabet; 0 for the padding, kForeign for all others.
 constexpr std::array<std::uint8_t, 256> kSextets = [] {
   std::array<std::uint8_t, 256> sextets{};
   sextets.fill(kForeign);
@@ -26,10 +29,14 @@ constexpr std::array<std::uint8_t, 256> kSextets = [] {
 
 std::string_view DecodeBase64(char* out, std::string_view text) noexcept {
   char* at = out;
+
+  // The four digits of a group are collected in `block`, six bits each.
   std::uint32_t block = 0;
   unsigned in_block = 0;
   unsigned padding = 0;
-  bool is_over = false;  // The padding ends it, but all of the text has to come in fours.
+  // The padding ends the data. The digits behind it are counted, not decoded, because the length of
+  // the whole text must be a multiple of four.
+  bool is_over = false;
   for (const char byte : text) {
     const std::uint8_t sextet = kSextets[static_cast<unsigned char>(byte)];
     if (sextet == kForeign) continue;
@@ -38,6 +45,7 @@ std::string_view DecodeBase64(char* out, std::string_view text) noexcept {
     if (++in_block < 4) continue;
     in_block = 0;
     if (is_over) continue;
+    // A group stands for at least one byte, so it has at most two padding bytes.
     if (padding > 2) return {};
     at[0] = static_cast<char>(block >> 16);
     if (padding < 2) at[1] = static_cast<char>(block >> 8);
@@ -50,6 +58,7 @@ std::string_view DecodeBase64(char* out, std::string_view text) noexcept {
 }
 
 char* EncodeBase64(char* out, std::string_view bytes) noexcept {
+  // Bytes behind the end count as zero bits; the padding shows how many bytes are real.
   const auto byte_at = [&](std::size_t i) -> std::uint32_t {
     return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0;
   };

@@ -1,4 +1,4 @@
-// Keys that the meta commands send as base64: the standard alphabet with padding (RFC 4648).
+// Base64 with the standard alphabet and padding (RFC 4648): binary keys of the meta commands.
 #pragma once
 
 #include <cstddef>
@@ -6,18 +6,23 @@
 
 namespace larder::protocol {
 
+// The most bytes that a text of `text_bytes` can decode to.
 constexpr std::size_t DecodedBytesMax(std::size_t text_bytes) { return text_bytes / 4 * 3; }
+// The exact length of the text for `bytes` bytes, padding included.
 constexpr std::size_t EncodedBytes(std::size_t bytes) { return (bytes + 2) / 3 * 4; }
 
-// As memcached, skips bytes that are not in the alphabet; the others must come in fours. Returns
-// what was written to `out`, empty if the text is no base64.
+// Decodes `text` into `out`. Bytes that are not in the alphabet are skipped, as in memcached; the
+// number of the other ones must be a multiple of four.
 //
-// REQUIRES: DecodedBytesMax(text.size()) bytes at `out`.
+// Returns a view of the bytes written to `out`; it is empty if `text` is not base64 or has no
+// digits. The bytes at `out` may have been overwritten even then.
+//
+// REQUIRES: DecodedBytesMax(text.size()) bytes are writable at `out`.
 std::string_view DecodeBase64(char* out, std::string_view text) noexcept;
 
-// Returns where the text ends.
+// Encodes `bytes` into `out` and returns the position behind the text. No NUL is added.
 //
-// REQUIRES: EncodedBytes(bytes.size()) bytes at `out`.
+// REQUIRES: EncodedBytes(bytes.size()) bytes are writable at `out`.
 char* EncodeBase64(char* out, std::string_view bytes) noexcept;
 
 }  // namespace larder::protocol

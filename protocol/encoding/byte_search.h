@@ -1,9 +1,11 @@
-// Where a word or a line ends: the inner loop of the text parser, 16 bytes at a time where the CPU
-// can. SSE2 is part of every x86-64; the plain loop serves the others.
+// Searches for the end of a word or a line: the inner loop of the text parser. It compares 16 bytes
+// at a time where the CPU can: SSE2 is part of every x86-64. Other CPUs get a plain loop.
 //
-// Both functions return `end` if no such byte lies before it.
+// Both functions return the position of the first such byte at or behind `at`, or `end` if there is
+// none before `end`.
 //
-// REQUIRES: at <= end, and 15 bytes behind `end` are readable. What is found there is ignored.
+// REQUIRES (both): at <= end, and 15 bytes behind `end` are readable. The blocks of 16 may reach
+// over the end; what is found there is ignored.
 #pragma once
 
 #if defined(__SSE2__)
@@ -18,6 +20,7 @@ namespace larder::protocol {
 
 #if defined(__SSE2__)
 
+// Finds the first ' ' or '\n'.
 inline const char* FindSpaceOrNewline(const char* at, const char* end) noexcept {
   const __m128i spaces = _mm_set1_epi8(' ');
   const __m128i newlines = _mm_set1_epi8('\n');
@@ -26,6 +29,7 @@ inline const char* FindSpaceOrNewline(const char* at, const char* end) noexcept 
     const __m128i matches =
         _mm_or_si128(_mm_cmpeq_epi8(block, spaces), _mm_cmpeq_epi8(block, newlines));
     const auto mask = static_cast<unsigned>(_mm_movemask_epi8(matches));
+    // The lowest set bit is the first match. It may lie in the slack behind `end`.
     if (mask != 0) {
       const char* const match = at + std::countr_zero(mask);
       return match < end ? match : end;
@@ -34,6 +38,7 @@ inline const char* FindSpaceOrNewline(const char* at, const char* end) noexcept 
   return end;
 }
 
+// Finds the first '\n'.
 inline const char* FindNewline(const char* at, const char* end) noexcept {
   const __m128i newlines = _mm_set1_epi8('\n');
   for (; at < end; at += sizeof(__m128i)) {
@@ -49,10 +54,12 @@ inline const char* FindNewline(const char* at, const char* end) noexcept {
 
 #else
 
+// Finds the first ' ' or '\n'.
 inline const char* FindSpaceOrNewline(const char* at, const char* end) noexcept {
   return std::find_if(at, end, [](char byte) { return byte == ' ' || byte == '\n'; });
 }
 
+// Finds the first '\n'.
 inline const char* FindNewline(const char* at, const char* end) noexcept {
   return std::find(at, end, '\n');
 }

@@ -9,10 +9,13 @@
 namespace larder::protocol {
 namespace {
 
+// memcached copies a number into a buffer of this size before it reads it; longer texts are
+// malformed even if they only have leading zeros.
 constexpr std::size_t kStrictInt32BytesMax = 11;
 constexpr std::size_t kStrictUint64BytesMax = 22;
 
-// All of `text` as a number, by from_chars' grammar: a '-' if Number is signed, then digits.
+// Parses all of `text` with the grammar of from_chars: a '-' if Number is signed, then digits.
+// Nothing if there are other bytes, no digits, or if the number is out of range.
 template <class Number>
 std::optional<Number> ParseWhole(std::string_view text) noexcept {
   Number number = 0;
@@ -22,15 +25,17 @@ std::optional<Number> ParseWhole(std::string_view text) noexcept {
   return number;
 }
 
-// isspace() of the C locale, which strtoull skips.
+// Returns whether isspace() of the C locale is true for a byte: strtoull skips such bytes.
 constexpr bool IsWhiteSpace(char byte) { return byte == ' ' || (byte >= '\t' && byte <= '\r'); }
 
-// What both lenient parsers share: the sign, and the digits as an unsigned number.
+// What both lenient parsers need: the sign, and the digits as an unsigned number.
 struct Lenient {
   std::uint64_t magnitude = 0;
   bool is_negative = false;
 };
 
+// Parses white space, a sign and digits, up to the end, a NUL byte or further white space. Nothing
+// if the text differs from that, or if the digits do not fit 64 bits.
 std::optional<Lenient> ParseLenient(std::string_view text) noexcept {
   const char* at = text.data();
   const char* const end = at + text.size();
@@ -46,6 +51,7 @@ std::optional<Lenient> ParseLenient(std::string_view text) noexcept {
   return parsed;
 }
 
+// 10^0 to 10^19: every power of ten that fits 64 bits.
 constexpr std::array<std::uint64_t, 20> kPowersOfTen = [] {
   std::array<std::uint64_t, 20> powers{};
   std::uint64_t power = 1;
@@ -56,9 +62,12 @@ constexpr std::array<std::uint64_t, 20> kPowersOfTen = [] {
   return powers;
 }();
 
+// Returns the number of decimal digits.
+//
 // REQUIRES: number > 0.
 unsigned CountDigits(std::uint64_t number) noexcept {
-  // 1233 / 4096 is log10(2), so this is the number of digits or one less; the table tells.
+  // 1233 / 4096 is about log10(2), so the product is the number of digits or one less. The
+  // comparison with the power of ten decides which.
   const unsigned digits = static_cast<unsigned>(std::bit_width(number)) * 1233 >> 12;
   return digits + (number >= kPowersOfTen[digits]);
 }
@@ -67,6 +76,7 @@ unsigned CountDigits(std::uint64_t number) noexcept {
 
 std::optional<std::int32_t> ParseStrictInt32(std::string_view text) noexcept {
   if (text.size() > kStrictInt32BytesMax) return std::nullopt;
+  // memcached reads a lone minus sign as zero.
   if (text == "-") return 0;
   return ParseWhole<std::int32_t>(text);
 }
@@ -80,6 +90,7 @@ std::optional<std::uint64_t> ParseLenientUint64(std::string_view text) noexcept 
   const std::optional<Lenient> parsed = ParseLenient(text);
   if (!parsed) return std::nullopt;
   if (!parsed->is_negative) return parsed->magnitude;
+  // Negates modulo 2^64, as strtoull does.
   const std::uint64_t negated = 0 - parsed->magnitude;
   if (static_cast<std::int64_t>(negated) < 0) return std::nullopt;
   return negated;
@@ -89,12 +100,15 @@ std::optional<std::int64_t> ParseLenientInt64(std::string_view text) noexcept {
   const std::optional<Lenient> parsed = ParseLenient(text);
   if (!parsed) return std::nullopt;
   constexpr auto kPositiveMax = std::uint64_t{std::numeric_limits<std::int64_t>::max()};
+  // The magnitude of the smallest negative number is one more than that of the largest positive
+  // one.
   if (parsed->magnitude > kPositiveMax + parsed->is_negative) return std::nullopt;
-  // The conversion is modulo 2^64 in C++20, so the smallest number needs no case of its own.
+  // The conversion is modulo 2^64 in C++20, so the smallest number is not a special case.
   return static_cast<std::int64_t>(parsed->is_negative ? 0 - parsed->magnitude : parsed->magnitude);
 }
 
 char* WriteLongDecimal(char* out, std::uint64_t number) noexcept {
+  // Two digits per division, from the last to the first.
   char* const end = out + CountDigits(number);
   char* at = end;
   while (number >= 100) {

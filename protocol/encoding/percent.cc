@@ -5,6 +5,7 @@
 namespace larder::protocol {
 namespace {
 
+// Indexed by a byte: true for those that RFC 3986, section 2.3, calls unreserved.
 constexpr std::array<bool, 256> kIsUnreserved = [] {
   std::array<bool, 256> is_unreserved{};
   for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -1,4 +1,4 @@
-// The flags of the meta commands, one row each.
+// The flags of the meta commands: a table with one row for each, and access to the flags of a line.
 #pragma once
 
 #include <array>
@@ -11,37 +11,53 @@
 
 namespace larder::protocol {
 
+// The longest token of the flag O, in bytes.
 inline constexpr std::size_t kOpaqueBytesMax = 31;
 
-// What is glued to a flag's letter.
+// The type of the token that follows a flag's letter without a space.
 enum class MetaToken : std::uint8_t {
+  // A token is neither needed nor checked.
   kIgnored,
-  kText,    // Anything.
-  kOpaque,  // At most kOpaqueBytesMax bytes.
-  kInt32,   // Numbers by the strict grammar (see numbers.h).
+  // Any text.
+  kText,
+  // A text of at most kOpaqueBytesMax bytes, which the reply repeats.
+  kOpaque,
+  // A signed number of 32 bits in the strict grammar (see protocol/encoding/numbers.h).
+  kInt32,
+  // An unsigned number of 32 bits in the strict grammar.
   kUint32,
+  // An unsigned number of 64 bits in the strict grammar.
   kUint64,
 };
 
-// The replies in which a flag has its place: where it stood in the request, it is written, or it
-// changes what is written behind it. Bits of a set.
+// A set of bits: the kinds of reply in which a flag has an effect. In such a reply the flag is
+// repeated or its value is printed, in the order of the request, or it changes what later flags
+// print.
 using MetaReplies = std::uint8_t;
 inline constexpr MetaReplies kNoReply = 0;
-inline constexpr MetaReplies kHitReply = 1;     // mg that found or created an item.
-inline constexpr MetaReplies kStoreReply = 2;   // ms, whatever came of it.
-inline constexpr MetaReplies kChangeReply = 4;  // ma that changed or created a number.
-inline constexpr MetaReplies kOtherReply = 8;   // md; mg and ma that did nothing.
+// The reply of mg for an item that was found or created.
+inline constexpr MetaReplies kHitReply = 1;
+// The reply of ms, whatever the outcome.
+inline constexpr MetaReplies kStoreReply = 2;
+// The reply of ma that changed or created a number.
+inline constexpr MetaReplies kChangeReply = 4;
+// The reply of md; also that of mg and ma in every other case.
+inline constexpr MetaReplies kOtherReply = 8;
 inline constexpr MetaReplies kEveryReply = 15;
 
+// One row of the table.
 struct MetaFlagSpec {
+  // The letter of the flag. Upper and lower case are different flags.
   char letter;
   MetaToken token;
-  LineError bad_token;  // The answer to a token that is not as it should be.
+  // The error for a token that does not match its type.
+  LineError bad_token;
+  // The replies in which the flag has an effect.
   MetaReplies replies;
 };
 
-// Every meta command accepts every flag and ignores those that mean nothing to it; but their
-// tokens have to be right.
+// Every meta command accepts every flag and ignores those that have no meaning for it. Their tokens
+// must be valid all the same.
 inline constexpr std::array kMetaFlags = {
     MetaFlagSpec{'b', MetaToken::kIgnored, LineError::kBadBase64, kNoReply},
     MetaFlagSpec{'c', MetaToken::kIgnored, LineError::kNone,
@@ -71,8 +87,9 @@ inline constexpr std::array kMetaFlags = {
     MetaFlagSpec{'x', MetaToken::kIgnored, LineError::kNone, kNoReply},
 };
 
-// The row of a letter, nullptr if there is no such flag.
+// Returns the row of a letter, or nullptr if there is no such flag.
 inline const MetaFlagSpec* FindMetaFlag(char letter) noexcept {
+  // Indexed by the letter: the number of the row plus one; 0 for bytes that are not flags.
   static constexpr auto kRows = [] {
     std::array<std::uint8_t, 256> rows{};
     for (std::size_t i = 0; i < kMetaFlags.size(); ++i) {
@@ -84,20 +101,28 @@ inline const MetaFlagSpec* FindMetaFlag(char letter) noexcept {
   return row != 0 ? &kMetaFlags[row - 1U] : nullptr;
 }
 
-// A set of flags.
+// MetaFlagSet is a set of flags as bits of one number.
+//
+// Threads: one worker. It is a plain value that can be copied to other threads.
 class MetaFlagSet {
  public:
   constexpr MetaFlagSet() = default;
+  // The inverse of bits().
   constexpr explicit MetaFlagSet(std::uint64_t bits) : bits_(bits) {}
 
+  // True if the flag is in the set.
   constexpr bool has(char letter) const { return (bits_ & BitOf(letter)) != 0; }
+  // True if the two sets have a flag in common.
   constexpr bool has_any(MetaFlagSet others) const { return (bits_ & others.bits_) != 0; }
+  // Adds a flag; no effect if it is there already.
   constexpr void Add(char letter) { bits_ |= BitOf(letter); }
+  // The bit of a letter is its byte value modulo 64.
   constexpr std::uint64_t bits() const { return bits_; }
   bool operator==(const MetaFlagSet&) const = default;
 
  private:
-  // Letters of either case differ in their low six bits.
+  // The low six bits of a letter identify it: the two cases of a letter differ in them, and all
+  // letters have the same upper two bits.
   static constexpr std::uint64_t BitOf(char letter) {
     return std::uint64_t{1} << (static_cast<unsigned char>(letter) & 63);
   }
@@ -105,7 +130,7 @@ class MetaFlagSet {
   std::uint64_t bits_ = 0;
 };
 
-// The flags that have a place in such a reply.
+// Returns the flags that have an effect in any of `replies`.
 consteval MetaFlagSet FlagsIn(MetaReplies replies) {
   MetaFlagSet flags;
   for (const MetaFlagSpec& row : kMetaFlags) {
@@ -114,18 +139,18 @@ consteval MetaFlagSet FlagsIn(MetaReplies replies) {
   return flags;
 }
 
-// MetaFlags goes through the flags of a line in their order:
+// MetaFlags iterates over the flags of a line in their order:
 //
 //   for (MetaFlags flags(request.arguments); flags.Next();) switch (flags.letter()) ...
 //
-// Threads: one.
-// Owns:    nothing: the text must outlive it.
+// Threads: one worker.
+// Owns:    nothing; `arguments` must outlive it and every view it returns.
 class MetaFlags {
  public:
   explicit MetaFlags(std::string_view arguments)
       : at_(arguments.data()), end_(at_ + arguments.size()) {}
 
-  // False at the end.
+  // Moves to the next flag. Returns false at the end; then letter() and the views must not be used.
   bool Next() {
     while (at_ != end_ && *at_ == ' ') ++at_;
     if (at_ == end_) return false;
@@ -133,22 +158,28 @@ class MetaFlags {
     while (at_ != end_ && *at_ != ' ') ++at_;
     return true;
   }
+  // The letter of the current flag, and the text behind the letter.
+  //
+  // REQUIRES (all three): the last Next() returned true.
   char letter() const { return *flag_; }
   std::string_view token() const { return {flag_ + 1, at_}; }
+  // The letter and the token as they are in the request.
   std::string_view text() const { return {flag_, at_}; }
 
  private:
+  // The first byte that Next() has not looked at.
   const char* at_;
   const char* const end_;
+  // The current flag; nullptr before the first Next().
   const char* flag_ = nullptr;
 };
 
-// The token of a flag; nothing if the flag is not there.
+// Returns the token of a flag, a view into `arguments`; nothing if the line does not have the flag.
 std::optional<std::string_view> MetaTokenOf(std::string_view arguments, char letter) noexcept;
 
-// The number in the token of a flag; nothing if the flag is not there.
+// Return the number in the token of a flag; nothing if the line does not have the flag.
 //
-// REQUIRES: the parser has accepted the flags.
+// REQUIRES: the parser has accepted the flags, so every token is a valid number.
 std::optional<std::uint64_t> MetaNumberOf(std::string_view arguments, char letter) noexcept;
 std::optional<std::int32_t> MetaExptimeOf(std::string_view arguments, char letter) noexcept;
 

@@ -14,26 +14,36 @@
 namespace larder::protocol {
 namespace {
 
-// What the flags of a line come to.
+// What one pass over the flags of a line found.
 struct ScannedFlags {
+  // The valid flags before the first unknown or repeated one.
   MetaFlagSet set;
+  // The number of all flags.
   std::size_t count = 0;
-  bool has_odd_letter = false;           // No letter or digit: the whole line is bad.
-  LineError stopped = LineError::kNone;  // The first unknown or repeated flag.
-  LineError error = LineError::kNone;    // The last bad token.
+  // A flag begins with a byte that cannot be a letter: the whole line is malformed.
+  bool has_odd_letter = false;
+  // The error of the first unknown or repeated flag, behind which tokens are not checked.
+  LineError stopped = LineError::kNone;
+  // The error of the last bad token.
+  LineError error = LineError::kNone;
+  // O has a longer token than kOpaqueBytesMax.
   bool is_opaque_too_long = false;
 };
 
+// Returns a line that is refused, of which `swallow_bytes` of data block follow.
 MetaLine Refused(LineError error, std::uint32_t swallow_bytes = 0) noexcept {
   return {.swallow_bytes = swallow_bytes, .error = error};
 }
 
+// Returns whether a key is base64 of an acceptable length. The decoded bytes are not kept: the key
+// is decoded again when the request is executed, into memory that lives longer.
 bool IsBase64(std::string_view key) noexcept {
   std::array<char, DecodedBytesMax(kKeyBytesMax)> decoded;
   return key.size() <= kKeyBytesMax && !DecodeBase64(decoded.data(), key).empty();
 }
 
-// Checks a flag's token, and keeps those that every command reads from the request.
+// Checks the token of a flag, and stores the values of T and F, which the request has fields for.
+// Returns false if the token is not valid.
 bool TakeToken(const MetaFlagSpec& spec, std::string_view token, MetaLine& line) noexcept {
   switch (spec.token) {
     case MetaToken::kIgnored:
@@ -58,10 +68,13 @@ bool TakeToken(const MetaFlagSpec& spec, std::string_view token, MetaLine& line)
   return false;
 }
 
+// Looks at all flags of line.arguments. The checks reproduce memcached's: the first unknown or
+// repeated flag ends the checking, and of several bad tokens the last one determines the error.
 ScannedFlags ScanFlags(MetaLine& line) noexcept {
   ScannedFlags scanned;
   for (MetaFlags flags(line.arguments); flags.Next();) {
     const char letter = flags.letter();
+    // '0' to '9' and 'A' to 'z', which includes the six bytes between 'Z' and 'a', as in memcached.
     const bool is_odd = letter < '0' || letter > 'z' || (letter > '9' && letter < 'A');
     scanned.has_odd_letter |= is_odd;
     ++scanned.count;
@@ -76,7 +89,8 @@ ScannedFlags ScanFlags(MetaLine& line) noexcept {
       continue;
     }
     scanned.set.Add(letter);
-    if (spec->token == MetaToken::kIgnored && letter != 'b') continue;  // Most of them.
+    // Most flags have no token to check.
+    if (spec->token == MetaToken::kIgnored && letter != 'b') continue;
     if (!TakeToken(*spec, flags.token(), line)) scanned.error = spec->bad_token;
     if (spec->token == MetaToken::kOpaque && flags.token().size() > kOpaqueBytesMax) {
       scanned.is_opaque_too_long = true;
@@ -85,15 +99,17 @@ ScannedFlags ScanFlags(MetaLine& line) noexcept {
   return scanned;
 }
 
+// Returns whether the flag M, if there is one, begins with one of the letters in `modes`.
 bool HasKnownMode(std::string_view arguments, std::string_view modes) noexcept {
   const auto mode = MetaTokenOf(arguments, 'M');
   return !mode || (!mode->empty() && modes.find(mode->front()) != std::string_view::npos);
 }
 
-// What is wrong with a line, in the order in which memcached looks; but for the opaque, which it
-// finds too long only when mg and ma have done their work.
+// Returns the error of a line, by checks in the order in which memcached makes them. The only
+// deviation: memcached notices that the opaque is too long after mg and ma have done their work.
 LineError FindError(const ScannedFlags& flags, const MetaVerbSpec& spec,
                     const MetaLine& line) noexcept {
+  // The words before the flags: command and key, and <bytes> where the command has a data block.
   const std::size_t words = flags.count + (spec.bytes_word != 0 ? 3 : 2);
   LineError error = LineError::kNone;
   if (line.key.size() > kKeyBytesMax) {
@@ -114,7 +130,7 @@ LineError FindError(const ScannedFlags& flags, const MetaVerbSpec& spec,
   return flags.is_opaque_too_long ? LineError::kOpaqueTooLong : LineError::kNone;
 }
 
-// A line of which only the key and b are looked at.
+// Parses a line of a command that uses only the key and the flag b (MetaFlagUse::kEncodedKey).
 MetaLine ParseEncodedKey(MetaLine line) noexcept {
   const ScannedFlags flags = ScanFlags(line);
   const bool is_encoded = MetaTokenOf(line.arguments, 'b') == "";
@@ -133,6 +149,7 @@ MetaLine ParseMeta(std::string_view text, const MetaVerbSpec& spec) noexcept {
   if (spec.flags == MetaFlagUse::kNoLine) return {};
   const char* word = text.data();
   const char* const end = word + text.size();
+  // Takes the next word, which is empty at the end of the line.
   const auto take_word = [&]() -> std::string_view {
     while (word != end && *word == ' ') ++word;
     const char* const begin = word;
@@ -154,7 +171,7 @@ MetaLine ParseMeta(std::string_view text, const MetaVerbSpec& spec) noexcept {
   const ScannedFlags flags = ScanFlags(line);
   if (flags.has_odd_letter) return Refused(LineError::kBadLine);
   if (const LineError error = FindError(flags, spec, line); error != LineError::kNone) {
-    // The client is going to send the data block all the same.
+    // The client sends the data block even if the line is refused, so the block must be discarded.
     return Refused(error, spec.bytes_word != 0 ? line.value_bytes + 2 : 0);
   }
   line.flags = flags.set;

@@ -1,4 +1,4 @@
-// The command words of the meta protocol, one row each.
+// The command words of the meta protocol: a table with one row for each.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,8 @@
 
 namespace larder::protocol {
 
-// What a line of the meta protocol asks for. The meaning of each lives in server/command/.
+// The command that a line of the meta protocol asks for. What each does is defined in
+// server/command/.
 enum class MetaVerb : std::uint8_t {
   kGet,
   kSet,
@@ -23,23 +24,32 @@ enum class MetaVerb : std::uint8_t {
   kLast = kNoop,
 };
 
-// Which flags a command looks at.
+// Which flags of its line a command uses.
 enum class MetaFlagUse : std::uint8_t {
+  // All flags, by the rules of protocol/meta/meta_flags.h.
   kAll,
-  kEncodedKey,  // b only. What else stands there has to begin with a letter or a digit.
-  kNoLine,      // Nothing on the line is looked at, not even a key.
+  // Only b. The other flags need only begin with a letter or a digit.
+  kEncodedKey,
+  // Nothing on the line is read, not even a key.
+  kNoLine,
 };
 
+// One row of the table.
 struct MetaVerbSpec {
+  // The command word.
   std::string_view name;
   MetaVerb verb;
+  // The flags that the command uses.
   MetaFlagUse flags = MetaFlagUse::kAll;
-  // Which word is <bytes>, the length of the data block that follows; the command word is 0, as is
-  // a command without a block.
+  // The position on the line of <bytes>, the length of the data block that follows; the command
+  // word is at 0. A value of 0 means that the command has no data block.
   std::size_t bytes_word = 0;
-  std::string_view modes = {};            // What M may begin with; empty: M is not looked at.
-  LineError bad_mode = LineError::kNone;  // The answer to another M.
-  LineError bad_flag = LineError::kNone;  // The answer to every bad flag; kNone: its own.
+  // The bytes with which the token of M may begin; empty: M is not checked.
+  std::string_view modes = {};
+  // The error for another M.
+  LineError bad_mode = LineError::kNone;
+  // The error for every bad flag; kNone: each kind of bad flag has its own error.
+  LineError bad_flag = LineError::kNone;
 };
 
 inline constexpr std::array kMetaVerbs = {
@@ -63,7 +73,7 @@ inline constexpr std::array kMetaVerbs = {
 static_assert(kMetaVerbs.size() == static_cast<std::size_t>(MetaVerb::kLast) + 1);
 static_assert(std::ranges::is_sorted(kMetaVerbs, {}, &MetaVerbSpec::name));
 
-// The row of a command word, nullptr if there is none. Case matters.
+// Returns the row of a command word, or nullptr if there is none. Case matters.
 constexpr const MetaVerbSpec* FindMetaVerb(std::string_view name) noexcept {
   const auto* const row = std::ranges::lower_bound(kMetaVerbs, name, {}, &MetaVerbSpec::name);
   return row != kMetaVerbs.end() && row->name == name ? row : nullptr;

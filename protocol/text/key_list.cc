@@ -8,8 +8,8 @@ namespace larder::protocol {
 
 namespace {
 
-// Answers `error` to the rest of the line, of which the first `consumed_bytes` are dropped now and
-// those up to the '\n' by later calls.
+// Refuses the rest of the line with `error`. The first `consumed_bytes` are dropped now, and the
+// bytes up to the '\n' by later calls, because the line may be longer than the input.
 ParseResult RefuseRest(LineError error, std::size_t consumed_bytes, KeyList& list,
                        LineRequest& request) noexcept {
   list = KeyList{.is_skipping = true};
@@ -21,7 +21,8 @@ ParseResult RefuseRest(LineError error, std::size_t consumed_bytes, KeyList& lis
 
 ParseResult AwaitKeyEnd(std::string_view input, std::size_t key_at, KeyList& list,
                         LineRequest& request) noexcept {
-  // A '\r' at the end of the input may yet turn out to belong to the line end.
+  // A '\r' at the end of the input may belong to the line end, so it does not count as part of the
+  // key.
   std::size_t key_bytes = input.size() - key_at;
   if (key_bytes > 0 && input.back() == '\r') --key_bytes;
   if (key_bytes <= kKeyBytesMax) return {ParseStatus::kNeedMore, key_at};
@@ -29,7 +30,8 @@ ParseResult AwaitKeyEnd(std::string_view input, std::size_t key_at, KeyList& lis
 }
 
 ParseResult AwaitNextKey(std::string_view input, std::size_t key_at) noexcept {
-  // The key has to wait for what follows its spaces, and waiting bytes need a limit.
+  // Whether a key is the last of its line depends on what follows its spaces, so the key must wait
+  // for that, and waiting bytes need a limit.
   if (input.size() - key_at > kLineBytesMax) return {ParseStatus::kLineTooLong, key_at};
   return {ParseStatus::kNeedMore, key_at};
 }
@@ -38,9 +40,11 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
                       LineRequest& request) noexcept {
   const char* const begin = input.data();
   const AfterSpaces key = SkipSpaces(begin + key_at, begin + input.size());
+  // The line goes on behind the bad key: the refusal also drops the rest of the line.
   if (key.kind != AfterSpaces::Kind::kLineEnd) {
     return RefuseRest(LineError::kBadLine, key_at + kKeyBytesMax, list, request);
   }
+  // The line is over, so there is nothing to skip.
   list = KeyList{};
   request = LineRequest{.verb = TextVerb::kNone, .error = LineError::kBadLine};
   return {ParseStatus::kComplete, static_cast<std::size_t>(key.next - begin)};
@@ -53,11 +57,13 @@ ParseResult TakeExptimeAndKey(std::string_view input, std::size_t at, TextVerb v
   const char* token = begin + at;
   while (token != end && *token == ' ') ++token;
   const char* const token_end = FindSpaceOrNewline(token, end);
+  // Until the first key is known, nothing of the line is consumed, so it has the limit of an
+  // ordinary line.
   const ParseStatus if_open =
       input.size() > kLineBytesMax ? ParseStatus::kLineTooLong : ParseStatus::kNeedMore;
   if (token_end == end) return {if_open, 0};
 
-  // memcached misses the key before it looks at the number.
+  // memcached notices a missing key before it looks at the number.
   AfterSpaces after = SkipSpaces(token_end, end);
   if (after.kind == AfterSpaces::Kind::kLineEnd) {
     request = LineRequest{.verb = TextVerb::kNone, .error = LineError::kBadLine};

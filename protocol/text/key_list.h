@@ -1,8 +1,9 @@
-// The key lists of get, gets, gat and gats: taken off the input key by key, since such a line has
-// no limit. Shared by the fast and the general text parser.
+// The key lists of get, gets, gat and gats. The keys are taken off the input one by one, because
+// such a line has no length limit. The fast and the general text parser share these functions.
 //
-// All functions take `at`, the offset in `input` where their part begins, and answer with a
-// ParseResult that counts from the front of `input`.
+// In all functions `at` and `key_at` are offsets in `input`, and consumed_bytes of the result
+// counts from the front of `input`. The results are those of ParseText() (see
+// protocol/text/text_parser.h).
 //
 // REQUIRES: kInputSlackBytes behind input.end() are readable.
 #pragma once
@@ -19,14 +20,18 @@
 
 namespace larder::protocol {
 
-// What comes behind a run of spaces: at the end of the input that can be open, and then it decides
-// whether the word before was the last of its line.
+// What follows a run of spaces. That decides whether the word before the spaces was the last of its
+// line, and it is unknown while the input ends within the spaces.
 struct AfterSpaces {
+  // kToken: another word. kLineEnd: a '\n', or a '\r' and a '\n'. kUnknown: the input is too short
+  // to tell.
   enum class Kind : std::uint8_t { kToken, kLineEnd, kUnknown };
-  const char* next;  // The token, or what follows the line end.
+  // The first byte of the word, or the byte behind the line end.
+  const char* next;
   Kind kind;
 };
 
+// Skips spaces from `at` on. A '\r' that no '\n' follows begins a word.
 inline AfterSpaces SkipSpaces(const char* at, const char* end) noexcept {
   while (at != end && *at == ' ') ++at;
   if (at == end) return {at, AfterSpaces::Kind::kUnknown};
@@ -38,18 +43,24 @@ inline AfterSpaces SkipSpaces(const char* at, const char* end) noexcept {
   return {at, AfterSpaces::Kind::kToken};
 }
 
-// TakeKey() where the key that begins at `key_at` does not end within the input.
+// The case of TakeKey() in which the key that begins at `key_at` does not end within the input.
+// Returns kNeedMore, or a refusal if the key is too long already.
 ParseResult AwaitKeyEnd(std::string_view input, std::size_t key_at, KeyList& list,
                         LineRequest& request) noexcept;
 
-// TakeKey() where the spaces behind the key that begins at `key_at` do not end within the input.
+// The case of TakeKey() in which the spaces behind the key that begins at `key_at` do not end
+// within the input. Returns kNeedMore; kLineTooLong if more than kLineBytesMax bytes are waiting.
 ParseResult AwaitNextKey(std::string_view input, std::size_t key_at) noexcept;
 
-// TakeKey() where the key is too long, or empty because the line ends without any.
+// The case of TakeKey() in which the key is too long, or empty because the line ends without a key.
+// Returns kComplete with a refused request.
 ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
                       LineRequest& request) noexcept;
 
-// Takes the next key of the open `list`, the whole line end with it if it is the last.
+// Takes the next key of the open `list`. If it is the last one of its line, the line end is
+// consumed with it, is_last_key is set, and `list` is closed.
+//
+// Always inlined into ParseText(), because a pipelined get spends most of its parsing here.
 //
 // REQUIRES: list.is_open, at <= input.size().
 [[gnu::always_inline]] inline ParseResult TakeKey(std::string_view input, std::size_t at,
@@ -57,12 +68,14 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
   const char* const begin = input.data();
   const char* const end = begin + input.size();
   const char* key = begin + at;
-  while (*key == ' ' && key != end) ++key;  // The first byte may be slack.
+  // The first byte may be slack, if the input is empty; `key` does not move then.
+  while (*key == ' ' && key != end) ++key;
   const auto key_at = static_cast<std::size_t>(key - begin);
 
   const char* const key_end = FindSpaceOrNewline(key, end);
   if (key_end == end) [[unlikely]]
     return AwaitKeyEnd(input, key_at, list, request);
+  // Builds the request for a key that is valid. `next` is the first byte that is not consumed.
   const auto answer = [&](std::size_t key_bytes, const char* next, bool is_last_key) {
     new (&request) LineRequest{
         .key = {key, key_bytes},
@@ -76,6 +89,7 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
   auto key_bytes = static_cast<std::size_t>(key_end - key);
   if (*key_end == '\n') {
     if (key_bytes > 0 && key_end[-1] == '\r') --key_bytes;
+    // A key of no bytes wraps around to a large number, so one comparison refuses both kinds.
     if (key_bytes - 1 >= kKeyBytesMax) [[unlikely]]
       return RefuseKey(input, key_at, list, request);
     return answer(key_bytes, key_end + 1, true);
@@ -87,9 +101,14 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
   return answer(key_bytes, after.next, after.kind == AfterSpaces::Kind::kLineEnd);
 }
 
-// Opens the list of a `gat` or `gats` and takes its first key. `at` is behind the command word.
+// Opens the list of a `gat` or `gats` and takes its first key. `at` is the position behind the
+// command word.
 //
-// REQUIRES: at < input.size(), and the line does not end right there.
+// Returns the result of TakeKey() once the exptime and the first byte of a key are there; before
+// that kNeedMore, or kLineTooLong if the input is longer than kLineBytesMax. A line without a key,
+// or with a bad exptime, is refused.
+//
+// REQUIRES: at < input.size(), and the line does not end at `at`.
 ParseResult TakeExptimeAndKey(std::string_view input, std::size_t at, TextVerb verb, KeyList& list,
                               LineRequest& request) noexcept;
 

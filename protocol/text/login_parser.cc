@@ -15,9 +15,11 @@
 namespace larder::protocol {
 namespace {
 
-constexpr std::size_t kLoginLineBytesMin = 6;  // Before the '\n'.
+// memcached treats a shorter line (without its '\n') as the end of the connection.
+constexpr std::size_t kLoginLineBytesMin = 6;
 
-// What follows a line as its data block, CRLF included: nothing if it announces none.
+// Returns the length of the data block that follows a line, its CRLF included; nothing if the line
+// announces none. The block must be discarded even if the command is refused.
 std::optional<std::uint64_t> BlockBytes(const Tokens& tokens) noexcept {
   const TextVerbSpec* const spec = FindTextVerb(tokens[0]);
   const MetaVerbSpec* const meta = FindMetaVerb(tokens[0]);
@@ -32,6 +34,7 @@ std::optional<std::uint64_t> BlockBytes(const Tokens& tokens) noexcept {
   return static_cast<std::uint64_t>(*bytes) + kCrlf.size();
 }
 
+// Splits a block of `<user> <password>` at its first space; the password may contain spaces.
 LoginRequest ReadCredentials(std::string_view block) noexcept {
   if (!block.ends_with(kCrlf)) return {.login = Login::kBadEnd};
   block.remove_suffix(kCrlf.size());
@@ -45,10 +48,12 @@ LoginRequest ReadCredentials(std::string_view block) noexcept {
 }  // namespace
 
 ParseResult ParseLogin(std::string_view input, LoginRequest& request) noexcept {
+  // The first byte of a binary packet. All of the input is consumed, because the connection closes.
   if (!input.empty() && static_cast<unsigned char>(input.front()) == kRequestMagic) {
     request = LoginRequest{.login = Login::kQuit};
     return {ParseStatus::kComplete, input.size()};
   }
+  // A line is searched for its end within the limit only, however much input there is.
   const std::string_view front = input.substr(0, kLineBytesMax + 1);
   const char* const end = front.data() + front.size();
   const char* const newline = FindNewline(front.data(), end);
@@ -64,6 +69,7 @@ ParseResult ParseLogin(std::string_view input, LoginRequest& request) noexcept {
   const Tokens tokens(line);
   const std::optional<std::uint64_t> block_bytes = BlockBytes(tokens);
 
+  // Only a set can carry credentials; everything else is refused or closes the connection.
   request = LoginRequest{};
   if (block_bytes && tokens[0] == "set") {
     if (*block_bytes <= kCredentialsBytesMax + kCrlf.size()) {
@@ -77,6 +83,7 @@ ParseResult ParseLogin(std::string_view input, LoginRequest& request) noexcept {
   } else if (tokens[0] == "version") {
     request.login = Login::kVersion;
   }
+  // The block of a refused command follows the line and must not be read as a command.
   request.swallow_bytes = block_bytes.value_or(0);
   return {ParseStatus::kComplete, line_bytes};
 }

@@ -1,4 +1,4 @@
-// The text protocol of a client that has not authenticated yet.
+// The parser of the text protocol for a client that has not authenticated yet.
 #pragma once
 
 #include <cstddef>
@@ -9,35 +9,50 @@
 
 namespace larder::protocol {
 
-// The longest block of credentials.
+// The longest block of credentials in bytes, without its CRLF.
 inline constexpr std::size_t kCredentialsBytesMax = 16384;
 
-// What such a client asks for, or what is wrong with it.
+// What an unauthenticated client asks for, or what is wrong with its line.
 enum class Login : std::uint8_t {
-  kCredentials,  // `user` and `password` are to be checked.
+  // Check `user` and `password`.
+  kCredentials,
+  // Answer with the version, which needs no authentication.
   kVersion,
-  kQuit,     // Also a line of less than six bytes, and a binary packet: memcached closes upon them.
-  kRefused,  // Any other line.
-  kTooLong,  // The block would be larger than kCredentialsBytesMax.
-  kBadEnd,   // The block is not followed by CRLF.
-  kBadFormat,  // The block has no space between user and password.
+  // Close the connection. Besides `quit` this is a line of fewer than six bytes, or a binary
+  // packet, for both of which memcached closes the connection.
+  kQuit,
+  // Any other line: the client has to authenticate first.
+  kRefused,
+  // The block is longer than kCredentialsBytesMax and must be discarded.
+  kTooLong,
+  // The block does not end with CRLF.
+  kBadEnd,
+  // The block has no space between user and password.
+  kBadFormat,
 };
 
+// One line of an unauthenticated client. The views point into the parser's input and are valid
+// until those bytes are dropped.
 struct LoginRequest {
+  // What the client asks for.
   Login login = Login::kRefused;
-  std::string_view user = {};  // Views into the input, as those of Request.
+  // The name and the password of kCredentials; otherwise empty.
+  std::string_view user = {};
   std::string_view password = {};
-  std::uint64_t swallow_bytes = 0;  // As Request's: the block of a refused storage command.
+  // Bytes after consumed_bytes that the connection must read and discard: the data block of a
+  // refused storage command, or of credentials that are too long.
+  std::uint64_t swallow_bytes = 0;
 };
 
-// Takes the next line from the front of `input`, with its block if that holds credentials:
+// Takes the next line from the front of `input`, with its block if that contains credentials:
 //
 //   set <any> <any> <any> <bytes>\r\n
 //   <user> <password>\r\n
 //
-// Never kNeedValue. kFatal: the line is longer than kLineBytesMax; it is kRefused all the
-// same. Answers alike however the bytes were split. `request` is overwritten by kComplete and
-// kFatal.
+// Returns kComplete with a `request`; kNeedMore if the line, or a block of credentials, is not
+// complete; kFatal with a kRefused `request` if the line is longer than kLineBytesMax. It never
+// returns kNeedValue. The results do not depend on how the bytes were split. `request` is
+// overwritten for kComplete and kFatal, and untouched for kNeedMore.
 //
 // REQUIRES: kInputSlackBytes behind input.end() are readable.
 ParseResult ParseLogin(std::string_view input, LoginRequest& request) noexcept;

@@ -18,42 +18,53 @@
 namespace larder::protocol {
 namespace {
 
-// The front of a command as one number, which is quick to compare.
+// The first four bytes of a command as one number, which is compared in one instruction.
 using Word = std::uint32_t;
 
+// Reads a Word from `at`, which needs no alignment.
+//
+// REQUIRES: four readable bytes at `at`.
 Word LoadWord(const char* at) noexcept {
   Word word;
   std::memcpy(&word, at, sizeof(word));
   return word;
 }
 
+// The Word of a literal of four characters.
 consteval Word WordOf(const char (&text)[sizeof(Word) + 1]) {
   return std::bit_cast<Word>(std::array{text[0], text[1], text[2], text[3]});
 }
 
-// Leaves the first three bytes of a word. starts_with() became a call, of 40 instructions.
+// Selects the first three bytes of a word. A comparison with starts_with() became a call, of 40
+// instructions.
 constexpr Word kFirstThreeBytes = WordOf("\xff\xff\xff\0");
 
-// The longest commands that the fast path knows, the space behind them included. Shorter inputs
-// take the slow path, so that no comparison has to ask where the input ends.
+// The length of the longest command word of the fast path, with the space behind it. Shorter inputs
+// go to the slow parser, so that no comparison has to check for the end of the input.
 constexpr std::size_t kFastInputBytesMin = sizeof("replace ") - 1;
 
-// Enough digits for all that clients send in earnest, too few to overflow anything.
+// The most digits that the fast path reads: enough for every number in practice, too few to
+// overflow 64 bits. Longer numbers go to the slow parser.
 constexpr std::ptrdiff_t kFastDigitsMax = 18;
 
-// What the strict grammar of <bytes> and of touch's <exptime> allows (see ParseStrictInt32()).
+// The most digits of <bytes> and of touch's <exptime>, which have the strict grammar (see
+// ParseStrictInt32()).
 constexpr std::ptrdiff_t kStrictDigitsMax = 11;
 
+// The result of TakeNumber().
 struct Number {
-  const char* end;  // nullptr: no plain number stood there.
+  // The position behind the number; nullptr if there is no plain number.
+  const char* end;
   std::uint64_t value;
 };
 
-// Takes a space and a plain number of at most digits_max digits from the front of `at`.
+// Takes a space and a plain number of at most digits_max digits, which begin at `at`. "Plain" means
+// digits only. Everything else is left to the slow parser.
 //
-// Always inlined, as TakeValue(): left to the compiler, edits elsewhere cost a set 20 instructions.
+// Always inlined, like TakeValue(): when the compiler decides, edits elsewhere cost a set 20
+// instructions.
 //
-// REQUIRES: a '\n' lies ahead, which ends the loop at the latest.
+// REQUIRES: a '\n' is ahead, which ends the loop at the latest.
 [[gnu::always_inline]] inline Number TakeNumber(const char* at,
                                                 std::ptrdiff_t digits_max) noexcept {
   const auto digit_at = [](const char* byte) {
@@ -72,12 +83,15 @@ struct Number {
   return {at, value};
 }
 
-// The end of a line behind its last number, at most ` noreply` and a '\r' before the '\n'.
+// What stands between the last number of a line and its '\n': nothing, ` noreply`, '\r', or both.
 struct Tail {
+  // True if there is nothing else.
   bool is_plain;
   bool noreply;
 };
 
+// Reads the end of a line from `at` on.
+//
 // REQUIRES: `newline` is the first '\n' at or behind `at`.
 inline Tail TakeTail(const char* at, const char* newline) noexcept {
   constexpr std::string_view kNoreply = " noreply";
@@ -87,17 +101,22 @@ inline Tail TakeTail(const char* at, const char* newline) noexcept {
   return {at == newline, noreply};
 }
 
-// What the functions below answer to a line that is not as plain as they expect, or not all there:
-// the slow parser is to look at it. None of them waits for more by itself.
+// The result of the functions below for a line that is not as plain as they expect, or not
+// complete: the slow parser must look at it. None of these functions waits for more bytes by
+// itself, so kNeedMore is free for this meaning.
 constexpr ParseResult kNotPlain = {ParseStatus::kNeedMore, 0};
 
-// The key of a line that goes on behind it, and ends within the input.
+// The key of a line that has something behind its key, and that ends within the input.
 struct KeyedLine {
   std::string_view key;
+  // The byte behind the key: a space, or the '\n'.
   const char* key_end;
-  const char* newline;  // nullptr: there is no such line.
+  // The end of the line; nullptr: there is no such line.
+  const char* newline;
 };
 
+// Finds the key at `key_at` and the end of its line. A key that is empty or too long counts as "no
+// such line" here.
 inline KeyedLine FindKeyedLine(std::string_view input, std::size_t key_at) noexcept {
   const char* const end = input.data() + input.size();
   const char* const key = input.data() + key_at;
@@ -108,12 +127,14 @@ inline KeyedLine FindKeyedLine(std::string_view input, std::size_t key_at) noexc
   return {{key, key_bytes}, key_end, newline};
 }
 
-// `<command> <key> <flags> <exptime> <bytes>[ <unique>][ noreply]`; `key_at` is behind the command.
+// Parses `<command> <key> <flags> <exptime> <bytes>[ <unique>][ noreply]`, if the line is plain.
+// `key_at` is the position behind the command and its space.
 ParseResult ParsePlainStorage(std::string_view input, std::size_t key_at, TextVerb verb,
                               LineRequest& request) noexcept {
   const KeyedLine line = FindKeyedLine(input, key_at);
   if (line.newline == nullptr) return kNotPlain;
-  // Most stores set neither flags nor exptime: this saves 40 of 250 instructions.
+  // Most storage commands set neither flags nor exptime: this shortcut saves 40 of 250
+  // instructions.
   Number flags = {line.key_end + 2, 0};
   Number exptime = {line.key_end + 4, 0};
   if (LoadWord(line.key_end) != WordOf(" 0 0")) {
@@ -132,7 +153,7 @@ ParseResult ParsePlainStorage(std::string_view input, std::size_t key_at, TextVe
   const Tail tail = TakeTail(unique.end, line.newline);
   if (!tail.is_plain) return kNotPlain;
 
-  // As memcached, keep the low 32 bits of flags and exptime.
+  // As in memcached, only the low 32 bits of flags and exptime count.
   new (&request) LineRequest{
       .key = line.key,
       .cas_unique = unique.value,
@@ -146,7 +167,8 @@ ParseResult ParsePlainStorage(std::string_view input, std::size_t key_at, TextVe
                    request.value_bytes, request.value);
 }
 
-// `<command> <key> <number>[ noreply]`, the number being a delta, or the exptime of a touch.
+// Parses `<command> <key> <number>[ noreply]`, if the line is plain. The number is a delta, or the
+// exptime of a touch.
 ParseResult ParsePlainNumber(std::string_view input, std::size_t key_at, TextVerb verb,
                              LineRequest& request) noexcept {
   const KeyedLine line = FindKeyedLine(input, key_at);
@@ -167,7 +189,7 @@ ParseResult ParsePlainNumber(std::string_view input, std::size_t key_at, TextVer
   return {ParseStatus::kComplete, static_cast<std::size_t>(line.newline + 1 - input.data())};
 }
 
-// `delete <key>`.
+// Parses `delete <key>`, if nothing follows the key.
 ParseResult ParsePlainDelete(std::string_view input, std::size_t key_at,
                              LineRequest& request) noexcept {
   const char* const end = input.data() + input.size();
@@ -175,17 +197,20 @@ ParseResult ParsePlainDelete(std::string_view input, std::size_t key_at,
   const char* const newline = FindSpaceOrNewline(key, end);
   if (newline == end || *newline != '\n') return kNotPlain;
   auto key_bytes = static_cast<std::size_t>(newline - key);
+  // A '\r' before the '\n' belongs to the line end.
   if (key_bytes > 0 && newline[-1] == '\r') --key_bytes;
   if (key_bytes - 1 >= kKeyBytesMax) return kNotPlain;
   new (&request) LineRequest{
       .key = {key, key_bytes},
       .verb = TextVerb::kDelete,
-      .noreply = std::string_view(key, key_bytes) == "noreply",  // It is both, as in memcached.
+      // It is the key and also the word noreply, as in memcached.
+      .noreply = std::string_view(key, key_bytes) == "noreply",
   };
   return {ParseStatus::kComplete, static_cast<std::size_t>(newline + 1 - input.data())};
 }
 
-// `md <key> ...` and the like, if the line is whole. `at` is behind the command word.
+// Parses `md <key> ...` and the other meta commands, if the line is complete. `at` is the position
+// behind the command word.
 ParseResult ParsePlainMeta(std::string_view input, std::size_t at, const MetaVerbSpec& spec,
                            LineRequest& request) noexcept {
   const char* const end = input.data() + input.size();
@@ -196,7 +221,7 @@ ParseResult ParsePlainMeta(std::string_view input, std::size_t at, const MetaVer
                       static_cast<std::size_t>(newline + 1 - input.data()), spec, request);
 }
 
-// The flags that ask for something and take no token, all but b.
+// The flags that request something and have no token, except b. As bits of a MetaFlagSet.
 constexpr std::uint64_t kPlainMetaFlags = [] {
   MetaFlagSet flags;
   for (const MetaFlagSpec& row : kMetaFlags) {
@@ -205,7 +230,10 @@ constexpr std::uint64_t kPlainMetaFlags = [] {
   return flags.bits();
 }();
 
-// `mg <key>` with flags that take no token. It saves 260 of 950 instructions of a pipelined get.
+// Parses `mg <key>` with flags that have no token; other lines go to the general parsers. It saves
+// 260 of 950 instructions of a pipelined get.
+//
+// Not inlined, so that ParseText() stays small for get.
 [[gnu::noinline]] ParseResult ParseMetaGet(std::string_view input, KeyList& list,
                                            LineRequest& request) noexcept {
   constexpr std::size_t kHeadBytes = 3;
@@ -217,7 +245,8 @@ constexpr std::uint64_t kPlainMetaFlags = [] {
   const char* flags = at;
   std::uint64_t seen = 0;
   std::uint64_t unseen = kPlainMetaFlags;
-  // What is behind the end is slack: at most all plain flags, as none comes twice.
+  // Behind the end of the input this loop reads slack. It ends within the slack, because no plain
+  // flag is accepted twice, and there are fewer of them than kInputSlackBytes / 2.
   for (; at[0] == ' '; at += 2) {
     const unsigned letter = static_cast<unsigned char>(at[1]);
     const std::uint64_t bit = std::uint64_t{1} << (letter & 63);
@@ -229,6 +258,8 @@ constexpr std::uint64_t kPlainMetaFlags = [] {
   if (*at == '\r') ++at;
   std::size_t key_bytes = to_the_space;
   if (flags == line_end && key_bytes > 0 && *at == '\n' && line_end[-1] == '\r') --key_bytes;
+  // Anything unexpected, or a line that is not complete (then `at` is in the slack): start again
+  // with the general parsers.
   if (at >= end || *at != '\n' || key_bytes - 1 >= kKeyBytesMax) [[unlikely]] {
     constexpr const MetaVerbSpec& kSpec = *FindMetaVerb("mg");
     const ParseResult plain = ParsePlainMeta(input, kHeadBytes, kSpec, request);
@@ -247,18 +278,26 @@ constexpr std::uint64_t kPlainMetaFlags = [] {
 
 // --- Command words -----------------------------------------------------------------------------
 
-// A row of a table of words, as the fast path finds it: by the first eight bytes of the input.
+// A row of a table of command words, in the form in which the fast path finds it: by the first
+// eight bytes of the input.
 struct Head {
-  std::uint64_t text = 0;   // The word and the space behind it.
-  std::uint64_t mask = 0;   // All ones where it has bytes. 0: no word.
-  std::uint16_t front = 0;  // Its first two bytes.
+  // The word and the space behind it; the other bytes are 0.
+  std::uint64_t text = 0;
+  // All ones in the bytes that `text` uses. 0: this place of the table is free.
+  std::uint64_t mask = 0;
+  // The first two bytes of the word, which are hashed.
+  std::uint16_t front = 0;
+  // The length of the word with its space, which is where the key begins.
   std::uint8_t bytes = 0;
+  // How the line is parsed; kNothing for the meta protocol.
   Shape shape = Shape::kNothing;
+  // The command; kMeta for every command of the meta protocol.
   TextVerb verb = TextVerb::kNone;
-  const MetaVerbSpec* meta = nullptr;  // kMeta.
+  // kMeta: the row of the command; otherwise nullptr.
+  const MetaVerbSpec* meta = nullptr;
 };
 
-// The lines of these are parsed here, if they are plain.
+// Returns true if lines of this shape have a fast path here, which serves the plain ones.
 constexpr bool HasFastLine(Shape shape) {
   switch (shape) {
     case Shape::kValue:
@@ -268,7 +307,8 @@ constexpr bool HasFastLine(Shape shape) {
     case Shape::kKeyAndDelta:
     case Shape::kExptimeAndKeys:
       return true;
-    case Shape::kKeys:  // ParseText() knows these.
+    // get and gets: ParseText() handles them itself.
+    case Shape::kKeys:
     case Shape::kOptionalExptime:
     case Shape::kLevel:
     case Shape::kMegabytes:
@@ -280,16 +320,22 @@ constexpr bool HasFastLine(Shape shape) {
   return false;
 }
 
-// Words are found by a hash of their first two bytes, in its place or the one behind it.
+// Command words are found by a hash of their first two bytes: a word is in the place of its hash or
+// in the next one.
 using Front = std::uint16_t;
+// The number of places; the hash has six bits.
 constexpr std::size_t kHeadPlaces = 64;
+// The hash: the upper bits of a product modulo 2^32.
 constexpr std::size_t PlaceOf(Front front, std::uint32_t factor) { return front * factor >> 26; }
 
+// The hash table of command words. The additional place is the next one of the last.
 struct Heads {
   std::array<Head, kHeadPlaces + 1> places = {};
-  std::uint32_t factor = 0;  // 0: it has no room for all words.
+  // The factor of the hash; 0: with this factor the words do not fit.
+  std::uint32_t factor = 0;
 };
 
+// Returns the place for a word, without shape and verb.
 consteval Head HeadOf(std::string_view name) {
   std::array<char, sizeof(Head::text)> text{};
   std::array<char, sizeof(Head::mask)> mask{};
@@ -303,6 +349,7 @@ consteval Head HeadOf(std::string_view name) {
           .bytes = static_cast<std::uint8_t>(name.size() + 1)};
 }
 
+// Puts a word into the table. Returns false if both of its places are taken.
 consteval bool Put(const Head& head, Heads& heads) {
   const std::size_t place = PlaceOf(head.front, heads.factor);
   for (std::size_t at = place; at <= place + 1; ++at) {
@@ -313,6 +360,7 @@ consteval bool Put(const Head& head, Heads& heads) {
   return false;
 }
 
+// Builds the table with a certain factor of the hash. A result with factor 0 means failure.
 consteval Heads HeadsWith(std::uint32_t factor) {
   Heads heads{.factor = factor};
   for (const TextVerbSpec& spec : kTextVerbs) {
@@ -332,6 +380,7 @@ consteval Heads HeadsWith(std::uint32_t factor) {
   return heads;
 }
 
+// Tries factors until all words fit. All this runs in the compiler.
 consteval Heads MakeHeads() {
   for (std::uint32_t factor = 0x9e3779b1;; factor += 0x61c88646) {
     const Heads heads = HeadsWith(factor);
@@ -341,9 +390,10 @@ consteval Heads MakeHeads() {
 
 constexpr Heads kHeads = MakeHeads();
 
-// The command word at the front of the input; one without a mask if it is none of kHeads.
+// Returns the row of the command word at the front of the input; a row without a mask if the word
+// is not in kHeads.
 //
-// REQUIRES: kFastInputBytesMin bytes at `begin`.
+// REQUIRES: kFastInputBytesMin bytes are readable at `begin`.
 inline const Head& ReadHead(const char* begin) noexcept {
   static_assert(kFastInputBytesMin >= sizeof(std::uint64_t));
   static constexpr Head kNone;
@@ -357,8 +407,9 @@ inline const Head& ReadHead(const char* begin) noexcept {
   return kNone;
 }
 
-// Every command but get and gets. Kept apart, as the compiler would have those two save registers
-// that only these need (measured: 20 of 130 instructions).
+// Parses every command except get, gets and mg. It is not inlined, because the compiler would
+// otherwise make the path of get save registers that only this function needs (measured: 20 of 130
+// instructions).
 //
 // REQUIRES: input.size() >= kFastInputBytesMin.
 [[gnu::noinline]] ParseResult ParseCommand(std::string_view input, KeyList& list,
@@ -376,6 +427,7 @@ inline const Head& ReadHead(const char* begin) noexcept {
   } else if (head.shape == Shape::kExptimeAndKeys) {
     return TakeExptimeAndKey(input, head.bytes, head.verb, list, request);
   }
+  // Not plain, not complete or not a known word: the slow parser decides.
   if (plain.status != kNotPlain.status) return plain;
   return ParseTextSlow(input, list, request);
 }
@@ -384,6 +436,7 @@ inline const Head& ReadHead(const char* begin) noexcept {
 
 ParseResult ParseText(std::string_view input, KeyList& list, LineRequest& request) noexcept {
   std::size_t at = 0;
+  // An open list continues without a command word.
   if (!list.is_open) {
     if (list.is_skipping || input.size() < kFastInputBytesMin) [[unlikely]] {
       return ParseTextSlow(input, list, request);

@@ -16,37 +16,42 @@
 namespace larder::protocol {
 namespace {
 
-// memcached calls a shorter line, '\n' included, malformed before it looks at the words.
+// memcached reports a shorter line ('\n' included) as malformed before it looks at the words.
 constexpr std::size_t kLineBytesMin = 4;
 
-// Turns `request` into the refusal of its line. Its noreply is kept: it silences errors too.
+// Turns `request` into the refusal of its line. Its noreply is kept, because it suppresses errors
+// too.
 void Refuse(LineError error, LineRequest& request) noexcept {
   request.verb = TextVerb::kNone;
   request.error = error;
 }
 
-// A refusal found before memcached looks for noreply, which therefore answers in any case.
+// Turns `request` into a refusal that is always answered: memcached finds this error before it
+// looks for noreply.
 void RefuseAloud(LineError error, LineRequest& request) noexcept {
   request = LineRequest{};
   Refuse(error, request);
 }
 
-// A line without its line end, and where in the input the next one begins.
+// A line without its line end.
 struct Line {
   std::string_view text;
+  // The words of `text`.
   Tokens tokens;
+  // The position in the input of the byte behind the line.
   std::size_t next;
 };
 
-// An unsigned 32-bit number as the admin commands take it.
+// Parses an unsigned 32-bit number with the lenient grammar, as the administrative commands do.
 std::optional<std::uint32_t> ParseLenientUint32(std::string_view text) noexcept {
   const std::optional<std::uint64_t> number = ParseLenientUint64(text);
   if (!number || *number > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
   return static_cast<std::uint32_t>(*number);
 }
 
-// <key> <flags> <exptime> <bytes> [<cas unique>]. A line whose <bytes> is known takes its data
-// block with it, even if refused for another reason: the client is going to send the block.
+// Parses `<key> <flags> <exptime> <bytes> [<cas unique>]`. A line whose <bytes> is valid has its
+// data block consumed, even if the line is refused for another reason: the client sends the block
+// in any case.
 ParseResult ParseStorage(std::string_view input, const Line& line, Shape shape,
                          LineRequest& request) noexcept {
   const std::optional<std::int32_t> value_bytes = ParseStrictInt32(line.tokens[kBytesWord]);
@@ -57,6 +62,7 @@ ParseResult ParseStorage(std::string_view input, const Line& line, Shape shape,
   }
   const std::optional<std::uint64_t> flags = ParseLenientUint64(line.tokens[2]);
   const std::optional<std::int64_t> exptime = ParseLenientInt64(line.tokens[3]);
+  // 0 stands for "valid, but not used" where the line has no unique.
   const std::optional<std::uint64_t> unique =
       shape == Shape::kValueAndUnique ? ParseStrictUint64(line.tokens[5]) : 0;
   if (request.key.size() > kKeyBytesMax || !flags || !exptime || !unique) {
@@ -64,7 +70,7 @@ ParseResult ParseStorage(std::string_view input, const Line& line, Shape shape,
     request.swallow_bytes = static_cast<std::uint32_t>(*value_bytes) + 2;
     return {ParseStatus::kComplete, line.next};
   }
-  // memcached keeps the low 32 bits of larger numbers.
+  // As in memcached, only the low 32 bits of larger numbers count.
   request.client_flags = static_cast<std::uint32_t>(*flags);
   request.exptime = static_cast<std::int32_t>(static_cast<std::uint32_t>(*exptime));
   request.cas_unique = *unique;
@@ -72,8 +78,9 @@ ParseResult ParseStorage(std::string_view input, const Line& line, Shape shape,
   return TakeValue(input, line.next, request.value_bytes, request.value);
 }
 
-// set <name> <flags> <bytes>. The data block of a request that is not refused is taken with it if
-// it is not too long; otherwise `value` stays empty while value_bytes is not 0.
+// Parses `set <name> <flags> <bytes>` of a `config` line. The data block of an accepted line is
+// consumed with it, so it must be complete. A block that is longer than kConfigValueBytesMax is
+// left to be discarded: then `value` is empty while value_bytes is not 0.
 ParseResult ParseConfigSet(std::string_view input, const Line& line,
                            LineRequest& request) noexcept {
   const std::optional<std::int32_t> value_bytes = ParseStrictInt32(line.tokens[kBytesWord]);
@@ -83,6 +90,7 @@ ParseResult ParseConfigSet(std::string_view input, const Line& line,
     return {ParseStatus::kComplete, line.next};
   }
   request.value_bytes = static_cast<std::uint32_t>(*value_bytes);
+  // A line that is waiting for its block stays in the input, so it needs a limit.
   const bool is_bad = !ParseLenientUint64(line.tokens[3]) || line.next > kLineBytesMax;
   if (is_bad) Refuse(LineError::kBadLine, request);
   if (is_bad || request.value_bytes > kConfigValueBytesMax) {
@@ -93,17 +101,19 @@ ParseResult ParseConfigSet(std::string_view input, const Line& line,
   if (input.size() - line.next < block_bytes) return {ParseStatus::kNeedMore, 0};
   const ParseResult result = TakeValue(input, line.next, request.value_bytes, request.value);
   if (result.status != ParseStatus::kNeedValue) return result;
+  // The block is complete, but its last two bytes are not CRLF.
   Refuse(LineError::kBadDataChunk, request);
   return {ParseStatus::kComplete, line.next + block_bytes};
 }
 
+// Parses an exptime into `request`, or refuses the request.
 void TakeExptime(std::string_view token, LineRequest& request) noexcept {
   const std::optional<std::int32_t> exptime = ParseStrictInt32(token);
   if (!exptime) return Refuse(LineError::kBadExptime, request);
   request.exptime = *exptime;
 }
 
-// What follows the command word on its line, without the spaces around it.
+// Returns what follows the command word on its line, without the spaces before and behind it.
 std::string_view ArgumentsOf(const Line& line) noexcept {
   if (line.tokens.count() < 2) return {};
   const char* const begin = line.tokens[1].data();
@@ -112,9 +122,10 @@ std::string_view ArgumentsOf(const Line& line) noexcept {
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
-// A line that names no command.
+// Refuses a line that begins with no known command word.
 ParseResult RefuseUnknown(const Line& line, LineRequest& request) noexcept {
-  // A browser that was lured here must not get to send a body (memcached's guard).
+  // A browser must not be tricked into sending a request body whose lines are commands: an HTTP
+  // request line closes the connection. memcached has this guard too.
   if (line.tokens.count() >= 2 && line.tokens.last().starts_with("HTTP/")) {
     return {ParseStatus::kFatal, line.next};
   }
@@ -123,6 +134,7 @@ ParseResult RefuseUnknown(const Line& line, LineRequest& request) noexcept {
   return {ParseStatus::kComplete, line.next};
 }
 
+// Parses a complete line of the command that `spec` describes.
 ParseResult ParseLine(std::string_view input, const Line& line, const TextVerbSpec& spec,
                       LineRequest& request) noexcept {
   const Tokens& tokens = line.tokens;
@@ -136,7 +148,7 @@ ParseResult ParseLine(std::string_view input, const Line& line, const TextVerbSp
   switch (spec.shape) {
     case Shape::kKeys:
     case Shape::kExptimeAndKeys:
-      // Only a line without a space behind the command comes here, and that has no keys.
+      // Only a line without a space behind the command gets here, and such a line has no keys.
       RefuseAloud(LineError::kBadLine, request);
       return whole_line;
     case Shape::kValue:
@@ -158,6 +170,7 @@ ParseResult ParseLine(std::string_view input, const Line& line, const TextVerbSp
       }
       return whole_line;
     case Shape::kOptionalExptime: {
+      // The words behind the command, without a noreply.
       const std::size_t argument_count = tokens.count() - 1 - request.noreply;
       if (argument_count > 0) TakeExptime(tokens[1], request);
       return whole_line;
@@ -185,6 +198,7 @@ ParseResult ParseLine(std::string_view input, const Line& line, const TextVerbSp
   return whole_line;
 }
 
+// Parses a complete line of a meta command.
 ParseResult ParseMetaLine(std::string_view input, const Line& line, const MetaVerbSpec& spec,
                           LineRequest& request) noexcept {
   const char* const word_end = line.tokens[0].data() + line.tokens[0].size();
@@ -192,17 +206,20 @@ ParseResult ParseMetaLine(std::string_view input, const Line& line, const MetaVe
   return TakeMetaLine(input, {word_end, line_end}, line.next, spec, request);
 }
 
-// Parses what begins with a command word, at the front of the input.
+// Parses a request that begins with a command word, at the front of the input.
 ParseResult ParseCommand(std::string_view input, TextVerbs verbs, KeyList& list,
                          LineRequest& request) noexcept {
   const char* const begin = input.data();
   const char* const end = begin + input.size();
   const char* const word_end = FindSpaceOrNewline(begin, end);
   const auto word_bytes = static_cast<std::size_t>(word_end - begin);
-  // A word at the end of the input may yet grow, one before '\n' may hold the '\r' of the line end.
+  // A word at the end of the input may be incomplete, and a word before '\n' may include the '\r'
+  // of the line end. Only a word before a space is certain.
   const bool is_word_whole = word_end != end && *word_end == ' ';
   const TextVerbSpec* spec =
       is_word_whole ? FindTextVerb(input.substr(0, word_bytes), verbs) : nullptr;
+  // Retrieval commands are started before their line is complete, because their lines have no
+  // limit.
   if (spec != nullptr) {
     if (spec->shape == Shape::kKeys) {
       list = KeyList{.verb = spec->verb, .is_open = true};
@@ -225,6 +242,8 @@ ParseResult ParseCommand(std::string_view input, TextVerbs verbs, KeyList& list,
   std::string_view text = input.substr(0, line_bytes - 1);
   if (text.ends_with('\r')) text.remove_suffix(1);
   const Line line = {text, Tokens(text), line_bytes};
+
+  // Words that no space follows, or that stand behind leading spaces, are found only now.
   if (spec == nullptr) {
     spec = FindTextVerb(line.tokens[0], verbs);
     if (spec != nullptr && text.starts_with(' ') && !spec->may_follow_a_space) spec = nullptr;
@@ -271,6 +290,8 @@ ParseResult ParseTextSlow(std::string_view input, KeyList& list, LineRequest& re
 ParseResult ParseTextSlow(std::string_view input, KeyList& list, LineRequest& request,
                           TextVerbs verbs) noexcept {
   std::size_t skipped_bytes = 0;
+  // The rest of a refused retrieval line. The caller drops what was skipped, even without a
+  // request.
   if (list.is_skipping) {
     const char* const end = input.data() + input.size();
     const char* const newline = FindNewline(input.data(), end);

@@ -1,4 +1,7 @@
-// The reply lines of the classic text protocol, CRLF included.
+// The reply lines of the classic text protocol, and the lines that it shares with the meta
+// protocol. Each includes its CRLF, unless noted.
+//
+// Threads: any; everything is a constant or uses only its arguments.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +16,7 @@
 
 namespace larder::protocol {
 
-// Outcomes.
+// The outcomes of commands that worked, or whose conditions were not met.
 inline constexpr std::string_view kStored = "STORED\r\n";
 inline constexpr std::string_view kNotStored = "NOT_STORED\r\n";
 inline constexpr std::string_view kExists = "EXISTS\r\n";
@@ -25,10 +28,10 @@ inline constexpr std::string_view kEnd = "END\r\n";
 inline constexpr std::string_view kReset = "RESET\r\n";
 inline constexpr std::string_view kTlsNotEnabled = "Error TLS not enabled\r\n";
 
-// The version and kCrlf follow.
+// The reply to `version` begins with this; the version and kCrlf follow.
 inline constexpr std::string_view kVersionHead = "VERSION ";
 
-// The client's faults.
+// Errors of the client. ErrorText() below maps the errors of the parsers to them.
 inline constexpr std::string_view kError = "ERROR\r\n";
 inline constexpr std::string_view kBadLine = "CLIENT_ERROR bad command line format\r\n";
 inline constexpr std::string_view kBadExptime = "CLIENT_ERROR invalid exptime argument\r\n";
@@ -50,12 +53,13 @@ inline constexpr std::string_view kBadSetMode = "CLIENT_ERROR invalid mode for m
 inline constexpr std::string_view kBadArithmeticMode =
     "CLIENT_ERROR invalid mode for ma M token\r\n";
 inline constexpr std::string_view kBadArithmeticFlag = "CLIENT_ERROR invalid or duplicate flag\r\n";
+// flush_all while it is disabled (-F).
 inline constexpr std::string_view kFlushNotAllowed = "CLIENT_ERROR flush_all not allowed\r\n";
-// The connection closes behind it.
+// Errors after which the connection closes.
 inline constexpr std::string_view kLineTooLong = "CLIENT_ERROR line too long\r\n";
 inline constexpr std::string_view kTooManyConnections = "ERROR Too many open connections\r\n";
 
-// Authentication.
+// Replies to a client that has to authenticate.
 inline constexpr std::string_view kUnauthenticated = "CLIENT_ERROR unauthenticated\r\n";
 inline constexpr std::string_view kAuthFailure = "CLIENT_ERROR authentication failure\r\n";
 inline constexpr std::string_view kBadAuthFormat =
@@ -63,7 +67,7 @@ inline constexpr std::string_view kBadAuthFormat =
 inline constexpr std::string_view kAuthTooLong = "CLIENT_ERROR auth token too long\r\n";
 inline constexpr std::string_view kBadAuthEnd = "CLIENT_ERROR bad command line termination\r\n";
 
-// The server's limits.
+// Errors of the server: its limits, and lack of memory. The spelling of each is memcached's.
 inline constexpr std::string_view kTooLarge = "SERVER_ERROR object too large for cache\r\n";
 inline constexpr std::string_view kNoMemoryStoring =
     "SERVER_ERROR out of memory storing object\r\n";
@@ -77,7 +81,7 @@ inline constexpr std::string_view kNoMemory = "SERVER_ERROR out of memory\r\n";
 inline constexpr std::string_view kNoMemoryCreating =
     "SERVER_ERROR Out of memory allocating new item\r\n";
 
-// lru, lru_crawler.
+// Replies to lru and lru_crawler.
 inline constexpr std::string_view kLruPercentTooHigh =
     "ERROR hot and warm pcts must not exceed 80\r\n";
 inline constexpr std::string_view kLruFactorTooLow =
@@ -92,11 +96,12 @@ inline constexpr std::string_view kCrawlerDisabled = "CLIENT_ERROR lru crawler d
 inline constexpr std::string_view kCrawlerBusy = "BUSY currently processing crawler request\r\n";
 inline constexpr std::string_view kMetadumpNotAllowed = "ERROR metadump not allowed\r\n";
 inline constexpr std::string_view kMgdumpNotAllowed = "ERROR key dump not allowed\r\n";
-// The first line of a dump is kOk, the last one of metadump kEnd. Its lines end as memcached's.
+// The first line of a dump is kOk, and the last one of a metadump is kEnd. The line ends of
+// metadump are memcached's.
 inline constexpr std::string_view kMetadumpLineEnd = " \n";
 inline constexpr std::string_view kMgdumpEnd = "EN\r\n";
 
-// slabs.
+// Replies to slabs.
 inline constexpr std::string_view kReassignBusy = "BUSY currently processing reassign request\r\n";
 inline constexpr std::string_view kReassignBadClass = "BADCLASS invalid src or dst class id\r\n";
 inline constexpr std::string_view kReassignNoSpare = "NOSPARE source class has no spare pages\r\n";
@@ -105,7 +110,7 @@ inline constexpr std::string_view kReassignDisabled = "CLIENT_ERROR slab reassig
 inline constexpr std::string_view kBadAutomoveWindow =
     "CLIENT_ERROR automove window too low or too high\r\n";
 
-// cache_memlimit.
+// Replies to cache_memlimit.
 inline constexpr std::string_view kMemlimitTooSmall =
     "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
 inline constexpr std::string_view kMemlimitNotBytes =
@@ -113,11 +118,12 @@ inline constexpr std::string_view kMemlimitNotBytes =
 inline constexpr std::string_view kMemlimitOutOfBounds =
     "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
 
-// shutdown. The colon of the first is memcached's.
+// Replies to shutdown. The colon of the first one is memcached's.
 inline constexpr std::string_view kShutdownNotEnabled = "SERVER_ERROR: shutdown not enabled\r\n";
 inline constexpr std::string_view kBadShutdownMode = "CLIENT_ERROR invalid shutdown mode\r\n";
 
-// config get: the length of the cluster's value, kCrlf, the value, kCrlf and kEnd follow.
+// Replies to config. For config get: kConfigHead, the length of the cluster's value in bytes,
+// kCrlf, the value, kCrlf and kEnd.
 inline constexpr std::string_view kConfigHead = "CONFIG cluster 0 ";
 inline constexpr std::string_view kConfigNotAllowed =
     "CLIENT_ERROR changing the config not allowed\r\n";
@@ -125,7 +131,8 @@ inline constexpr std::string_view kBadConfig = "CLIENT_ERROR bad cluster config\
 inline constexpr std::string_view kOldConfigVersion =
     "CLIENT_ERROR cluster config version must grow\r\n";
 
-// stats. A statistic is kStatHead, its name, a space, its value and kCrlf; kEnd closes the list.
+// Replies to stats. A statistic is kStatHead, its name, a space, its value and kCrlf; kEnd ends the
+// list.
 inline constexpr std::string_view kStatHead = "STAT ";
 inline constexpr std::string_view kStatsDetailUsage =
     "CLIENT_ERROR usage: stats detail on|off|dump\r\n";
@@ -136,7 +143,7 @@ inline constexpr std::string_view kCachedumpNotAllowed =
 inline constexpr std::string_view kCachedumpUsage = "CLIENT_ERROR bad command line\r\n";
 inline constexpr std::string_view kIllegalSlabId = "CLIENT_ERROR Illegal slab id\r\n";
 
-// The line that answers a request the parser refused; empty for kNone.
+// Returns the line that answers a request with this error; empty for kNone.
 constexpr std::string_view ErrorText(LineError error) noexcept {
   switch (error) {
     case LineError::kNone:
@@ -177,17 +184,20 @@ constexpr std::string_view ErrorText(LineError error) noexcept {
   return {};
 }
 
-// The most bytes that either function below writes: VALUE, key, flags, bytes and CAS with the
+// The most bytes that each of the functions below writes: VALUE, key, flags, bytes and CAS with the
 // spaces between them, and the line end.
 inline constexpr std::size_t kValueHeadBytesMax =
     sizeof("VALUE ") - 1 + kKeyBytesMax + 1 + 10 + 1 + 10 + 1 + kDecimalBytesMax + 2;
 
-// "VALUE <key> <flags> <bytes>", without the line end; returns where it stops.
+// Writes "VALUE <key> <flags> <bytes>" without a line end, and returns the position behind it.
+//
+// REQUIRES: key.size() <= kKeyBytesMax, and kValueHeadBytesMax bytes are writable at `out`.
 inline char* WriteValueFields(char* out, std::string_view key, std::uint32_t client_flags,
                               std::uint32_t value_bytes) noexcept {
   std::memcpy(out, "VALUE ", 6);
   out += 6;
   out = WriteKey(out, key);
+  // Most items have no flags: one copy replaces three writes.
   if (client_flags == 0) [[likely]] {
     std::memcpy(out, " 0 ", 3);
     out += 3;
@@ -199,9 +209,9 @@ inline char* WriteValueFields(char* out, std::string_view key, std::uint32_t cli
   return WriteDecimal(out, value_bytes);
 }
 
-// The line before a value, as get and gat answer; returns where it stops.
+// Writes the line before a value in the replies of get and gat, and returns the position behind it.
 //
-// REQUIRES: key.size() <= kKeyBytesMax, and kValueHeadBytesMax bytes at `out`.
+// REQUIRES: key.size() <= kKeyBytesMax, and kValueHeadBytesMax bytes are writable at `out`.
 inline char* WriteValueHead(char* out, std::string_view key, std::uint32_t client_flags,
                             std::uint32_t value_bytes) noexcept {
   out = WriteValueFields(out, key, client_flags, value_bytes);
@@ -209,7 +219,10 @@ inline char* WriteValueHead(char* out, std::string_view key, std::uint32_t clien
   return out + 2;
 }
 
-// The same with the CAS, as gets and gats answer.
+// Writes the line before a value in the replies of gets and gats, which ends with the CAS of the
+// item, and returns the position behind it.
+//
+// REQUIRES: key.size() <= kKeyBytesMax, and kValueHeadBytesMax bytes are writable at `out`.
 inline char* WriteValueHeadWithCas(char* out, std::string_view key, std::uint32_t client_flags,
                                    std::uint32_t value_bytes, std::uint64_t cas) noexcept {
   out = WriteValueFields(out, key, client_flags, value_bytes);

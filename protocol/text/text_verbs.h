@@ -1,4 +1,4 @@
-// The command words of the text protocol, one row each.
+// The command words of the text protocol: a table with one row for each.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,8 @@
 
 namespace larder::protocol {
 
-// What a line of the text protocol asks for. The meaning of each lives in server/command/.
+// The command that a line of the text protocol asks for. What each does is defined in
+// server/command/.
 enum class TextVerb : std::uint8_t {
   kGet,
   kGets,
@@ -39,41 +40,57 @@ enum class TextVerb : std::uint8_t {
   kConfig,
   kRefreshCerts,
   kLast = kRefreshCerts,
-  // Not words of this protocol:
-  kMeta,  // A command of the meta protocol.
-  kNone,  // Nothing to run: the line was bad.
+  // Values that are not words of this protocol:
+  // A command of the meta protocol; LineRequest::meta_verb says which.
+  kMeta,
+  // Nothing to execute: the line was refused.
+  kNone,
 };
 
-// What stands behind a command word, and so how its line is parsed.
+// What follows a command word on its line, which determines how the line is parsed.
 enum class Shape : std::uint8_t {
-  kKeys,             // <key>...
-  kExptimeAndKeys,   // <exptime> <key>...
-  kValue,            // <key> <flags> <exptime> <bytes>, then a data block
-  kValueAndUnique,   // the same with <cas unique> at the end
+  kKeys,            // <key>...
+  kExptimeAndKeys,  // <exptime> <key>...
+  kValue,           // <key> <flags> <exptime> <bytes>, then a data block
+  // <key> <flags> <exptime> <bytes> <cas unique>, then a data block
+  kValueAndUnique,
   kKey,              // <key>
   kKeyAndExptime,    // <key> <exptime>
   kKeyAndDelta,      // <key> <delta>
   kOptionalExptime,  // [<exptime>]
-  kLevel,            // <n>; missing or bad is a bad line
-  kMegabytes,        // <n>; missing or bad is as if the command were unknown
-  kArguments,        // Anything, left to who executes it.
-  kConfig,           // The same; behind `set <name> <flags> <bytes>` comes a data block.
-  kNothing,          // What follows is ignored.
+  // <n>; a missing or bad number makes the line malformed
+  kLevel,
+  // <n>; a missing or bad number is reported like an unknown command
+  kMegabytes,
+  // Any text, which the executor of the command parses.
+  kArguments,
+  // Any text, which the executor parses; behind `set <name> <flags> <bytes>` a data block follows.
+  kConfig,
+  // The rest of the line is ignored.
+  kNothing,
 };
 
-// Where the length of a data block stands on its line; the command word is word 0.
+// The position on its line of the length of a data block, which is the same for all commands. The
+// command word is word 0.
 inline constexpr std::size_t kBytesWord = 4;
 
+// One row of the table.
 struct TextVerbSpec {
+  // The command word.
   std::string_view name;
   TextVerb verb;
+  // What follows the word.
   Shape shape;
-  std::size_t tokens_min;   // The command word included; fewer are a bad line.
-  bool may_noreply;         // A last word `noreply` silences it.
-  bool may_follow_a_space;  // memcached finds these admin commands behind leading spaces too.
+  // The least number of words, the command word included; a line with fewer is malformed.
+  std::size_t tokens_min;
+  // A last word `noreply` suppresses the reply.
+  bool may_noreply;
+  // memcached finds these administrative commands behind leading spaces too.
+  bool may_follow_a_space;
 
-  // The word that is the length of the data block behind the line; 0: there is none. A config has
-  // one if its first word is `set`.
+  // Returns the position of the word that is the length of the data block behind the line; 0: there
+  // is no block. A config line has one if its first word behind the command, `first_word`, is
+  // `set`.
   constexpr std::size_t bytes_word(std::string_view first_word) const {
     const bool has_block = shape == Shape::kValue || shape == Shape::kValueAndUnique ||
                            (shape == Shape::kConfig && first_word == "set");
@@ -82,7 +99,7 @@ struct TextVerbSpec {
 };
 
 inline constexpr std::array kTextVerbs = {
-    // Sorted by name.
+    // name, verb, shape, tokens_min, may_noreply, may_follow_a_space; sorted by name.
     TextVerbSpec{"add", TextVerb::kAdd, Shape::kValue, 5, true, false},
     TextVerbSpec{"append", TextVerb::kAppend, Shape::kValue, 5, true, false},
     TextVerbSpec{"cache_memlimit", TextVerb::kCacheMemlimit, Shape::kMegabytes, 1, true, true},
@@ -110,12 +127,14 @@ inline constexpr std::array kTextVerbs = {
     TextVerbSpec{"verbosity", TextVerb::kVerbosity, Shape::kLevel, 2, true, true},
     TextVerbSpec{"version", TextVerb::kVersion, Shape::kNothing, 1, false, false},
 };
+// Every verb has one row, and FindTextVerb() may search by bisection.
 static_assert(kTextVerbs.size() == static_cast<std::size_t>(TextVerb::kLast) + 1);
 static_assert(std::ranges::is_sorted(kTextVerbs, {}, &TextVerbSpec::name));
 
+// Rows of a table like kTextVerbs: tests parse with tables of their own.
 using TextVerbs = std::span<const TextVerbSpec>;
 
-// The row of a command word, nullptr if there is none. Case matters.
+// Returns the row of a command word, or nullptr if there is none. Case matters.
 //
 // REQUIRES: `rows` are sorted by name.
 constexpr const TextVerbSpec* FindTextVerb(std::string_view name,

@@ -1,4 +1,4 @@
-// The words of a command line.
+// Tokens, the words of a command line.
 #pragma once
 
 #include <array>
@@ -7,18 +7,19 @@
 
 namespace larder::protocol {
 
-// memcached looks at no more words than this, the command included; what follows is ignored, even
-// a `noreply`.
+// The most words of a line that memcached looks at, the command included; what follows is ignored,
+// even a `noreply`.
 inline constexpr std::size_t kTokensMax = 23;
 
-// Tokens splits a line at its runs of spaces (0x20, nothing else separates) into views of it.
+// Tokens splits a line at its runs of spaces into words, which are views of the line. Only the byte
+// 0x20 is a space.
 //
 // Threads:    immutable.
-// Owns:       nothing: the line must outlive it.
-// Invariants: no token is empty or contains a space.
+// Owns:       nothing; the line must outlive it.
+// Invariants: no token is empty or contains a space; there are at most kTokensMax.
 class Tokens {
  public:
-  // `line` comes without its line end. Also splits a Request's `arguments`.
+  // REQUIRES: `line` comes without its line end. (It may also be the `arguments` of a request.)
   explicit Tokens(std::string_view line) noexcept {
     const char* at = line.data();
     const char* const end = at + line.size();
@@ -31,16 +32,19 @@ class Tokens {
     }
   }
 
+  // The number of words; kTokensMax if the line has more.
   std::size_t count() const { return count_; }
 
-  // Empty if there are not that many.
+  // Returns a word by its position; empty if the line has fewer words.
   std::string_view operator[](std::size_t index) const {
     return index < count_ ? tokens_[index] : std::string_view{};
   }
 
+  // The last word, or an empty text if the line has none.
   std::string_view last() const { return count_ > 0 ? tokens_[count_ - 1] : std::string_view{}; }
 
  private:
+  // The number of elements of tokens_ that are in use.
   std::size_t count_ = 0;
   std::array<std::string_view, kTokensMax> tokens_;
 };

@@ -19,20 +19,28 @@
 namespace larder::server {
 namespace {
 
+// The most connections that one wake-up accepts from a listener, so that the clock and the other
+// listeners get their turn.
 constexpr int kAcceptsPerTurnMax = 64;
+// How often the server checks whether it may accept again after a pause: every 10 ms.
 constexpr timeval kResumeCheck{.tv_sec = 0, .tv_usec = 10'000};
 
+// Returns a random seed for the hash of keys, so that clients cannot choose keys that collide.
+// Throws std::system_error if the system has no random numbers, or if a signal asked to stop while
+// it waited for them.
 std::uint64_t RandomSeed() {
   std::uint64_t seed = 0;
   for (;;) {
     const ssize_t got = getrandom(&seed, sizeof seed, 0);
     if (got == sizeof seed) return seed;
-    // Early after the machine's start it may wait, and a signal may end that.
+    // Soon after the machine has booted, getrandom() may wait for entropy; a signal interrupts
+    // that.
     if (got >= 0 || (errno == EINTR && !StopIsSignalled())) continue;
     throw std::system_error(errno, std::generic_category(), "no random numbers");
   }
 }
 
+// Translates the configuration into the options of the cache.
 slab::Cache::Options CacheOptions(const Config& config) {
   slab::Cache::Options options;
   options.memory_bytes = config.memory_bytes;
@@ -44,6 +52,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.prefault = config.prefault;
   options.track_sizes = config.track_sizes;
   options.eviction = config.eviction;
+  // -o no_slab_reassign forbids all moves of pages, whatever slab_automove says.
   options.page_moves = config.slab_reassign ? config.page_moves : slab::PageMoves::kOff;
   options.hash_seed = RandomSeed();
   options.forbidden_key = kClusterKey;
@@ -54,6 +63,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   return options;
 }
 
+// Saves the items to the memory file, if there is one, and logs the result.
 void SaveCache(slab::Cache& cache, const std::string& path, const slab::SavedMoment& moment) {
   if (!cache.has_memory_file()) return;
   const auto saved = cache.Save(moment);
@@ -68,12 +78,15 @@ void SaveCache(slab::Cache& cache, const std::string& path, const slab::SavedMom
 }  // namespace
 
 Result<std::unique_ptr<Server>, ConfigExit> Server::Create(const Config& config) {
+  // A signal that asks to stop during the start may make any step fail. The failure is then a
+  // success.
   std::string reason;
   try {
     auto created = CreateOrThrow(config);
     if (created || !StopIsSignalled()) return created;
     reason = created.error().message;
-  } catch (const std::exception& error) {  // Threads, descriptors, memory.
+    // No thread, descriptor or memory was available.
+  } catch (const std::exception& error) {
     reason = fmt::format("failed to start: {}", error.what());
     if (!StopIsSignalled()) return ConfigExit::SystemError(std::move(reason));
   }
@@ -85,6 +98,7 @@ Result<std::unique_ptr<Server>, ConfigExit> Server::CreateOrThrow(const Config& 
   if (!authenticator) return Failure{authenticator.error()};
   auto cache = slab::Cache::Create(CacheOptions(config));
   if (!cache) return ConfigExit::SystemError(cache.error() + "\n");
+  // The sockets are opened last: no client can connect while a large memory file is being restored.
   auto listeners = OpenListeners(config);
   if (!listeners) return Failure{listeners.error()};
   std::unique_ptr<Server> server(
@@ -155,6 +169,8 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
   lane_.SetNow(clock_.now());
   AddEvent(*wake_event_);
   if (signal_event_ != nullptr) AddEvent(*signal_event_);
+  // Every listening socket has an entry in the table of connections, because `stats conns` shows
+  // them.
   for (const ListenSocket& socket : listeners_) {
     Listening& listening = listening_.emplace_back();
     listening.server = this;
@@ -180,10 +196,13 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
 }
 
 void Server::Open() {
+  // Until here the cache was used only to add lanes, so every failure has left the memory file as
+  // it was.
   if (std::string wrong = cache_->BeginUse(); !wrong.empty()) throw std::runtime_error(wrong);
   clock_.Tick();
   lane_.SetNow(clock_.now());
   cache_->Tick(lane_.now_s);
+  // A delayed flush_all of the process before the restart is still due.
   shared_.flush_due.store(cache_->restored_flush_due(), std::memory_order_relaxed);
   FlushIfDue();
   TickNextSecond();
@@ -191,9 +210,11 @@ void Server::Open() {
 }
 
 Server::~Server() {
+  // Everything that may use another member is stopped before any member is destroyed.
   background_.Stop();
   for (Worker& worker : workers_) worker.Stop();
-  reporter_.Stop();  // It wakes workers.
+  // The reporter wakes workers, so it is stopped while their objects still exist.
+  reporter_.Stop();
   workers_.clear();
   for (const Listening& listening : listening_) connections_.Remove(listening.socket->fd());
 }
@@ -205,14 +226,18 @@ void Server::OnSignal() {
 }
 
 void Server::Run() {
+  // One iteration of the event loop at a time, until RequestStop().
   while (!is_stopping_.load(std::memory_order_acquire)) {
     event_base_loop(base_.get(), EVLOOP_ONCE);
   }
+  // No new clients; the workers finish what their connections have in flight.
   for (Listening& listening : listening_) event_del(listening.on_readable.get());
   for (Worker& worker : workers_) worker.RequestStop();
+  // Asked all first and joined then, so that the workers finish at the same time.
   for (Worker& worker : workers_) worker.Stop();
   reporter_.Stop();
   background_.Stop();
+  // From here on no other thread uses the cache, which Save() requires.
   clock_.Tick();
   SaveCache(*cache_, config_.memory_file,
             {.now_s = clock_.now().now_s,
@@ -241,6 +266,8 @@ void Server::StepWallClock(std::int32_t seconds) {
 }
 
 void Server::AwaitTick() {
+  // A tick that begins after this increment has seen it; the tick then publishes the number it has
+  // seen.
   const std::uint32_t wanted = wanted_ticks_.fetch_add(1, std::memory_order_release) + 1;
   wake_.Wake();
   while (done_ticks_.load(std::memory_order_acquire) < wanted) std::this_thread::yield();
@@ -250,6 +277,7 @@ void Server::AwaitTick() {
 int Server::port() const { return listeners_.empty() ? 0 : listeners_.front().port(); }
 
 void Server::Tick() {
+  // Read before the tick's work, so that done_ticks_ never claims a tick that began earlier.
   const std::uint32_t wanted = wanted_ticks_.load(std::memory_order_acquire);
   const bool reloads = wants_reload_.exchange(false, std::memory_order_acquire);
   if (reloads) authenticator_->RequestReload();
@@ -268,6 +296,8 @@ void Server::Tick() {
 }
 
 void Server::TickNextSecond() {
+  // The timer is set again at every tick, because its period would drift from the seconds of the
+  // clock.
   const auto wait_us = static_cast<std::int64_t>(clock_.UntilNextSecond().count());
   const timeval wait{.tv_sec = wait_us / 1'000'000, .tv_usec = wait_us % 1'000'000};
   event_add(second_event_.get(), &wait);
@@ -275,7 +305,8 @@ void Server::TickNextSecond() {
 
 void Server::FlushIfDue() {
   slab::Expiry due = shared_.flush_due.load(std::memory_order_relaxed);
-  // A flush_all that comes in between replaces the one that was due.
+  // Only the value that was due is replaced: a flush_all that a worker stores in between must not
+  // be lost.
   if (due.IsOver(lane_) &&
       shared_.flush_due.compare_exchange_strong(due, {}, std::memory_order_relaxed)) {
     shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
@@ -287,9 +318,11 @@ void Server::FlushIfDue() {
 
 void Server::Accept(Listening& listening) {
   for (int accepted = 0; accepted < kAcceptsPerTurnMax; ++accepted) {
+    // Without maxconns_fast, connections above the limit stay in the listener's queue.
     if (!config_.maxconns_fast &&
         shared_.clients.load(std::memory_order_relaxed) >= config_.connections_max) {
-      // The first time round somebody waits: the socket was readable.
+      // Only if nothing was accepted in this call: then a client is known to be waiting, because
+      // the socket was readable.
       if (accepted == 0) PauseAccepting();
       return;
     }
@@ -316,13 +349,15 @@ void Server::Accept(Listening& listening) {
       }
     }
     if (shared_.clients.load(std::memory_order_relaxed) >= config_.connections_max) {
-      // Counted first: who is told so may ask at once.
+      // Counted before the reply: the client that gets the reply may ask for the statistics at
+      // once.
       counters_.Add(Stat::kRejectedConnections);
       const auto text = protocol::kTooManyConnections;
       (void)send(fd, text.data(), text.size(), MSG_NOSIGNAL);
       close(fd);
       continue;
     }
+    // The connection counts from here on; its worker subtracts it when it is closed.
     shared_.clients.fetch_add(1, std::memory_order_relaxed);
     workers_[next_worker_].Adopt({.fd = fd,
                                   .terms = listening.socket->terms(),
@@ -336,11 +371,13 @@ void Server::PauseAccepting() {
   shared_.accepting.store(false, std::memory_order_relaxed);
   counters_.Add(Stat::kListenDisabled);
   paused_at_ = std::chrono::steady_clock::now();
+  // The sockets leave the event loop, which would otherwise report them all the time.
   for (Listening& listening : listening_) event_del(listening.on_readable.get());
   event_add(resume_event_.get(), &kResumeCheck);
 }
 
 void Server::ResumeAccepting() {
+  // The event is periodic, so returning here means to check again.
   if (shared_.clients.load(std::memory_order_relaxed) >= config_.connections_max) return;
   event_del(resume_event_.get());
   shared_.accepting.store(true, std::memory_order_relaxed);
@@ -349,11 +386,13 @@ void Server::ResumeAccepting() {
                                                std::chrono::steady_clock::now() - paused_at_)
                                                .count()));
   for (Listening& listening : listening_) {
+    // A broken listener is tried again by TryBrokenAgain() only.
     if (!listening.is_broken) event_add(listening.on_readable.get(), nullptr);
   }
 }
 
-// The others go on. Readable all the time, it would keep the loop busy.
+// Ignores a listener whose accept() fails, until the next second; the other listeners are not
+// affected. It is readable all the time and would keep the loop busy. The error is logged once.
 void Server::LeaveAlone(Listening& listening, int error) {
   event_del(listening.on_readable.get());
   listening.is_broken = true;

@@ -1,3 +1,5 @@
+// The commands of the binary protocol, except `config`, which is in cluster_commands.cc, and the
+// login, which is in login_commands.cc.
 #include "server/command/binary_executor.h"
 
 #include <array>
@@ -22,10 +24,10 @@ using slab::Presence;
 using slab::StoreMode;
 using slab::StoreStatus;
 
-// With CAS off an item answers to no number. The cache hands out none of more than 48 bits.
+// A CAS that no item has: the cache assigns none of more than 48 bits.
 constexpr std::uint64_t kNoItemsCas = ~std::uint64_t{0};
 
-// How a storage request without a CAS is stored.
+// The mode of a storage request that names no CAS.
 StoreMode ModeOf(BinaryVerb verb) {
   switch (verb) {
     case BinaryVerb::kAdd:
@@ -41,6 +43,8 @@ StoreMode ModeOf(BinaryVerb verb) {
   }
 }
 
+// The status of the reply to a store. A store that was refused because of the presence of an item
+// has a status that depends on the command.
 BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
   switch (status) {
     case StoreStatus::kStored:
@@ -65,6 +69,7 @@ BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
 
 }  // namespace
 
+// The frequent commands. It is inlined into the loop over a batch, so it has to stay small.
 Next BinaryExecutor::Execute(const BinaryRequest& request, std::uint64_t hash) {
   switch (request.verb) {
     case BinaryVerb::kGet:
@@ -80,13 +85,16 @@ Next BinaryExecutor::Execute(const BinaryRequest& request, std::uint64_t hash) {
     case BinaryVerb::kPrepend:
       Store(request, hash);
       break;
-    default:  // ExecuteRarer() names them all.
+    // All other commands. ExecuteRarer() has the complete list, so that the compiler reports one
+    // that is missing.
+    default:
       return ExecuteRarer(request, hash);
   }
   return Next::kGoOn;
 }
 
-// Kept apart, as TextExecutor's.
+// Kept apart from Execute(): the compiler would have retrievals save registers that only these
+// commands need.
 Next BinaryExecutor::ExecuteRarer(const BinaryRequest& request, std::uint64_t hash) {
   switch (request.verb) {
     case BinaryVerb::kDelete:
@@ -109,13 +117,16 @@ Next BinaryExecutor::ExecuteRarer(const BinaryRequest& request, std::uint64_t ha
       AnswerSuccess(request.echo(), 0, WireVersion());
       break;
     case BinaryVerb::kQuit:
+      // A quiet quit closes the connection without a reply.
       if (!request.is_quiet) AnswerSuccess(request.echo(), 0);
       return Next::kClose;
     case BinaryVerb::kStat:
+      // Statistics are produced by another thread, because some take long.
       return Next::kStream;
     case BinaryVerb::kSaslList:
     case BinaryVerb::kSaslAuth:
     case BinaryVerb::kSaslStep:
+      // Without SASL its commands are unknown.
       if (shared_.authenticator.sasl() != nullptr) return Next::kLogIn;
       AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
       break;
@@ -139,19 +150,24 @@ Next BinaryExecutor::ExecuteRarer(const BinaryRequest& request, std::uint64_t ha
     case BinaryVerb::kReplace:
     case BinaryVerb::kAppend:
     case BinaryVerb::kPrepend:
-      break;  // Done by Execute().
+      // Executed by Execute().
+      break;
   }
   return Next::kGoOn;
 }
 
+// The replies to packets that are not valid requests, as memcached gives them.
 Next BinaryExecutor::Refuse(const BinaryRequest& request) {
   switch (request.error) {
+    // The packet is well-formed: it is skipped and the connection continues.
     case protocol::PacketError::kUnknownCommand:
       AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
       return Next::kGoOn;
+    // Key and extras are longer than the body, so the next packet cannot be found.
     case protocol::PacketError::kBadBodyLength:
       AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
       return Next::kClose;
+    // The packet does not have the parts that its command needs. memcached closes the connection.
     default:
       AnswerError(request.echo(), BinaryStatus::kInvalidArguments);
       return Next::kClose;
@@ -160,7 +176,7 @@ Next BinaryExecutor::Refuse(const BinaryRequest& request) {
 
 // --- Retrieval ---------------------------------------------------------------------------------
 
-// Inlined into both look-ups, as that of text.
+// Inlined into both look-ups of Get(): a call would cost every retrieval.
 [[gnu::always_inline]] inline char* BinaryExecutor::WriteHit(Item& item, std::uint32_t value_bytes,
                                                              const BinaryRequest& request,
                                                              char* out) {
@@ -170,6 +186,7 @@ Next BinaryExecutor::Refuse(const BinaryRequest& request) {
                                   .key_bytes = with_key ? request.key.size() : 0,
                                   .value_bytes = value_bytes,
                                   .cas = CasShown(item.cas())});
+  // The extras of the reply are the item's flags.
   protocol::StoreBig(out, item.client_flags());
   out += sizeof(std::uint32_t);
   if (with_key) out = protocol::WriteKey(out, request.key);
@@ -178,16 +195,19 @@ Next BinaryExecutor::Refuse(const BinaryRequest& request) {
 
 [[gnu::always_inline]] inline void BinaryExecutor::Get(const BinaryRequest& request,
                                                        std::uint64_t hash) {
-  // Enough for every value that is copied, so that there is one check for the whole reply.
+  // The room is enough for every value that is copied, so that one check suffices for the whole
+  // reply.
   char* out = output_.Room(protocol::kHitHeadBytesMax + kPinBytesMin + kTailBytesMax);
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
       __attribute__((always_inline)) {
+    // The reply shows nothing that a use changes, so the use is recorded first.
     note_use();
     out = WriteHit(item, value_bytes, request, out);
   };
   const bool touches = request.verb == BinaryVerb::kGat || request.verb == BinaryVerb::kGatK;
   Presence presence = Presence::kMiss;
+  // gat and gatk set the expiry in the same look-up.
   if (touches) [[unlikely]] {
     presence = Commands::GetAndTouch(key, ExpiresAt(request), write);
   } else {
@@ -200,13 +220,16 @@ Next BinaryExecutor::Refuse(const BinaryRequest& request) {
 }
 
 void BinaryExecutor::Miss(const BinaryRequest& request, Operation operation, Presence presence) {
+  // The item is there, but there is no memory for its expiry.
   if (presence == Presence::kNoRoom) {
     return AnswerError(request.echo(), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
   }
   const auto cluster = SeeMiss(request.key, operation, presence);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
+  // A quiet retrieval gets no reply to a miss.
   if (request.is_quiet) return;
   const bool with_key = request.verb == BinaryVerb::kGetK || request.verb == BinaryVerb::kGatK;
+  // The reply to a miss repeats the key if the reply to a hit would have it.
   if (!with_key) return AnswerError(request.echo(), BinaryStatus::kKeyNotFound);
   char* out = output_.Room(protocol::kHitHeadBytesMax);
   out = protocol::WriteReplyHead(
@@ -216,17 +239,21 @@ void BinaryExecutor::Miss(const BinaryRequest& request, Operation operation, Pre
 
 // --- Storage -----------------------------------------------------------------------------------
 
+// Only a set removes the old item when it is refused: the other commands depend on the present
+// item. While CAS is switched off, the request's CAS is ignored.
 BinaryExecutor::PlainStore BinaryExecutor::HowToStore(const BinaryRequest& request) const {
   const StoreMode asked = ModeOf(request.verb);
   PlainStore store{.mode = asked,
                    .cas_unique = shared_.config.use_cas ? request.cas : 0,
                    .if_refused = asked == StoreMode::kSet ? OldItem::kIsRemoved : OldItem::kStays};
-  // As memcached: a CAS makes one and the same of set, add and replace.
   const bool concatenates = asked == StoreMode::kAppend || asked == StoreMode::kPrepend;
+  // As in memcached, a request with a CAS is a cas, whether it is a set, an add or a replace.
   if (store.cas_unique != 0 && !concatenates) store.mode = StoreMode::kCas;
   return store;
 }
 
+// The views refer to the input, so the spec is valid for this request only; an Upload copies the
+// key.
 slab::ItemSpec BinaryExecutor::SpecOf(const BinaryRequest& request, std::uint64_t hash) const {
   return {.key = {.bytes = request.key, .hash = hash},
           .client_flags = request.client_flags,
@@ -243,17 +270,20 @@ void BinaryExecutor::Store(const BinaryRequest& request, std::uint64_t hash) {
 std::unique_ptr<Upload> BinaryExecutor::BeginUpload(const BinaryRequest& request,
                                                     std::uint64_t hash) {
   const PlainStore store = HowToStore(request);
+  // The same terms as for a value that has arrived completely.
   const StorePlan plan{.spec = SpecOf(request, hash),
                        .terms = {.mode = store.mode, .cas_unique = store.cas_unique},
                        .if_refused = store.if_refused};
   auto upload = std::make_unique<Upload>(
       plan, UploadOrigin{.noreply = request.is_quiet, .echo = request.echo()});
+  // An item that could never be stored is refused before its value is received.
   const auto refusal = RefusalOf(*upload);
   if (!refusal) return upload;
   AnswerStore(upload->origin.echo, store.mode, {.status = *refusal}, request.is_quiet);
   return nullptr;
 }
 
+// The upload has kept what the reply needs of the request, which has left the input.
 bool BinaryExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
   const auto refusal = ReserveRoom(upload, std::move(share));
   if (refusal) {
@@ -270,10 +300,12 @@ void BinaryExecutor::FinishUpload(Upload& upload) {
 
 void BinaryExecutor::AnswerStore(const Echo& echo, StoreMode mode,
                                  const slab::StoreOutcome& outcome, bool noreply) {
+  // Most stores succeed.
   if (outcome.status == StoreStatus::kStored) [[likely]] {
     if (!noreply) AnswerSuccess(echo, CasShown(outcome.cas));
     return;
   }
+  // memcached's text for this command differs from that of the status.
   if (outcome.status == StoreStatus::kNoMemory) {
     return AnswerError(echo, BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
   }
@@ -286,6 +318,8 @@ std::uint64_t BinaryExecutor::CasWanted(std::uint64_t cas) const {
   return cas != 0 && !shared_.config.use_cas ? kNoItemsCas : cas;
 }
 
+// A delete with a CAS removes the item only if its CAS is the same. Errors are replied to quiet
+// requests, too.
 void BinaryExecutor::Delete(const BinaryRequest& request, std::uint64_t hash) {
   const std::uint64_t cas = CasWanted(request.cas);
   const CommandResult result = Commands::Delete({.bytes = request.key, .hash = hash},
@@ -299,6 +333,7 @@ void BinaryExecutor::Delete(const BinaryRequest& request, std::uint64_t hash) {
 }
 
 void BinaryExecutor::Touch(const BinaryRequest& request, std::uint64_t hash) {
+  // The reply is written under the bucket's lock, since it shows the item's flags and CAS.
   char* out = output_.Room(protocol::kHitHeadBytesMax);
   const Presence presence =
       Commands::Touch({.bytes = request.key, .hash = hash}, ExpiresAt(request),
@@ -323,32 +358,38 @@ void BinaryExecutor::Arithmetic(const BinaryRequest& request, std::uint64_t hash
   const NumberChange change{.is_incr = request.verb == BinaryVerb::kIncr,
                             .delta = request.delta,
                             .cas_unique = CasWanted(request.cas)};
+  // This exptime means that a missing item is not created.
   if (request.exptime == protocol::kNeverCreate) {
     return AnswerChange(request, Change(key, change));
   }
-  // As memcached, an item with the initial number alone, and counted as no hit and no miss.
+  // As in memcached, the new item has the initial number only, and its creation counts neither as a
+  // hit nor as a miss.
   const auto plan = [&]() -> StorePlan {
     return {.spec = {.key = key, .expiry = ExpiresAt(request)}};
   };
   AnswerChange(request, ChangeOrCreate(key, change, request.initial(), plan));
 }
 
+// The number in the reply is that after the change, and the CAS is that of the changed item.
 void BinaryExecutor::AnswerChange(const BinaryRequest& request, const ChangeOutcome& outcome) {
   const Echo echo = request.echo();
   switch (outcome.result) {
     case CommandResult::kDone: {
       if (request.is_quiet) return;
+      // The reply has the number in 8 bytes, while the item has it in decimal digits.
       std::array<char, sizeof outcome.number> number;
       protocol::StoreBig(number.data(), outcome.number);
       return AnswerSuccess(echo, CasShown(outcome.cas), {number.data(), number.size()});
     }
     case CommandResult::kMiss:
+    // The key that is never stored is answered like one that is not there.
     case CommandResult::kForbidden:
       return AnswerError(echo, BinaryStatus::kKeyNotFound);
     case CommandResult::kExists:
       return AnswerError(echo, BinaryStatus::kKeyExists);
     case CommandResult::kNotNumeric:
       return AnswerError(echo, BinaryStatus::kValueNotNumeric);
+    // What remains is a lack of memory, for the new item or for a longer number.
     default:
       return AnswerError(
           echo, BinaryStatus::kOutOfMemory,
@@ -358,6 +399,7 @@ void BinaryExecutor::AnswerChange(const BinaryRequest& request, const ChangeOutc
 
 // --- Statistics --------------------------------------------------------------------------------
 
+// The key of the packet names the group of statistics, and each statistic is one reply packet.
 std::unique_ptr<ReplyStream> BinaryExecutor::BeginStream(const BinaryRequest& request,
                                                          std::function<void()> wake) {
   return shared_.reporter.Ask(request.key, request.echo(), std::move(wake));
@@ -372,8 +414,9 @@ void BinaryExecutor::Flush(const BinaryRequest& request) {
   counters_.Add(Stat::kCmdFlush);
   const std::uint32_t exptime = request.exptime;
   const slab::Now started{.now_s = shared_.clock.started_s(), .wall_ahead_s = lane_.wall_ahead_s};
+  // A Unix time from before the start of the server: memcached takes it for no time at all, and
+  // also drops a flush that is pending.
   if (exptime > kRelativeExptimeMax && exptime <= started.wall_s()) {
-    // memcached takes such a time for none, which is also what is pending then.
     shared_.flush_due.store({}, std::memory_order_relaxed);
   } else {
     FlushAt(ExpiresAt(request));
@@ -383,6 +426,7 @@ void BinaryExecutor::Flush(const BinaryRequest& request) {
 
 // --- Replies -----------------------------------------------------------------------------------
 
+// The reply repeats the opcode and the opaque of the request, which `echo` has.
 void BinaryExecutor::AnswerSuccess(const Echo& echo, std::uint64_t cas, std::string_view value) {
   char* out = output_.Room(protocol::kPacketHeadBytes + value.size());
   out = protocol::WriteReplyHead(out, echo, {.value_bytes = value.size(), .cas = cas});
@@ -390,6 +434,7 @@ void BinaryExecutor::AnswerSuccess(const Echo& echo, std::uint64_t cas, std::str
   output_.Commit(out + value.size());
 }
 
+// The text is sent as the value of the reply.
 void BinaryExecutor::AnswerError(const Echo& echo, BinaryStatus status, std::string_view text) {
   char* out = output_.Room(protocol::kPacketHeadBytes + text.size());
   out = protocol::WriteReplyHead(out, echo, {.status = status, .value_bytes = text.size()});

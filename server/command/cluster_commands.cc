@@ -1,5 +1,6 @@
-// What the config commands mean, in both protocols. Kept apart from what is quick: more calls of a
-// function there, and the compiler no longer inlines it where it counts.
+// The `config` commands, by which clients discover the cluster, in both protocols. They are kept
+// apart from the frequent commands: with more calls of a function there, the compiler would no
+// longer inline it where it matters.
 #include <cstring>
 #include <string>
 
@@ -21,13 +22,18 @@ using protocol::LineRequest;
 
 // --- Text --------------------------------------------------------------------------------------
 
+// `config get cluster`, `config set cluster ...` and `config delete cluster`. Any client may get
+// the configuration.
 void TextExecutor::Config(const LineRequest& request) {
   const protocol::Tokens words(request.arguments);
+  // The name of the only thing that can be configured.
   const bool is_known = words[1] == kClusterConfigName;
   std::string_view reply = protocol::kError;
+  // A `config get` is always replied, for it has no noreply.
   if (words[0] == "get") {
     counters_.Add(Stat::kCmdConfigGet);
     const auto cluster = is_known ? shared_.cluster.Current() : nullptr;
+    // If there is no cluster, the reply has an end and no configuration.
     if (cluster != nullptr) {
       output_.Append(protocol::kConfigHead);
       output_.Append(std::to_string(cluster->value.size()));
@@ -37,6 +43,7 @@ void TextExecutor::Config(const LineRequest& request) {
     }
     return output_.Append(protocol::kEnd);
   }
+  // The permission is checked first, before the name and the value.
   if (words[0] == "set" || words[0] == "delete") {
     if (!MayChangeCluster()) {
       reply = protocol::kConfigNotAllowed;
@@ -50,12 +57,17 @@ void TextExecutor::Config(const LineRequest& request) {
   Answer(reply, request.noreply);
 }
 
+// Sets the configuration that the request brings, and returns the reply.
 std::string_view TextExecutor::ConfigSet(const LineRequest& request) {
+  // A value that is too long was not received and is thrown away.
   if (request.value.size() != request.value_bytes) return protocol::kTooLarge;
   switch (shared_.cluster.SetValue(request.value, shared_.config.cluster_nodes_max)) {
+    // A value that changes nothing is a success as well, so that a client may repeat the command.
     case ClusterChange::kChanged:
     case ClusterChange::kSame:
       return protocol::kStored;
+    // Clients act only on a version that is greater than the last one they have seen, so the
+    // version may not go back.
     case ClusterChange::kOldVersion:
     case ClusterChange::kNoVersion:
       return protocol::kOldConfigVersion;
@@ -67,6 +79,7 @@ std::string_view TextExecutor::ConfigSet(const LineRequest& request) {
 
 // --- Binary ------------------------------------------------------------------------------------
 
+// The binary form of `config get`.
 void BinaryExecutor::ConfigGet(const BinaryRequest& request) {
   counters_.Add(Stat::kCmdConfigGet);
   const auto cluster = request.key == kClusterConfigName ? shared_.cluster.Current() : nullptr;
@@ -74,6 +87,7 @@ void BinaryExecutor::ConfigGet(const BinaryRequest& request) {
   AnswerError(request.echo(), BinaryStatus::kKeyNotFound);
 }
 
+// The binary form of `config delete`.
 void BinaryExecutor::ConfigDelete(const BinaryRequest& request) {
   if (!MayChangeCluster()) return AnswerError(request.echo(), BinaryStatus::kAuthError);
   if (request.key != kClusterConfigName || !shared_.cluster.Delete()) {
@@ -82,11 +96,13 @@ void BinaryExecutor::ConfigDelete(const BinaryRequest& request) {
   AnswerSuccess(request.echo(), 0);
 }
 
+// The binary form of `config set`.
 void BinaryExecutor::ConfigSet(const BinaryRequest& request) {
   const Echo echo = request.echo();
   if (!MayChangeCluster()) return AnswerError(echo, BinaryStatus::kAuthError);
   counters_.Add(Stat::kCmdConfigSet);
   if (request.key != kClusterConfigName) return AnswerError(echo, BinaryStatus::kInvalidArguments);
+  // A value that is too long was not received and is thrown away.
   if (request.value.size() != request.value_bytes) {
     return AnswerError(echo, BinaryStatus::kValueTooLarge);
   }
@@ -102,7 +118,7 @@ void BinaryExecutor::ConfigSet(const BinaryRequest& request) {
   }
 }
 
-// As a hit: its CAS is the version.
+// Sends the configuration like the value of an item whose CAS is the version of the configuration.
 void BinaryExecutor::AnswerCluster(const BinaryRequest& request, const ClusterSnapshot& cluster) {
   const bool with_key = request.verb == BinaryVerb::kGetK || request.verb == BinaryVerb::kGatK;
   char* out = output_.Room(protocol::kHitHeadBytesMax + cluster.value.size());
@@ -111,7 +127,8 @@ void BinaryExecutor::AnswerCluster(const BinaryRequest& request, const ClusterSn
                                   .key_bytes = with_key ? request.key.size() : 0,
                                   .value_bytes = cluster.value.size(),
                                   .cas = cluster.version});
-  protocol::StoreBig(out, std::uint32_t{0});  // Flags.
+  // The extras are the client flags: none.
+  protocol::StoreBig(out, std::uint32_t{0});
   out += sizeof(std::uint32_t);
   if (with_key) out = protocol::WriteKey(out, request.key);
   std::memcpy(out, cluster.value.data(), cluster.value.size());

@@ -1,3 +1,4 @@
+// The operations of Commands that are too long, or too rare, to be inlined.
 #include "server/command/commands.h"
 
 #include <algorithm>
@@ -18,6 +19,8 @@ using slab::Room;
 using slab::StoreMode;
 using slab::StoreStatus;
 
+// The reason of a miss for the reason of a removal. Items that were lost when their page was moved
+// count as evicted.
 MissReason ReasonOf(slab::RemovalReason reason) {
   switch (reason) {
     case slab::RemovalReason::kEvicted:
@@ -40,17 +43,21 @@ MissReason ReasonOf(slab::RemovalReason reason) {
 }  // namespace
 
 Expiry Commands::ExpiresLater(std::uint32_t exptime) const {
+  // The sweep for expired items learns from this counter that there is something to find.
   lane_.expiries.Add();
   return exptime <= kRelativeExptimeMax ? Expiry::At(lane_.now_s + exptime)
                                         : Expiry::AtUnixTime(exptime, lane_);
 }
 
+// Counted like any other expiry: the sweep has an item to remove.
 Expiry Commands::LongPast() const {
   lane_.expiries.Add();
   return Expiry::LongPast();
 }
 
+// Called under the bucket's lock, so that the item is still in the cache when it is pinned.
 char* Commands::PinValue(Item& item, std::uint32_t value_bytes, char* out) {
+  // The pin is inserted behind what was committed, so the head of the reply is committed first.
   output_.Commit(out);
   output_.AppendPinned(cache_.Pin(item), cache_.Value(item), value_bytes);
   return out;
@@ -67,6 +74,7 @@ std::shared_ptr<const ClusterSnapshot> Commands::SeeMiss(std::string_view key, O
 
 std::shared_ptr<const ClusterSnapshot> Commands::SeeCluster(std::string_view key,
                                                             Operation operation) {
+  // Nearly every miss ends here: the lock of Current() is taken for one key only.
   if (key != kClusterKey) return nullptr;
   auto cluster = shared_.cluster.Current();
   if (cluster != nullptr)
@@ -104,6 +112,7 @@ slab::StoreOutcome Commands::StoreUnseen(const StorePlan& plan, std::string_view
   if (plan.is_plain()) {
     return cache_.Store(plan.terms.mode, plan.spec, value, plan.terms.cas_unique, lane_);
   }
+  // More than Cache::Store can do: the item is reserved, filled and published.
   auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
   if (!reserved) return {.status = reserved.error()};
   reserved->value().Write(value);
@@ -119,6 +128,7 @@ void Commands::SeeRefusal(const slab::ItemSpec& spec, StoreMode mode, StoreStatu
 
 std::optional<StoreStatus> Commands::RefusalOf(const Upload& upload) {
   const StorePlan& plan = upload.plan();
+  // An upload begins and ends outside of the batches that show outcomes to the observers.
   const ShownAlone shown(observers_, plan.spec.key.bytes);
   const auto refusal = cache_.NeverStored(plan.spec);
   if (!refusal) return std::nullopt;
@@ -126,6 +136,7 @@ std::optional<StoreStatus> Commands::RefusalOf(const Upload& upload) {
   return refusal;
 }
 
+// On success the upload owns the item: nothing is visible to other clients before it is published.
 std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::Share share) {
   const StorePlan& plan = upload.plan();
   const ShownAlone shown(observers_, plan.spec.key.bytes);
@@ -139,6 +150,8 @@ std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::S
   return std::nullopt;
 }
 
+// A large value is in a reserved item already, which only has to be published. A small one was
+// staged and is stored like any value that arrives completely.
 slab::StoreOutcome Commands::Store(Upload& upload) {
   const StorePlan& plan = upload.plan();
   slab::StoreOutcome outcome;
@@ -150,7 +163,8 @@ slab::StoreOutcome Commands::Store(Upload& upload) {
       SeeStore(plan.terms.mode, plan.spec.value_bytes, outcome);
     }
   } else {
-    // The sweep may have passed since the expiry was counted.
+    // The expiry was counted when the request arrived, and a pass of the sweep may have ended
+    // since: it is counted again, so that another pass follows.
     if (plan.spec.expiry.is_set()) lane_.expiries.Add();
     outcome = Store(plan, upload.staged());
   }
@@ -159,6 +173,7 @@ slab::StoreOutcome Commands::Store(Upload& upload) {
 
 // --- Other commands ----------------------------------------------------------------------------
 
+// The two calls of the cache report their results in different forms.
 CommandResult Commands::Delete(const slab::HashedKey& key,
                                std::optional<std::uint64_t> cas_unique) {
   slab::DeleteOutcome outcome;
@@ -174,15 +189,18 @@ CommandResult Commands::Delete(const slab::HashedKey& key,
   return result;
 }
 
+// The room is checked before anything is changed.
 Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
                      std::optional<Expiry> expiry) {
+  // An item that was stored without an expiry has no field for one.
   if (expiry && expiry->is_set() && !item.can_expire()) return Room::kExpiry;
   if (!chosen_cas) {
     cache_.Renumber(item, lane_);
   } else if (!cache_.ChooseCas(item, *chosen_cas, lane_)) {
     return Room::kChosenCas;
   }
-  if (expiry) (void)item.SetExpiry(*expiry);  // It has the room.
+  // Succeeds, because the item has the room.
+  if (expiry) (void)item.SetExpiry(*expiry);
   return Room::kNone;
 }
 
@@ -288,25 +306,31 @@ void Commands::SeeUnchanged(const NumberChange& change, CommandResult result) {
 ChangeOutcome Commands::Create(StorePlan plan, std::uint64_t initial) {
   std::array<char, protocol::kDecimalBytesMax> text;
   const std::string_view digits(text.data(), protocol::WriteDecimal(text.data(), initial));
+  // Stored as an add: if another client has created the item meanwhile, it is to be changed
+  // instead.
   plan.spec.value_bytes = static_cast<std::uint32_t>(digits.size());
   plan.terms.mode = StoreMode::kAdd;
   const slab::StoreOutcome stored = StoreUnseen(plan, digits);
   CommandResult result = ResultOf(stored.status);
+  // A number is never too large; the limit of items is too small even for it.
   if (result == CommandResult::kTooLarge) result = CommandResult::kNoMemory;
   return {.result = result, .number = initial, .cas = stored.cas, .is_new = true};
 }
 
 void Commands::FlushAt(Expiry due) {
-  // One tick early, as memcached.
+  // The main thread executes a flush that is due later. It takes effect one second early, as in
+  // memcached.
   if (due.is_set() && due.SecondsLeft(lane_) > 1) {
     shared_.flush_due.store(due.Sooner(), std::memory_order_relaxed);
     return;
   }
+  // A flush that takes effect now replaces one that was pending.
   shared_.flush_due.store({}, std::memory_order_relaxed);
   shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
   cache_.FlushAll();
 }
 
+// Only a client on the server's machine may change the cluster, and only if the option allows it.
 bool Commands::MayChangeCluster() const {
   return shared_.config.cluster_admin && client_ != nullptr && client_->is_local;
 }

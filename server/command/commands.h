@@ -1,5 +1,5 @@
-// What commands do, whichever protocol asks for it. Each is run in one place, which tells its
-// outcome to the observers; the protocols read requests and write replies.
+// The commands themselves, independent of the protocol. Each command is executed in one place,
+// which passes its outcome to the observers; the protocols only parse requests and write replies.
 #pragma once
 
 #include <cstddef>
@@ -25,50 +25,72 @@
 
 namespace larder::server {
 
-// The most that follows a value in a reply.
+// The most bytes that follow a value in a reply.
 inline constexpr std::size_t kTailBytesMax = 64;
 
-// An incr or decr.
+// What an incr or decr asks for.
+//
+// Threads: a value.
 struct NumberChange {
+  // True for incr, false for decr.
   bool is_incr = true;
+  // The number to add or subtract. incr wraps around at 2^64, decr stops at 0.
   std::uint64_t delta = 0;
-  std::uint64_t cas_unique = 0;                            // Not 0: of an item with this CAS only.
-  std::optional<std::uint64_t> chosen_cas = std::nullopt;  // Its CAS becomes this.
-  std::optional<slab::Expiry> expiry = std::nullopt;       // Its expiry becomes this.
+  // If it is not 0, only an item with this CAS is changed.
+  std::uint64_t cas_unique = 0;
+  // The CAS that the client chose for the changed item; without one the cache assigns a number.
+  std::optional<std::uint64_t> chosen_cas = std::nullopt;
+  // The new expiry of the item; without one its expiry stays.
+  std::optional<slab::Expiry> expiry = std::nullopt;
 };
 
+// What became of an incr or decr.
+//
+// Threads: a value.
 struct ChangeOutcome {
   CommandResult result = CommandResult::kMiss;
-  std::uint64_t number = 0;  // kDone: the new one.
-  std::uint64_t cas = 0;     // kDone: of the item now.
-  slab::Expiry expiry = {};  // kDone: of the item before; none if there was none.
-  bool is_new = false;       // The item was created, or there was no memory to create it.
+  // If kDone: the new number.
+  std::uint64_t number = 0;
+  // If kDone: the item's CAS after the change.
+  std::uint64_t cas = 0;
+  // If kDone: the item's expiry before the change; not set if the item was created.
+  slab::Expiry expiry = {};
+  // The item was created, or would have been if there had been memory.
+  bool is_new = false;
 };
 
-// Who gives an item the expiry that a touch asks for.
+// Which part of the program gives the item the expiry that a touch asks for.
 enum class SetsExpiry : std::uint8_t {
+  // The command does, before the reply is written.
   kCommand,
-  kCodec,  // Its reply shows the expiry before the touch, or after it, as the request wants.
+  // The codec does, because its reply may show the expiry before the touch or after it, in the
+  // order that the request asks for.
+  kCodec,
 };
 
-// Commands is what the executors of the protocols share: operations on the cache, which answer
-// nothing. A retrieval copies the value under the bucket's lock straight into the output: it calls
-// the codec in the middle of its look-up, as write(item, value_bytes, note_use). The codec calls
-// note_use() when it has read what that changes, the time of the last use for one, unless this is
-// not to count as a use; and does so before it copies the value, which costs less.
+// Commands is the base of the executors of all protocols. It has the operations on the cache, which
+// write no replies: an executor derives from it, parses and writes replies.
+//
+// A retrieval copies the value under the bucket's lock straight into the output, so it calls the
+// codec in the middle of its look-up, as write(item, value_bytes, note_use). The codec reads from
+// the item what its reply shows, calls note_use(), and then copies the value. note_use() records
+// that the item was used and so changes, for example, the time of its last use. It is not called if
+// the retrieval is not to count as a use. Calling it before the value is copied costs less than
+// after.
 //
 // Threads: one worker.
-// Owns:    nothing but its observers; all that it refers to outlives it.
+// Owns:    its observers. What it refers to must outlive it.
 class Commands {
  public:
-  // The client whose requests come next. Must outlive them.
+  // Sets the client whose requests are executed from now on. It must outlive their execution.
   void set_client(const ClientIdentity& client) { client_ = &client; }
 
-  // As OutcomeObservers.
+  // See OutcomeObservers.
   bool BeginShow() { return observers_.BeginShow(); }
   void Show(std::string_view key) { observers_.Show(key); }
 
  protected:
+  // `lane` and `counters` are those of the worker; replies go to `output`.
   Commands(Protocol protocol, Shared& shared, slab::Lane& lane, WorkerCounters& counters,
            Output& output)
       : shared_(shared),
@@ -78,21 +100,24 @@ class Commands {
         output_(output),
         observers_(protocol, shared, lane, counters) {}
 
-  // Exptimes up to this are seconds from now, others Unix time.
+  // An exptime up to this is a number of seconds from now, a greater one is a Unix time
+  // (protocol.txt, "Expiration times").
   static constexpr std::uint32_t kRelativeExptimeMax = 60 * 60 * 24 * 30;
 
-  // What an exptime means now; 0: never.
+  // The expiry that an unsigned exptime means at this moment; 0 means never.
   slab::Expiry ExpiresAt(std::uint32_t exptime) const {
     return exptime == 0 ? slab::Expiry() : ExpiresLater(exptime);
   }
-  // Of the text and the meta protocol: a negative one is long past.
+  // The expiry that an exptime of the text or the meta protocol means. A negative one means that
+  // the item has expired already.
   slab::Expiry SignedExpiresAt(std::int32_t exptime) const {
     return exptime < 0 ? LongPast() : ExpiresAt(static_cast<std::uint32_t>(exptime));
   }
 
   // --- Retrieval -------------------------------------------------------------------------------
 
-  // Has a hit counted. On a miss the protocol decides what comes next: SeeMiss(), as a rule.
+  // Looks the key up and, on a hit, counts it and calls `write`. A miss is not counted here: the
+  // protocol decides what follows it and then calls SeeMiss(), or one of the two below it.
   template <class Write>
   [[gnu::always_inline]] slab::Presence Get(const slab::HashedKey& key, const Write& write) {
     return cache_.Visit(
@@ -100,12 +125,13 @@ class Commands {
           Serve(Operation::kGet, item, write);
         });
   }
-  // Likewise, and the item gets this expiry. Has kNoRoom counted as well.
+  // Looks the key up like Get() and also gives the item this expiry. Returns kNoRoom, which is
+  // counted here, if there is no memory for the expiry; the item stays as it was.
   template <SetsExpiry who = SetsExpiry::kCommand, class Write>
   slab::Presence GetAndTouch(const slab::HashedKey& key, slab::Expiry expiry, const Write& write) {
     return Touch<who>(Operation::kGetAndTouch, key, expiry, write);
   }
-  // A touch alone; has a miss counted, too.
+  // Gives the item this expiry. A hit and a miss are counted here; kNoRoom, too.
   template <class Write>
   slab::Presence Touch(const slab::HashedKey& key, slab::Expiry expiry, const Write& write) {
     const slab::Presence presence =
@@ -115,23 +141,27 @@ class Commands {
     }
     return presence;
   }
-  // A retrieval has missed the key. Yields what to answer all the same: the cluster, if there is
-  // one and this is its key. `operation`: kGet or kGetAndTouch. The key's hash is not at hand any
-  // more: hits would pay for that.
+  // Reports that a retrieval has missed the key. Returns the cluster's configuration if it is to be
+  // answered in place of the item, because one is configured and this is its key; otherwise null,
+  // and the miss is counted. `operation` is kGet or kGetAndTouch. The hash is computed again from
+  // the key: passing it along would cost each hit.
   [[gnu::noinline]] std::shared_ptr<const ClusterSnapshot> SeeMiss(std::string_view key,
                                                                    Operation operation,
                                                                    slab::Presence presence);
-  // The cluster, if there is one and this is its key; has that counted as an answer.
+  // The first half of SeeMiss(): returns the cluster's configuration, or null. If it is returned,
+  // that is counted.
   std::shared_ptr<const ClusterSnapshot> SeeCluster(std::string_view key, Operation operation);
-  // Neither: a miss.
+  // The second half of SeeMiss(): counts the miss, with the reason that the cache remembers.
   void SeePlainMiss(std::string_view key, Operation operation, slab::Presence presence);
 
-  // Writes an item's value at `out`, where there is room for kPinBytesMin and kTailBytesMax; from
-  // kPinBytesMin up as PinValue().
+  // Writes an item's value at `out` and returns where the reply continues. A value of kPinBytesMin
+  // bytes or more is not copied but pinned, see PinValue(). REQUIRES: there is room for
+  // kPinBytesMin + kTailBytesMax bytes at `out`, and the item's bucket is locked.
   char* WriteValue(slab::Item& item, std::uint32_t value_bytes, char* out) {
     if (value_bytes >= kPinBytesMin) [[unlikely]]
       return PinValue(item, value_bytes, out);
-    // Knowing the bound, the compiler would write `rep movs` for memcpy: 35 ns more to copy 100 B.
+    // Hides the bound that the compiler has derived: knowing it, it would write `rep movs` for
+    // memcpy: 35 ns more to copy 100 B.
     asm("" : "+r"(value_bytes));
     std::memcpy(out, item.value(), value_bytes);
     return out + value_bytes;
@@ -139,19 +169,23 @@ class Commands {
 
   // --- Storage ---------------------------------------------------------------------------------
 
-  // A store that Cache::Store can do.
+  // The terms of a store that Cache::Store can do.
   struct PlainStore {
+    // The condition under which the value is stored.
     slab::StoreMode mode = slab::StoreMode::kSet;
+    // The CAS to compare with, for the modes that compare one.
     std::uint64_t cas_unique = 0;
+    // What happens to the present item if there is no room for the new one.
     OldItem if_refused = OldItem::kStays;
   };
+  // Stores a value that has arrived completely, and counts the outcome.
   [[gnu::always_inline]] slab::StoreOutcome Store(const PlainStore& store,
                                                   const slab::ItemSpec& spec,
                                                   std::string_view value) {
     const slab::StoreOutcome outcome =
         cache_.Store(store.mode, spec, value, store.cas_unique, lane_);
     if (NeedsRoom(ResultOf(outcome.status))) [[unlikely]] {
-      // Cache::Store removes the old item of a kSet itself.
+      // Cache::Store itself removes the old item when a set is refused.
       const bool is_removed = store.mode == slab::StoreMode::kSet;
       SeeRefusal(spec, store.mode, outcome.status, is_removed ? OldItem::kStays : store.if_refused);
     } else {
@@ -159,59 +193,72 @@ class Commands {
     }
     return outcome;
   }
+  // Stores a value with any option that Cache has, and counts the outcome.
   slab::StoreOutcome Store(const StorePlan& plan, std::string_view value);
-  // As Store(), but its outcome is part of another command's.
+  // Stores like Store(), but counts nothing, because the store is a part of another command.
   slab::StoreOutcome StoreUnseen(const StorePlan& plan, std::string_view value);
 
-  // Has room reserved for all of the upload's item, or says why there is none, which was counted.
+  // Reserves the whole item of the upload and passes it and `share` to the upload. Returns the
+  // reason if there is no room; the refusal was counted.
   std::optional<slab::StoreStatus> ReserveRoom(Upload& upload, UploadMemory::Share share);
-  // Why the upload can never be stored, which was counted; nothing if it can.
+  // Returns the reason if the upload can never be stored, however much memory is free; the refusal
+  // was counted. Returns nothing otherwise.
   std::optional<slab::StoreStatus> RefusalOf(const Upload& upload);
-  // All bytes of the value have come.
+  // Stores the value of an upload and counts the outcome. REQUIRES: the value has arrived
+  // completely.
   slab::StoreOutcome Store(Upload& upload);
 
   // --- Other commands --------------------------------------------------------------------------
 
-  // kDone, kMiss, or kExists: the item has another CAS than is named.
+  // Deletes the item. Returns kDone, kMiss, or kExists if a CAS is named and the item has another.
   CommandResult Delete(const slab::HashedKey& key, std::optional<std::uint64_t> cas_unique);
-  // Inside Cache::Visit: the item gets a CAS, this one or a new one, and this expiry if one is
-  // named. What it has no room for, if anything: then Cache::AddRoom, and visit it again.
+  // Gives an item a new CAS, `chosen_cas` or a number of the cache, and `expiry` if there is one.
+  // Returns what the item's chunk has no room for, and then nothing was changed: the caller leaves
+  // the look-up, calls AddRoom(), and looks the key up again. REQUIRES: called within
+  // Cache::Visit().
   [[nodiscard]] slab::Room Renew(slab::Item& item, std::optional<std::uint64_t> chosen_cas,
                                  std::optional<slab::Expiry> expiry);
+  // Changes the number of an item and counts the outcome. Returns kDone, kMiss, kExists,
+  // kNotNumeric or kNoMemory.
   ChangeOutcome Change(const slab::HashedKey& key, const NumberChange& change) {
     const ChangeOutcome outcome = TryChange(key, change);
     SeeUnchanged(change, outcome.result);
     return outcome;
   }
-  // Likewise; a key that is missed gets the number `initial`. plan() says how that is stored, but
-  // for the length of its value.
+  // Changes the number of an item like Change(). If there is no item, it stores the number
+  // `initial` instead, as plan() says but for the length of the value. plan() is called for each
+  // attempt.
   template <class Plan>
   ChangeOutcome ChangeOrCreate(const slab::HashedKey& key, const NumberChange& change,
                                std::uint64_t initial, const Plan& plan) {
-    // Another round is needed only if another client has stored the key meanwhile, and yet another
-    // has removed it again.
+    // Another round is needed only if another client has stored the key since the change missed it,
+    // and a further one only if the item was removed again.
     for (;;) {
       ChangeOutcome outcome = TryChange(key, change);
       if (outcome.result == CommandResult::kMiss) {
         outcome = Create(plan(), initial);
-        if (outcome.result == CommandResult::kNotStored) continue;  // Now it can be changed.
+        // Another client has created the item: now it can be changed.
+        if (outcome.result == CommandResult::kNotStored) continue;
       }
       SeeUnchanged(change, outcome.result);
       return outcome;
     }
   }
-  // As Cache::AddRoom.
+  // Moves the item to a chunk that has the room that Renew() lacked; see Cache::AddRoom. The
+  // copying counts as work of this turn.
   slab::RoomStatus AddRoom(slab::Room room, const slab::HashedKey& key) {
     const slab::RoomStatus status = cache_.AddRoom(room, key, lane_);
     CountCopies();
     return status;
   }
-  // Replaces a flush that is pending. A time that is not to come is now.
+  // Invalidates all items at the moment `due`, or at once if it is not set or has passed. Replaces
+  // a flush that is pending.
   void FlushAt(slab::Expiry due);
 
-  // The client may set and delete the cluster's config.
+  // Whether the client may set and delete the cluster's configuration.
   bool MayChangeCluster() const;
 
+  // What the executors use. All of it is the worker's own or internally locked.
   Shared& shared_;
   slab::Cache& cache_;
   slab::Lane& lane_;
@@ -220,8 +267,12 @@ class Commands {
   OutcomeObservers observers_;
 
  private:
-  slab::Expiry ExpiresLater(std::uint32_t exptime) const;  // Not 0.
+  // ExpiresAt() for an exptime other than 0.
+  slab::Expiry ExpiresLater(std::uint32_t exptime) const;
+  // SignedExpiresAt() for a negative exptime. Not inlined, because it is rare.
   [[gnu::noinline, gnu::cold]] slab::Expiry LongPast() const;
+  // Counts a hit and has the codec write it. Called under the bucket's lock. The class and the
+  // length are read once, before the codec changes anything.
   template <class Write>
   [[gnu::always_inline]] void Serve(Operation operation, slab::Item& item, const Write& write) {
     const slab::ClassId class_id = cache_.ClassOf(item);
@@ -232,11 +283,13 @@ class Commands {
           cache_.MarkAccess(item, class_id, lane_);
         });
   }
+  // The common part of GetAndTouch() and the touch without a value.
   template <SetsExpiry who, class Write>
   slab::Presence Touch(Operation operation, const slab::HashedKey& key, slab::Expiry expiry,
                        const Write& write) {
     const slab::Presence presence = VisitToExpire(key, expiry, [&](slab::Item& item) {
-      if constexpr (who == SetsExpiry::kCommand) (void)item.SetExpiry(expiry);  // It has the room.
+      // VisitToExpire() has made sure that the item has room for an expiry.
+      if constexpr (who == SetsExpiry::kCommand) (void)item.SetExpiry(expiry);
       Serve(operation, item, write);
     });
     if (presence == slab::Presence::kNoRoom) {
@@ -250,10 +303,12 @@ class Commands {
     CountCopies();
     return presence;
   }
-  // Commits `out`, and hands over a large value: pinned, to be sent from where it lies. Returns
-  // `out`, where the reply goes on.
+  // Commits the reply up to `out` and appends the value as a pinned one, which is sent from the
+  // cache without a copy. Returns `out`, where the reply continues.
   [[gnu::noinline]] char* PinValue(slab::Item& item, std::uint32_t value_bytes, char* out);
 
+  // Counts a store that was not refused for lack of room. An append or prepend copies the whole new
+  // value, which is work of this turn.
   [[gnu::always_inline]] void SeeStore(slab::StoreMode mode, std::uint32_t value_bytes,
                                        const slab::StoreOutcome& outcome) {
     if (mode != slab::StoreMode::kSet) output_.AddWork(outcome.joined_bytes);
@@ -263,7 +318,8 @@ class Commands {
                     .class_id = outcome.class_id,
                     .mode = mode});
   }
-  // A store was refused, whatever for: here, and only here, the old item goes if it has to.
+  // Counts a store that was refused for lack of room. This is the only place where the old item is
+  // removed for that reason.
   [[gnu::noinline]] void SeeRefusal(const slab::ItemSpec& spec, slab::StoreMode mode,
                                     slab::StoreStatus why, OldItem if_refused);
 
@@ -275,9 +331,10 @@ class Commands {
   void SeeUnchanged(const NumberChange& change, CommandResult result);
   ChangeOutcome Create(StorePlan plan, std::uint64_t initial);
 
-  // Values that were copied are work of this turn.
+  // Counts the values that the cache has copied to larger chunks as work of this turn.
   void CountCopies() { output_.AddWork(std::exchange(lane_.copied_bytes, 0)); }
 
+  // The client whose requests are executed; null before the first one.
   const ClientIdentity* client_ = nullptr;
 };
 

@@ -1,3 +1,4 @@
+// The formats of the two dumps, and the walk over all pages.
 #include "server/command/dump.h"
 
 #include <array>
@@ -17,16 +18,21 @@ namespace {
 using protocol::WriteDecimal;
 using protocol::WriteText;
 
+// The longest key that a snapshot can have.
 constexpr std::size_t kKeyRoomBytes = sizeof(slab::ItemSnapshot::key_room);
-// Fixed texts and seven numbers around the key.
+// The most bytes of a metadump line: the key, percent-encoded, fixed texts and seven numbers.
 constexpr std::size_t kMetadumpLineBytesMax =
     protocol::PercentEncodedBytesMax(kKeyRoomBytes) + 64 + 7 * protocol::kDecimalBytesMax;
+// The most bytes of an mgdump line: the key in base64 and fixed texts.
 constexpr std::size_t kMgdumpLineBytesMax = protocol::EncodedBytes(kKeyRoomBytes) + 16;
 
+// Writes a line at `out`, where there is room for kMetadumpLineBytesMax, and returns its end.
+// `last_access_s` is a Unix time.
 char* WriteMetadumpLine(char* out, const slab::ItemSnapshot& item, std::uint64_t cas,
                         std::uint32_t last_access_s) {
   out = protocol::EncodePercent(WriteText(out, "key="), item.key());
   out = WriteText(out, " exp=");
+  // -1 stands for an item that never expires.
   out = item.expires_at_s == 0 ? WriteText(out, "-1") : WriteDecimal(out, item.expires_at_s);
   out = WriteDecimal(WriteText(out, " la="), last_access_s);
   out = WriteDecimal(WriteText(out, " cas="), cas);
@@ -37,8 +43,11 @@ char* WriteMetadumpLine(char* out, const slab::ItemSnapshot& item, std::uint64_t
   return WriteText(out, protocol::kMetadumpLineEnd);
 }
 
+// Writes a line at `out`, where there is room for kMgdumpLineBytesMax, and returns its end.
 char* WriteMgdumpLine(char* out, const slab::ItemSnapshot& item) {
   out = WriteText(out, "mg ");
+  // A line cannot contain the key, so it is written in base64 with the flag b, as a client would
+  // send it.
   if (item.has_binary_key || !protocol::IsTextKey(item.key())) {
     out = WriteText(protocol::EncodeBase64(out, item.key()), " b");
   } else {
@@ -49,14 +58,18 @@ char* WriteMgdumpLine(char* out, const slab::ItemSnapshot& item) {
 
 }  // namespace
 
+// A step copies the items of some chunks, and a piece consists of some steps, so that neither locks
+// nor the worker are occupied for long.
 ReplyStream::Progress Dump::Continue(slab::Lane& lane, Output& output) {
   std::array<slab::ItemSnapshot, slab::kWalkChunksMax> items;
   const std::size_t bytes_before = output.size();
   for (std::uint32_t step = 0; step < kStepsPerPiece; ++step) {
+    // The last piece may have nothing but the end of the list.
     if (cache_.IsAtEnd(walk_)) {
       output.Append(order_.format == DumpFormat::kMetadump ? protocol::kEnd : protocol::kMgdumpEnd);
       return Progress::kEnded;
     }
+    // The items are copied under the locks and printed after they are released.
     const std::size_t count = cache_.Snapshot(walk_, order_.classes, lane, items);
     for (const slab::ItemSnapshot& item : std::span(items).first(count)) {
       Write(item, lane, output);

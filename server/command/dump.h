@@ -1,4 +1,4 @@
-// `lru_crawler metadump` and `mgdump`: every key there is.
+// The replies to `lru_crawler metadump` and `lru_crawler mgdump`: all keys.
 #pragma once
 
 #include <cstdint>
@@ -11,23 +11,35 @@
 
 namespace larder::server {
 
+// The format of the lines, which is that of memcached.
 enum class DumpFormat : std::uint8_t {
-  kMetadump,  // key=<percent-encoded> exp=<n> la=<n> cas=<n> fetch=<yes|no> cls=<n> size=<n> ...
-  kMgdump,    // mg <key>, or mg <base64> b for a key that no line can hold.
+  // key=<percent-encoded> exp=<n> la=<n> cas=<n> fetch=<yes|no> cls=<n> size=<n> flags=<n>
+  kMetadump,
+  // mg <key>, or mg <base64> b for a key that a line cannot contain.
+  kMgdump,
 };
 
+// What a dump is to list.
+//
+// Threads: a value.
 struct DumpOrder {
   DumpFormat format = DumpFormat::kMetadump;
+  // Only items of these slab classes.
   slab::ClassSet classes;
-  bool shows_cas = true;  // Else it is 0.
+  // Whether the lines show the CAS of items; otherwise they show 0.
+  bool shows_cas = true;
 };
 
-// Dump is a list under way. Between two pieces it holds a place and nothing else.
+// Dump produces such a list. Between two pieces it holds nothing but its place among the pages, so
+// a slow client blocks neither items nor memory. Items that are stored, removed or moved meanwhile
+// may be listed or not.
 //
 // Threads: one worker.
+// Owns:    its place in the walk over the pages, and no item.
 class Dump final : public ReplyStream {
  public:
-  // A piece also ends behind so many steps of the walk.
+  // The most steps of the walk for one piece: pages without a wanted item produce no output, and
+  // then the size of the piece alone would not end it.
   static constexpr std::uint32_t kStepsPerPiece = 8;
 
   Dump(slab::Cache& cache, const DumpOrder& order) : cache_(cache), order_(order) {}
@@ -35,6 +47,7 @@ class Dump final : public ReplyStream {
   Progress Continue(slab::Lane& lane, Output& output) override;
 
  private:
+  // Appends the line of one item.
   void Write(const slab::ItemSnapshot& item, const slab::Lane& lane, Output& output) const;
 
   slab::Cache& cache_;

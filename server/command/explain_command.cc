@@ -1,4 +1,4 @@
-// `explain <key> [b]`: where a key is, or what became of it.
+// The meta command `explain <key> [b]`: it shows where the cache has an item, or why it has none.
 #include "protocol/meta/meta_reply.h"
 #include "server/command/meta_executor.h"
 
@@ -11,11 +11,12 @@ using slab::Item;
 using slab::Presence;
 using slab::RemovalReason;
 
-// Word, key, what became of it, seven fields.
+// The most bytes of a reply: the word, the key, its state, and seven fields.
 constexpr std::size_t kExplainLineBytesMax = protocol::kExplainHead.size() +
                                              protocol::EncodedBytes(protocol::kKeyBytesMax) + 16 +
                                              7 * (8 + protocol::kDecimalBytesMax) + 2;
 
+// The word for the reason of a removal.
 std::string_view NameOf(RemovalReason reason) {
   switch (reason) {
     case RemovalReason::kEvicted:
@@ -36,15 +37,19 @@ std::string_view NameOf(RemovalReason reason) {
   return protocol::kExplainNotSeen;
 }
 
+// The word for the queue that an item is in. Under the policy kLru there is only one.
 std::string_view NameOf(slab::Segment segment, slab::EvictionPolicy policy) {
   if (policy == slab::EvictionPolicy::kLru) return "lru";
   return segment == slab::Segment::kMain ? "main" : "probation";
 }
 
+// Writes ` <name>=<number>` at `out` and returns its end; `name` has the space and the equals sign.
 char* WriteField(char* out, std::string_view name, std::uint64_t number) {
   return WriteDecimal(WriteText(out, name), number);
 }
 
+// Writes what is remembered of the removal. The fields of an item are left out if there was none,
+// as for a set that was refused.
 char* WriteRemoval(char* out, const slab::RemovalRecord& removal) {
   out = WriteText(out, NameOf(removal.reason));
   if (removal.class_id != 0) {
@@ -57,14 +62,19 @@ char* WriteRemoval(char* out, const slab::RemovalRecord& removal) {
 
 }  // namespace
 
+// The fields of an item that is present: its slab class, the queue that it is in, seconds since it
+// was written and since it was used, seconds until it expires (-1: never), its size in bytes, and
+// the hits that the eviction remembers.
 void MetaExecutor::Explain(const protocol::LineRequest& request, std::uint64_t hash) {
   char* out = WriteText(output_.Room(kExplainLineBytesMax), protocol::kExplainHead);
+  // The key is written after the look-up has shown whether it has to be in base64.
   char* const key_at = out;
   const auto write_key = [&](bool is_encoded) {
     return is_encoded ? protocol::EncodeBase64(key_at, request.key)
                       : WriteText(key_at, request.key);
   };
   const bool is_binary = !protocol::IsTextKey(request.key);
+  // The item is only read: a look-up with `explain` does not count as a use.
   const Presence presence =
       cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](const Item& item) {
         out = WriteText(write_key(is_binary || item.has_binary_key()), protocol::kExplainPresent);
@@ -80,6 +90,7 @@ void MetaExecutor::Explain(const protocol::LineRequest& request, std::uint64_t h
         out = WriteField(out, " size=", slab::Cache::ItemBytes(item));
         out = WriteField(out, " hits=", item.eviction_state().hits());
       });
+  // The last removal of a key with this hash is remembered for some time.
   if (presence != Presence::kHit) {
     out = write_key(is_binary);
     const auto removal = cache_.LastRemovalOf(hash, lane_);

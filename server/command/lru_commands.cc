@@ -15,9 +15,12 @@ namespace {
 
 using protocol::Tokens;
 
+// The limits of memcached for these settings: the shares of both segments together in percent, and
+// the pause in microseconds.
 constexpr std::uint64_t kTunedPercentMax = 80;
 constexpr std::uint64_t kCrawlerSleepUsMax = 1'000'000;
 
+// `lru tune <hot> <warm> <factor> <factor>`.
 std::string_view Tune(const Tokens& words, slab::Cache& cache) {
   const auto hot = ParseNumber<std::uint32_t>(words[1]);
   const auto warm = ParseNumber<std::uint32_t>(words[2]);
@@ -25,11 +28,13 @@ std::string_view Tune(const Tokens& words, slab::Cache& cache) {
   const auto warm_factor = ParseNumber<double>(words[4]);
   if (!hot || !warm || !hot_factor || !warm_factor) return protocol::kError;
   if (std::uint64_t{*hot} + *warm > kTunedPercentMax) return protocol::kLruPercentTooHigh;
+  // Written so that a factor that is not a number is refused, too.
   if (!(*hot_factor > 0) || !(*warm_factor > 0)) return protocol::kLruFactorTooLow;
   cache.SetProbationShare(*hot / 100.0);
   return protocol::kOk;
 }
 
+// `lru mode flat|segmented`.
 std::string_view SetMode(std::string_view mode, slab::Cache& cache) {
   if (mode == "flat") {
     cache.SetEvictionPolicy(slab::EvictionPolicy::kLru);
@@ -41,16 +46,19 @@ std::string_view SetMode(std::string_view mode, slab::Cache& cache) {
   return protocol::kOk;
 }
 
+// `lru temp_ttl <n>`.
 std::string_view SetTempTtl(std::string_view text) {
   const auto ttl_s = ParseNumber<std::int32_t>(text);
   if (!ttl_s) return protocol::kError;
   return *ttl_s < 0 ? protocol::kOk : protocol::kNoTempLru;
 }
 
-// Nothing if the list names what can be no class.
+// Parses a list of slab classes, numbers with commas between, or "all". Nothing if an element is
+// not the number of a possible class.
 std::optional<slab::ClassSet> ParseClasses(std::string_view list) {
   slab::ClassSet classes;
   if (list == "all") return classes.set();
+  // TakePiece() would not report the empty last element.
   if (list.ends_with(',')) return std::nullopt;
   do {
     const auto id = ParseNumber<std::uint32_t>(TakePiece(list, ","));
@@ -60,6 +68,7 @@ std::optional<slab::ClassSet> ParseClasses(std::string_view list) {
   return classes;
 }
 
+// `lru_crawler sleep <us>` and `lru_crawler tocrawl <n>`.
 std::string_view SetCrawlerNumber(std::string_view what, std::string_view text,
                                   slab::ExpirySweep& sweep) {
   const auto number = ParseNumber<std::uint32_t>(text);
@@ -73,6 +82,7 @@ std::string_view SetCrawlerNumber(std::string_view what, std::string_view text,
   return protocol::kOk;
 }
 
+// `lru_crawler crawl <classes>`. The classes are checked but not used: a pass covers all of them.
 std::string_view Crawl(std::string_view classes, slab::ExpirySweep& sweep) {
   if (!sweep.is_enabled()) return protocol::kCrawlerDisabled;
   if (!ParseClasses(classes)) return protocol::kBadCrawlerClass;
@@ -99,7 +109,7 @@ std::string_view RunLruCrawler(std::string_view arguments, slab::ExpirySweep& sw
       return protocol::kOk;
     }
   }
-  // Another word, `noreply` too, makes it another command.
+  // Any further word, even `noreply`, makes the command an unknown one.
   if (words.count() != 2) return protocol::kError;
   if (what == "sleep" || what == "tocrawl") return SetCrawlerNumber(what, words[1], sweep);
   if (what == "crawl") return Crawl(words[1], sweep);
@@ -119,7 +129,7 @@ Result<DumpOrder, std::string_view> ReadDumpOrder(std::string_view arguments,
   if (!shared.config.dump_enabled) {
     return Failure{is_meta ? protocol::kMetadumpNotAllowed : protocol::kMgdumpNotAllowed};
   }
-  // `hash` is memcached's walk over its hash table, which gives the same.
+  // `hash` asks memcached to walk its hash table, which lists the same items in another order.
   const auto classes = ParseClasses(words[1] == "hash" ? "all" : words[1]);
   if (!classes) return Failure{protocol::kBadCrawlerClass};
   return DumpOrder{.format = is_meta ? DumpFormat::kMetadump : DumpFormat::kMgdump,

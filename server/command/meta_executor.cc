@@ -1,5 +1,5 @@
-// mg, and what all meta commands share. How their flags are written in a line is in
-// protocol/meta/meta_flags.h.
+// The command mg, and what all meta commands share. The commands that change items are in
+// meta_changes.cc, explain is in explain_command.cc.
 #include "server/command/meta_executor.h"
 
 #include <algorithm>
@@ -21,12 +21,16 @@ using slab::Presence;
 using slab::StoreMode;
 using slab::StoreStatus;
 
+// A CAS that no item has.
 constexpr std::uint64_t kNoSuchCas = std::numeric_limits<std::uint64_t>::max();
+// The most bytes of a reply to a hit that are copied: larger values are pinned.
 constexpr std::size_t kHitBytesMax = protocol::kMetaLineBytesMax + kPinBytesMin + kTailBytesMax;
+// The flags that add something to the reply to a hit.
 constexpr MetaFlagSet kHitFlags = protocol::FlagsIn(protocol::kHitReply);
 
 }  // namespace
 
+// mg comes first, so that retrievals pay for one comparison only.
 void MetaExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
   if (request.meta_verb == MetaVerb::kGet) [[likely]]
     return Get(request, hash);
@@ -36,7 +40,8 @@ void MetaExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
 void MetaExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) {
   switch (request.meta_verb) {
     case MetaVerb::kGet:
-      return;  // Done by Execute().
+      // Executed by Execute().
+      return;
     case MetaVerb::kSet:
       return Set(request, hash);
     case MetaVerb::kDelete:
@@ -52,6 +57,7 @@ void MetaExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
   }
 }
 
+// While CAS is switched off every item shows 0, so a client may still name that.
 std::optional<std::uint64_t> MetaExecutor::NamedCas(std::string_view arguments) const {
   const auto cas = protocol::MetaNumberOf(arguments, 'C');
   return cas && *cas != 0 && !shared_.config.use_cas ? kNoSuchCas : cas;
@@ -61,12 +67,15 @@ std::optional<std::uint64_t> MetaExecutor::ChosenCas(std::string_view arguments)
   return shared_.config.use_cas ? protocol::MetaNumberOf(arguments, 'E') : std::nullopt;
 }
 
-// The flags of a reply, in the order of the request.
+// One pass over the flags both writes the reply and applies the flags that change the item's state,
+// because the protocol defines their effect by their order.
 char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::MetaReplies reply,
                                ShownItem& shown) const {
   for (MetaFlags flags(arguments); flags.Next();) {
     const char letter = flags.letter();
+    // Flags of other kinds of replies are skipped. The parser has refused unknown letters.
     if ((protocol::FindMetaFlag(letter)->replies & reply) == 0) continue;
+    // Evaluated only for the flags that have a time, since it counts an expiry.
     const auto expires_at = [&] {
       return SignedExpiresAt(protocol::ParseStrictInt32(flags.token()).value_or(0));
     };
@@ -93,19 +102,25 @@ char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::
         out = protocol::WriteMetaNumber(out, letter, shown.idle_s);
         break;
       case 't':
+        // -1 stands for an item that never expires.
         if (!shown.expiry.is_set()) {
           out = protocol::WriteMetaText(out, "t-1");
         } else {
+          // The item may have expired in this second.
           const auto left_s = std::max<std::int64_t>(shown.expiry.SecondsLeft(lane_), 0);
           out = protocol::WriteMetaNumber(out, letter, static_cast<std::uint64_t>(left_s));
         }
         break;
+      // Flags behind it show the new expiry.
       case 'T':
         shown.expiry = expires_at();
         break;
+      // The expiry of an item that this request has created.
       case 'N':
         if (shown.is_new) shown.expiry = expires_at();
         break;
+      // This client wins if the item is to expire sooner than the token says, and no other has won
+      // before.
       case 'R':
         if (!shown.is_won && !shown.is_new && shown.expiry.is_set()) {
           const slab::Expiry later = expires_at();
@@ -113,14 +128,15 @@ char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::
               later.is_set() && shown.expiry.SecondsLeft(lane_) < later.SecondsLeft(lane_);
         }
         break;
-      default:  // The table knows no other that has a place in a reply.
+      // The table has no other flag that appears in a reply.
+      default:
         break;
     }
   }
   return out;
 }
 
-// A reply without an item: a code, then opaque and key as asked.
+// Used for all replies that have no item, since only a few flags appear in them.
 void MetaExecutor::AnswerOther(std::string_view code, const LineRequest& request) {
   char* out = WriteText(output_.Room(protocol::kMetaLineBytesMax), code);
   ShownItem shown{.key = request.key, .is_key_encoded = request.flags.has('b')};
@@ -130,24 +146,29 @@ void MetaExecutor::AnswerOther(std::string_view code, const LineRequest& request
 
 // --- mg ----------------------------------------------------------------------------------------
 
-// Inlined into both look-ups, as that of text.
+// Inlined into both look-ups: a call would cost every mg.
 template <class NoteUse>
 [[gnu::always_inline]] inline char* MetaExecutor::WriteHit(Item& item, std::uint32_t value_bytes,
                                                            const LineRequest& request,
                                                            const NoteUse& note_use, char* out) {
   const MetaFlagSet asked = request.flags;
   bool has_value = asked.has('v');
+  // The client already has this version of the value: it gets the flags only.
   if (asked.has('C') && NamedCas(request.arguments) == ShownCas(item.cas())) [[unlikely]]
     has_value = false;
+  // A hit without its value has another code.
   if (has_value) {
     out = protocol::WriteDecimal(WriteText(out, protocol::kMetaValue), value_bytes);
   } else {
     out = WriteText(out, protocol::kMetaDone);
   }
+  // Without such a flag or mark there is nothing to write, and the flags are not looked at.
   if (asked.has_any(kHitFlags) || item.is_stale_or_won()) {
     out = WriteHitFlags(out, item, request);
   }
   out = WriteText(out, protocol::kCrlf);
+  // The flag u asks for a retrieval that does not count as a use. The state before the use was
+  // written already, and the value is copied after it.
   if (!asked.has('u')) [[likely]]
     note_use();
   if (!has_value) return out;
@@ -158,32 +179,38 @@ template <class NoteUse>
                                                      std::uint64_t hash) {
   if (request.flags.has('T')) [[unlikely]]
     return GetAndTouch(request, hash);
+  // One check of the room suffices for the whole reply.
   char* out = output_.Room(kHitBytesMax);
   const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
       __attribute__((always_inline)) {
     out = WriteHit(item, value_bytes, request, note_use, out);
   };
   const Presence presence = Commands::Get({.bytes = request.key, .hash = hash}, write);
+  // What was written into the room is not committed: nothing of it is sent.
   if (presence != Presence::kHit) return Miss(request, hash, presence);
   output_.Commit(out);
 }
 
-// Kept apart: in one function with it, the others would save registers for it.
+// Kept apart from Get(): in one function with it, retrievals without a touch would save registers
+// for it.
 void MetaExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
   char* out = output_.Room(kHitBytesMax);
   const auto write = [&](Item& item, std::uint32_t value_bytes, const auto& note_use) {
     out = WriteHit(item, value_bytes, request, note_use, out);
   };
+  // The codec sets the expiry, because the flags of the reply may show the one from before.
   const Presence presence = Commands::GetAndTouch<SetsExpiry::kCodec>(
       {.bytes = request.key, .hash = hash}, SignedExpiresAt(request.exptime), write);
   if (presence != Presence::kHit) return Miss(request, hash, presence);
   output_.Commit(out);
 }
 
-// What a hit shows, before it counts as one; then the marks.
+// Called under the bucket's lock: it reads and changes the item.
 char* MetaExecutor::WriteHitFlags(char* out, Item& item, const LineRequest& request) const {
+  // A key that a line cannot contain is written in base64.
   const bool is_key_encoded =
       request.flags.has('k') && (item.has_binary_key() || !protocol::IsTextKey(item.key()));
+  // The state before this request counts as a use.
   ShownItem shown{.key = item.key(),
                   .is_key_encoded = is_key_encoded,
                   .value_bytes = item.value_bytes(),
@@ -194,7 +221,11 @@ char* MetaExecutor::WriteHitFlags(char* out, Item& item, const LineRequest& requ
                   .was_fetched = item.was_fetched(),
                   .is_won = item.is_won()};
   out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
-  (void)item.SetExpiry(shown.expiry);  // It has the room.
+  // Without a flag T this is the expiry that the item has. With it, VisitToExpire() has made sure
+  // that the item has the room.
+  (void)item.SetExpiry(shown.expiry);
+  // Z: another client has won before. X: the value is stale. W: this client has won: it is the one
+  // that should store the next value. A stale item is won by the first client that reads it.
   if (shown.is_won) out = protocol::WriteMetaText(out, "Z");
   if (item.is_stale()) {
     out = protocol::WriteMetaText(out, "X");
@@ -202,23 +233,29 @@ char* MetaExecutor::WriteHitFlags(char* out, Item& item, const LineRequest& requ
   }
   if (shown.wins) {
     out = protocol::WriteMetaText(out, "W");
+    // From now on other clients get Z, until the value is stored again.
     item.set_won();
   }
   return out;
 }
 
 void MetaExecutor::Miss(const LineRequest& request, std::uint64_t hash, Presence presence) {
+  // The item is there, but there is no memory for its expiry.
   if (presence == Presence::kNoRoom) return output_.Append(protocol::kNoMemory);
   const MetaFlagSet asked = request.flags;
   const Operation operation = asked.has('T') ? Operation::kGetAndTouch : Operation::kGet;
+  // The cluster's configuration comes before an item that the request would create.
   const auto cluster = SeeCluster(request.key, operation);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
+  // Creating the item counts as a hit and not as a miss.
   if (asked.has('N') && CreateEmpty(request, hash)) return;
   SeePlainMiss(request.key, operation, presence);
+  // A quiet request gets no reply to a miss.
   if (!asked.has('q')) AnswerOther(protocol::kMetaMissing, request);
 }
 
-// As an item that was never fetched, and whose CAS is the version.
+// The configuration is sent like the value of an item that was never fetched and whose CAS is the
+// version of the configuration.
 void MetaExecutor::AnswerCluster(const LineRequest& request, const ClusterSnapshot& cluster) {
   const MetaFlagSet asked = request.flags;
   const std::string_view value = cluster.value;
@@ -238,7 +275,8 @@ void MetaExecutor::AnswerCluster(const LineRequest& request, const ClusterSnapsh
   output_.Commit(out);
 }
 
-// The expiry that an item gets which the request creates.
+// The flags T and N both set the expiry of a new item, in the order of the request. The reply that
+// WriteFlags() produces is thrown away: the room is not committed.
 slab::Expiry MetaExecutor::ExpiryOfNew(const LineRequest& request, protocol::MetaReplies reply) {
   ShownItem shown{.key = request.key, .is_key_encoded = true, .is_new = true};
   char* const scratch = output_.Room(protocol::kMetaLineBytesMax);
@@ -246,9 +284,10 @@ slab::Expiry MetaExecutor::ExpiryOfNew(const LineRequest& request, protocol::Met
   return shown.expiry;
 }
 
-// An item without a value, for this client to fill. False if there is no memory.
 bool MetaExecutor::CreateEmpty(const LineRequest& request, std::uint64_t hash) {
   const MetaFlagSet asked = request.flags;
+  // Stored as an add, so that an item that another client has stored meanwhile stays. The mark
+  // shows other clients that one of them is about to store the value.
   const StorePlan plan{.spec = {.key = {.bytes = request.key, .hash = hash},
                                 .expiry = ExpiryOfNew(request, protocol::kHitReply)},
                        .terms = {.mode = StoreMode::kAdd},
@@ -256,10 +295,13 @@ bool MetaExecutor::CreateEmpty(const LineRequest& request, std::uint64_t hash) {
                        .mark = slab::ItemMark::kWon};
   const slab::StoreOutcome outcome = StoreUnseen(plan, {});
   if (outcome.status == StoreStatus::kNotStored) {
-    Execute(request, hash);  // Another client was quicker.
+    // Another client has created the item first: now the request finds it.
+    Execute(request, hash);
     return true;
   }
+  // The caller replies with a miss.
   if (outcome.status != StoreStatus::kStored) return false;
+  // The request counts as a hit of the item that it has created.
   observers_.See({.operation = asked.has('T') ? Operation::kGetAndTouch : Operation::kGet,
                   .class_id = outcome.class_id});
   char* out = output_.Room(protocol::kMetaLineBytesMax);
@@ -269,6 +311,7 @@ bool MetaExecutor::CreateEmpty(const LineRequest& request, std::uint64_t hash) {
                   .cas = outcome.cas,
                   .is_new = true};
   out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
+  // The client that has created the item is the one that should store its value.
   out = WriteText(protocol::WriteMetaText(out, "W"), protocol::kCrlf);
   if (asked.has('v')) out = WriteText(out, protocol::kCrlf);
   output_.Commit(out);
@@ -277,12 +320,15 @@ bool MetaExecutor::CreateEmpty(const LineRequest& request, std::uint64_t hash) {
 
 // --- me ----------------------------------------------------------------------------------------
 
+// me is meant for debugging: its reply always has the same fields, those of memcached.
 void MetaExecutor::Debug(const LineRequest& request, std::uint64_t hash) {
   counters_.Add(Stat::kCmdMeta);
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  // The item is only read: the request does not count as a use.
   const Presence presence = cache_.Visit(key, lane_, [&](const Item& item) {
     char* out = output_.Room(protocol::kMetaLineBytesMax);
     out = WriteText(out, protocol::kMetaDebug);
+    // A key that a line cannot contain is written in base64.
     const bool is_encoded = item.has_binary_key() || !protocol::IsTextKey(request.key);
     out = is_encoded ? protocol::EncodeBase64(out, request.key) : WriteText(out, request.key);
     out = WriteText(out, " exp=");
@@ -300,6 +346,7 @@ void MetaExecutor::Debug(const LineRequest& request, std::uint64_t hash) {
     output_.Commit(WriteText(out, protocol::kCrlf));
   });
   if (presence == Presence::kHit) return;
+  // As in memcached, a miss repeats neither the key nor the opaque.
   output_.Append(protocol::kMetaMissing);
   output_.Append(protocol::kCrlf);
 }

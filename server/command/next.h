@@ -1,21 +1,31 @@
-// What a connection is to do after a request was executed.
+// What a session does after a request was executed.
 #pragma once
 
 #include <cstdint>
 
 namespace larder::server {
 
+// The result of an executor's Execute().
 enum class Next : std::uint8_t {
+  // The request was answered, if it wants an answer; the next one follows.
   kGoOn,
-  kClose,   // After the replies so far were sent.
-  kLogIn,   // Binary: the request is one for LogIn(), and is not answered yet.
-  kStream,  // The same for BeginStream().
+  // Close the connection after the replies so far were sent.
+  kClose,
+  // Only binary: the request is one for LogIn() and is not answered yet.
+  kLogIn,
+  // The reply is produced piece by piece: the request is one for BeginStream() and is not answered
+  // yet.
+  kStream,
 };
 
+// The result of an executor's LogIn().
 enum class LoginOutcome : std::uint8_t {
-  kAdmitted,  // All requests are to be served from now on.
+  // The client has authenticated: all its requests are served from now on.
+  kAdmitted,
+  // The client is not authenticated, or not any more; it may try again.
   kUnauthenticated,
-  kClose,  // After the replies so far were sent.
+  // Close the connection after the replies so far were sent.
+  kClose,
 };
 
 }  // namespace larder::server

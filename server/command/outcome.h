@@ -1,4 +1,4 @@
-// What became of a command: the same values for every protocol.
+// The outcome of a command, described in the same terms for every protocol.
 #pragma once
 
 #include <cstdint>
@@ -8,33 +8,56 @@
 
 namespace larder::server {
 
-// The protocol that a command came by. memcached counts some outcomes in one of them only.
+// The protocol of the client that sent a command. memcached counts some outcomes in one protocol
+// only.
 enum class Protocol : std::uint8_t { kText, kMeta, kBinary };
 
+// The commands, as far as their outcomes are counted differently.
 enum class Operation : std::uint8_t {
-  kOther,  // Nothing that is counted by its outcome.
+  // A command whose outcome is not counted.
+  kOther,
+  // A retrieval that does not set the item's expiry.
   kGet,
+  // A retrieval that also sets the item's expiry.
   kGetAndTouch,
+  // Sets the item's expiry without a retrieval of its value.
   kTouch,
+  // Any command that stores a value; Outcome::mode says which.
   kStore,
+  // Removes the item.
   kDelete,
-  kInvalidate,  // An item is marked as stale, or loses its value.
+  // An item is marked as stale, or its value is removed.
+  kInvalidate,
+  // Change a number, or create it.
   kIncr,
   kDecr,
 };
 
+// What became of a command. The first seven values are in the order of slab::StoreStatus.
 enum class CommandResult : std::uint8_t {
-  kDone,        // Found, stored, removed, changed. The first seven are in the order of StoreStatus.
-  kNotStored,   // The key has an item and should not, or has none and should.
-  kExists,      // The item has another CAS than the command names.
-  kMiss,        // There is no item, or none alive.
-  kTooLarge,    // The item would be over the item limit.
-  kNoMemory,    // Eviction is off or has freed too little.
-  kForbidden,   // The one key that is never stored.
-  kNotNumeric,  // kIncr, kDecr: the value is no number.
-  kCluster,     // kGet, kGetAndTouch: a miss, but the key is that of the cluster's value.
+  // The item was found, stored, removed or changed.
+  kDone,
+  // A store was refused because the key has an item and must not have one, or has none and must.
+  kNotStored,
+  // The item has another CAS than the command names.
+  kExists,
+  // There is no item with this key, or it has expired.
+  kMiss,
+  // The item would exceed the size limit of items.
+  kTooLarge,
+  // There is no memory: eviction is switched off, or has freed too little.
+  kNoMemory,
+  // The key is the one that the cache never stores.
+  kForbidden,
+  // Only kIncr and kDecr: the value is not a number.
+  kNotNumeric,
+  // Only kGet and kGetAndTouch: the cache has no item, but the key is the one under which the
+  // server answers with the cluster's configuration.
+  kCluster,
 };
 
+// The result that corresponds to a status of the cache. The two enumerations agree in their values,
+// as the assertions check, so that nothing is computed for each store.
 constexpr CommandResult ResultOf(slab::StoreStatus status) {
   return static_cast<CommandResult>(status);
 }
@@ -46,35 +69,53 @@ static_assert(ResultOf(slab::StoreStatus::kTooLarge) == CommandResult::kTooLarge
 static_assert(ResultOf(slab::StoreStatus::kNoMemory) == CommandResult::kNoMemory);
 static_assert(ResultOf(slab::StoreStatus::kForbidden) == CommandResult::kForbidden);
 
+// The result of a look-up. Items that had expired or were flushed count as misses.
 constexpr CommandResult ResultOf(slab::Presence presence) {
   if (presence == slab::Presence::kHit) return CommandResult::kDone;
   return presence == slab::Presence::kNoRoom ? CommandResult::kNoMemory : CommandResult::kMiss;
 }
 
-// A store was refused because there is no room for its item.
+// Whether a store was refused because there is no room for its item. Such a set also removes the
+// old item; see OldItem.
 constexpr bool NeedsRoom(CommandResult result) {
   return result == CommandResult::kTooLarge || result == CommandResult::kNoMemory;
 }
 
-// What is known of a key that was missed.
+// Why a key was missed, as far as the cache remembers.
 enum class MissReason : std::uint8_t {
-  kNotSeen,  // It was never there, or too long ago.
+  // The key was never stored, or was removed too long ago to be remembered.
+  kNotSeen,
+  // Its item was removed to make room for others.
   kEvicted,
+  // The expiry of its item had passed.
   kExpired,
+  // A client deleted the key.
   kDeleted,
+  // A client flushed the cache.
   kFlushed,
-  kTooLarge,  // A set was refused for its size.
-  kNoMemory,  // A set was refused because there was no memory.
+  // A set for the key was refused because of the size of its item.
+  kTooLarge,
+  // A set for the key was refused because there was no memory.
+  kNoMemory,
 };
 
+// Outcome describes one executed command to the observers.
+//
+// Threads: a value.
 struct Outcome {
   Operation operation = Operation::kOther;
   CommandResult result = CommandResult::kDone;
-  MissReason reason = MissReason::kNotSeen;        // Of a kMiss of kGet and kGetAndTouch.
-  slab::Presence presence = slab::Presence::kHit;  // What these two found, to the letter.
-  std::uint32_t value_bytes = 0;                   // Of the value that was found or sent.
-  slab::ClassId class_id = 0;  // Of the item that was found, stored or removed, or had another CAS.
-  slab::StoreMode mode = slab::StoreMode::kSet;  // Of a kStore.
+  // Only if kGet or kGetAndTouch had the result kMiss.
+  MissReason reason = MissReason::kNotSeen;
+  // What kGet or kGetAndTouch found in detail: `result` makes no difference between an item that
+  // was not there and one that had expired.
+  slab::Presence presence = slab::Presence::kHit;
+  // The length in bytes of the value that was found, or that the client sent.
+  std::uint32_t value_bytes = 0;
+  // The slab class of the item that was found, stored or removed, or whose CAS was another one.
+  slab::ClassId class_id = 0;
+  // Only for kStore: the kind of store.
+  slab::StoreMode mode = slab::StoreMode::kSet;
 };
 
 }  // namespace larder::server

@@ -1,4 +1,4 @@
-// Who looks at the outcomes of commands: the counters always, others while they are switched on.
+// The observers of outcomes: the counters always, others while they are switched on.
 #pragma once
 
 #include <atomic>
@@ -12,18 +12,21 @@
 
 namespace larder::server {
 
-// OutcomeObservers is told the outcome of every command of one protocol. What memcached counts
-// differently from protocol to protocol is decided here and nowhere else.
+// OutcomeObservers receives the outcome of every command of one protocol and passes it to those
+// that count. All differences between what memcached counts in one protocol and in another are
+// decided here.
 //
 // Threads: one worker.
-// Owns:    the last outcome; all that it refers to outlives it.
+// Owns:    the last outcome. What it refers to must outlive it.
 class OutcomeObservers {
  public:
+  // `lane` and `counters` are those of the worker, where the outcomes are counted.
   OutcomeObservers(Protocol protocol, Shared& shared, slab::Lane& lane, WorkerCounters& counters)
       : protocol_(protocol), shared_(shared), lane_(lane), counters_(counters) {}
 
-  // Counts the outcome, and keeps it for Show(). Inlined: most of an outcome is constant where it
-  // comes from, and then one counter is all that is left of this.
+  // Counts the outcome of a command and stores it for Show(). It is inlined because most fields of
+  // an outcome are constants where it is called, and then a single counter is all that is left of
+  // it.
   [[gnu::always_inline]] void See(const Outcome& outcome) {
     if (is_shown_) [[unlikely]]
       last_ = outcome;
@@ -43,22 +46,25 @@ class OutcomeObservers {
     }
   }
 
-  // Whether any observer but the counters wants to be shown the outcomes of the next requests: to
-  // be asked once a batch.
+  // Prepares for the requests of a batch. Returns whether any observer besides the counters wants
+  // to see their outcomes; if so, Show() is to be called after each request. Asking once for a
+  // batch keeps the check out of each request.
   bool BeginShow() {
     last_ = {};
     is_shown_ = shared_.detail_enabled.load(std::memory_order_relaxed);
     return is_shown_;
   }
-  // Shows these observers what was seen since the last call, if anything: the outcome of a command
-  // with this key.
+  // Shows the other observers the outcome that was seen since the last call, if there was one.
+  // `key` is that of its command. REQUIRES: the last call of BeginShow() returned true.
   void Show(std::string_view key);
 
  private:
+  // Counts in the slab class of the outcome's item.
   void CountInClass(const Outcome& outcome, slab::ClassStat stat) {
     lane_.classes[outcome.class_id].Add(stat);
   }
-  // Apart: hits and sets would save registers for them.
+  // Each counts one kind of outcome. They are not inlined, because hits and sets would have to save
+  // registers for them.
   [[gnu::noinline]] void CountMiss(const Outcome& outcome);
   [[gnu::noinline]] void CountRefusedStore(CommandResult result);
   [[gnu::noinline]] void CountCas(const Outcome& outcome);
@@ -72,16 +78,20 @@ class OutcomeObservers {
   Shared& shared_;
   slab::Lane& lane_;
   WorkerCounters& counters_;
-  bool is_shown_ = false;  // Observers besides the counters want to be shown the outcomes.
-  Outcome last_;           // While is_shown_.
+  // Whether observers besides the counters want to see the outcomes of this batch.
+  bool is_shown_ = false;
+  // The outcome that was seen last; maintained only while is_shown_ is true.
+  Outcome last_;
 };
 
-// Shows the observers what is seen while it lives: an outcome, of a command with this key, that
-// belongs to no batch.
+// ShownAlone shows the observers an outcome that belongs to no batch: what is seen during its
+// lifetime, of a command with the given key. Uploads use it, because they end outside of a batch.
 //
 // Threads: one worker.
+// Owns:    nothing. The key and the observers must outlive it.
 class ShownAlone {
  public:
+  // At most one outcome may be seen before the destructor shows it.
   ShownAlone(OutcomeObservers& observers, std::string_view key)
       : observers_(observers), key_(key), is_shown_(observers.BeginShow()) {}
   ShownAlone(const ShownAlone&) = delete;

@@ -11,10 +11,13 @@ namespace {
 
 using protocol::Tokens;
 
+// The range of `automove window` that memcached accepts.
 constexpr std::uint32_t kWindowMin = 3;
 constexpr std::uint32_t kWindowMax = 1800;
+// The reply to a number that cannot be parsed.
 constexpr std::string_view kBadLine = protocol::ErrorText(protocol::LineError::kBadLine);
 
+// `slabs reassign <from> <to>`. The page moves later: see Cache::BalancePages.
 std::string_view Reassign(const Tokens& words, const Config& config, slab::Cache& cache) {
   if (words.count() != 3) return protocol::kError;
   if (!config.slab_reassign) return protocol::kReassignDisabled;
@@ -36,6 +39,8 @@ std::string_view Reassign(const Tokens& words, const Config& config, slab::Cache
   return protocol::kError;
 }
 
+// `slabs automove ...`. Settings that this server does not have are checked as memcached checks
+// them, so that scripts written for memcached work.
 std::string_view Automove(const Tokens& words, const Config& config, slab::Cache& cache) {
   const std::string_view what = words[1];
   if (what.empty()) return protocol::kError;
@@ -51,6 +56,7 @@ std::string_view Automove(const Tokens& words, const Config& config, slab::Cache
   const auto mode = ParseNumber<std::uint32_t>(what);
   if (!mode) return kBadLine;
   if (*mode > static_cast<std::uint32_t>(slab::PageMoves::kEager)) return protocol::kError;
+  // Accepted without effect otherwise.
   if (config.slab_reassign) cache.SetPageMoves(static_cast<slab::PageMoves>(*mode));
   return protocol::kOk;
 }

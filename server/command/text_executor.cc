@@ -1,3 +1,5 @@
+// The commands of the text protocol, except `config`, which is in cluster_commands.cc, and the
+// login, which is in login_commands.cc.
 #include "server/command/text_executor.h"
 
 #include <algorithm>
@@ -29,10 +31,14 @@ using slab::Presence;
 using slab::StoreMode;
 using slab::StoreStatus;
 
+// The range of cache_memlimit in megabytes, with memcached's limits: a greater number is taken for
+// one that was meant in bytes.
 constexpr std::uint32_t kMemlimitMegabytesMin = 8;
 constexpr std::uint64_t kMemlimitMegabytesMax = 1000000000;
+// The CRLF and END that follow a value fit into the room that a reply has behind it.
 static_assert(kTailBytesMax >= protocol::kCrlf.size() + protocol::kEnd.size());
 
+// The reply to a store with this outcome.
 std::string_view ReplyTo(StoreStatus status) {
   switch (status) {
     case StoreStatus::kStored:
@@ -52,7 +58,7 @@ std::string_view ReplyTo(StoreStatus status) {
   return protocol::kError;
 }
 
-// How a storage request is stored.
+// The mode of a storage request.
 StoreMode ModeOf(TextVerb verb) {
   switch (verb) {
     case TextVerb::kAdd:
@@ -70,15 +76,16 @@ StoreMode ModeOf(TextVerb verb) {
   }
 }
 
-// A set that is refused removes the old item; the other commands leave it.
+// A set that is refused removes the old item, which is out of date; the other commands leave it.
 OldItem IfRefused(StoreMode mode) {
   return mode == StoreMode::kSet ? OldItem::kIsRemoved : OldItem::kStays;
 }
 
-// Commands that change how the server works take several times as long as one that asks for a key,
-// and answer as little: what one of them adds to the work of a turn.
+// What a command that changes how the server works adds to the work of a turn: it takes several
+// times as long as one that asks for a key, and its reply is as short.
 constexpr std::size_t kOperatorWorkBytes = 1024;
 
+// Whether a command changes how the server works.
 bool IsForOperators(TextVerb verb) {
   switch (verb) {
     case TextVerb::kVerbosity:
@@ -95,6 +102,7 @@ bool IsForOperators(TextVerb verb) {
 
 }  // namespace
 
+// The frequent commands. It is inlined into the loop over a batch, so it has to stay small.
 Next TextExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
   switch (request.verb) {
     case TextVerb::kGet:
@@ -112,13 +120,16 @@ Next TextExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
     case TextVerb::kMeta:
       meta_.Execute(request, hash);
       break;
-    default:  // ExecuteRarer() names them all.
+    // All other commands. ExecuteRarer() has the complete list, so that the compiler reports one
+    // that is missing.
+    default:
       return ExecuteRarer(request, hash);
   }
   return Next::kGoOn;
 }
 
-// Kept apart: the compiler would have retrievals save registers that only these need.
+// Kept apart from Execute(): the compiler would have retrievals save registers that only these
+// commands need.
 Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) {
   if (IsForOperators(request.verb)) output_.AddWork(kOperatorWorkBytes);
   switch (request.verb) {
@@ -144,6 +155,7 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
     case TextVerb::kVerbosity:
       Verbosity(request);
       break;
+    // quit has no reply: the connection just closes.
     case TextVerb::kQuit:
       return Next::kClose;
     case TextVerb::kShutdown:
@@ -152,6 +164,7 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
       CacheMemlimit(request);
       break;
     case TextVerb::kStats:
+      // Statistics are produced by another thread, because some take long.
       return Next::kStream;
     case TextVerb::kConfig:
       Config(request);
@@ -160,6 +173,7 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
       Answer(RunLru(request.arguments, cache_), request.noreply);
       break;
     case TextVerb::kLruCrawler:
+      // A dump is a long list, so it is streamed.
       if (AskForDump(request.arguments)) return Next::kStream;
       Answer(RunLruCrawler(request.arguments, shared_.sweep), request.noreply);
       break;
@@ -178,7 +192,9 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
     case TextVerb::kPrepend:
     case TextVerb::kCas:
     case TextVerb::kMeta:
-      break;  // Done by Execute().
+      // Executed by Execute().
+      break;
+    // A line that could not be parsed: the parser has chosen the error.
     case TextVerb::kNone:
       Answer(protocol::ErrorText(request.error), request.noreply);
       break;
@@ -192,6 +208,7 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
 [[gnu::always_inline]] inline char* TextExecutor::WriteHit(Item& item, std::uint32_t value_bytes,
                                                            const LineRequest& request, char* out) {
   const bool with_cas = request.verb == TextVerb::kGets || request.verb == TextVerb::kGats;
+  // While CAS is switched off, gets shows 0.
   out = with_cas
             ? protocol::WriteValueHeadWithCas(out, request.key, item.client_flags(), value_bytes,
                                               shared_.config.use_cas ? item.cas() : 0)
@@ -201,18 +218,22 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
 
 [[gnu::always_inline]] inline void TextExecutor::Get(const LineRequest& request,
                                                      std::uint64_t hash) {
-  // Enough for every value that is copied, so that there is one check for the whole reply.
+  // The room is enough for every value that is copied, so that one check suffices for the whole
+  // reply.
   char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
   const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
       __attribute__((always_inline)) {
+    // The reply shows nothing that a use changes, so the use is recorded first.
     note_use();
     out = WriteHit(item, value_bytes, request, out);
   };
   const Presence presence = Commands::Get({.bytes = request.key, .hash = hash}, write);
+  // In the text protocol a miss adds nothing to the reply.
   if (presence != Presence::kHit) out = Miss(request, Operation::kGet, presence, out);
   EndGet(request, out);
 }
 
+// Not inlined like Get(): these commands are rarer.
 Next TextExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
   char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
   const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
@@ -223,7 +244,8 @@ Next TextExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
   const Presence presence = Commands::GetAndTouch({.bytes = request.key, .hash = hash},
                                                   SignedExpiresAt(request.exptime), write);
   if (presence == Presence::kNoRoom) {
-    // An error ends the reply to a line: if more keys are to be answered, the connection ends too.
+    // An error ends the reply to a line. If the line has more keys, the client would take their
+    // replies for those to its next line, so the connection is closed.
     output_.Append(protocol::kNoMemoryWriting);
     return request.is_last_key ? Next::kGoOn : Next::kClose;
   }
@@ -232,16 +254,20 @@ Next TextExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
   return Next::kGoOn;
 }
 
-// Inlined, as WriteHit().
+// Inlined for the same reason as WriteHit().
 [[gnu::always_inline]] inline void TextExecutor::EndGet(const LineRequest& request, char* out) {
   if (request.is_last_key) out = WriteText(out, protocol::kEnd);
   output_.Commit(out);
 }
 
+// The cluster's configuration is sent like the value of an item with flags 0, whose CAS is the
+// version of the configuration.
 char* TextExecutor::Miss(const LineRequest& request, Operation operation, Presence presence,
                          char* out) {
   const auto cluster = SeeMiss(request.key, operation, presence);
   if (cluster == nullptr) return out;
+  // The configuration may be larger than the room that Get() has reserved: new room is needed, and
+  // the reply so far is committed before.
   output_.Commit(out);
   const std::string& value = cluster->value;
   out = output_.Room(protocol::kValueHeadBytesMax + value.size() + kTailBytesMax);
@@ -255,6 +281,8 @@ char* TextExecutor::Miss(const LineRequest& request, Operation operation, Presen
 
 // --- Storage -----------------------------------------------------------------------------------
 
+// The views refer to the input, so the spec is valid for this request only; an Upload copies the
+// key.
 slab::ItemSpec TextExecutor::SpecOf(const LineRequest& request, std::uint64_t hash) const {
   return {.key = {.bytes = request.key, .hash = hash},
           .client_flags = request.client_flags,
@@ -264,12 +292,15 @@ slab::ItemSpec TextExecutor::SpecOf(const LineRequest& request, std::uint64_t ha
 
 StorePlan TextExecutor::PlanStore(const LineRequest& request, std::uint64_t hash) const {
   const StoreMode mode = ModeOf(request.verb);
-  // A number of 0 fits no item: with CAS off every cas on a present key is EXISTS.
+  // While CAS is switched off, a cas compares with 0, which no item has: so every cas on a key that
+  // is present is answered with EXISTS.
   return {.spec = SpecOf(request, hash),
           .terms = {.mode = mode, .cas_unique = shared_.config.use_cas ? request.cas_unique : 0},
           .if_refused = IfRefused(mode)};
 }
 
+// Inlined into Store(). The common reply is written without the check for an empty text that
+// Append() makes.
 [[gnu::always_inline]] inline void TextExecutor::AnswerStore(StoreStatus status, bool noreply) {
   if (status != StoreStatus::kStored) [[unlikely]]
     return AnswerRefusedStore(status, noreply);
@@ -281,9 +312,10 @@ void TextExecutor::AnswerRefusedStore(StoreStatus status, bool noreply) {
   Answer(ReplyTo(status), noreply);
 }
 
+// A PlainStore is enough for every storage command of the text protocol, so no plan is built.
 void TextExecutor::Store(const LineRequest& request, std::uint64_t hash) {
   const StoreMode mode = ModeOf(request.verb);
-  // As PlanStore().
+  // The same terms as in PlanStore(), for a value that has arrived completely.
   const slab::StoreOutcome outcome =
       Commands::Store({.mode = mode,
                        .cas_unique = shared_.config.use_cas ? request.cas_unique : 0,
@@ -296,12 +328,14 @@ std::unique_ptr<Upload> TextExecutor::BeginUpload(const LineRequest& request, st
   if (request.verb == TextVerb::kMeta) return meta_.BeginUpload(request, hash);
   auto upload =
       std::make_unique<Upload>(PlanStore(request, hash), UploadOrigin{.noreply = request.noreply});
+  // An upload that could never be stored is refused before its value is received.
   const auto refusal = RefusalOf(*upload);
   if (!refusal) return upload;
   AnswerStore(*refusal, request.noreply);
   return nullptr;
 }
 
+// The upload knows whether its request was an ms: then the meta executor replies.
 bool TextExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
   if (upload.origin.is_meta) return meta_.ReserveUpload(upload, std::move(share));
   const auto refusal = ReserveRoom(upload, std::move(share));
@@ -314,18 +348,21 @@ void TextExecutor::FinishUpload(Upload& upload) {
   AnswerStore(Commands::Store(upload).status, upload.origin.noreply);
 }
 
+// The reply is the same for a request of either protocol.
 void TextExecutor::RejectUpload(const Upload& upload) {
   Answer(protocol::kBadDataChunk, upload.origin.noreply);
 }
 
 // --- Single keys -------------------------------------------------------------------------------
 
+// In the text protocol a delete never names a CAS.
 void TextExecutor::Delete(const LineRequest& request, std::uint64_t hash) {
   const CommandResult result = Commands::Delete({.bytes = request.key, .hash = hash}, std::nullopt);
   Answer(result == CommandResult::kDone ? protocol::kDeleted : protocol::kNotFound,
          request.noreply);
 }
 
+// The reply has nothing of the item, so the touch has nothing to write.
 void TextExecutor::Touch(const LineRequest& request, std::uint64_t hash) {
   const Presence presence =
       Commands::Touch({.bytes = request.key, .hash = hash}, SignedExpiresAt(request.exptime),
@@ -334,6 +371,7 @@ void TextExecutor::Touch(const LineRequest& request, std::uint64_t hash) {
   Answer(presence == Presence::kHit ? protocol::kTouched : protocol::kNotFound, request.noreply);
 }
 
+// Without a CAS, and without creating an item: these exist in the other protocols only.
 void TextExecutor::Arithmetic(const LineRequest& request, std::uint64_t hash) {
   const ChangeOutcome outcome =
       Change({.bytes = request.key, .hash = hash},
@@ -349,18 +387,21 @@ void TextExecutor::Arithmetic(const LineRequest& request, std::uint64_t hash) {
       return Answer(protocol::kNotFound, request.noreply);
     case CommandResult::kNotNumeric:
       return Answer(protocol::kNonNumeric, request.noreply);
-    default:  // No other is possible without a CAS.
+    // Without a CAS nothing else is possible but a lack of memory.
+    default:
       return Answer(protocol::kNoMemory, request.noreply);
   }
 }
 
 // --- Administration ----------------------------------------------------------------------------
 
+// The command is counted even if the configuration does not allow it.
 void TextExecutor::FlushAll(const LineRequest& request) {
   counters_.Add(Stat::kCmdFlush);
   if (!shared_.config.flush_enabled) {
     return Answer(protocol::kFlushNotAllowed, request.noreply);
   }
+  // A negative time means now, as 0 does.
   FlushAt(request.exptime > 0 ? SignedExpiresAt(request.exptime) : slab::Expiry());
   Answer(protocol::kOk, request.noreply);
 }
@@ -372,11 +413,14 @@ void TextExecutor::AnswerVersion() {
 }
 
 void TextExecutor::Verbosity(const LineRequest& request) {
+  // Levels above 2 mean the same as 2.
   shared_.verbosity.store(static_cast<int>(std::min<std::uint32_t>(request.setting, 2)),
                           std::memory_order_relaxed);
   Answer(protocol::kOk, request.noreply);
 }
 
+// The cache refuses a limit that is outside of the memory that it was created with. A lowered limit
+// takes effect step by step; see Cache::Maintain.
 void TextExecutor::CacheMemlimit(const LineRequest& request) {
   std::string_view reply = protocol::kOk;
   if (request.setting < kMemlimitMegabytesMin) {
@@ -389,6 +433,8 @@ void TextExecutor::CacheMemlimit(const LineRequest& request) {
   Answer(reply, request.noreply);
 }
 
+// Dumps and cachedumps read the cache piece by piece on this thread. All other statistics are
+// produced by the reporter's thread.
 std::unique_ptr<ReplyStream> TextExecutor::BeginStream(const LineRequest& request,
                                                        std::function<void()> wake) {
   if (request.verb == TextVerb::kLruCrawler) return BeginDump(request);
@@ -398,26 +444,31 @@ std::unique_ptr<ReplyStream> TextExecutor::BeginStream(const LineRequest& reques
 
 std::unique_ptr<ReplyStream> TextExecutor::BeginDump(const LineRequest& request) {
   const auto order = ReadDumpOrder(request.arguments, shared_);
+  // A dump begins with OK, and its list follows.
   output_.Append(order ? protocol::kOk : order.error());
   return order ? std::make_unique<Dump>(cache_, *order) : nullptr;
 }
 
 std::unique_ptr<ReplyStream> TextExecutor::BeginCachedump(const LineRequest& request) {
   const auto order = ReadCachedumpOrder(request.arguments, shared_);
+  // A cachedump begins with its list at once.
   if (!order) output_.Append(order.error());
   return order ? std::make_unique<Cachedump>(cache_, *order) : nullptr;
 }
 
+// The reply to a successful shutdown is the closed connection.
 Next TextExecutor::Shutdown(const LineRequest& request) {
   if (!shared_.config.shutdown_command) {
     Answer(protocol::kShutdownNotEnabled, request.noreply);
     return Next::kGoOn;
   }
   const protocol::Tokens modes(request.arguments);
+  // Every shutdown is a graceful one: requests that have arrived are served.
   if (modes.count() > 0 && modes[0] != "graceful") {
     Answer(protocol::kBadShutdownMode, request.noreply);
     return Next::kGoOn;
   }
+  // Returns at once; the main thread then stops the workers, including this one.
   shared_.request_stop();
   return Next::kClose;
 }

@@ -1,4 +1,4 @@
-// What each command of the text protocol means.
+// The commands of the text protocol.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,15 @@
 
 namespace larder::server {
 
-// TextExecutor turns requests of the text protocol into commands, and their outcomes into replies.
-// Those of the meta protocol, which come by the same lines, it hands on.
+// TextExecutor executes the requests of the text protocol: it turns lines into commands and their
+// outcomes into replies. Requests of the meta protocol arrive in lines as well and are passed on to
+// a MetaExecutor.
 //
 // Threads: one worker.
-// Owns:    the executor of meta requests; all that it refers to outlives it.
+// Owns:    the executor of meta requests. What its constructor takes must outlive it.
 class TextExecutor : private Commands {
  public:
+  // `lane` and `counters` are those of the worker; replies are appended to `output`.
   TextExecutor(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
       : Commands(Protocol::kText, shared, lane, counters, output),
         meta_(shared, lane, counters, output) {}
@@ -32,62 +34,90 @@ class TextExecutor : private Commands {
   using Commands::set_client;
   using Commands::Show;
 
-  // Answers one request. `hash` is that of its key, if it has one.
+  // Executes one request, or one key of a retrieval, and replies. `hash` is that of its key, if it
+  // has one. See Next for the requests that are not answered here.
   Next Execute(const protocol::LineRequest& request, std::uint64_t hash);
 
-  // Answers a client that has not authenticated yet.
+  // Answers a request of a client that has not authenticated.
   LoginOutcome LogIn(const protocol::LoginRequest& request);
 
-  // A storage request whose value has not wholly come. Nothing, with the reply given, if it cannot
-  // be stored: its value_bytes + 2 bytes are to be thrown away then.
+  // Begins a store whose value has not completely arrived. Returns null if it can never be stored;
+  // the error was replied, and the value is to be thrown away, with its CRLF: value_bytes + 2
+  // bytes.
   std::unique_ptr<Upload> BeginUpload(const protocol::LineRequest& request, std::uint64_t hash);
-  // Has all of the item reserved. False, with the reply given, if there is no memory: what has not
-  // come is to be thrown away then.
+  // Reserves the whole item and passes it and `share` to the upload. Returns false if there is no
+  // memory; the error was replied, and the rest of the value is to be thrown away.
   bool ReserveUpload(Upload& upload, UploadMemory::Share share);
-  // All bytes of the value have come, and were followed by CRLF.
+  // Stores the value and replies. REQUIRES: all its bytes have arrived and were followed by CRLF.
   void FinishUpload(Upload& upload);
-  // They were followed by something else.
+  // Replies to a value that was followed by other bytes than CRLF. Nothing is stored.
   void RejectUpload(const Upload& upload);
 
-  // Begins a reply that is made piece by piece, and may wait for `wake`, which any thread may call.
-  // Nothing, with the reply given, if there is nothing to follow.
+  // Begins the reply to a request that Execute() answered with kStream: statistics, or a list of
+  // keys. The stream may have to wait for its content, and then `wake` is called from another
+  // thread when it can continue. Null if the request is refused; the error was replied.
   std::unique_ptr<ReplyStream> BeginStream(const protocol::LineRequest& request,
                                            std::function<void()> wake);
 
  private:
+  // Executes the commands that Execute() does not: all but get, gets, stores and the meta commands.
   [[gnu::noinline]] Next ExecuteRarer(const protocol::LineRequest& request, std::uint64_t hash);
+  // One key of a get or gets line.
   void Get(const protocol::LineRequest& request, std::uint64_t hash);
+  // One key of a gat or gats line. Returns kClose if an error makes the rest of the reply
+  // impossible.
   Next GetAndTouch(const protocol::LineRequest& request, std::uint64_t hash);
+  // Writes the reply to a hit at `out`, where there is room for it, and returns its end.
   char* WriteHit(slab::Item& item, std::uint32_t value_bytes, const protocol::LineRequest& request,
                  char* out);
-  // What is answered where the cache has no item: nothing, or the cluster. Returns where the reply
-  // goes on.
+  // Writes what a retrieval that found no item replies for this key: nothing, or the cluster's
+  // configuration. Returns where the reply continues. `out` is the end of the reply so far, which
+  // was not committed.
   [[gnu::noinline]] char* Miss(const protocol::LineRequest& request, Operation operation,
                                slab::Presence presence, char* out);
+  // Ends the reply to one key: commits it, and ends the line's reply after its last key.
   void EndGet(const protocol::LineRequest& request, char* out);
+  // set, add, replace, append, prepend and cas.
   void Store(const protocol::LineRequest& request, std::uint64_t hash);
+  // delete.
   void Delete(const protocol::LineRequest& request, std::uint64_t hash);
+  // touch.
   void Touch(const protocol::LineRequest& request, std::uint64_t hash);
+  // incr and decr.
   void Arithmetic(const protocol::LineRequest& request, std::uint64_t hash);
+  // flush_all: now, or after the time that the request names.
   void FlushAll(const protocol::LineRequest& request);
+  // version. Unauthenticated clients may ask for it as well.
   void AnswerVersion();
+  // verbosity <level>.
   void Verbosity(const protocol::LineRequest& request);
+  // cache_memlimit <megabytes>: the new memory limit of the cache.
   void CacheMemlimit(const protocol::LineRequest& request);
+  // shutdown: requests the end of the server, if the configuration allows it.
   Next Shutdown(const protocol::LineRequest& request);
+  // The `config` commands; see cluster_commands.cc.
   void Config(const protocol::LineRequest& request);
+  // Executes a `config set cluster` and returns the reply.
   std::string_view ConfigSet(const protocol::LineRequest& request);
 
+  // Begin the lists of `lru_crawler metadump` and `mgdump`, and of `stats cachedump`.
   std::unique_ptr<ReplyStream> BeginDump(const protocol::LineRequest& request);
   std::unique_ptr<ReplyStream> BeginCachedump(const protocol::LineRequest& request);
 
+  // The item that a storage request describes.
   slab::ItemSpec SpecOf(const protocol::LineRequest& request, std::uint64_t hash) const;
+  // The terms of a storage request for an upload.
   StorePlan PlanStore(const protocol::LineRequest& request, std::uint64_t hash) const;
+  // Replies to a store.
   void AnswerStore(slab::StoreStatus status, bool noreply);
+  // Replies to a store that failed. Not inlined, because most stores succeed.
   [[gnu::noinline]] void AnswerRefusedStore(slab::StoreStatus status, bool noreply);
+  // Appends a reply, unless the client wants none.
   void Answer(std::string_view reply, bool noreply) {
     if (!noreply) output_.Append(reply);
   }
 
+  // Executes the lines that are meta commands.
   MetaExecutor meta_;
 };
 

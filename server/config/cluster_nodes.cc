@@ -12,11 +12,16 @@
 namespace larder::server {
 namespace {
 
+// The longest host name that DNS allows.
 constexpr std::size_t kHostBytesMax = 253;
+// The longest part of a wrong word that an error message quotes.
 constexpr std::size_t kShownBytes = 60;
+// What separates words on a line. '\r' is among them, so that files with CRLF line ends can be
+// read.
 constexpr std::string_view kBlanks = " \t\r";
 
-// A text from a file as an error line may show it.
+// Returns a text from a file in the form in which an error message may show it: shortened, and with
+// '?' for every byte that is not printable ASCII.
 std::string Shown(std::string_view text) {
   std::string shown(text.substr(0, kShownBytes));
   std::ranges::replace_if(
@@ -24,25 +29,32 @@ std::string Shown(std::string_view text) {
   return shown;
 }
 
+// Returns whether `text` is an IPv4 or IPv6 address in its usual notation.
 bool IsAddress(std::string_view text) {
-  in6_addr address;  // Large enough for both.
+  // Large enough for an address of either kind.
+  in6_addr address;
+  // inet_pton() needs a text with a NUL at its end, so a NUL within `text` would hide what follows
+  // it.
   const std::string terminated(text);
   return terminated.size() == text.size() && text.find('\0') == text.npos &&
          (inet_pton(AF_INET, terminated.c_str(), &address) == 1 ||
           inet_pton(AF_INET6, terminated.c_str(), &address) == 1);
 }
 
+// The bytes that a host name may have. The underscore is not a legal one, but it is in use.
 bool IsHostByte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
          c == '-' || c == '_';
 }
 
+// Returns whether `text` is an address or could be a host name.
 bool IsHost(std::string_view text) {
   return IsAddress(text) ||
          (!text.empty() && text.size() <= kHostBytesMax && std::ranges::all_of(text, &IsHostByte));
 }
 
-// One node, or nothing.
+// Parses one node in one of the three notations of ParseClusterFile(); nothing if it is malformed.
+// The separator before the port, which is the last '|' or ':', tells the notations apart.
 std::optional<ClusterNode> ParseNode(std::string_view text) {
   std::string_view host = text;
   std::string_view ip;
@@ -51,6 +63,7 @@ std::optional<ClusterNode> ParseNode(std::string_view text) {
   const auto port = ParseNumber<std::uint16_t>(text.substr(last + 1));
   if (!port || *port == 0) return std::nullopt;
   host = text.substr(0, last);
+  // host|address|port, where the address may be empty.
   if (text[last] == '|') {
     const std::size_t bar = host.find('|');
     if (bar == host.npos) return std::nullopt;
@@ -58,17 +71,20 @@ std::optional<ClusterNode> ParseNode(std::string_view text) {
     host = host.substr(0, bar);
     if (!ip.empty() && !IsAddress(ip)) return std::nullopt;
   } else {
+    // host:port or [address]:port.
     const bool has_brackets = host.starts_with('[') && host.ends_with(']');
     if (has_brackets) host = host.substr(1, host.size() - 2);
-    // The port of an IPv6 address without brackets could be a part of it.
+    // The port of an IPv6 address without brackets could be a part of the address.
     if (has_brackets != (host.find(':') != host.npos)) return std::nullopt;
+    // A host that is an address needs no lookup: it is also the node's ip.
     if (IsAddress(host)) ip = host;
   }
   if (!IsHost(host)) return std::nullopt;
   return ClusterNode{std::string(host), std::string(ip), *port};
 }
 
-// Takes the first word from the front of `text`; empty if there is none.
+// Removes the first word from the front of `text` and returns it; returns an empty text if there is
+// none.
 std::string_view TakeWord(std::string_view& text) {
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
   const std::string_view word = text.substr(0, std::min(text.find_first_of(kBlanks), text.size()));
@@ -76,19 +92,21 @@ std::string_view TakeWord(std::string_view& text) {
   return word;
 }
 
+// Parses a version number from 1 to kClusterVersionMax; nothing if `text` is anything else.
 std::optional<std::uint64_t> ParseVersion(std::string_view text) {
   const auto version = ParseNumber<std::uint64_t>(text);
   if (!version || *version == 0 || *version > kClusterVersionMax) return std::nullopt;
   return version;
 }
 
-// Adds the nodes of a line to `nodes`; says what is wrong, or nothing.
+// Adds the nodes of a line to `nodes`. Returns a message about what is wrong; empty if nothing is.
 std::string AddNodes(std::string_view line, std::size_t nodes_max,
                      std::vector<ClusterNode>& nodes) {
   for (std::string_view word = TakeWord(line); !word.empty(); word = TakeWord(line)) {
     std::optional<ClusterNode> node = ParseNode(word);
     if (!node) return fmt::format("\"{}\" is no host:port and no host|address|port", Shown(word));
     if (nodes.size() == nodes_max) return fmt::format("more than {} nodes", nodes_max);
+    // Two nodes are equal if host and port are, whatever their ip.
     const bool is_known = std::ranges::any_of(nodes, [&](const ClusterNode& known) {
       return known.host == node->host && known.port == node->port;
     });
@@ -107,6 +125,8 @@ Result<ClusterList, std::string> ParseClusterFile(std::string_view text, std::si
     line = line.substr(0, line.find('#'));
     std::string_view rest = line;
     std::string error;
+
+    // A line that begins with the word `version` is not a line of nodes.
     if (TakeWord(rest) == "version") {
       const auto version = ParseVersion(TakeWord(rest));
       if (!version || !TakeWord(rest).empty()) {

@@ -1,4 +1,4 @@
-// The nodes of a cluster as files, commands and clients write them.
+// The nodes of a cluster, and the texts in which files, commands and clients write them.
 #pragma once
 
 #include <cstddef>
@@ -11,39 +11,58 @@
 
 namespace larder::server {
 
-// A greater version would not survive a client whose numbers are doubles.
+// The greatest version. Clients whose numbers are doubles cannot represent greater ones exactly.
 inline constexpr std::uint64_t kClusterVersionMax = (std::uint64_t{1} << 53) - 1;
 
-// Where clients find a node. Those of some languages take the host, others the address.
+// How clients reach a node. Client libraries of some languages use the host, others the address.
+//
+// Threads: one worker.
 struct ClusterNode {
-  std::string host;  // A name or an address, at most 253 bytes.
-  std::string ip;    // An IPv4 or IPv6 address; empty: unknown.
+  // A name or an address, of at most 253 bytes.
+  std::string host;
+  // An IPv4 or IPv6 address; empty if it is not known.
+  std::string ip;
+  // The TCP port, 1 to 65535.
   std::uint16_t port = 0;
 
   bool operator==(const ClusterNode&) const = default;
 };
 
+// A list of nodes with its version. Clients take a list only if its version is greater than theirs.
+//
+// Threads: one worker.
 struct ClusterList {
-  std::uint64_t version = 0;  // At most kClusterVersionMax; 0: none was given.
+  // At most kClusterVersionMax; 0: no version was given.
+  std::uint64_t version = 0;
+  // Each node once; in the order in which they were given.
   std::vector<ClusterNode> nodes;
 };
 
-// Reads what --cluster-file takes: nodes by spaces or lines, each `host:port`, `[address]:port` or
-// `host|address|port`; `#` and what follows it on its line is a comment; a line `version N` may
-// stand among them, once. An address that stands for the host is the node's ip as well. Or says
-// what is wrong, and in which line: no nodes, more than nodes_max and a node given twice are wrong.
+// Parses the contents of a --cluster-file: nodes separated by spaces or line ends, each as
+// `host:port`, `[address]:port` or `host|address|port`. `#` begins a comment, which ends with its
+// line. One line of the file may be `version N`. A host that is an address becomes the node's ip as
+// well.
+//
+// Fails with a message that names the line (if there is one to name): if there is no node, if there
+// are more than nodes_max, if a node occurs twice, or if a word is malformed.
 Result<ClusterList, std::string> ParseClusterFile(std::string_view text, std::size_t nodes_max);
 
-// Reads what `config get cluster` answers and `config set cluster` takes: `<version>\n<nodes>`, and
-// a `\n` that may be missing. Nodes as above; none, only with `may_be_empty`.
+// Whether a list without nodes is an error.
 enum class EmptyList : std::uint8_t { kRefused, kAllowed };
+// Parses the value that `config get cluster` sends and `config set cluster` receives:
+// `<version>\n<nodes>`, and a last `\n` that may be missing. The nodes are in one line, in the
+// notations of ParseClusterFile(). Unlike a file, the value must have a version.
+//
+// Fails with a message in the same cases as ParseClusterFile(); a list without nodes is an error
+// unless `empty` is kAllowed.
 Result<ClusterList, std::string> ParseClusterValue(std::string_view text, std::size_t nodes_max,
                                                    EmptyList empty = EmptyList::kRefused);
 
-// The node list as clients read it: `host|ip|port` parted by single spaces.
+// Returns the nodes in the form that clients parse: `host|ip|port`, separated by single spaces.
 std::string FormatNodes(const std::vector<ClusterNode>& nodes);
 
-// `<version>\n<nodes>\n`
+// Returns `<version>\n<nodes>\n`, the value of `config get cluster`. `nodes` comes from
+// FormatNodes().
 std::string FormatClusterValue(std::uint64_t version, std::string_view nodes);
 
 }  // namespace larder::server

@@ -1,6 +1,7 @@
 #include "server/config/command_line.h"
 
-// Its own tokenizer: with <regex> this file takes 190 KB of code, without it 80.
+// cxxopts has a tokenizer without <regex>: with <regex> this file takes 190 KB of code, without it
+// 80.
 #define CXXOPTS_NO_REGEX
 #include <fmt/format.h>
 
@@ -19,10 +20,11 @@
 namespace larder::server {
 namespace {
 
+// The lower limit of -I, in bytes.
 constexpr std::uint64_t kItemBytesFloor = 1024;
 
-// cxxopts knows no abbreviated names, so "--thr=2" is spelt out for it. Names that fit nothing, or
-// several options, stay: cxxopts refuses them.
+// Completes an abbreviated long option ("--thr=2"), because cxxopts does not know abbreviations.
+// Names that match no option, or several, are returned unchanged: cxxopts refuses them.
 std::string SpellOut(std::string_view argument) {
   if (!argument.starts_with("--")) return std::string(argument);
   const std::size_t end = std::min(argument.find('='), argument.size());
@@ -38,16 +40,18 @@ std::string SpellOut(std::string_view argument) {
   return fmt::format("--{}{}", found->name, argument.substr(end));
 }
 
-// The key under which cxxopts reports an option.
+// Returns the key under which cxxopts reports an option: its long name if it has one.
 std::string KeyOf(const Option& option) {
   return option.name.empty() ? std::string(1, option.letter) : std::string(option.name);
 }
 
-// What was given, in order, as key and value; throws what cxxopts throws.
+// Splits the command line into options and values, in their order. Throws the exceptions of cxxopts
+// if an option is unknown or lacks its value.
 std::vector<cxxopts::KeyValue> Tokenize(int argc, const char* const* argv) {
   cxxopts::Options options("larder");
   for (const Option& option : Options()) {
     auto value = cxxopts::value<std::string>();
+    // cxxopts treats an option with an implicit value as a switch.
     if (option.value_name.empty()) value->implicit_value("");
     std::string names(option.name);
     if (option.letter != 0) {
@@ -59,24 +63,29 @@ std::vector<cxxopts::KeyValue> Tokenize(int argc, const char* const* argv) {
 
   std::vector<std::string> words;
   std::vector<const char*> pointers;
-  words.reserve(static_cast<std::size_t>(argc));  // The pointers stay valid.
+  // Reserved in advance, so that the pointers into `words` stay valid.
+  words.reserve(static_cast<std::size_t>(argc));
   for (int i = 0; i < argc; ++i) pointers.push_back(words.emplace_back(SpellOut(argv[i])).c_str());
   return options.parse(argc, pointers.data()).arguments();
 }
 
+// Applies one option that was given to `config`.
 StepResult ApplyOption(const cxxopts::KeyValue& given, Config& config) {
   const auto option = std::ranges::find(Options(), given.key(), KeyOf);
   std::string_view value = given.value();
+  // cxxopts accepts --name=value for a switch; getopt_long does not.
   if (option->value_name.empty() && !value.empty()) {
     return ConfigExit::BadValue(
         fmt::format("larder: option '--{}' doesn't allow an argument\n"
                     "Illegal argument \"?\"",
                     option->name));
   }
+  // The value begins with spaces if the option and its value are one argument, as in "-m 64".
   value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
   return option->apply(config, value);
 }
 
+// Checks the limits of -I, which depend on -m and -n.
 StepResult CheckItemBytesMax(const Config& config) {
   if (config.item_bytes_max < kItemBytesFloor) {
     return ConfigExit::Refused("Item max size cannot be less than 1024 bytes.");
@@ -95,7 +104,9 @@ StepResult CheckItemBytesMax(const Config& config) {
   return Done{};
 }
 
-// A protocol in which nobody could authenticate is not served.
+// Determines which protocol is served when authentication is on. A protocol whose clients could not
+// authenticate is not served: SASL (-S) belongs to the binary protocol, the password file (-Y) to
+// the text protocol.
 StepResult ChooseProtocol(Config& config) {
   const bool has_file = !config.auth_file.empty();
   if (!config.sasl && !has_file) return Done{};

@@ -1,4 +1,4 @@
-// What the command line decides.
+// Config, all that the command line determines.
 #pragma once
 
 #include <cstdint>
@@ -16,91 +16,150 @@
 
 namespace larder::server {
 
-// More workers than any machine has use for; a slip such as -t 11211 must not start them.
+// The limit of -t: more workers than any machine has use for. It exists so that a mistake such as
+// -t 11211 does not start that many threads.
 inline constexpr int kThreadsMax = 1024;
 
-// Everything that the command line decides. A value-initialised Config is what no option gives:
-// memcached's defaults, but for finer size classes (-f, -n) and longer turns (-R). The defaults are
-// written here and nowhere else: the help text and `stats settings` show those of a Config.
+// Everything that the command line determines. A value-initialised Config has the defaults:
+// memcached's, except for finer size classes (-f, -n) and longer turns (-R). The defaults are
+// defined here and nowhere else: the help text and `stats settings` print those of a
+// value-initialised Config. The letters and names below are the options; server/config/options.cc
+// describes each.
 //
 // Threads: immutable once the server has started.
 struct Config {
-  // Sockets.
-  int port = 11211;                   // -p; 0: no TCP, -1: any free port; at most 65535.
-  std::vector<ListenAddress> listen;  // -l; empty: every interface.
-  std::string listen_text;     // -l as given, several joined by commas; for `stats settings`.
-  std::string unix_socket;     // -s; empty: TCP.
-  unsigned unix_mask = 0700;   // -a, at most 0777.
-  int backlog = 1024;          // -b, as listen(2) takes it.
-  int connections_max = 1024;  // -c
-  bool maxconns_fast = true;   // -o [no_]maxconns_fast
-  int idle_timeout_s = 0;      // -o idle_timeout; 0: never.
-  // -o upload_memory: what unfinished values may hold, in percent of the memory for items; 1 to 50.
+  // --- Sockets ---
+  // -p: the TCP port; 0: no TCP, -1: any free port; at most 65535.
+  int port = 11211;
+  // -l: the addresses to listen on; empty: every interface.
+  std::vector<ListenAddress> listen;
+  // -l as it was given, several joined by commas; `stats settings` prints it.
+  std::string listen_text;
+  // -s: the path of the UNIX socket to listen on; empty: TCP.
+  std::string unix_socket;
+  // -a: the permissions of the UNIX socket; at most 0777.
+  unsigned unix_mask = 0700;
+  // -b: the queue of connections that are not accepted yet, as for listen(2).
+  int backlog = 1024;
+  // -c: the most client connections at a time.
+  int connections_max = 1024;
+  // -o [no_]maxconns_fast: connections above the limit are refused at once, instead of waiting.
+  bool maxconns_fast = true;
+  // -o idle_timeout: seconds after which an idle connection is closed; 0: never.
+  int idle_timeout_s = 0;
+  // -o upload_memory: the most memory that unfinished values may reserve, in percent of the memory
+  // for items; 1 to 50.
   std::uint32_t upload_memory_percent = 3;
-  int upload_timeout_s = 120;  // -o upload_timeout: a value of which nothing comes; 0: never.
-  // -o upload_rate: while others wait for memory, a value comes by so many KiB a second or is given
-  // up; 0: however slowly it comes.
+  // -o upload_timeout: seconds without a byte after which an unfinished value is given up; 0:
+  // never.
+  int upload_timeout_s = 120;
+  // -o upload_rate: KiB a second that a value must arrive by while others wait for memory; 0: at
+  // any rate.
   std::uint32_t upload_rate_kilobytes = 64;
-  BindingProtocol protocol = BindingProtocol::kNegotiate;  // -B; else as authentication needs it.
+  // -B; unless given, it follows from the kinds of authentication that are on.
+  BindingProtocol protocol = BindingProtocol::kNegotiate;
+  // Whether -B was given.
   bool protocol_given = false;
-  bool sasl = false;      // -S
-  std::string auth_file;  // -Y, absolute; empty: the text protocol's clients need no password.
+  // -S: clients of the binary protocol must authenticate.
+  bool sasl = false;
+  // -Y: the absolute path of the password file; empty: clients of the text protocol need no
+  // password.
+  std::string auth_file;
 
-  // Memory.
-  // -m; whole megabytes, a share of the memory at hand too.
+  // --- Memory ---
+  // -m: the memory for items, a multiple of a megabyte. A share such as 75% has been converted.
   std::uint64_t memory_bytes = std::uint64_t{64} << 20;
-  bool evict = true;                                                 // -M clears it.
-  slab::EvictionPolicy eviction = slab::EvictionPolicy::kSegmented;  // -o eviction
-  bool slab_reassign = true;                                         // -o [no_]slab_reassign
-  slab::PageMoves page_moves = slab::PageMoves::kOn;                 // -o slab_automove
-  std::uint32_t item_bytes_max = 1 << 20;  // -I; 1 KiB to 1 GiB, at most half of memory_bytes.
-  double growth_factor = 1.10;             // -f; above 1.
-  bool growth_factor_given = false;        // Then chunk sizes are plain steps of it.
-  std::uint32_t chunk_bytes_min = 16;      // -n: smallest room for key, value and flags.
-  bool lock_memory = false;                // -k
-  bool prefault = false;                   // -L
-  bool use_cas = true;                     // -C clears it.
-  bool track_sizes = false;                // -o track_sizes
-  bool sweeps = true;                      // -o [no_]lru_crawler
-  std::uint32_t sweep_pause_us = 100;      // -o lru_crawler_sleep; see slab/expiry_sweep.h.
-  std::uint32_t sweep_slice_max = 0;       // -o lru_crawler_tocrawl; 0: no bound.
-  std::string memory_file;                 // -e; absolute. Empty: none.
+  // -M clears it: items are evicted when memory is full.
+  bool evict = true;
+  // -o eviction: how items to evict are chosen.
+  slab::EvictionPolicy eviction = slab::EvictionPolicy::kSegmented;
+  // -o [no_]slab_reassign: pages may move between slab classes at all.
+  bool slab_reassign = true;
+  // -o slab_automove: whether the server moves pages by itself.
+  slab::PageMoves page_moves = slab::PageMoves::kOn;
+  // -I: the largest item; 1 KiB to 1 GiB, at most half of memory_bytes.
+  std::uint32_t item_bytes_max = 1 << 20;
+  // -f: the ratio of neighbouring chunk sizes; above 1.
+  double growth_factor = 1.10;
+  // Whether -f was given: then all chunk sizes follow the factor, without the finer steps of the
+  // default.
+  bool growth_factor_given = false;
+  // -n: the smallest room for key, value and flags in a chunk.
+  std::uint32_t chunk_bytes_min = 16;
+  // -k: memory in use is kept out of swap.
+  bool lock_memory = false;
+  // -L: all memory is taken from the system at the start.
+  bool prefault = false;
+  // -C clears it: items have CAS numbers.
+  bool use_cas = true;
+  // -o track_sizes: items are counted by size, for `stats sizes`.
+  bool track_sizes = false;
+  // -o [no_]lru_crawler: a background thread looks for expired items.
+  bool sweeps = true;
+  // -o lru_crawler_sleep: microseconds between two slices of that search; see slab/expiry_sweep.h.
+  std::uint32_t sweep_pause_us = 100;
+  // -o lru_crawler_tocrawl: the most chunks in a slice; 0: no limit.
+  std::uint32_t sweep_slice_max = 0;
+  // -e: the absolute path of the file that keeps the items over restarts; empty: none.
+  std::string memory_file;
 
-  // Work.
-  int threads = 4;  // -t; 1 to kThreadsMax.
-  // -R. memcached's 20 would cut pipelines: what one receive brings is the better measure of a
-  // turn.
+  // --- Work ---
+  // -t: the number of workers; 1 to kThreadsMax.
+  int threads = 4;
+  // -R: the most requests of a connection before other connections get a turn. memcached's default
+  // of 20 would interrupt pipelines: the bytes of one receive are the better measure of a turn.
   int requests_per_turn_max = 1024;
-  char prefix_delimiter = ':';    // -D
-  bool detail_enabled = false;    // -D switches it on.
-  bool flush_enabled = true;      // -F clears it.
-  bool dump_enabled = true;       // -X clears it.
-  bool shutdown_command = false;  // -A
+  // -D: the byte that ends the prefix of a key.
+  char prefix_delimiter = ':';
+  // `stats detail` is on from the start; -D sets it.
+  bool detail_enabled = false;
+  // -F clears it: flush_all is allowed.
+  bool flush_enabled = true;
+  // -X clears it: commands that print keys are allowed.
+  bool dump_enabled = true;
+  // -A: the shutdown command is allowed.
+  bool shutdown_command = false;
 
-  // The cluster that clients discover; see server/cluster.h. A file or a name, not both.
-  std::string cluster_file;                          // --cluster-file; absolute.
-  std::string cluster_dns_host;                      // --cluster-dns
-  std::uint16_t cluster_dns_port = 0;                // Of every node that the name stands for.
-  std::uint32_t cluster_dns_interval_s = 10;         // --cluster-dns-interval; 1 or more.
-  std::string cluster_state;                         // --cluster-state; absolute.
-  bool cluster_admin = false;                        // --cluster-admin
-  std::uint32_t cluster_nodes_max = 256;             // --cluster-nodes-max; 1 to 4096.
-  std::uint32_t cluster_file_bytes_max = 64 * 1024;  // --cluster-file-max; up to 1 MiB.
+  // --- The cluster that clients discover (see server/cluster.h) ---
+  // --cluster-file: the absolute path of the list of nodes. At most one of this and --cluster-dns
+  // is given.
+  std::string cluster_file;
+  // --cluster-dns: the name whose addresses are the nodes.
+  std::string cluster_dns_host;
+  // --cluster-dns: the port of every such node.
+  std::uint16_t cluster_dns_port = 0;
+  // --cluster-dns-interval: seconds between two lookups of the name; 1 or more.
+  std::uint32_t cluster_dns_interval_s = 10;
+  // --cluster-state: the absolute path of the file that keeps the last list over restarts; empty:
+  // none.
+  std::string cluster_state;
+  // --cluster-admin: clients of this machine may change the list.
+  bool cluster_admin = false;
+  // --cluster-nodes-max: the most nodes in a list; 1 to 4096.
+  std::uint32_t cluster_nodes_max = 256;
+  // --cluster-file-max: the largest file of nodes, in bytes; up to 1 MiB.
+  std::uint32_t cluster_file_bytes_max = 64 * 1024;
 
-  // Process.
-  bool daemonize = false;  // -d
-  bool coredumps = false;  // -r
-  std::string user;        // -u
-  std::string pid_file;    // -P
-  int verbosity = 0;       // -v, repeatable.
+  // --- Process ---
+  // -d: the server runs in the background.
+  bool daemonize = false;
+  // -r: core dumps may have any size.
+  bool coredumps = false;
+  // -u: the user to become when started as root; empty: none was given.
+  std::string user;
+  // -P: the file for the process id; empty: none.
+  std::string pid_file;
+  // -v: how much is printed; each -v adds one.
+  int verbosity = 0;
 
-  // `-o` names that memcached knows and Larder accepts without needing them: name and value as
-  // given ("" for a flag), each name once, in the order last given; shown in `stats settings`.
+  // The `-o` names that memcached knows and this server accepts without a field of its own: name
+  // and value as given (an empty value for a flag). Each name occurs once, in the order in which it
+  // was given last.
   std::vector<std::pair<std::string, std::string>> accepted_options;
-  // The rows of `stats settings` that these change, and what the rows show.
+  // The rows of `stats settings` that those options change: name of the row, and what it shows.
   std::map<std::string_view, std::string> accepted_settings;
 
-  // Lines for standard error; the server starts all the same.
+  // Lines to print to standard error; the server starts in spite of them.
   std::vector<std::string> warnings;
 };
 

@@ -14,9 +14,12 @@
 namespace larder::server {
 namespace {
 
-// Whole features that memcached has as build options and Larder has not.
+// A feature that memcached has as a build option and this server does not have. Its options are
+// refused, because an operator who gives one relies on the feature.
 struct MissingFeature {
+  // What the names of its options begin with.
   std::string_view name_prefix;
+  // The name of the feature in the error message.
   std::string_view feature;
 };
 constexpr std::array kMissingFeatures = {
@@ -26,7 +29,8 @@ constexpr std::array kMissingFeatures = {
     MissingFeature{"ssl_", "TLS"},
 };
 
-// memcached's rules for explicit chunk sizes, such as 64-128-256.
+// Checks a list of chunk sizes such as 64-128-256 by memcached's rules. The sizes have no effect
+// here.
 StepResult CheckChunkSizes(std::string_view sizes) {
   constexpr std::uint32_t kChunkBytesMax = 1 << 20;
   constexpr int kSizesMax = 62;
@@ -52,7 +56,7 @@ StepResult CheckChunkSizes(std::string_view sizes) {
   return Done{};
 }
 
-// A whole or fractional number; nothing if it is none.
+// Checks that `value` is a number (whole or fractional, by `T`) within the limits of the option.
 template <class T>
 StepResult CheckRange(const ExtendedOption& option, std::string_view value) {
   const auto number = ParseNumber<T>(value);
@@ -68,6 +72,7 @@ StepResult CheckRange(const ExtendedOption& option, std::string_view value) {
   return Done{};
 }
 
+// Checks the value of an option by its kind. The error messages are memcached's.
 StepResult CheckValue(const ExtendedOption& option, std::string_view value) {
   if (option.kind == ValueKind::kNone) return Done{};
   if (value.empty()) {
@@ -91,8 +96,11 @@ StepResult CheckValue(const ExtendedOption& option, std::string_view value) {
   return Done{};
 }
 
-// REQUIRES: the value was checked.
+// Returns the text that a row of `stats settings` shows for the value of an accepted option.
+//
+// REQUIRES: `value` has passed CheckValue().
 std::string Show(Shown shown, std::string_view value) {
+  // Returns the number with a unit of 2^shift bytes as a number of bytes.
   const auto bytes = [value](int shift) {
     return ValueText(ParseNumber<std::uint64_t>(value).value_or(0) << shift);
   };
@@ -119,7 +127,8 @@ std::string Show(Shown shown, std::string_view value) {
   return "";
 }
 
-// Each name once, the last value counts: its place says what came after what.
+// Records an accepted option. An option that occurs again moves to the end with its new value, so
+// that the order of the list is the order of the last occurrences.
 void RecordAccepted(Config& config, const ExtendedOption& option, std::string_view value) {
   std::erase_if(config.accepted_options,
                 [&](const auto& seen) { return seen.first == option.name; });
@@ -129,11 +138,13 @@ void RecordAccepted(Config& config, const ExtendedOption& option, std::string_vi
   }
 }
 
+// Applies one `name` or `name=value` item of the list.
 StepResult ApplyItem(std::string_view item, Config& config) {
   std::string_view value = item;
   const std::string_view name = TakePiece(value, "=");
   const auto options = ExtendedOptions();
   const auto option = std::ranges::find(options, name, &ExtendedOption::name);
+  // The name is unknown: either a feature that is missing here, or a mistake.
   if (option == options.end()) {
     for (const MissingFeature& missing : kMissingFeatures) {
       if (name.starts_with(missing.name_prefix)) {
@@ -145,18 +156,23 @@ StepResult ApplyItem(std::string_view item, Config& config) {
   }
 
   if (auto checked = CheckValue(*option, value); !checked) return checked;
+  // memcached ignores the value of a flag.
   if (option->kind == ValueKind::kNone) value = {};
   if (option->apply != nullptr) option->apply(config, value);
   if (option->effect == Effect::kAccepted) RecordAccepted(config, *option, value);
   return Done{};
 }
 
+// Returns whether the option with this name was given.
 bool IsAccepted(const Config& config, std::string_view name) {
   return std::ranges::any_of(config.accepted_options,
                              [&](const auto& seen) { return seen.first == name; });
 }
 
-// What the setting of the option with this name shows.
+// Returns the number that the setting of the option with this name shows: the value given, or its
+// default.
+//
+// REQUIRES: there is such an option, and its setting is a number.
 int SettingOf(const Config& config, std::string_view name) {
   const auto option = std::ranges::find(ExtendedOptions(), name, &ExtendedOption::name);
   return ParseNumber<int>(option->setting.get(SettingsSample(config, {}))).value();
@@ -167,11 +183,13 @@ int SettingOf(const Config& config, std::string_view name) {
 StepResult ReadExtended(Config& config, std::string_view list) {
   while (!list.empty()) {
     if (auto applied = ApplyItem(TakePiece(list, ","), config); !applied) return applied;
+    // Applies the items from left to right; the first bad one ends it.
   }
   return Done{};
 }
 
 StepResult CheckExtendedOptions(const Config& config) {
+  // memcached's limit for the sum of the two.
   if (SettingOf(config, "hot_lru_pct") + SettingOf(config, "warm_lru_pct") > 80) {
     return ConfigExit::Refused("hot_lru_pct + warm_lru_pct cannot be more than 80% combined");
   }

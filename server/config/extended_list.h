@@ -1,4 +1,4 @@
-// The list of further options that `-o` takes.
+// Reads the list of options that `-o` takes.
 #pragma once
 
 #include <string>
@@ -9,13 +9,15 @@
 
 namespace larder::server {
 
-// Applies `name` and `name=value` items separated by commas, see server/config/extended_options.h.
+// Applies a list of `name` and `name=value` items, separated by commas, to `config`. The names are
+// in server/config/extended_options.h. Fails at the first unknown name or bad value; the items
+// before it have been applied then.
 StepResult ReadExtended(Config& config, std::string_view list);
 
-// What depends on several of them. Call it when all are applied.
+// Checks what depends on several options of `-o`. Call it when all options are applied.
 StepResult CheckExtendedOptions(const Config& config);
 
-// The help text of `-o`, from its second line on; the last line is not ended.
+// Returns the help text of `-o`, without its first line and without a newline at the end.
 std::string ExtendedHelp();
 
 }  // namespace larder::server

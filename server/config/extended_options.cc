@@ -13,17 +13,22 @@ using enum MetricKind;
 using enum Shown;
 using enum ValueKind;
 
+// Upper limits of values: those of the type that the value is stored in, or none.
 constexpr double kIntMax = std::numeric_limits<int>::max();
 constexpr double kUint32Max = std::numeric_limits<std::uint32_t>::max();
 constexpr double kAnyMax = std::numeric_limits<double>::max();
 
-// --- What options do ---------------------------------------------------------------------------
+// --- Functions that apply an option -----------------------------------------------------------
+//
+// All of them expect a value that was checked against its row of the table.
 
+// Sets a switch to a value that the name of the option determines.
 template <bool Config::*kSwitch, bool kValue>
 void Set(Config& config, std::string_view) {
   config.*kSwitch = kValue;
 }
 
+// Sets a number to the given value.
 template <class T, T Config::*kNumber>
 void SetNumber(Config& config, std::string_view value) {
   config.*kNumber = *ParseNumber<T>(value);
@@ -33,11 +38,13 @@ void SetEviction(Config& config, std::string_view value) {
   config.eviction = value == "lru" ? slab::EvictionPolicy::kLru : slab::EvictionPolicy::kSegmented;
 }
 
+// Without a value, slab_automove means 1.
 void SetPageMoves(Config& config, std::string_view value) {
   config.page_moves = static_cast<slab::PageMoves>(ParseNumber<int>(value).value_or(1));
 }
 void SetNoPageMoves(Config& config, std::string_view) { config.page_moves = slab::PageMoves::kOff; }
 
+// memcached's no_modern switches several newer features off; here those that exist here.
 void SetNoModern(Config& config, std::string_view) {
   config.maxconns_fast = false;
   config.sweeps = false;
@@ -45,6 +52,7 @@ void SetNoModern(Config& config, std::string_view) {
   config.page_moves = slab::PageMoves::kOff;
 }
 
+// Options that memcached knows and that would mislead an operator if they were accepted silently.
 void WarnOfPrivileges(Config& config, std::string_view) {
   config.warnings.emplace_back(
       "warning: drop_privileges has no effect: there is no system-call filter");
@@ -54,7 +62,7 @@ void WarnOfReplyMemory(Config& config, std::string_view) {
       "DEPRECATED: resp_obj_mem_limit no longer used. See read_buf_mem_limit,");
 }
 
-// --- How settings are shown --------------------------------------------------------------------
+// --- Functions that print a setting -----------------------------------------------------------
 
 std::string Eviction(const SettingsSample& settings) {
   return settings.eviction == slab::EvictionPolicy::kLru ? "lru" : "segmented";
@@ -63,8 +71,11 @@ std::string PageMoves(const SettingsSample& settings) {
   return ValueText(static_cast<int>(settings.page_moves));
 }
 
-static_assert(slab::kPageBytes / 2 == 131072);  // What slab_chunk_max shows.
+// The default of slab_chunk_max in the table below.
+static_assert(slab::kPageBytes / 2 == 131072);
 
+// The rows in the order of the help text, then those that the help text leaves out. A limit that a
+// row does not give is 0.
 constexpr auto kOptions = std::to_array<ExtendedOption>({
     {.name = "idle_timeout",
      .value_name = "SECONDS",
@@ -134,7 +145,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .setting = {"track_sizes", kSwitch, Switch<&Config::track_sizes>,
                  "Items are counted by size."}},
 
-    // memcached's others, sorted by name.
+    // The other options of memcached, sorted by name. They are not in the help text.
     {.name = "drop_privileges", .apply = WarnOfPrivileges},
     {.name = "hash_algorithm",
      .kind = kChoice,
@@ -205,6 +216,9 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
                  Value<&Config::sweep_slice_max>,
                  "Chunks looked at in a slice; 0: no bound.",
                  {"memcached_lru_crawler_to_crawl"}}},
+
+    // memcached's maintainer thread does not exist here: the option only changes what the row
+    // shows.
     {.name = "lru_maintainer",
      .setting = AcceptedSetting<"lru_maintainer_thread", "no">(
          kSwitch, "Accepted: memcached has a thread that moves items between segments.",

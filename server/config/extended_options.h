@@ -1,4 +1,4 @@
-// What `-o` takes.
+// The options that `-o` takes: a table with one row for each.
 #pragma once
 
 #include <array>
@@ -10,34 +10,51 @@
 
 namespace larder::server {
 
+// What kind of value an option has.
 enum class ValueKind : std::uint8_t {
-  kNone,             // A value that is given is ignored, as memcached does.
-  kInteger,          // In [low, high].
-  kOptionalInteger,  // In [low, high], or no value at all.
-  kFraction,         // In (low, high].
-  kChoice,           // One of `choices`.
+  // No value; one that is given is ignored, as in memcached.
+  kNone,
+  // A whole number in [low, high].
+  kInteger,
+  // A whole number in [low, high], or no value at all.
+  kOptionalInteger,
+  // A number in (low, high].
+  kFraction,
+  // One of `choices`.
+  kChoice,
+  // A list of sizes such as 64-128-256.
   kChunkSizes,
 };
 
-// Whether an option is noted in Config::accepted_options.
+// Whether an option is recorded in Config::accepted_options.
 enum class Effect : std::uint8_t {
-  kAccepted,  // Yes: little or nothing here depends on it.
-  kApplied,   // No: it has its own field of Config.
+  // Recorded, because little or nothing in this server depends on it.
+  kAccepted,
+  // Not recorded, because it has its own field of Config.
+  kApplied,
 };
 
-// How the value of an accepted option becomes that of a row of `stats settings`.
+// How the value of an accepted option becomes the value of a row of `stats settings`.
 enum class Shown : std::uint8_t {
+  // The row does not change.
   kNot,
+  // The texts "yes", "no" and "jenkins".
   kYes,
   kNo,
   kJenkins,
-  kMemcachedPage,  // A megabyte.
+  // The size of a page of memcached, one megabyte.
+  kMemcachedPage,
+  // The value as given.
   kAsGiven,
+  // The number with two decimals.
   kTwoDecimals,
-  kKilobytes,  // Given in KiB, shown in bytes.
-  kMegabytes,  // Given in MiB, shown in bytes.
+  // The value is in KiB; the row shows bytes.
+  kKilobytes,
+  // The value is in MiB; the row shows bytes.
+  kMegabytes,
 };
 
+// A change to a row of `stats settings`: the name of the row, and what it shows then.
 struct AcceptedRow {
   std::string_view row;
   Shown shown = Shown::kNot;
@@ -47,25 +64,37 @@ struct AcceptedRow {
 //
 // Threads: immutable.
 struct ExtendedOption {
+  // The name as it is given.
   std::string_view name;
-  std::string_view value_name = "";  // In the help text; {} stands for the default.
-  std::string_view help = "";        // Empty: not in the help text.
+  // What the help text calls the value; {} is replaced by the default.
+  std::string_view value_name = "";
+  // The description in the help text; empty: the option is not in the help text.
+  std::string_view help = "";
 
+  // The value: its kind, and the limits if it is a number.
   ValueKind kind = ValueKind::kNone;
   double low = 0;
   double high = 0;
+  // The values that kChoice allows.
   std::array<std::string_view, 3> choices = {};
-  std::string_view missing_text = "";  // memcached's complaint about no value.
-  std::string_view range_text = "";    // memcached's complaint about a value outside the range.
+  // memcached's error message for a missing value.
+  std::string_view missing_text = "";
+  // memcached's error message for a value outside the limits.
+  std::string_view range_text = "";
 
+  // Whether the option is recorded.
   Effect effect = Effect::kAccepted;
-  void (*apply)(Config&, std::string_view value) = nullptr;  // REQUIRES: the value was checked.
+  // Stores the value in a Config; nullptr: nothing to do. REQUIRES: the value was checked.
+  void (*apply)(Config&, std::string_view value) = nullptr;
 
-  Setting setting = {};                     // No name: none that another option has not.
-  std::array<AcceptedRow, 3> changes = {};  // Rows that accepting the option changes.
+  // The row of `stats settings` that shows the option. Without a name: there is none, or another
+  // option has it.
+  Setting setting = {};
+  // Rows that change when the option is accepted.
+  std::array<AcceptedRow, 3> changes = {};
 };
 
-// Those of the help text come first, in its order.
+// Returns the table. Rows that are in the help text come first, in its order.
 std::span<const ExtendedOption> ExtendedOptions();
 
 }  // namespace larder::server

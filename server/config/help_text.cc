@@ -10,8 +10,10 @@
 namespace larder::server {
 namespace {
 
+// The column in which descriptions begin.
 constexpr std::size_t kHelpColumn = 32;
 
+// Returns the heading of a section.
 std::string_view Heading(Section section) {
   switch (section) {
     case Section::kSockets:
@@ -32,6 +34,7 @@ std::string_view Heading(Section section) {
   return "";
 }
 
+// Returns the left column of an option: its names and what its value is called.
 std::string NamesOf(const Option& option) {
   std::string names = option.letter != 0 ? fmt::format("  -{}", option.letter) : "    ";
   if (!option.name.empty()) {
@@ -43,6 +46,7 @@ std::string NamesOf(const Option& option) {
   return names;
 }
 
+// Returns the description of an option, with its default and further lines.
 std::string HelpOf(const Option& option) {
   std::string help = WithDefault(option.help, option.show, option.setting);
   if (option.more_help != nullptr) help.append("\n").append(option.more_help());
@@ -65,6 +69,7 @@ std::string HelpText(std::span<const Option> options) {
     const std::string names = NamesOf(option);
     text += names;
     std::size_t column = names.size();
+    // Long names get a line of their own.
     if (column >= kHelpColumn) {
       text += '\n';
       column = 0;
@@ -74,6 +79,7 @@ std::string HelpText(std::span<const Option> options) {
       text += fmt::format("{:{}}{}\n", "", kHelpColumn - column, TakePiece(rest, "\n"));
     }
   }
+  // The last newline is printed by the caller.
   text.pop_back();
   return text;
 }

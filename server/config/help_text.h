@@ -1,4 +1,4 @@
-// What --help prints.
+// The text that --help prints.
 #pragma once
 
 #include <span>
@@ -9,10 +9,15 @@
 
 namespace larder::server {
 
-// The options in the order in which they stand; the last line is not ended.
+// Returns the help text: the options in the order of `options`, with a heading wherever the section
+// changes. The last line has no newline.
 std::string HelpText(std::span<const Option> options);
 
-// `text`, with what `show` and `setting` have for a value-initialised Config instead of {}.
+// Returns `text` with its {} replaced by a default: the one that `show` returns for a
+// value-initialised Config, or, if `show` is nullptr, the one that `setting` prints. A text without
+// {} is returned unchanged.
+//
+// REQUIRES: if `text` has {}, `show` or the getter of `setting` is not nullptr.
 std::string WithDefault(std::string_view text, std::string (*show)(const Config&),
                         const Setting& setting);
 

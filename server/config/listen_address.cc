@@ -11,7 +11,8 @@
 namespace larder::server {
 namespace {
 
-// memcached puts these before an address; the first three are about TLS.
+// memcached allows these before an address. They are refused here, because they request features
+// that do not exist; the first three are about TLS.
 constexpr std::array<std::string_view, 5> kPrefixes = {"notls:", "btls:", "mtls:", "tag[", "tag_"};
 
 constexpr std::string_view kProtocolPrefix = "proto[";
@@ -40,6 +41,7 @@ Result<std::optional<BindingProtocol>, std::string> TakeProtocol(std::string_vie
   return std::optional(row->protocol);
 }
 
+// Parses one item of the list, or returns an error message.
 Result<ListenAddress, std::string> ParseItem(std::string_view item) {
   const auto protocol = TakeProtocol(item);
   if (!protocol) return Failure{protocol.error()};
@@ -53,6 +55,7 @@ Result<ListenAddress, std::string> ParseItem(std::string_view item) {
   std::string_view host = item;
   std::string_view port;
   bool has_port = false;
+  // Splits the item at a colon into host and port.
   const auto split_at = [&](std::size_t colon) {
     port = host.substr(colon + 1);
     host = host.substr(0, colon);
@@ -70,7 +73,8 @@ Result<ListenAddress, std::string> ParseItem(std::string_view item) {
     }
     if (!rest.empty()) split_at(bracket + 1);
     host = item.substr(1, bracket - 1);
-  } else if (std::ranges::count(item, ':') == 1) {  // More of them: an IPv6 address without port.
+    // An item with more colons is an IPv6 address without a port.
+  } else if (std::ranges::count(item, ':') == 1) {
     split_at(item.find(':'));
   }
 
@@ -100,7 +104,7 @@ Result<std::vector<ListenAddress>, std::string> ParseListenList(std::string_view
       addresses.push_back(std::move(*address));
     }
   }
-  // Nothing would mean every interface, which is hardly what an empty list asks for.
+  // An empty vector means every interface, which is hardly the intention of an empty list.
   if (addresses.empty()) return Failure{std::string("-l names no address")};
   return addresses;
 }

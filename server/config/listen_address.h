@@ -1,4 +1,4 @@
-// What `-l` takes.
+// The addresses that `-l` takes.
 #pragma once
 
 #include <optional>
@@ -11,22 +11,31 @@
 
 namespace larder::server {
 
+// The greatest TCP port.
 inline constexpr int kPortMax = 65535;
 
-// One `-l` item: where to listen.
+// One item of `-l`: an address to listen on.
+//
+// Threads: one worker.
 struct ListenAddress {
-  std::string host;  // A name or address, [] taken off; empty: every interface.
-  int port = -1;     // -1: the port of -p; 0: any free port.
-  std::optional<BindingProtocol> protocol = std::nullopt;  // None: that of -B.
+  // A name or an address, without brackets; empty: every interface.
+  std::string host;
+  // The port; -1: the port of -p; 0: any free port.
+  int port = -1;
+  // The protocol of this listener; none: that of -B.
+  std::optional<BindingProtocol> protocol = std::nullopt;
 
   bool operator==(const ListenAddress&) const = default;
 };
 
-// Reads `[proto[NAME]:]host[:port]` items separated by commas or semicolons. NAME is ascii, binary
-// or negotiating, or how one of these begins. An IPv6 address stands in brackets
-// when a port follows it, and may do so otherwise; `*` is every interface. An item given twice
-// counts once (memcached drops whatever is part of the text before it, as 10.0.0.1
-// after 10.0.0.12). Or says what is wrong.
+// Parses `[proto[NAME]:]host[:port]` items that are separated by commas or semicolons. NAME is
+// ascii, binary or negotiating, or the beginning of one of them. An IPv6 address must be in
+// brackets if a port follows, and may be otherwise; `*` means every interface. An item that is
+// given twice counts once. (memcached drops an item if it is a part of the text before it, such as
+// 10.0.0.1 after 10.0.0.12.)
+//
+// Fails with an error message if an item is malformed, has a prefix that is not supported, or if
+// there is no item. Names are not looked up here.
 Result<std::vector<ListenAddress>, std::string> ParseListenList(std::string_view text);
 
 }  // namespace larder::server

@@ -12,12 +12,16 @@
 namespace larder::server {
 namespace {
 
-// Where a version of control groups has its tree, and a group its limit.
+// Where a version of control groups has its tree of directories, and its limits.
 struct Hierarchy {
-  std::string_view controllers;  // As /proc/self/cgroup names it.
+  // The name of the controller in /proc/self/cgroup; empty for version 2.
+  std::string_view controllers;
+  // The directory at which the tree is mounted.
   std::string_view root;
+  // The file with the limit in bytes, in the directory of each group.
   std::string_view limit_file;
 };
+// Version 2, version 2 beside version 1, and version 1.
 constexpr std::array kHierarchies = {
     // controllers, root, limit_file
     Hierarchy{"", "/sys/fs/cgroup", "memory.max"},
@@ -25,17 +29,24 @@ constexpr std::array kHierarchies = {
     Hierarchy{"memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
 };
 
+// Least computes the minimum of values that may be missing.
+//
+// Threads: one worker.
 class Least {
  public:
+  // Takes a value into account, if there is one.
   void Offer(std::optional<std::uint64_t> bytes) {
     if (bytes) least_ = std::min(least_.value_or(*bytes), *bytes);
   }
+  // The least value so far; nothing if there was none.
   std::optional<std::uint64_t> value() const { return least_; }
 
  private:
   std::optional<std::uint64_t> least_;
 };
 
+// Returns whether the list `controllers` (separated by commas) has the wanted one. Version 2 has an
+// empty list, which matches only an empty name.
 bool HasController(std::string_view controllers, std::string_view wanted) {
   if (wanted.empty() || controllers.empty()) return wanted == controllers;
   while (!controllers.empty()) {
@@ -44,7 +55,8 @@ bool HasController(std::string_view controllers, std::string_view wanted) {
   return false;
 }
 
-// "max" is no number, and no limit.
+// Reads a limit from a file. Nothing if there is no such file, or if it has "max", which means no
+// limit.
 std::optional<std::uint64_t> ReadLimit(const FileReader& read, const std::string& path) {
   const auto text = read(path);
   if (!text) return std::nullopt;
@@ -52,7 +64,8 @@ std::optional<std::uint64_t> ReadLimit(const FileReader& read, const std::string
   return ParseNumber<std::uint64_t>(TakePiece(rest, "\n"));
 }
 
-// From the group up to the root of the tree.
+// Takes the limits of a group and of all groups above it, up to the root of the tree, into account:
+// the strictest one applies.
 void OfferGroups(const FileReader& read, const Hierarchy& hierarchy, std::string group,
                  Least& least) {
   for (;;) {
@@ -65,6 +78,7 @@ void OfferGroups(const FileReader& read, const Hierarchy& hierarchy, std::string
   }
 }
 
+// Reads the memory of the machine from /proc/meminfo.
 std::optional<std::uint64_t> MachineBytes(const FileReader& read) {
   constexpr std::string_view kName = "MemTotal:";
   const auto text = read("/proc/meminfo");
@@ -87,12 +101,14 @@ std::optional<std::uint64_t> MemoryLimitBytes(const FileReader& read) {
   const auto groups = read("/proc/self/cgroup");
   std::string_view rest = groups ? *groups : std::string_view();
   while (!rest.empty()) {
-    std::string_view line = TakePiece(rest, "\n");  // number:controllers:path
+    // The line has the form number:controllers:path.
+    std::string_view line = TakePiece(rest, "\n");
     (void)TakePiece(line, ":");
     const std::string_view controllers = TakePiece(line, ":");
     for (const Hierarchy& hierarchy : kHierarchies) {
       if (!HasController(controllers, hierarchy.controllers)) continue;
-      // Above the root of a container's own tree there is nothing to be seen.
+      // A path with /.. is outside the part of the tree that a container can see, so only the root
+      // of that part can be read.
       const bool is_outside = line.find("/..") != line.npos;
       OfferGroups(read, hierarchy, is_outside ? std::string() : std::string(line), least);
     }

@@ -1,4 +1,4 @@
-// Numbers on the command line.
+// Parses the numbers of the command line.
 #pragma once
 
 #include <charconv>
@@ -8,8 +8,9 @@
 
 namespace larder::server {
 
-// The number that the whole of `text` spells, or nothing. memcached takes "4x" for 4 and "x" for 0;
-// here a slip is not another setting.
+// Returns the number that the whole of `text` represents, in the grammar of from_chars; nothing if
+// there are other bytes, or if it does not fit `T`. memcached reads "4x" as 4 and "x" as 0; here a
+// mistake must not become another setting.
 template <class T>
 std::optional<T> ParseNumber(std::string_view text) {
   T value{};

@@ -10,15 +10,19 @@
 namespace larder::server {
 namespace {
 
-constexpr std::uint64_t kMegabytesMax = std::uint64_t{1} << 24;  // 16 TiB; no sum below overflows.
+// 16 TiB: small enough that no product or sum of sizes overflows 64 bits.
+constexpr std::uint64_t kMegabytesMax = std::uint64_t{1} << 24;
+// The upper limit of -f, which only catches mistakes.
 constexpr double kGrowthFactorMax = 1024;
+// More workers than this produce a warning, as in memcached.
 constexpr int kThreadsAdvised = 64;
 
+// Returns the failure for a value that must be a whole number. `option` is the name to print.
 Failure<ConfigExit> NotANumber(std::string_view option, std::string_view value) {
   return ConfigExit::BadValue(fmt::format("{} needs a whole number, not \"{}\"", option, value));
 }
 
-// For options whose number must be positive, with memcached's complaint.
+// Reads a number that must be positive into `out`. `complaint` is memcached's error message.
 StepResult ReadPositive(std::string_view value, std::string_view complaint, int& out) {
   const auto number = ParseNumber<int>(value);
   if (!number)
@@ -28,6 +32,7 @@ StepResult ReadPositive(std::string_view value, std::string_view complaint, int&
   return Done{};
 }
 
+// Reads a value such as 75%: a share of the memory that the control group or the machine has.
 StepResult ReadMemoryShare(Config& config, std::string_view value) {
   const auto percent = ParseNumber<std::uint64_t>(value.substr(0, value.size() - 1));
   if (!percent || *percent == 0 || *percent > 100) {
@@ -40,6 +45,7 @@ StepResult ReadMemoryShare(Config& config, std::string_view value) {
         "-m (--memory-limit): neither control groups nor /proc/meminfo tell how much memory there "
         "is; give megabytes");
   }
+  // Less than a megabyte becomes one megabyte.
   const std::uint64_t megabytes = *limit / 100 * *percent / kMegabyte;
   config.memory_bytes = std::clamp<std::uint64_t>(megabytes, 1, kMegabytesMax) * kMegabyte;
   return Done{};
@@ -73,6 +79,8 @@ StepResult AddListen(Config& config, std::string_view value) {
   }
   if (!config.listen_text.empty()) config.listen_text += ',';
   config.listen_text += value;
+
+  // Addresses are only checked here; the whole list is parsed when all options are known.
   return Done{};
 }
 
@@ -141,7 +149,8 @@ StepResult ReadItemBytesMax(Config& config, std::string_view value) {
     return ConfigExit::BadValue(fmt::format(
         "-I (--max-item-size) needs bytes, or a number with k or m, not \"{}\"", whole));
   }
-  // Anything above the range is refused later, once -m is known: here it need only stay above.
+  // Everything above the range is refused later, when -m is known. Here the value only has to stay
+  // above it without an overflow.
   const std::uint64_t out_of_range = kItemBytesCeiling + 1;
   const std::uint64_t bytes = *number > out_of_range ? out_of_range : *number * unit;
   config.item_bytes_max = static_cast<std::uint32_t>(std::min(bytes, out_of_range));

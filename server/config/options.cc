@@ -17,19 +17,26 @@ namespace {
 using enum MetricKind;
 using enum Section;
 
+// Upper limits of cluster options.
 constexpr std::uint32_t kClusterNodesCeiling = 4096;
 constexpr std::uint32_t kClusterFileBytesCeiling = 1 << 20;
 constexpr std::uint32_t kClusterDnsIntervalCeiling_s = 24 * 60 * 60;
 
-// --- What options without a setting do ---------------------------------------------------------
+// --- Functions that apply an option -----------------------------------------------------------
+//
+// Most options use a function of server/config/option_readers.h; these have no value or no effect.
 
+// Each -v adds one level.
 StepResult CountVerbosity(Config& config, std::string_view) {
   ++config.verbosity;
   return Done{};
 }
 
+// An option of memcached that needs nothing here.
 StepResult AcceptSilently(Config&, std::string_view) { return Done{}; }
 
+// Options of features that are missing. They are refused, because an operator relies on the
+// feature.
 StepResult RefuseTls(Config&, std::string_view) {
   return ConfigExit::Refused("This server is not built with TLS support.");
 }
@@ -37,6 +44,7 @@ StepResult RefuseNapiIds(Config&, std::string_view) {
   return ConfigExit::Refused("This server is not built with support for -N (--napi-ids).");
 }
 
+// Options that print something and end the program.
 StepResult ShowHelp(Config&, std::string_view) { return ConfigExit::Success(HelpText(Options())); }
 
 StepResult ShowVersion(Config&, std::string_view) {
@@ -51,7 +59,9 @@ StepResult ShowLicense(Config&, std::string_view) {
       "Its text: http://www.apache.org/licenses/LICENSE-2.0, and LICENSE beside the sources.");
 }
 
-// --- How settings and defaults are shown -------------------------------------------------------
+// --- Functions that print a setting or a default ----------------------------------------------
+//
+// The spelling is that of memcached's `stats settings`.
 
 std::string UnixMask(const SettingsSample& settings) {
   return fmt::format("{:o}", settings.unix_mask);
@@ -83,16 +93,18 @@ std::string Protocol(const SettingsSample& settings) {
   }
   return "";
 }
-// As -B takes it.
+// Returns the protocol as -B takes it, which is not how the setting prints it.
 std::string ProtocolGiven(const Config& config) {
   return config.protocol == BindingProtocol::kNegotiate ? "auto"
                                                         : Protocol(SettingsSample(config, {}));
 }
+// Return the defaults of -m and -I in the units in which the options are given.
 std::string MemoryGiven(const Config& config) { return ValueText(config.memory_bytes / kMegabyte); }
 std::string ItemBytesMaxGiven(const Config& config) {
   return fmt::format("{}m", config.item_bytes_max / kMegabyte);
 }
 
+// All options in the order of the help text.
 constexpr auto kOptions = std::to_array<Option>({
     {.section = kSockets,
      .letter = 'p',
@@ -169,6 +181,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadPath<&Config::auth_file>,
      .setting = {"auth_enabled_ascii", kText, AuthFile,
                  "File of the passwords for the text protocol; no: none are needed."}},
+    // Accepted so that command lines for memcached work unchanged.
     {.section = kSockets,
      .letter = 'U',
      .name = "udp-port",
@@ -286,11 +299,13 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = SwitchOff<&Config::dump_enabled>,
      .setting = {"dump_enabled", kSwitch, Switch<&Config::dump_enabled>,
                  "Commands that list keys are allowed."}},
+    // Watching is not served, so switching it off is no change.
     {.section = kWork,
      .letter = 'W',
      .name = "disable-watch",
      .help = "accepted: watch is not served",
      .apply = AcceptSilently},
+    // Further options by name; see server/config/extended_options.h.
     {.section = kWork,
      .letter = 'o',
      .name = "extended",
@@ -299,6 +314,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadExtended,
      .more_help = ExtendedHelp},
 
+    // The cluster that clients discover; memcached has no such options.
     {.section = kCluster,
      .name = "cluster-file",
      .value_name = "PATH",
@@ -349,6 +365,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .setting = {"cluster_file_max", kGauge, Value<&Config::cluster_file_bytes_max>,
                  "Bytes of the largest file of nodes."}},
 
+    // The options of the process. Only the verbosity can be changed later, and has a setting.
     {.section = kProcess,
      .letter = 'd',
      .name = "daemon",

@@ -1,4 +1,4 @@
-// The options of the command line.
+// The table of the options of the command line.
 #pragma once
 
 #include <span>
@@ -7,8 +7,10 @@
 
 namespace larder::server {
 
-// In the order of the help text. A new option is a row here, and a field of Config with its
-// default.
+// Returns all options in the order of the help text. A new option is a row of this table, and a
+// field of Config that has its default.
+//
+// Threads: any; the table is a constant.
 std::span<const Option> Options();
 
 }  // namespace larder::server

@@ -3,6 +3,7 @@
 namespace larder::server {
 
 SettingsSample::SettingsSample(const Config& config, const RuntimeSettings& runtime)
+    // A setting that no command has changed keeps its configured value.
     : Config(config), oldest_s(runtime.oldest_s) {
   memory_bytes = runtime.memory_bytes.value_or(memory_bytes);
   verbosity = runtime.verbosity.value_or(verbosity);

@@ -13,12 +13,14 @@ namespace {
 
 using enum MetricKind;
 
+// A setting of memcached that follows from the eviction policy.
 std::string IsSegmented(const SettingsSample& settings) {
   return YesNo(settings.eviction == slab::EvictionPolicy::kSegmented);
 }
+// A setting of memcached for a feature that does not exist here.
 std::string No(const SettingsSample&) { return "no"; }
 
-// Those that belong to no option.
+// The rows that are not the setting of an option in the two tables of options.
 constexpr auto kFurther = std::to_array<Setting>({
     {"oldest", kGauge, Value<&SettingsSample::oldest_s>,
      "Seconds from the start to the last flush; 0: there was none."},
@@ -32,6 +34,7 @@ constexpr auto kFurther = std::to_array<Setting>({
     {"client_flags_size", kGauge, Always<4>, "Bytes of an item's flags."},
 });
 
+// The names of memcached's rows in the order in which memcached prints them.
 constexpr auto kMemcachedOrder = std::to_array<std::string_view>({"maxbytes",
                                                                   "maxconns",
                                                                   "tcpport",
@@ -88,12 +91,14 @@ constexpr auto kMemcachedOrder = std::to_array<std::string_view>({"maxbytes",
                                                                   "memory_file",
                                                                   "client_flags_size"});
 
-// The place of a row in the list; what memcached does not have comes after all it has.
+// Returns the position of a row in that order. Rows that memcached does not have come after all
+// others.
 std::size_t PlaceOf(const Setting& setting) {
   return static_cast<std::size_t>(std::ranges::find(kMemcachedOrder, setting.name) -
                                   kMemcachedOrder.begin());
 }
 
+// Collects the rows of all options and sorts them.
 std::vector<Setting> Collect() {
   std::vector<Setting> rows(kFurther.begin(), kFurther.end());
   const auto add = [&](const Setting& setting) {

@@ -7,13 +7,13 @@
 
 namespace larder::server {
 
-// memcached's rows in memcached's order, without those of TLS and external storage; behind them
-// Larder's own, in the order of the options that they belong to.
+// Returns memcached's rows in memcached's order, without those of TLS and external storage,
+// followed by this server's own rows in the order of their options.
 //
-// A switch tells what this server does. Numbers of what it does not do are memcached's defaults,
-// for the exporters that read them. An accepted -o option shows as given.
+// A switch shows what this server does. Numbers of features that it does not have are memcached's
+// defaults, because exporters read them. An accepted -o option is shown as given.
 //
-// Threads: any.
+// Threads: any; the rows are collected at the first call.
 std::span<const Setting> SettingsMetrics();
 
 }  // namespace larder::server

@@ -1,4 +1,4 @@
-// Which program this is.
+// The versions that the program reports.
 #pragma once
 
 #include <string_view>
@@ -8,9 +8,9 @@ namespace larder::server {
 // The version of this build.
 std::string_view Version();
 
-// What `version` and `stats` tell clients: the version of memcached whose behaviour they get, and
-// ours behind it. Clients choose features by the leading numbers, and some refuse a major version
-// of 0.
+// Returns the version that `version` and `stats` report to clients: the version of memcached whose
+// behaviour the server has, followed by its own. Clients enable features by the leading numbers,
+// and some refuse a major version of 0.
 std::string_view WireVersion();
 
 }  // namespace larder::server

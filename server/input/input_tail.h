@@ -1,4 +1,4 @@
-// Input that waits for the next turn.
+// The input of one connection that waits for the next turn.
 #pragma once
 
 #include <cstddef>
@@ -11,19 +11,27 @@
 
 namespace larder::server {
 
-// InputTail keeps what a connection has received and not served. It can be parsed where it lies:
-// kInputSlackBytes behind it are readable.
+// InputTail stores the bytes that a connection has received and not yet served: a part of a
+// request, or requests for which the turn had no time left. Most connections keep nothing, and then
+// no memory is held.
 //
-// Threads: one worker.
-// Owns:    the bytes.
+//   bytes_   |served|  view()  |slack|      slack: kInputSlackBytes of zeros, read by the parsers
+//            0      begin_     end_  capacity_
+//
+// Threads:    one worker.
+// Owns:       the bytes.
+// Invariants: begin_ <= end_; bytes_ is null exactly when capacity_ is 0.
 class InputTail {
  public:
   bool empty() const { return begin_ == end_; }
-  // Lives until the next Keep or Drop.
+  // The kept bytes. The view lives until the next Keep() or Drop().
   std::string_view view() const { return {bytes_.get() + begin_, end_ - begin_}; }
+  // The size of the allocation in bytes, 0 when nothing is kept.
   std::size_t held_bytes() const { return capacity_; }
 
-  // Keeps a copy of `input`, or, if that is the end of view(), no more than that.
+  // Makes `input` the kept bytes. If it is the end of view(), the served bytes in front of it are
+  // only skipped and nothing is copied; otherwise `input` is copied and replaces what was kept.
+  // REQUIRES: `input` is the end of view(), or does not overlap it.
   void Keep(std::string_view input) {
     if (bytes_ != nullptr && input.data() + input.size() == bytes_.get() + end_) {
       begin_ = end_ - static_cast<std::uint32_t>(input.size());
@@ -36,6 +44,7 @@ class InputTail {
     std::memcpy(bytes_.get(), input.data(), input.size());
     std::memset(bytes_.get() + end_, 0, protocol::kInputSlackBytes);
   }
+  // Gives the memory back. Afterwards empty() is true.
   void Drop() {
     bytes_.reset();
     capacity_ = begin_ = end_ = 0;
@@ -44,6 +53,7 @@ class InputTail {
  private:
   std::unique_ptr<char[]> bytes_;
   std::uint32_t capacity_ = 0;
+  // Offsets in bytes_ of the first kept byte and of the end of the kept bytes.
   std::uint32_t begin_ = 0;
   std::uint32_t end_ = 0;
 };

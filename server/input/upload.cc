@@ -7,10 +7,11 @@
 namespace larder::server {
 namespace {
 
+// The least capacity of a staging buffer that is allocated, unless the value is shorter.
 constexpr std::size_t kStagedBytesMin = 4096;
 
-// While others wait for a share: so many checks without a byte are too slow, and the first seconds
-// say nothing of the rate.
+// When IsSlow() reports an upload: after so many checks in a row without a new byte (four checks
+// are made in a second), or, once kGraceS seconds have passed, at an average rate that is too low.
 constexpr std::uint32_t kQuietChecksMax = 4;
 constexpr std::uint32_t kGraceS = 2;
 
@@ -20,11 +21,14 @@ std::optional<UploadMemory::Share> UploadMemory::Take(const StorePlan& plan, con
   const MutexLock lock(mutex_);
   if (!waiting_.empty() && NextLocked() != who) return std::nullopt;
   const std::uint64_t bytes = cache_.ReservedBytes(plan.spec, plan.chosen_cas.has_value());
+  // The limit may have been lowered below what is held: then nothing fits until enough was given
+  // back.
   const std::uint64_t limit = cache_.memory_limit_bytes() / 100 * percent_;
   const std::uint64_t held = held_bytes();
   if (held != 0 && held + bytes > limit) return std::nullopt;
   held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   if (!waiting_.empty()) {
+    // It was next(), so it leaves the list, and the other end of the list is served next time.
     LeaveLocked(who);
     is_newest_next_ = !is_newest_next_;
   }
@@ -67,7 +71,8 @@ void Upload::Write(std::string_view bytes) {
   if (is_reserved()) {
     at_.Write(bytes);
   } else {
-    // Grows with what comes, and never beyond the value.
+    // Doubles with the bytes that arrive and never exceeds the value: an announced length alone
+    // allocates nothing.
     const std::size_t needed = staged_.size() + bytes.size();
     if (needed > staged_.capacity()) {
       staged_.reserve(std::min<std::size_t>(
@@ -84,11 +89,13 @@ void Upload::Reserve(slab::ReservedItem item, UploadMemory::Share share, std::ui
   reserved_at_s_ = now_s;
   at_ = item_->value();
   at_.Write(staged());
+  // The staging buffer is not needed any more; clear() would keep its memory.
   std::vector<char>().swap(staged_);
 }
 
 void Upload::Skip(std::size_t bytes) {
   left_bytes_ -= static_cast<std::uint32_t>(bytes);
+  // The received bytes may have filled several chunks.
   while (bytes > 0) {
     const std::size_t n = std::min(bytes, at_.piece().size());
     at_.Advance(n);
@@ -101,6 +108,7 @@ bool Upload::IsSlow(std::uint32_t now_s, std::uint64_t bytes_per_second_min) {
   const bool is_quiet = std::exchange(checked_left_bytes_, left_bytes_) == left_bytes_;
   quiet_checks_ = is_quiet ? quiet_checks_ + 1 : 0;
   if (quiet_checks_ >= kQuietChecksMax) return true;
+  // A client needs some time to begin sending: the average says little in the first seconds.
   if (now_s < reserved_at_s_ + kGraceS) return false;
   const std::uint64_t came = plan_.spec.value_bytes - left_bytes_;
   return came < (now_s - reserved_at_s_) * bytes_per_second_min;

@@ -1,4 +1,4 @@
-// Values on their way from a socket into the cache.
+// Values that arrive from a socket in several pieces, and the bound on the memory that they hold.
 #pragma once
 
 #include <atomic>
@@ -17,13 +17,21 @@
 
 namespace larder::server {
 
-// UploadMemory bounds what unfinished values may hold of the cache: a share of its memory. So no
-// number of clients that announce values and do not send them evicts much, or makes stores fail.
+// UploadMemory bounds the cache memory that unfinished values may hold to a share of the memory
+// limit. Without the bound, clients that announce large values and never send them could evict the
+// whole cache, or make the stores of other clients fail.
 //
-// Threads: any thread may call any method.
+// Uploads that do not fit wait in a list. The list is served from both ends in turn, the newest and
+// then the oldest: a client that has just arrived does not wait for hundreds of silent ones, and no
+// client waits for ever.
+//
+// Threads: internally locked; any worker may call any method.
+// Owns:    nothing. `cache` must outlive it, and every Share must be destroyed before it.
 class UploadMemory {
  public:
-  // What an upload has of it, until this is destroyed.
+  // The bytes that one upload has taken. Its destructor gives them back.
+  // Threads:    one worker at a time.
+  // Invariants: memory_ is null only after it was moved from.
   class Share {
    public:
     Share(Share&& other) noexcept
@@ -41,100 +49,139 @@ class UploadMemory {
     std::uint64_t bytes_;
   };
 
+  // `percent` is the share of the cache's memory limit that unfinished values may hold together.
   UploadMemory(const slab::Cache& cache, std::uint32_t percent)
       : cache_(cache), percent_(percent) {}
 
-  // Nothing when there is not so much left now, or another is next(): one upload of any size always
-  // fits. `who` is any address that stands for the one who asks; it waits no longer if it got some.
+  // Takes what an upload of `plan` needs. Returns nothing when the remaining share is too small, or
+  // when other uploads wait and next() is not `who`. If nothing is held at all, an upload of any
+  // size succeeds, so that a value larger than the share can still be stored.
+  //
+  // `who` is any address that identifies the upload. A successful call also removes it from the
+  // list of waiting uploads.
   [[nodiscard]] std::optional<Share> Take(const StorePlan& plan, const void* who);
-  // Lets `who` wait for a share. Nobody but next() gets any while somebody waits: else one that
-  // needs much would wait as long as others come that need less.
+  // Appends `who` to the list of waiting uploads. While the list is not empty, Take() succeeds for
+  // next() only: otherwise an upload that needs much would wait for as long as smaller ones arrive.
+  // REQUIRES: `who` is not in the list.
   void Await(const void* who);
+  // Removes `who` from the list, if it is there: the client has left before it got its share.
   void Leave(const void* who);
-  // Of all who wait, on any worker, the newest and the oldest in turn: so one that has just come
-  // does not stand behind hundreds whose clients are silent, and none waits for ever. Null: nobody.
+  // The waiting upload that may take memory next, of any worker; null when none waits. The answer
+  // may be out of date when it is used: Take() checks it again under the lock.
   const void* next() const;
+  // Whether any upload waits, without taking the lock. The answer may be slightly out of date.
   bool has_waiting() const { return waiting_count_.load(std::memory_order_relaxed) != 0; }
 
+  // The bytes that all shares hold together now.
   std::uint64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
 
  private:
+  // The implementations of next() and Leave() for callers that hold the lock.
   const void* NextLocked() const LARDER_REQUIRES(mutex_);
   void LeaveLocked(const void* who) LARDER_REQUIRES(mutex_);
 
   const slab::Cache& cache_;
-  const std::uint32_t percent_;  // Of the cache's memory limit as it is now.
-  // Relaxed, both: nothing depends on their order.
+  // Of the cache's memory limit at the moment of the call: `cache_memlimit` may change it.
+  const std::uint32_t percent_;
+  // Both are read without the lock, in relaxed order: no other data depends on their values.
+  // held_bytes_ is raised under mutex_ only and lowered by any thread; waiting_count_ is written
+  // under mutex_.
   std::atomic<std::uint64_t> held_bytes_{0};
   std::atomic<std::size_t> waiting_count_{0};
   mutable Mutex mutex_;
-  std::vector<const void*> waiting_ LARDER_GUARDED_BY(mutex_);  // The oldest first.
+  // The waiting uploads in the order of their arrival, the oldest first.
+  std::vector<const void*> waiting_ LARDER_GUARDED_BY(mutex_);
+  // Which end of waiting_ is served next. It changes each time that a waiting upload gets a share.
   bool is_newest_next_ LARDER_GUARDED_BY(mutex_) = true;
 };
 
-// An upload holds what has come of its value in a buffer of its own. Only when that is more than
-// this, or so much comes with the line, it takes its share of UploadMemory, has all of its item
-// reserved, and receives straight into it.
+// An upload first collects its value in a buffer of its own, up to this size. A value that outgrows
+// it, or of which more than this arrives with the request, takes a share of UploadMemory, has its
+// whole item reserved in the cache, and is received straight into the item. So a client that
+// announces a large value and sends little of it occupies little.
 inline constexpr std::size_t kStagedBytesMax = 32 * 1024;
 
-// What the reply to an upload needs of its request.
+// The parts of the request that the reply to an upload needs when the value is complete.
+// Threads: a value.
 struct UploadOrigin {
+  // The request is `ms`, a meta command; otherwise it is a classic text command or a binary packet.
   bool is_meta = false;
+  // The client wants no reply, or, in the binary protocol, none to a success.
   bool noreply = false;
-  protocol::Echo echo = {};    // Binary.
-  std::string arguments = {};  // Meta: the flags of the line.
+  // Binary: what the reply repeats of the request.
+  protocol::Echo echo = {};
+  // Meta: the flags of the request line, which decide what the reply shows.
+  std::string arguments = {};
 };
 
-// A value that has not wholly come.
+// Upload is a value that has not completely arrived. It begins in a staging buffer and moves to a
+// reserved item if it is large; see kStagedBytesMax.
 //
-// Threads: one worker.
-// Owns:    its key, what was staged, the reserved item.
+// Threads:    one worker.
+// Owns:       a copy of the key, the staging buffer, the reserved item and its share of
+//             UploadMemory.
+// Invariants: bytes are either in the staging buffer or in the item, never in both.
 class Upload {
  public:
-  // `plan` names the key, which is copied.
+  // Copies the key that `plan` names; the caller's view may end.
   Upload(const StorePlan& plan, const UploadOrigin& asked_by);
   Upload(const Upload&) = delete;
   Upload& operator=(const Upload&) = delete;
 
-  // Its item has been reserved: bytes go where at() says.
+  // Whether the item was reserved: the next bytes belong at at().
   bool is_reserved() const { return item_.has_value(); }
+  // Whether so many further bytes fit into the staging buffer.
   bool FitsStaged(std::size_t bytes) const { return staged_.size() + bytes <= kStagedBytesMax; }
 
-  // Takes the next bytes of the value. REQUIRES: at most left_bytes(); is_reserved() or FitsStaged.
+  // Takes the next bytes of the value. REQUIRES: bytes.size() <= left_bytes(); is_reserved() or
+  // FitsStaged(bytes.size()).
   void Write(std::string_view bytes);
-  // Moves what was staged into the item.
+  // Moves the staged bytes into `item`, gives the staging buffer back, and keeps `share` for as
+  // long as the upload lives. `now_s` is the start of the time over which IsSlow() measures the
+  // rate. REQUIRES: not is_reserved().
   void Reserve(slab::ReservedItem item, UploadMemory::Share share, std::uint32_t now_s);
 
-  // Where the next bytes go, if they are received elsewhere than by Write: then Skip(bytes).
-  // REQUIRES: is_reserved().
+  // The place in the item where the next bytes of the value belong, for a caller that receives them
+  // there itself. It then calls Skip() with their number. REQUIRES: is_reserved().
   const slab::ValueCursor& at() const { return at_; }
+  // Accounts for bytes that were received at at(). REQUIRES: bytes <= left_bytes().
   void Skip(std::size_t bytes);
 
-  std::uint32_t left_bytes() const { return left_bytes_; }  // Of the value, without its end.
+  // Bytes of the value that have not arrived. What follows the value on the wire is not counted.
+  std::uint32_t left_bytes() const { return left_bytes_; }
+  // Bytes that the staging buffer holds, for the statistics of buffers.
   std::size_t staged_capacity() const { return staged_.capacity(); }
-  // To be asked at each check of all uploads, four times a second. It has a share, and nothing has
-  // come for a second, or, after two, less than `bytes_per_second_min`: others that wait for a
-  // share come first.
+  // Whether the upload holds a share of UploadMemory and makes so little progress that others
+  // should have it: no byte arrived for a second, or, after two seconds, the average rate is below
+  // `bytes_per_second_min`. Each call counts as one check, so the caller has to call it regularly,
+  // four times a second.
   bool IsSlow(std::uint32_t now_s, std::uint64_t bytes_per_second_min);
 
-  const StorePlan& plan() const { return plan_; }  // Lives as long as this.
-  // Never from a null pointer, also if it is empty.
+  // Lives as long as this object, and so does the key in it.
+  const StorePlan& plan() const { return plan_; }
+  // The staged bytes; valid until the next Write() or Reserve(). The pointer is never null, not
+  // even when there are none, so that it may be passed to memcpy.
   std::string_view staged() const {
     return staged_.empty() ? std::string_view("")
                            : std::string_view(staged_.data(), staged_.size());
   }
+  // Hands the complete item over, to be published. REQUIRES: is_reserved(); it is called once.
   slab::ReservedItem TakeItem() { return *std::exchange(item_, std::nullopt); }
 
+  // What the reply needs of the request.
   const UploadOrigin origin;
 
  private:
+  // plan_ holds a view of it.
   std::string key_;
   StorePlan plan_;
   std::vector<char> staged_;
   std::optional<UploadMemory::Share> share_;
   std::uint32_t reserved_at_s_ = 0;
-  std::uint32_t checked_left_bytes_ = 0;  // What left_bytes() was at the last check,
-  std::uint32_t quiet_checks_ = 0;        // for so many.
+  // For IsSlow(): left_bytes() at the last check, and for how many checks in a row it has not
+  // changed.
+  std::uint32_t checked_left_bytes_ = 0;
+  std::uint32_t quiet_checks_ = 0;
   std::optional<slab::ReservedItem> item_;
   slab::ValueCursor at_;
   std::uint32_t left_bytes_;

@@ -13,31 +13,41 @@ using Row = Metric<ClassSample>;
 using enum MetricKind;
 
 // --- Getters -----------------------------------------------------------------------------------
+//
+// Each prints one number of a sample; the template argument names the number.
 
+// A member of the class's snapshot.
 template <auto kMember>
 std::string Class(const ClassSample& sample) {
   return Value<kMember>(sample.snapshot);
 }
+// A counter of events in the class.
 template <auto kMember>
 std::string Counted(const ClassSample& sample) {
   return ValueText(sample.snapshot.stats.*kMember);
 }
+// A counter of the class's eviction queue.
 template <auto kMember>
 std::string Queue(const ClassSample& sample) {
   return ValueText(sample.snapshot.queue.*kMember);
 }
+// A counter that the lanes keep by class.
 template <ClassStat kStat>
 std::string Sum(const ClassSample& sample) {
   return ValueText(sample.sums[static_cast<std::size_t>(kStat)]);
 }
 
+// The age of the oldest item of the main segment, or of the probation segment if the main segment
+// is empty.
 std::string OldestAge(const ClassSample& sample) {
   const ClassSnapshot& snapshot = sample.snapshot;
   return ValueText(snapshot.main_items != 0 ? snapshot.main_age_s : snapshot.probation_age_s);
 }
+// Items that were removed to make room for a store: evicted ones and expired ones.
 std::string DirectReclaims(const ClassSample& sample) {
   return ValueText(sample.snapshot.stats.evicted + sample.snapshot.stats.reclaimed);
 }
+// All chunks of a class, used or free.
 std::uint64_t Chunks(const ClassSnapshot& snapshot) {
   return std::uint64_t{snapshot.pages} * snapshot.chunks_per_page;
 }
@@ -52,7 +62,9 @@ std::string TotalBytes(const SlabTotals& totals) {
 bool IsSegmented(const ClassSample& sample) { return sample.is_segmented; }
 bool IsClient(const ConnectionSample& sample) { return !sample.is_listener; }
 
-// --- Families; all with the label `slab` -------------------------------------------------------
+// --- Families ----------------------------------------------------------------------------------
+//
+// All rows of this file that are per class have the label `slab` besides those below.
 
 constexpr MetricFamily Evictions(std::string_view segment) {
   return {"larder_evictions_total", {{{"segment", segment}}}};
@@ -106,7 +118,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
      OldestAge,
      "Seconds since the oldest item was used.",
      {"memcached_slab_items_age_seconds"}},
-    // Goes down too: dashboards know it as a counter.
+    // The value can decrease, but dashboards for memcached expect a counter.
     {"mem_requested",
      kCounter,
      Sum<ClassStat::kRequestedBytes>,
@@ -122,7 +134,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
      Counted<&ClassStats::evicted_nonzero>,
      "Items evicted that had an expiry.",
      {"memcached_slab_items_evicted_nonzero_total"}},
-    // Goes down too: dashboards know it as a counter.
+    // The value can decrease, but dashboards for memcached expect a counter.
     {"evicted_time",
      kCounter,
      Counted<&ClassStats::evicted_age_s>,
@@ -192,7 +204,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
      "Items removed by stores that needed room.",
      {},
      IsSegmented},
-    // Larder's own.
+    // Rows that memcached does not have.
     {"evicted_hot", kCounter, Queue<&QueueStats::evicted_from_probation>,
      "Items evicted from the probation segment.", Evictions("probation"), IsSegmented},
     {"evicted_cold", kCounter, Queue<&QueueStats::evicted_from_main>,
@@ -243,6 +255,8 @@ constexpr auto kSlabsRows = std::to_array<Row>({
      "Chunks in use.",
      {"memcached_slab_chunks_used"}},
     {"free_chunks", kGauge, FreeChunks, "Chunks that are free.", {"memcached_slab_chunks_free"}},
+    // memcached's chunks at the end of a page that were never used; here they are ordinary free
+    // chunks.
     {"free_chunks_end",
      kGauge,
      Always<0>,
@@ -265,6 +279,7 @@ constexpr auto kSlabsRows = std::to_array<Row>({
      Command("touch", "hit")},
 });
 
+// The last two rows of `stats slabs`.
 constexpr auto kSlabTotalsRows = std::to_array<Metric<SlabTotals>>({
     {"active_slabs", kGauge, Value<&SlabTotals::classes>, "Classes that have pages."},
     {"total_malloced",
@@ -274,6 +289,7 @@ constexpr auto kSlabTotalsRows = std::to_array<Metric<SlabTotals>>({
      {"memcached_malloced_bytes"}},
 });
 
+// The rows of `stats conns` for one descriptor.
 constexpr auto kConnectionRows = std::to_array<Metric<ConnectionSample>>({
     {"addr", kText, Value<&ConnectionSample::address>,
      "Address of the client; of a listener, its own."},

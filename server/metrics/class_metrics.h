@@ -1,4 +1,4 @@
-// The rows of `stats items`, `stats slabs` and `stats conns`.
+// The tables of the rows of `stats items`, `stats slabs` and `stats conns`.
 #pragma once
 
 #include <span>
@@ -8,14 +8,16 @@
 
 namespace larder::server {
 
-// `stats items`, of one class that holds items: memcached's rows in memcached's order, then
-// Larder's own.
+// Returns the rows of `stats items` for one class that has items: memcached's rows in memcached's
+// order, and then this server's own.
+//
+// Threads: any, as for the three functions below; the tables are constants.
 std::span<const Metric<ClassSample>> ItemsMetrics();
-// `stats slabs`, of one class that has pages.
+// Returns the rows of `stats slabs` for one class that has pages.
 std::span<const Metric<ClassSample>> SlabsMetrics();
-// What closes `stats slabs`.
+// Returns the rows at the end of `stats slabs`, which are about all classes together.
 std::span<const Metric<SlabTotals>> SlabTotalsMetrics();
-// `stats conns`, of one descriptor.
+// Returns the rows of `stats conns` for one descriptor, a client or a listener.
 std::span<const Metric<ConnectionSample>> ConnectionMetrics();
 
 }  // namespace larder::server

@@ -12,38 +12,47 @@ using Sample = ServerSample;
 using Row = Metric<ServerSample>;
 using enum MetricKind;
 
-// Descriptors that a worker needs for itself, as memcached counts them.
+// The descriptors that a worker needs for itself, a number that memcached uses in its statistics.
 constexpr int kDescriptorsPerWorker = 5;
 
 // --- Getters -----------------------------------------------------------------------------------
+//
+// Each prints one number of a sample; the template argument names the number.
 
+// A counter of the workers.
 template <Stat kStat>
 std::string Count(const Sample& sample) {
   return ValueText(sample.sums.of(kStat));
 }
+// A counter that the lanes keep by class, summed over all classes.
 template <ClassStat kStat>
 std::string Hits(const Sample& sample) {
   return ValueText(sample.sums.over_classes(kStat));
 }
+// A counter of events, summed over all classes.
 template <auto kMember>
 std::string Evictions(const Sample& sample) {
   return ValueText(sample.evictions.*kMember);
 }
+// A counter of the eviction queues, summed over all classes.
 template <auto kMember>
 std::string Queues(const Sample& sample) {
   return ValueText(sample.queues.*kMember);
 }
+// A counter of the page mover.
 template <auto kMember>
 std::string Moves(const Sample& sample) {
   return ValueText(sample.page_moves.*kMember);
 }
+// A duration as seconds with six decimals, as memcached prints CPU times.
 template <std::chrono::microseconds Sample::*kTime>
 std::string Seconds(const Sample& sample) {
   const auto us = (sample.*kTime).count();
   return fmt::format("{}.{:06}", us / 1'000'000, us % 1'000'000);
 }
 
-std::string Clients(const Sample& sample) {  // The first listener is left out, as in memcached.
+// memcached does not count its first listener here, so exporters expect one less.
+std::string Clients(const Sample& sample) {
   return ValueText(sample.connections - std::min<std::uint64_t>(sample.connections, 1));
 }
 std::string InputBytes(const Sample& sample) {
@@ -52,11 +61,12 @@ std::string InputBytes(const Sample& sample) {
 std::string Descriptors(const Sample& sample) {
   return ValueText(kDescriptorsPerWorker * sample.threads);
 }
-// Every key of a get is a hit or a miss; gat counts as a touch.
+// Every key of a get is a hit or a miss. A gat is counted as a touch, not here.
 std::string Gets(const Sample& sample) {
   return ValueText(sample.sums.over_classes(ClassStat::kGetHits) +
                    sample.sums.of(Stat::kGetMisses));
 }
+// The number of buckets is a power of two; this is the exponent.
 std::string IndexPower(const Sample& sample) {
   return ValueText(std::bit_width(sample.index_buckets) - 1);
 }
@@ -72,6 +82,8 @@ std::string DirectReclaims(const Sample& sample) {
 }
 
 // --- Conditions --------------------------------------------------------------------------------
+//
+// Rows that memcached prints only under certain settings have one of these.
 
 bool RefusesAtOnce(const Sample& sample) { return sample.refuses_at_once; }
 bool ClosesIdle(const Sample& sample) { return sample.idle_timeout_s > 0; }
@@ -80,6 +92,9 @@ bool Sweeps(const Sample& sample) { return sample.sweeps; }
 bool IsSegmented(const Sample& sample) { return sample.is_segmented; }
 
 // --- Families ----------------------------------------------------------------------------------
+//
+// Names and labels follow the common exporter for memcached, so that its dashboards work; families
+// that it does not have begin with larder_.
 
 constexpr MetricFamily Command(std::string_view command, std::string_view status) {
   return {"memcached_commands_total", {{{"command", command}, {"status", status}}}};
@@ -91,6 +106,7 @@ constexpr MetricFamily ConfigCommand(std::string_view command) {
   return {"larder_config_commands_total", {{{"command", command}}}};
 }
 
+// A new row is appended at the end.
 constexpr auto kRows = std::to_array<Row>({
     // name, kind, getter, help, family, condition; in memcached's order.
     {"pid", kGauge, Value<&Sample::pid>, "Process id."},
@@ -141,7 +157,7 @@ constexpr auto kRows = std::to_array<Row>({
      RefusesAtOnce},
     {"connection_structures", kGauge, Value<&Sample::connections>,
      "Open connections and listeners."},
-    // Replies and input have one area per worker each, for all its connections.
+    // Replies and input have one area per worker, which all of its connections share.
     {"response_obj_oom", kCounter, Always<0>, "Always 0: there are no response objects."},
     {"response_obj_count", kGauge, Always<0>, "Always 0: there are no response objects."},
     {"response_obj_bytes", kGauge, Always<0>, "Always 0: there are no response objects."},
@@ -376,7 +392,7 @@ constexpr auto kRows = std::to_array<Row>({
      "Always 0: a hit queues no move of its item.",
      {},
      IsSegmented},
-    // Larder's own.
+    // Rows that memcached does not have.
     {"get_misses_evicted", kCounter, Count<Stat::kGetMissesEvicted>,
      "Misses of keys that were evicted.", Miss("evicted")},
     {"get_misses_expired", kCounter, Count<Stat::kGetMissesExpired>, "Misses of keys that expired.",
@@ -395,7 +411,7 @@ constexpr auto kRows = std::to_array<Row>({
      "Connections closed because a value did not come to its end."},
     {"upload_waits", kCounter, Count<Stat::kUploadWaits>,
      "Values that had to wait for memory while they were received."},
-    // ElastiCache's, and one of our own.
+    // Rows about the cluster configuration: ElastiCache's, and config_errors.
     {"cmd_config_get", kCounter, Count<Stat::kCmdConfigGet>, "config get commands.",
      ConfigCommand("get")},
     {"cmd_config_set", kCounter, Count<Stat::kCmdConfigSet>, "config set commands.",

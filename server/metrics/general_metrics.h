@@ -1,4 +1,4 @@
-// The rows of `stats`.
+// The table of the rows of `stats` without arguments.
 #pragma once
 
 #include <span>
@@ -8,8 +8,10 @@
 
 namespace larder::server {
 
-// memcached's rows in memcached's order, without those of TLS, proxy and external storage, and
-// behind them Larder's own. A new row belongs at the end.
+// Returns memcached's rows in memcached's order, without those of TLS, proxy and external storage,
+// followed by this server's own. A new row belongs at the end.
+//
+// Threads: any; the table is a constant.
 std::span<const Metric<ServerSample>> GeneralMetrics();
 
 }  // namespace larder::server

@@ -14,17 +14,21 @@ using slab::MemoryUse;
 using Sample = MemorySample;
 using enum MetricKind;
 
-// Parts that are read one after the other may make a small number negative.
+// Prints a number of bytes as a signed number: the parts are read one after the other while the
+// cache is in use, so a difference of them that is close to 0 may come out negative.
 std::string Bytes(std::uint64_t bytes) { return ValueText(static_cast<std::int64_t>(bytes)); }
 
+// A sum that MemorySample computes.
 template <std::uint64_t (Sample::*kMember)() const>
 std::string Sum(const Sample& sample) {
   return Bytes((sample.*kMember)());
 }
+// A use of memory by the cache.
 template <std::uint64_t MemoryUse::*kMember>
 std::string Use(const Sample& sample) {
   return Bytes(sample.use.*kMember);
 }
+// The buffers of one kind, of all workers together.
 template <Buffer kBuffer>
 std::string Held(const Sample& sample) {
   return Bytes(sample.buffers[static_cast<std::size_t>(kBuffer)]);
@@ -32,6 +36,7 @@ std::string Held(const Sample& sample) {
 std::string Arena(const Sample& sample) { return Bytes(sample.use.arena()); }
 std::string Uploads(const Sample& sample) { return Bytes(sample.upload_bytes); }
 
+// The families of the two levels: parts of the resident memory, and parts of the arena.
 constexpr MetricFamily OfMemory(std::string_view use) {
   return {"larder_memory_bytes", {{{"use", use}}}};
 }
@@ -46,7 +51,7 @@ constexpr auto kRows = std::to_array<Metric<MemorySample>>({
      Sum<&Sample::whole>,
      "Resident bytes of the process.",
      {"larder_memory_resident_bytes"}},
-    // What adds up to it; see MemorySample::parts().
+    // The parts of rss, which add up to it; see MemorySample::parts().
     {"arena", kGauge, Arena, "Bytes of the memory for items.", OfMemory("arena")},
     {"index", kGauge, Use<&MemoryUse::index>, "Bytes of the index.", OfMemory("index")},
     {"ghosts", kGauge, Use<&MemoryUse::ghosts>, "Bytes that remember evicted keys.",
@@ -66,7 +71,7 @@ constexpr auto kRows = std::to_array<Metric<MemorySample>>({
     {"pending_output", kGauge, Held<Buffer::kPending>,
      "Bytes of replies that sockets have not taken.", OfMemory("pending_output")},
     {"other", kGauge, Sum<&Sample::other>, "Bytes of the program and all else.", OfMemory("other")},
-    // Details of the above.
+    // Parts of the rows above.
     {"arena_items", kGauge, Use<&MemoryUse::items>, "Bytes of the items.", OfArena("items")},
     {"arena_slack", kGauge, Use<&MemoryUse::slack>, "Bytes that items leave of their chunks.",
      OfArena("slack")},
@@ -92,6 +97,8 @@ constexpr auto kRows = std::to_array<Metric<MemorySample>>({
 
 std::uint64_t ResidentSetBytes() {
   std::ifstream file("/proc/self/statm");
+
+  // The file has the sizes of the process in pages; the second one is the resident set.
   std::uint64_t size_pages = 0;
   std::uint64_t resident_pages = 0;
   file >> size_pages >> resident_pages;
@@ -99,6 +106,7 @@ std::uint64_t ResidentSetBytes() {
 }
 
 std::uint64_t MemorySample::parts() const {
+  // use.arena() is the memory for items; the rest of `use` is outside of it.
   const std::uint64_t outside = use.index + use.ghosts + use.removal_records + use.page_table;
   return std::reduce(buffers.begin(), buffers.end(), use.arena() + outside);
 }

@@ -1,4 +1,4 @@
-// A row of statistics: what it is called, what it means, and how its value is had.
+// Metric, one row of statistics: its name, its meaning, and how to get its value.
 #pragma once
 
 #include <fmt/format.h>
@@ -12,40 +12,55 @@
 
 namespace larder::server {
 
+// What kind of value a row has.
 enum class MetricKind : std::uint8_t {
-  kCounter,  // A number that grows, until the process ends or `stats reset`.
-  kGauge,    // A number that goes up and down.
-  kSwitch,   // "yes" or "no"; a gauge of 1 or 0 where only numbers are possible.
-  kText,     // Anything else.
+  // A number that only grows, until the process ends or `stats reset`.
+  kCounter,
+  // A number that may also decrease.
+  kGauge,
+  // "yes" or "no"; where only numbers are possible, a gauge that is 1 or 0.
+  kSwitch,
+  // Any other text.
+  kText,
 };
 
+// A label of a row on a metrics page.
 struct MetricLabel {
-  std::string_view name;   // Empty: no label.
-  std::string_view value;  // Empty: the value of the row, if that is a text.
+  // The name of the label; empty: there is no label.
+  std::string_view name;
+  // The value of the label; empty: the value of the row, which is a text then.
+  std::string_view value;
 };
 
-// The sample that a row is on a metrics page. Rows of one family differ in their labels; rows of a
-// list per slab class have the label `slab` besides.
+// The sample that represents a row on a metrics page. Rows of one family differ in their labels.
+// Rows of a list that has one entry per slab class have the label `slab` in addition.
 struct MetricFamily {
-  std::string_view name = "";  // Empty: the row is not on the page.
+  // The name of the family; empty: the row is not on the page.
+  std::string_view name = "";
   std::array<MetricLabel, 2> labels = {};
 };
 
-// One statistic, got from a Source: a reading that was taken before, so that all rows of a report
-// are of one moment. Every printer of statistics prints these rows.
+// One statistic. Its value comes from a Source: a sample that was taken before, so that all rows of
+// a report are from one moment. Everything that prints statistics prints these rows.
 //
 // Threads: immutable.
 template <class Source>
 struct Metric {
-  std::string_view name;  // As `stats` prints it; unique in its list.
-  MetricKind kind;        // That of the family, where the row belongs to one.
+  // The name that `stats` prints; unique in its list.
+  std::string_view name;
+  // The kind of the value. Rows of one family have the same kind.
+  MetricKind kind;
+  // Returns the value as `stats` prints it.
   std::string (*get)(const Source&);
-  std::string_view help;  // One sentence.
+  // The meaning, in one sentence.
+  std::string_view help;
+  // Where a metrics page has the row.
   MetricFamily family = {};
-  bool (*is_shown)(const Source&) = nullptr;  // Null: always.
+  // Whether this sample has the row; nullptr: it always has.
+  bool (*is_shown)(const Source&) = nullptr;
 };
 
-// A value as rows print it: numbers in plain decimals, true as 1.
+// Returns a value as rows print it: numbers in decimal, true as 1 and false as 0.
 template <std::integral T>
 std::string ValueText(T number) {
   if constexpr (std::same_as<T, bool>) return number ? "1" : "0";
@@ -53,7 +68,7 @@ std::string ValueText(T number) {
 }
 inline std::string ValueText(std::string_view text) { return std::string(text); }
 
-// A row whose value is a member of the source, a function without arguments too.
+// A getter (see Metric::get) for a member of the source, which may be a function without arguments.
 template <auto kMember, class Source>
 std::string Value(const Source& source) {
   if constexpr (std::is_member_function_pointer_v<decltype(kMember)>) {
@@ -63,7 +78,7 @@ std::string Value(const Source& source) {
   }
 }
 
-// A row that clients of memcached expect, and that is always the same here.
+// A getter for a row that clients of memcached expect, and whose value is always the same here.
 template <std::uint64_t kNumber, class Source>
 std::string Always(const Source&) {
   return ValueText(kNumber);

@@ -9,11 +9,12 @@ std::uint64_t CounterSums::over_classes(slab::ClassStat stat) const {
 }
 
 void CounterSums::Subtract(const CounterSums& earlier) {
+  // Only counters are subtracted. A reset does not change what a gauge shows.
   for (std::size_t i = 0; i < commands.size(); ++i) commands[i] -= earlier.commands[i];
   total_items -= earlier.total_items;
   sweep_passes -= earlier.sweep_passes;
   for (std::size_t id = 0; id < classes.size(); ++id) {
-    // What follows is a gauge.
+    // kRequestedBytes, and whatever follows it, is a gauge.
     for (std::size_t i = 0; i < static_cast<std::size_t>(slab::ClassStat::kRequestedBytes); ++i) {
       classes[id][i] -= earlier.classes[id][i];
     }

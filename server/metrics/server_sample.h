@@ -1,4 +1,4 @@
-// A reading of the server, from which the rows of `stats` are printed.
+// Samples of the server, from which the rows of `stats` are printed.
 #pragma once
 
 #include <chrono>
@@ -14,85 +14,125 @@
 
 namespace larder::server {
 
-// What all workers and lanes have counted, since the start or since a reset.
+// The sums of what all workers and lanes have counted, since the start or since a reset.
+//
+// Threads: one worker, like all samples in this file; each is taken for one report.
 struct CounterSums {
   using ClassValues = slab::Counters<slab::ClassStat>::Values;
 
+  // The counters of the workers, by Stat.
   WorkerCounters::Values commands{};
-  std::vector<ClassValues> classes = {};  // By ClassId; [0]: stores that reached no class.
+  // The counters of the lanes, by ClassId and ClassStat; class 0 has the stores that reached no
+  // class.
+  std::vector<ClassValues> classes = {};
+  // The number of items that were ever stored.
   std::uint64_t total_items = 0;
+  // The number of passes that looked for expired items.
   std::uint64_t sweep_passes = 0;
 
+  // One counter.
   std::uint64_t of(Stat stat) const { return commands[static_cast<std::size_t>(stat)]; }
   std::uint64_t of(slab::ClassId id, slab::ClassStat stat) const {
     return classes[id][static_cast<std::size_t>(stat)];
   }
+  // The sum of a counter over all classes.
   std::uint64_t over_classes(slab::ClassStat stat) const;
-  // Leaves what was counted since `earlier`; gauges stay. REQUIRES: both have all classes.
+  // Subtracts the counters of `earlier`, which leaves what was counted since then; gauges do not
+  // change. REQUIRES: both have the same number of classes.
   void Subtract(const CounterSums& earlier);
 };
 
-// What `stats` without arguments prints.
+// What `stats` without arguments prints. Fields whose name says what they are have no comment.
 struct ServerSample {
   CounterSums sums = {};
 
-  // The process.
+  // --- The process ---
   std::int64_t pid = 0;
+  // Seconds since the start, by the server's own clock.
   std::uint32_t uptime_s = 0;
-  std::uint64_t time_s = 0;  // Unix time.
+  // Unix time in seconds, by the wall clock.
+  std::uint64_t time_s = 0;
+  // WireVersion().
   std::string_view version = {};
   std::string_view libevent_version = {};
+  // CPU time of all threads.
   std::chrono::microseconds user_time{};
   std::chrono::microseconds system_time{};
 
-  // The options that rows depend on.
+  // --- The options that rows depend on ---
+  // -c and -t.
   int connections_max = 0;
   int threads = 0;
-  int idle_timeout_s = 0;        // 0: none.
-  bool refuses_at_once = false;  // Connections above the limit.
+  // Seconds; 0: idle connections are not closed.
+  int idle_timeout_s = 0;
+  // Connections above the limit are refused at once, instead of waiting.
+  bool refuses_at_once = false;
+  // Pages may move between classes.
   bool can_move_pages = false;
-  bool is_segmented = false;  // The eviction policy.
+  // The eviction policy is kSegmented.
+  bool is_segmented = false;
+  // A background thread looks for expired items.
   bool sweeps = false;
 
-  std::uint64_t connections = 0;         // Listeners included.
-  std::uint64_t input_buffer_bytes = 0;  // Of one worker.
+  // Open connections and listeners.
+  std::uint64_t connections = 0;
+  // The size of one worker's input buffer.
+  std::uint64_t input_buffer_bytes = 0;
+  // New connections are accepted now.
   bool is_accepting = false;
+  // A pass that looks for expired items is under way.
   bool is_sweeping = false;
+  // There is a list of nodes for clients to discover.
   bool has_node_list = false;
 
-  // The cache.
+  // --- The cache ---
   std::uint64_t memory_limit_bytes = 0;
-  std::uint64_t index_buckets = 0;  // A power of two.
+  // The number of buckets of the index, a power of two.
+  std::uint64_t index_buckets = 0;
   std::uint64_t index_bytes = 0;
+  // Pages that no class has.
   std::uint64_t free_pages = 0;
+  // Pages that were moved to another class.
   std::uint64_t pages_moved = 0;
   slab::PageMoveStats page_moves = {};
   slab::AliveCount alive = {};
-  slab::ClassStats evictions = {};  // Over all classes; no ages.
-  slab::QueueStats queues = {};     // Over all classes.
+  // The sum over all classes; the ages in it are not set.
+  slab::ClassStats evictions = {};
+  // The sum over all classes.
+  slab::QueueStats queues = {};
 
+  // Adds the counters of one class to evictions and queues.
   void AddClass(const slab::ClassSnapshot& snapshot);
 };
 
-// What `stats items` and `stats slabs` print of one slab class.
+// What `stats items` and `stats slabs` print about one slab class.
 struct ClassSample {
+  // The state of the class.
   slab::ClassSnapshot snapshot = {};
+  // The counters of the class, by ClassStat.
   CounterSums::ClassValues sums{};
-  bool is_segmented = false;  // The eviction policy.
+  // The eviction policy is kSegmented.
+  bool is_segmented = false;
 };
 
-// What `stats slabs` prints of all classes together.
+// What `stats slabs` prints about all classes together.
 struct SlabTotals {
-  std::uint64_t classes = 0;  // Of those that have pages.
+  // The number of classes that have pages.
+  std::uint64_t classes = 0;
+  // The number of their pages.
   std::uint64_t pages = 0;
 };
 
-// What `stats conns` prints of one descriptor.
+// What `stats conns` prints about one descriptor. The texts must outlive the sample.
 struct ConnectionSample {
-  std::string_view address = {};         // Of the client; a listener's own.
-  std::string_view listen_address = {};  // Where the client came in.
+  // The address of the client; for a listener, its own.
+  std::string_view address = {};
+  // The address at which the client connected.
+  std::string_view listen_address = {};
+  // memcached's name for what the connection does.
   std::string_view state = {};
-  std::uint32_t idle_s = 0;  // Since the last command.
+  // Seconds since the last command.
+  std::uint32_t idle_s = 0;
   bool is_listener = false;
 };
 

@@ -13,6 +13,7 @@ void StatWriter::Write(std::string_view name, std::string_view value) {
 }
 
 void StatWriter::End() {
+  // In both protocols, an entry without a name ends the list.
   if (!echo_) {
     reply_.append(protocol::kEnd);
   } else {

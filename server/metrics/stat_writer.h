@@ -1,4 +1,4 @@
-// Statistics on their way to a client.
+// StatWriter, which formats statistics for a client.
 #pragma once
 
 #include <optional>
@@ -11,17 +11,21 @@
 
 namespace larder::server {
 
-// StatWriter appends statistics to a reply: as `STAT <name> <value>` lines, or as packets of the
-// binary protocol where it is given the request to echo.
+// StatWriter appends statistics to a reply: as `STAT <name> <value>` lines, or, if it is given the
+// fields that a reply of the binary protocol repeats, as packets of that protocol.
 //
 // Threads: one worker.
+// Owns:    nothing; the reply must outlive it.
 class StatWriter {
  public:
+  // For the text protocol.
   explicit StatWriter(std::string& reply) : reply_(reply) {}
+  // For the binary protocol.
   StatWriter(std::string& reply, const protocol::Echo& echo) : reply_(reply), echo_(echo) {}
 
+  // Appends one statistic. `value` is printed as it is.
   void Write(std::string_view name, std::string_view value);
-  // The rows that are shown, each name after `prefix`.
+  // Appends the rows that this source has, with `prefix` before each name.
   template <class Source>
   void WriteRows(std::span<const Metric<Source>> rows, const Source& source,
                  std::string_view prefix = "") {
@@ -31,15 +35,19 @@ class StatWriter {
       Write(name_, row.get(source));
     }
   }
-  // Ends the list.
+  // Appends the end of the list: the line END, or a packet without key and value.
   void End();
 
  private:
+  // Appends one packet.
+  //
+  // REQUIRES: echo_ has a value.
   void WritePacket(std::string_view name, std::string_view value);
 
   std::string& reply_;
   const std::optional<protocol::Echo> echo_;
-  std::string name_;  // Of the row that is being written.
+  // The name of the row that is being written; a member, so that its memory is used again.
+  std::string name_;
 };
 
 }  // namespace larder::server

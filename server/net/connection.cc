@@ -20,10 +20,12 @@ Connection::~Connection() {
   workspace_.buffers().Subtract(Buffer::kConnections, sizeof *this + transport_->held_bytes());
   DropPending();
   workspace_.shared.connections.Remove(transport_->descriptor());
+  // The server ends the connection and the client is still there.
   if (session_.has_ended() && !is_closed_) {
     transport_->Finish({workspace_.input.data(), kInputBytes});
   }
-  // Before the transport closes: a client that sees the end may come back at once.
+  // The number of clients is lowered before the transport closes the socket: a client that sees the
+  // end of the connection may connect again at once and must then find its place free.
   workspace_.shared.clients.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -33,7 +35,10 @@ void Connection::Process() {
   BeginOutput();
   session_.BeginTurn();
   const bool had_yielded = std::exchange(has_yielded, false);
-  if (pending_ != nullptr) return;  // Woken to write: Flush does.
+  // The socket has room for output: Flush() sends the pending replies. No request is served before.
+  if (pending_ != nullptr) return;
+  // An upload that waits for memory takes no input. When more bytes have arrived in the socket, the
+  // upload is queued for memory, unless it is already.
   if (session_.awaits_memory()) {
     if (!session_.uploading()->is_queued()) {
       session_.uploading()->Queue();
@@ -43,7 +48,7 @@ void Connection::Process() {
   }
   if (session_.is_streaming()) [[unlikely]]
     return ContinueStream();
-  // What a turn left is served where it lies, before more is received.
+  // Requests that the last turn left over are served before anything more is received.
   if ((!had_yielded || !session_.has_kept_input()) && !Receive()) return;
   SetState(ConnectionState::kParseCmd);
   session_.Serve();
@@ -65,7 +70,7 @@ bool Connection::Receive() {
     case TransferStatus::kBlocked:
       break;
     case TransferStatus::kEnded:
-      // What it sent before it left is still served.
+      // Requests that the client sent before it closed its end are still served.
       has_peer_finished_ = true;
       is_closed_ = !session_.has_input();
       break;
@@ -73,13 +78,16 @@ bool Connection::Receive() {
       is_closed_ = true;
       return false;
   }
+  // Nothing arrived now, but input that an earlier turn kept can be served.
   return session_.has_input();
 }
 
 void Connection::Follow() {
+  // The common case comes first: everything is served and the client may send more.
   const bool waits_for_requests = session_.is_between_requests() && !session_.wants_turn();
   if (waits_for_requests && !has_peer_finished_) [[likely]]
     return SetState(ConnectionState::kWaiting);
+  // The turn is over with requests left: other clients are served before the next turn.
   if (session_.wants_turn()) {
     workspace_.counters.Add(Stat::kConnYields);
     host_.MakeReady(*this);
@@ -90,6 +98,7 @@ void Connection::Follow() {
     if (session_.uploading()->is_queued()) AwaitUploadMemory();
     host_.WatchUploads();
   }
+  // The client sends no more, everything it sent is served, and no reply is to come.
   if (has_peer_finished_ && !is_ready && !session_.is_streaming() && !session_.awaits_memory()) {
     session_.End();
   }
@@ -103,6 +112,7 @@ void Connection::ContinueStream() {
       AwaitWake();
     } else if (!session_.is_streaming()) {
       ShowState();
+      // Requests that waited for the end of the stream are served in the next turn.
       if (session_.has_kept_input()) host_.MakeReady(*this);
     }
   }
@@ -136,14 +146,15 @@ void Connection::Rest() {
   using Await = Transport::Await;
   ShowState();
   if (pending_ != nullptr) return transport_->Wake(Await::kOutput);
-  // What has come waits in the socket while the stream or the upload does.
+  // While a stream or an upload waits, further input stays in the socket: so the client is slowed
+  // down instead of the server storing its data.
   const bool takes_no_input = session_.awaits_wake() || (session_.uploading() != nullptr &&
                                                          session_.uploading()->is_queued());
   transport_->Wake(takes_no_input ? Await::kNothing : Await::kInput);
 }
 
 bool Connection::is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const {
-  // In the middle of a value or a reply the time since its last request says nothing.
+  // In the middle of a value or a reply the time since the last request says nothing.
   return !session_.client().address.is_unix() && session_.is_between_requests() &&
          pending_ == nullptr &&
          now_s > info_.last_command_s.load(std::memory_order_relaxed) + timeout_s;
@@ -202,6 +213,8 @@ void Connection::Flush() {
   if (pending_ != nullptr) {
     status = Send(pending_->unsent());
     if (status == TransferStatus::kDone) {
+      // The client has taken the replies: requests are received again, and those that were kept are
+      // served.
       DropPending();
       Rest();
       if (session_.has_kept_input()) host_.MakeReady(*this);
@@ -209,6 +222,7 @@ void Connection::Flush() {
   } else if (!output_.is_empty()) {
     Output& output = workspace_.output;
     status = Send({output.data(), output.pins(), output_});
+    // The workspace's Output is used again by others, so the rest is copied.
     if (status == TransferStatus::kBlocked) {
       KeepPending();
       Rest();
@@ -217,7 +231,8 @@ void Connection::Flush() {
   output_ = {};
   is_closed_ = status == TransferStatus::kFailed;
   if (session_.is_streaming() && !session_.awaits_wake() && pending_ == nullptr && !is_closed_) {
-    workspace_.counters.Add(Stat::kConnYields);  // Before the next piece the others are served.
+    // A piece of a stream was sent completely. Other clients are served before the next piece.
+    workspace_.counters.Add(Stat::kConnYields);
     host_.MakeReady(*this);
   }
 }

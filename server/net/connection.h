@@ -1,4 +1,4 @@
-// One client.
+// The connection to one client: it receives requests, has them served, and sends the replies.
 #pragma once
 
 #include <event2/event.h>
@@ -21,89 +21,124 @@ namespace larder::server {
 
 class Connection;
 
-// A client that was accepted, and how it is to be served.
+// A client that was accepted and is handed to a worker.
+//
+// Threads: a value.
 struct AcceptedClient {
-  int fd = -1;  // In non-blocking mode. Whoever takes it over closes it.
+  // The socket, in non-blocking mode. The code that takes the client over closes it.
+  int fd = -1;
+  // How the client is served: the terms of the listener that it connected to.
   ClientTerms terms = {};
   ClientIdentity identity = {};
 };
 
-// What a connection needs of the one that runs its turns.
+// ConnectionHost is what a connection needs of the worker that runs its turns.
+//
+// Threads: one worker.
 class ConnectionHost {
  public:
-  // It is to be served in the next turn.
+  // Has the connection served in the next turn. No effect if that is already so.
   virtual void MakeReady(Connection& connection) = 0;
-  // Its stream goes on when streams are woken: call WakeStream() then.
+  // Registers a connection whose reply stream waits: the host calls its WakeStream() the next time
+  // that streams are woken.
   virtual void AwaitWake(Connection& connection) = 0;
-  // Its upload goes on when there is memory for it: call TakeUploadMemory() until it has.
+  // Registers a connection whose upload waits for memory: the host calls its TakeUploadMemory()
+  // until it returns true.
   virtual void AwaitUploadMemory(Connection& connection) = 0;
-  // It has an upload from now on, which may stall.
+  // Has the host check the uploads of all its connections regularly, for as long as there are any:
+  // an upload has begun, and it may stall.
   virtual void WatchUploads() = 0;
 
  protected:
+  // Hosts are not destroyed through this interface.
   ~ConnectionHost() = default;
 };
 
-// Connection receives what a client sends, has its session serve that, and sends the replies, turn
-// by turn.
+// Connection serves one client turn by turn: it receives what the client sent, has its session
+// serve that, and sends the replies. A turn has two phases: Process() gathers the replies of
+// several connections in the workspace's Output, and Flush() sends them.
 //
 //   transport -> session -> workspace's Output -> transport
 //
-// Threads: one worker.
-// Owns:    transport and session; replies that the client does not take.
+// Threads:    one worker.
+// Owns:       the transport, the session, and a copy of the replies that the client has not taken.
+// Invariants: while pending_ is not null, nothing is received and no request is served.
 class Connection final : private TransportUser {
  public:
+  // Takes the client over and enters it into the table of connections. `wires`, `host` and `base`
+  // must outlive the connection.
   Connection(Wires& wires, ConnectionHost& host, event_base& base, AcceptedClient client);
+  // Closes the connection. If the server ends it, the client still gets all replies; see
+  // Transport::Finish().
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // The process phase of a turn: receives once and serves what came. Replies are in the workspace's
-  // Output when it returns.
+  // The process phase of a turn: receives once and serves what arrived. When it returns, the
+  // replies are in the workspace's Output. REQUIRES: the replies of the last call were flushed.
   void Process();
 
-  // The flush phase: sends the replies, and keeps what the client does not take.
+  // The flush phase of a turn: sends the replies that Process() added, or those that an earlier
+  // turn left, and keeps a copy of what the client does not take. REQUIRES: the workspace's Output
+  // was not cleared since Process().
   void Flush();
 
-  // Nothing is left to do but to be destroyed.
+  // Whether nothing is left to do but to destroy the connection.
   bool is_closing() const { return is_closed_ || (session_.has_ended() && pending_ == nullptr); }
+  // Whether the client has sent nothing for more than `timeout_s` seconds while the server waits
+  // for a request. Always false for unix sockets, and in the middle of a value or a reply.
   bool is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const;
-  // The value that it sends does not come, or too slowly while others wait for upload memory.
+  // Whether the client has stopped sending the value that it announced, or sends it too slowly
+  // while other uploads wait for memory. Each call counts as one check; see Upload::IsSlow().
   bool IsUploadStalled(std::uint32_t now_s);
-  // The value that the client sends now; null if it sends none.
+  // The value that the client sends now; null if it sends none. Valid until the next call of
+  // Process().
   const Uploading* uploading() const { return session_.uploading(); }
-  // There is something to answer before a stop.
+  // Whether a reply is incomplete: when the server stops, it is sent before the connection is
+  // closed.
   bool has_unsent_output() const { return pending_ != nullptr || session_.is_streaming(); }
 
-  // Streams may go on.
+  // Has a reply stream that waited for its content continue. No effect if there is none.
   void WakeStream();
-  // For one that waits for upload memory: takes it, and goes on. False if it has to wait.
+  // Takes memory for the upload, which then continues. Returns false if the upload has to wait on.
+  // REQUIRES: the connection was registered by AwaitUploadMemory().
   bool TakeUploadMemory();
 
-  // Places in the worker's list of connections and list of those to be served.
+  // Fields of the worker: the links of its list of all connections, and whether the connection is
+  // in its list of those to be served.
   Connection* previous = nullptr;
   Connection* next = nullptr;
   bool is_ready = false;
-  bool has_yielded = false;  // Its last turn ended with requests left.
+  // The last turn ended because its time was used up; requests are left.
+  bool has_yielded = false;
 
  private:
+  // Called by the transport: there is input, or room for output.
   void OnTransportReady() noexcept override { host_.MakeReady(*this); }
 
-  // Has the session take in what the client sent; false when there is nothing to serve.
+  // Receives once into the session's room. Returns false when there is nothing to serve: nothing
+  // arrived and nothing was kept, or the client is gone.
   bool Receive();
+  // Appends the next piece of the reply stream, unless the stream waits.
   void ContinueStream();
-  // Sees to what the session waits for after it has served.
+  // Called after the session has served: registers the connection for what the session waits for,
+  // and ends the session if the client has left and nothing is to be awaited.
   void Follow();
+  // Register the connection with the host; nothing is received meanwhile.
   void AwaitWake();
   void AwaitUploadMemory();
 
-  // Everything in the workspace's Output since this turn began is this connection's.
+  // Mark the start and the end of this turn's replies in the workspace's Output. Everything between
+  // the two calls belongs to this connection.
   void BeginOutput();
   void TakeOutput();
+  // Sends until everything is sent or the transport takes no more. kDone: everything was sent.
   TransferStatus Send(UnsentOutput output);
-  // Has the transport wake it for what it waits for now, and shows that.
+  // Updates what the transport waits for, and the state that `stats conns` shows. Called whenever
+  // the reason why the connection waits has changed.
   void Rest();
-  // Apart: few turns leave any.
+  // Copy the unsent replies, and drop the copy when it was sent. They are not inlined because few
+  // turns leave any.
   [[gnu::noinline]] void KeepPending();
   [[gnu::noinline]] void DropPending();
   void SetState(ConnectionState state) { info_.state.store(state, std::memory_order_relaxed); }
@@ -111,13 +146,20 @@ class Connection final : private TransportUser {
     SetState(pending_ != nullptr ? ConnectionState::kMwrite : session_.resting_state());
   }
 
+  // Shared by all connections of the worker; used during a turn only.
   Workspace& workspace_;
   ConnectionHost& host_;
-  bool is_closed_ = false;  // The peer is gone: nothing can be sent.
+  // Nothing can be sent any more: the client is gone, or has left without a request to answer.
+  bool is_closed_ = false;
+  // The client has sent all that it ever will, but may still read replies.
   bool has_peer_finished_ = false;
-  OutputSlice output_;  // Of this turn, in the workspace's Output.
+  // The replies of this turn, as a part of the workspace's Output.
+  OutputSlice output_;
+  // Replies of an earlier turn that the client has not taken; null when there are none.
   std::unique_ptr<PendingOutput> pending_;
+  // Registered in the table of connections, so it lives as long as the connection.
   ConnectionInfo info_;
+  // Outlives the session, which is destroyed first.
   const std::unique_ptr<Transport> transport_;
   Session session_;
 };

@@ -18,32 +18,37 @@
 namespace larder::server {
 namespace {
 
+// The result list of getaddrinfo(3), freed by its owner.
 using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
+// Switches a socket option on. A failure is ignored: the server works without the option.
 void SetFlag(int fd, int level, int option) {
   const int on = 1;
   (void)setsockopt(fd, level, option, &on, sizeof on);
 }
 
-// The socket, or -1 with the reason in errno.
+// Opens a listening socket for `address`. Returns the descriptor, or -1 with the reason in errno.
 int BindAndListen(const addrinfo& address, int backlog) {
   const int fd = socket(address.ai_family, address.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
                         address.ai_protocol);
   if (fd < 0) return -1;
   SetFlag(fd, SOL_SOCKET, SO_REUSEADDR);
   SetFlag(fd, SOL_SOCKET, SO_KEEPALIVE);
-  SetFlag(fd, IPPROTO_TCP, TCP_NODELAY);  // Accepted sockets inherit it.
-  // 0.0.0.0 has a socket of its own.
+  // Accepted sockets inherit this option, so that it is not set for each client.
+  SetFlag(fd, IPPROTO_TCP, TCP_NODELAY);
+  // 0.0.0.0 gets a socket of its own, so the socket of [::] must not accept IPv4 clients as well.
   if (address.ai_family == AF_INET6) SetFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
   if (bind(fd, address.ai_addr, address.ai_addrlen) == 0 && listen(fd, backlog) == 0) return fd;
+  // close() may change errno.
   const int reason = errno;
   close(fd);
   errno = reason;
   return -1;
 }
 
-// Adds a socket for each address that the name stands for; it is enough that one can be bound. The
-// reason otherwise.
+// Adds a listening socket for each address that the host name resolves to. It is enough that one
+// address can be bound: a host may have no IPv6. Returns the reason of a failure, or an empty
+// string.
 std::string OpenTcp(const ListenAddress& place, const ClientTerms& terms, int backlog,
                     std::vector<ListenSocket>& sockets) {
   addrinfo hints{};
@@ -63,13 +68,15 @@ std::string OpenTcp(const ListenAddress& place, const ClientTerms& terms, int ba
       ++opened;
     } else {
       reason = std::strerror(errno);
-      // Another server on the port of one family would answer half of the clients.
+      // A port that is in use is always an error, even if another address could be bound: otherwise
+      // the server that has the port would answer half of the clients.
       if (errno == EADDRINUSE) return reason;
     }
   }
   return opened > 0 ? std::string() : reason;
 }
 
+// Adds a listening socket at a path. Returns the reason of a failure, or an empty string.
 std::string OpenUnix(const UnixListenPath& place, const ClientTerms& terms, int backlog,
                      std::vector<ListenSocket>& sockets) {
   sockaddr_un address{};
@@ -80,9 +87,12 @@ std::string OpenUnix(const UnixListenPath& place, const ClientTerms& terms, int 
   if (fd < 0) return std::strerror(errno);
   ListenSocket opened(fd, terms);
   struct stat status {};
+  // A socket at that path was left behind by an earlier server, for unix sockets are not removed
+  // when they are closed. A file of another kind is not touched; then bind() fails.
   if (lstat(address.sun_path, &status) == 0 && S_ISSOCK(status.st_mode)) {
-    unlink(address.sun_path);  // Left behind by an earlier server.
+    unlink(address.sun_path);
   }
+  // bind() creates the file with permissions that the umask restricts.
   const mode_t old_mask = umask(static_cast<mode_t>(~place.permissions & 0777));
   const bool is_open = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
                        listen(fd, backlog) == 0;
@@ -93,6 +103,7 @@ std::string OpenUnix(const UnixListenPath& place, const ClientTerms& terms, int 
   return {};
 }
 
+// Opens a listener of either kind. Returns the reason of a failure, or an empty string.
 std::string Open(const Listener& listener, int backlog, std::vector<ListenSocket>& sockets) {
   if (const auto* const unix_path = std::get_if<UnixListenPath>(&listener.address)) {
     return OpenUnix(*unix_path, listener.terms, backlog, sockets);
@@ -141,7 +152,8 @@ AcceptError AcceptErrorOf(int error) noexcept {
     case ENOBUFS:
     case ENOMEM:
       return AcceptError::kNoRoom;
-    // accept(2): Linux passes on what is known of the new connection's network.
+    // Linux reports errors that are already pending on the new connection as errors of accept(2).
+    // They concern this one client; see the section "Error handling" of accept(2).
     case EINTR:
     case ECONNABORTED:
     case EPROTO:
@@ -153,7 +165,8 @@ AcceptError AcceptErrorOf(int error) noexcept {
     case ENETUNREACH:
     case ETIMEDOUT:
     case ECONNRESET:
-    case EPERM:  // A firewall's rule.
+    // A rule of the firewall.
+    case EPERM:
       return AcceptError::kOneIsLost;
     default:
       return AcceptError::kBroken;
@@ -173,11 +186,13 @@ std::vector<Listener> ListenersOf(const Config& config) {
     const UnixListenPath path{.path = config.unix_socket, .permissions = config.unix_mask};
     return {{.address = path, .terms = terms}};
   }
+  // Without -l the server listens on all addresses: a ListenAddress without a host stands for them.
   const std::vector<ListenAddress> everywhere(1);
   std::vector<Listener> listeners;
   for (ListenAddress address : config.listen.empty() ? everywhere : config.listen) {
     if (address.port < 0) {
-      if (config.port == 0) continue;  // -p 0: no TCP.
+      // -p 0 switches TCP off for listeners without a port of their own.
+      if (config.port == 0) continue;
       address.port = config.port;
     }
     ClientTerms own = terms;

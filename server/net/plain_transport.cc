@@ -9,9 +9,11 @@
 namespace larder::server {
 namespace {
 
-// What Finish() takes off a socket, at most.
+// The most bytes that Finish() reads and throws away: a client that sends without a pause must not
+// hold up the worker.
 constexpr std::size_t kDroppedBytesMax = std::size_t{1} << 20;
 
+// The result for an errno value of a system call that failed.
 Transferred FailureOf(int error) {
   const bool is_blocked = error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
   return {.status = is_blocked ? TransferStatus::kBlocked : TransferStatus::kFailed};
@@ -39,6 +41,7 @@ void PlainTransport::Listen(short what) {
 }
 
 void PlainTransport::Wake(Await on) {
+  // A change of the registration costs system calls, so it is made only when it is needed.
   if (on == std::exchange(wakes_on_, on)) return;
   event_del(&event_);
   switch (on) {
@@ -52,10 +55,12 @@ void PlainTransport::Wake(Await on) {
 }
 
 Transferred PlainTransport::Receive(std::span<const iovec> pieces) {
+  // The common case is one piece, which needs no list.
   const ssize_t received = pieces.size() == 1
                                ? recv(fd_, pieces[0].iov_base, pieces[0].iov_len, 0)
                                : readv(fd_, pieces.data(), static_cast<int>(pieces.size()));
   if (received < 0) return FailureOf(errno);
+  // A result of 0 means the end of the stream, because the pieces have room for a byte.
   if (received == 0) return {.status = TransferStatus::kEnded};
   return {.status = TransferStatus::kDone, .bytes = static_cast<std::size_t>(received)};
 }
@@ -64,6 +69,7 @@ Transferred PlainTransport::Send(std::span<const iovec> pieces) {
   ssize_t sent = 0;
   do {
     if (pieces.size() == 1) {
+      // MSG_NOSIGNAL: a client that is gone must lead to an error here and not to SIGPIPE.
       sent = send(fd_, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
     } else {
       msghdr message{};
@@ -71,13 +77,17 @@ Transferred PlainTransport::Send(std::span<const iovec> pieces) {
       message.msg_iovlen = pieces.size();
       sent = sendmsg(fd_, &message, MSG_NOSIGNAL);
     }
+    // An interrupted call has sent nothing. It is repeated at once, because the caller would treat
+    // kBlocked as a full socket and copy the replies.
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) return FailureOf(errno);
   return {.status = TransferStatus::kDone, .bytes = static_cast<std::size_t>(sent)};
 }
 
 void PlainTransport::Finish(std::span<char> area) {
+  // The client reads the end of the stream after the last reply.
   shutdown(fd_, SHUT_WR);
+  // The system resets a connection that is closed while received bytes are unread.
   for (std::size_t dropped = 0; dropped < kDroppedBytesMax;) {
     const ssize_t n = recv(fd_, area.data(), area.size(), MSG_DONTWAIT);
     if (n <= 0) break;

@@ -1,4 +1,4 @@
-// Bytes as they are, over a socket.
+// The transport that sends and receives the bytes as they are.
 #pragma once
 
 #include <event2/event.h>
@@ -11,13 +11,15 @@
 
 namespace larder::server {
 
-// PlainTransport receives and sends by system calls of its own, when the event loop says that they
-// will not block.
+// PlainTransport receives and sends with one system call per attempt, after the event loop has
+// reported that the call will not block.
 //
-// Threads: one worker.
-// Owns:    the socket.
+// Threads:    one worker.
+// Owns:       the socket.
+// Invariants: event_ is registered with base_ exactly when wakes_on_ is not kNothing.
 class PlainTransport final : public Transport {
  public:
+  // Takes `fd` over and waits for input at first. `base` and `user` must outlive the transport.
   PlainTransport(int fd, event_base& base, TransportUser& user);
   ~PlainTransport() override;
 
@@ -29,13 +31,18 @@ class PlainTransport final : public Transport {
   std::size_t held_bytes() const override { return sizeof *this; }
 
  private:
+  // The callback of libevent; `self` is the transport.
   static void OnEvent(int fd, short what, void* self) noexcept;
+  // Registers event_ for EV_READ or EV_WRITE. REQUIRES: event_ is not registered.
   void Listen(short what);
 
   const int fd_;
   event_base& base_;
   TransportUser& user_;
+  // What event_ is registered for.
   Await wakes_on_ = Await::kInput;
+  // Stored in place: each connection needs one, and it is registered anew each time that it
+  // changes.
   event event_;
 };
 

@@ -1,3 +1,4 @@
+// The choice of a transport: the one place that names all kinds.
 #include "server/net/transport.h"
 
 #include "server/net/plain_transport.h"
@@ -6,6 +7,7 @@ namespace larder::server {
 
 std::unique_ptr<Transport> MakeTransport(TransportKind kind, int fd, event_base& base,
                                          TransportUser& user) {
+  // Without a default, so that the compiler reports a kind that is missing here.
   switch (kind) {
     case TransportKind::kPlain:
       break;

@@ -1,4 +1,4 @@
-// How bytes travel between a client and its connection.
+// How bytes travel between a client and its connection, independent of the kind of socket.
 #pragma once
 
 #include <event2/event.h>
@@ -11,68 +11,86 @@
 
 namespace larder::server {
 
+// The kinds of transports.
 enum class TransportKind : std::uint8_t {
-  kPlain,  // The bytes as they are, over a TCP or unix socket.
+  // The bytes as they are, over a TCP or unix socket.
+  kPlain,
 };
 
+// The result of one attempt to receive or send.
 enum class TransferStatus : std::uint8_t {
-  kDone,     // At least one byte went through; there may be room for more.
-  kBlocked,  // Nothing went through now: await input, or output.
-  kEnded,    // Receive only: the client has sent all that it ever will.
-  kFailed,   // The client is gone: nothing goes through any more.
+  // At least one byte was transferred; more may be possible at once.
+  kDone,
+  // Nothing can be transferred now: wait for input, or for room for output.
+  kBlocked,
+  // Only when receiving: the client has sent everything that it ever will. It may still read.
+  kEnded,
+  // The client is gone: nothing can be received or sent any more.
+  kFailed,
 };
 
+// The result of Transport::Receive() or Send().
 struct [[nodiscard]] Transferred {
   TransferStatus status = TransferStatus::kBlocked;
-  std::size_t bytes = 0;  // 0 but for kDone.
+  // The number of bytes that were transferred: 0 unless the status is kDone.
+  std::size_t bytes = 0;
 };
 
-// What a transport wakes.
+// TransportUser is notified by a transport. A connection implements it.
+//
+// Threads: one worker.
 class TransportUser {
  public:
-  // What was awaited has come. Called by the worker's event loop.
+  // Input has arrived, or there is room for output, whichever Wake() asked for. Called by the
+  // worker's event loop. It must not destroy the transport.
   virtual void OnTransportReady() noexcept = 0;
 
  protected:
   ~TransportUser() = default;
 };
 
-// Transport is the connection's end of the line to its client. It never blocks.
+// Transport is the server's end of the connection to one client. Its calls never block.
 //
 // Threads: one worker.
 // Owns:    the socket, which its destructor closes.
 class Transport {
  public:
+  // What the transport waits for on behalf of its user.
   enum class Await : std::uint8_t { kNothing, kInput, kOutput };
 
   virtual ~Transport() = default;
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
 
-  // Fills the pieces in order, with what has come. REQUIRES: they have room for a byte.
+  // Receives what has arrived into the pieces, in their order. REQUIRES: together they have room
+  // for at least one byte.
   virtual Transferred Receive(std::span<const iovec> pieces) = 0;
-  // Sends what is in the pieces, in order, as far as it goes. REQUIRES: there is a byte in them.
+  // Sends the bytes of the pieces, in their order, as many as can be sent without blocking.
+  // REQUIRES: together they have at least one byte.
   virtual Transferred Send(std::span<const iovec> pieces) = 0;
 
-  // What wakes the user from now on, until told otherwise; in the beginning it is input. It is
-  // called again and again while bytes are there, or there is room for them.
+  // Sets what the user is notified of, until the next call; at first it is input. The user is
+  // notified again in each turn of the event loop for as long as there is input, or room for
+  // output.
   virtual void Wake(Await on) = 0;
 
-  // Before a close by the server: says that no more will be sent, and receives what has come and
-  // will not be served, to throw it away. Otherwise the system would close by a reset, at which the
-  // client may lose the last replies. `area` is used for it.
+  // Called before the server closes the connection. Informs the client that no more will be sent,
+  // and throws away what the client has sent and the server will not read. Without this the system
+  // would reset the connection, and the client could lose the last replies. `area` is used as a
+  // buffer for the bytes that are thrown away. REQUIRES: `area` is not empty.
   virtual void Finish(std::span<char> area) = 0;
 
-  // The descriptor that stands for the client in `stats conns` and in what is printed.
+  // The descriptor that identifies the client in `stats conns` and in log lines. Constant.
   virtual int descriptor() const = 0;
-  // The memory that it takes, constant.
+  // The memory that the transport occupies, in bytes. Constant.
   virtual std::size_t held_bytes() const = 0;
 
  protected:
   Transport() = default;
 };
 
-// Takes over `fd`, a socket in non-blocking mode. `base` and `user` must outlive it.
+// A transport of the given kind for `fd`, a socket in non-blocking mode, which it takes over.
+// `base` and `user` must outlive the transport.
 std::unique_ptr<Transport> MakeTransport(TransportKind kind, int fd, event_base& base,
                                          TransportUser& user);
 

@@ -12,14 +12,17 @@
 namespace larder::server {
 namespace {
 
-// When stopping: how long requests and replies under way are received and sent, and how long
-// nothing of them may come or be taken.
+// While stopping: for how long requests and replies that are under way are received and sent, and
+// how long the worker waits while no byte is received or sent.
 constexpr std::chrono::seconds kDrainMax{5};
 constexpr std::chrono::milliseconds kDrainSilenceMax{500};
+// The pause between two turns while stopping.
 constexpr useconds_t kDrainPauseUs = 10'000;
-constexpr int kQuietRoundsMax = 4;  // Without a byte, then what has come of values is given up.
-// How often uploads are looked at, and whether other workers have given upload memory back.
+// After so many turns without a received byte, values that are incomplete are given up.
+constexpr int kQuietRoundsMax = 4;
+// How often uploads are checked for progress. Upload::IsSlow() counts on it.
 constexpr timeval kUploadCheck{.tv_sec = 0, .tv_usec = 250'000};
+// How often the worker looks whether other workers have given upload memory back.
 constexpr timeval kMemoryCheck{.tv_sec = 0, .tv_usec = 5'000};
 
 }  // namespace
@@ -43,6 +46,8 @@ Worker::Worker(Shared& shared)
           [](int, short, void* self) noexcept { static_cast<Worker*>(self)->GiveUploadMemory(); },
           this)) {
   AddEvent(*wake_event_);
+  // The callbacks of timers only set a flag, because connections may be destroyed only at the end
+  // of a turn.
   if (shared_.config.idle_timeout_s > 0) {
     second_event_ = MakeEvent(
         base_.get(), -1, EV_PERSIST,
@@ -57,8 +62,11 @@ Worker::Worker(Shared& shared)
 
 Worker::~Worker() {
   Stop();
-  while (connections_ != nullptr) Destroy(*connections_);  // If it had no thread of its own.
-  for (const AcceptedClient& client : handovers_) close(client.fd);  // Came too late.
+  // The thread has closed its connections itself; those that are left belong to a worker that was
+  // run by RunOnce().
+  while (connections_ != nullptr) Destroy(*connections_);
+  // Clients that were adopted after the thread had ended.
+  for (const AcceptedClient& client : handovers_) close(client.fd);
 }
 
 void Worker::Start() {
@@ -85,8 +93,10 @@ void Worker::Adopt(AcceptedClient client) {
 }
 
 void Worker::OnWake() {
+  // Cleared before the lists are read: a wake-up that comes later leads to another call.
   wake_.Clear();
-  // Those whose time has not come wait again.
+  // All streams are woken, whichever the wake-up was for. A stream whose content is not ready waits
+  // again.
   for (Connection* const connection : std::exchange(awaiting_, {})) connection->WakeStream();
   TakeHandovers();
 }
@@ -95,8 +105,10 @@ void Worker::TakeHandovers() {
   std::vector<AcceptedClient> taken;
   {
     const MutexLock lock(mutex_);
+    // The lock is held for a swap only, because the main thread takes it for each client.
     taken.swap(handovers_);
   }
+  // Connections note when they began, and this runs before the turn has read the clock.
   workspace_.lane.SetNow(shared_.clock.now());
   for (AcceptedClient& client : taken) {
     auto* connection = new Connection(wires_, *this, *base_, std::move(client));
@@ -115,6 +127,7 @@ void Worker::MakeReady(Connection& connection) {
 
 void Worker::Run() {
   while (!is_stopping_.load(std::memory_order_acquire)) {
+    // With connections ready, the loop only collects events and does not wait for them.
     RunTurn(EVLOOP_ONCE | (ready_.empty() ? 0 : EVLOOP_NONBLOCK));
   }
   Drain();
@@ -123,25 +136,30 @@ void Worker::Run() {
 
 void Worker::RunTurn(int loop_flags) {
   event_base_loop(base_.get(), loop_flags);
+  // The clock is read once per turn: all requests of the turn have the same time.
   workspace_.lane.SetNow(shared_.clock.now());
 
+  // From here on connections that become ready are served in the next turn.
   serving_.swap(ready_);
   for (served_ = 0; served_ < serving_.size();) {
     Connection* const connection = serving_[served_++];
     connection->is_ready = false;
-    // What others were answered does not wait for one that has a lot to ask.
+    // A connection that has yielded has many requests: the replies to the others are sent first.
     if (connection->has_yielded) FlushAll();
     connection->Process();
     unflushed_.push_back(connection);
+    // Replies are not held back until the end of the turn when there are many.
     if (workspace_.output.work_bytes() > kWorkPerFlushBytes) FlushAll();
   }
-  // Those that are ready meanwhile are answered before one that has yielded to them.
+  // Connections that have yielded are answered after those that became ready meanwhile, unless
+  // there are none: then every ready connection is one that has yielded.
   FlushServed();
   if (unflushed_.empty()) {
     workspace_.output.Clear();
   } else if (ready_.size() == unflushed_.size()) {
     FlushAll();
   }
+  // Destroyed only now, because the lists above hold pointers to them.
   for (Connection* connection : serving_) {
     if (connection->is_closing()) Destroy(*connection);
   }
@@ -153,18 +171,22 @@ void Worker::RunTurn(int loop_flags) {
 }
 
 bool Worker::AreOthersReady() {
+  // Connections of this turn that have not been served yet are ready.
   if (served_ < serving_.size()) return true;
   const Connection* const current = serving_[served_ - 1];
+  // The connection that is served may be in ready_ itself.
   const auto is_other_ready = [&] {
     return std::ranges::any_of(ready_,
                                [current](const Connection* ready) { return ready != current; });
   };
   if (is_other_ready()) return true;
+  // Nothing is known to be ready: collect the events that have arrived since the turn began.
   event_base_loop(base_.get(), EVLOOP_ONCE | EVLOOP_NONBLOCK);
   return is_other_ready();
 }
 
 void Worker::CloseDue() {
+  // Replies are sent before their connections may be closed.
   FlushAll();
   if (std::exchange(is_idle_check_due_, false)) CloseIdle();
   if (std::exchange(is_upload_check_due_, false)) CloseStalledUploads();
@@ -189,6 +211,7 @@ void Worker::CloseIdle() {
   const std::uint32_t now_s = shared_.clock.now_s();
   const auto timeout_s = static_cast<std::uint32_t>(shared_.config.idle_timeout_s);
   for (Connection* connection = connections_; connection != nullptr;) {
+    // Read before the connection may be destroyed.
     Connection* next = connection->next;
     if (connection->is_idle_too_long(now_s, timeout_s)) {
       workspace_.counters.Add(Stat::kIdleKicks);
@@ -199,6 +222,7 @@ void Worker::CloseIdle() {
 }
 
 void Worker::WatchUploads() {
+  // A pending check is not postponed by a new upload.
   if (event_pending(upload_event_.get(), EV_TIMEOUT, nullptr) == 0) {
     event_add(upload_event_.get(), &kUploadCheck);
   }
@@ -217,6 +241,7 @@ void Worker::CloseStalledUploads() {
     }
     connection = next;
   }
+  // The timer fires once, so it is started again while there is something to check.
   if (has_uploads) event_add(upload_event_.get(), &kUploadCheck);
 }
 
@@ -235,6 +260,7 @@ void Worker::AwaitUploadMemory(Connection& connection) {
 }
 
 void Worker::GiveUploadMemory() {
+  // The next upload may belong to another worker, which then gives it memory itself.
   while (!uploading_.empty()) {
     const void* const next_uploading = shared_.uploads.next();
     const auto next = std::ranges::find_if(uploading_, [&](const Connection* connection) {
@@ -247,7 +273,8 @@ void Worker::GiveUploadMemory() {
   if (!uploading_.empty()) event_add(memory_event_.get(), &kMemoryCheck);
 }
 
-// Requests that have arrived are answered, and replies under way are sent while clients take them.
+// Requests that have arrived are answered, values under way are received, and replies are sent
+// while clients take them. Connections that stay silent do not keep the server from stopping.
 void Worker::Drain() {
   using std::chrono::steady_clock;
   const auto end = steady_clock::now() + kDrainMax;
@@ -256,16 +283,18 @@ void Worker::Drain() {
   for (;;) {
     const std::uint64_t written_bytes = workspace_.counters.value(Stat::kBytesWritten);
     const std::uint64_t read_bytes = workspace_.counters.value(Stat::kBytesRead);
-    // Once: with NONBLOCK alone libevent calls back for as long as a socket is readable, and
-    // reading comes only later in the turn.
+    // EVLOOP_ONCE is needed: with NONBLOCK alone libevent would call back for as long as a socket
+    // is readable, and the connections read only later in the turn.
     RunTurn(EVLOOP_ONCE | EVLOOP_NONBLOCK);
     const bool has_read = workspace_.counters.value(Stat::kBytesRead) != read_bytes;
-    // One that got memory just now has not had the time to take in what waits in its socket.
+    // An upload that has just got memory had no time yet to receive what waits in its socket, so
+    // this round does not count as quiet.
     const bool has_given = std::exchange(has_given_memory_, false);
     quiet_rounds = has_read || has_given ? 0 : quiet_rounds + 1;
     const bool may_upload = quiet_rounds < kQuietRoundsMax;
     bool has_pending = has_read || !ready_.empty();
-    bool awaits_memory = false;  // That other workers will give back.
+    // Whether an upload of this worker waits for memory that another worker will give back.
+    bool awaits_memory = false;
     for (Connection* connection = connections_; connection != nullptr;
          connection = connection->next) {
       const Uploading* const uploading = connection->uploading();
@@ -274,9 +303,11 @@ void Worker::Drain() {
           has_pending || connection->has_unsent_output() || (may_upload && uploading != nullptr);
     }
     has_pending = has_pending || awaits_memory;
+    // Unfinished values that make no progress give their memory to uploads of other workers.
     if (!may_upload) CloseUploads();
     const auto now = steady_clock::now();
     const bool has_written = workspace_.counters.value(Stat::kBytesWritten) != written_bytes;
+    // Any progress extends the time in which the worker waits, up to kDrainMax in all.
     if (has_read || has_written || awaits_memory) silence_end = now + kDrainSilenceMax;
     if (!has_pending || now >= std::min(end, silence_end)) return;
     usleep(kDrainPauseUs);
@@ -284,6 +315,7 @@ void Worker::Drain() {
 }
 
 void Worker::Destroy(Connection& connection) {
+  // serving_ is not searched: the caller has finished with it or iterates over it.
   if (connection.is_ready) std::erase(ready_, &connection);
   std::erase(unflushed_, &connection);
   std::erase(awaiting_, &connection);

@@ -1,4 +1,4 @@
-// A worker thread and its connections.
+// A worker thread and the connections that it serves.
 #pragma once
 
 #include <atomic>
@@ -17,39 +17,51 @@
 
 namespace larder::server {
 
-// Worker serves its connections on a thread and an event base of its own. A turn of its loop has
-// three phases, kept apart:
+// Worker serves its connections on a thread and with an event loop of its own. A turn of its loop
+// has three phases, kept apart:
 //
 //   collect   libevent's callbacks only put connections on the ready list
 //   process   each ready connection receives, parses and executes; replies gather in Output
-//   flush     one send per connection; who has yielded sends after those that it yielded to
+//   flush     one send per connection; a connection that has yielded sends after those it yielded
+//   to
 //
-// Threads: one worker; Adopt, RequestStop, Stop and TurnHost::WakeStreams: any thread.
-// Owns:    its connections.
+// A connection yields when its turn is over and it has requests left: then the other connections
+// are served and answered first.
+//
+// Threads:    one worker; Adopt(), RequestStop(), Stop() and TurnHost::WakeStreams(): any thread.
+// Owns:       its connections.
+// Invariants: a connection is in ready_ exactly when its is_ready is true, and at most once.
 class Worker final : private TurnHost, private ConnectionHost {
  public:
-  // It and Start throw std::system_error when the system refuses what a loop needs.
+  // Adds a lane to the cache and a set of counters to the statistics. This constructor and Start()
+  // throw std::system_error when the system refuses what an event loop or a thread needs. `shared`
+  // must outlive the worker.
   explicit Worker(Shared& shared);
+  // Stops the thread and closes all connections, including those that were adopted too late.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
+  // Starts the thread. REQUIRES: it is called at most once, and RunOnce() is not used.
   void Start();
-  // Takes over an accepted client.
+  // Hands an accepted client to the worker, which takes it over in its next turn.
   void Adopt(AcceptedClient client) LARDER_EXCLUDES(mutex_);
-  // The thread serves what has come, sends what clients take within some seconds, closes everything
-  // and ends. RequestStop returns at once, Stop when that is done.
+  // Has the thread end: it serves the requests that have arrived, sends the replies for at most
+  // some seconds, and closes all connections. RequestStop() returns at once; Stop() returns when
+  // the thread has ended.
   void RequestStop();
   void Stop();
-  // Tests, instead of Start: one turn on the caller's thread, which waits for nothing.
+  // Tests call it instead of Start(): runs one turn on the caller's thread, without waiting for
+  // events.
   void RunOnce() { RunTurn(EVLOOP_ONCE | EVLOOP_NONBLOCK); }
 
-  // Tests: what it works with.
+  // Tests: the worker's lane of the cache and its counters.
   slab::Lane& lane() { return workspace_.lane; }
   WorkerCounters& counters() { return workspace_.counters; }
 
  private:
-  // For connections and their sessions, on this worker's thread.
+  // The interfaces for connections and their sessions. They are called on this worker's thread,
+  // except WakeStreams().
   void MakeReady(Connection& connection) override;
   void AwaitWake(Connection& connection) override { awaiting_.push_back(&connection); }
   void AwaitUploadMemory(Connection& connection) override;
@@ -57,49 +69,79 @@ class Worker final : private TurnHost, private ConnectionHost {
   bool AreOthersReady() override;
   void WakeStreams() override { wake_.Wake(); }
 
+  // The thread: turns until a stop is requested, then Drain().
   void Run();
+  // One turn: the three phases, then the checks that are due. `loop_flags` are those of
+  // event_base_loop().
   void RunTurn(int loop_flags);
+  // Flushes every connection that was served, and clears the Output.
   void FlushAll();
-  // All but those that have yielded.
+  // Flushes those connections that have not yielded; the others stay in unflushed_.
   void FlushServed();
+  // Called when the worker was woken by another thread: streams continue, and new clients are
+  // taken.
   void OnWake();
+  // Makes connections of the clients that were adopted.
   void TakeHandovers() LARDER_EXCLUDES(mutex_);
-  // What falls due while connections are served is done at the end of the turn.
+  // Makes the checks that became due during the turn. They destroy connections, which is safe only
+  // at its end.
   void CloseDue();
+  // Closes the connections that have been idle for longer than the configured timeout.
   void CloseIdle();
+  // Closes the connections whose uploads have stalled.
   void CloseStalledUploads();
-  // When stopping: what has come of these values has been received, and more is not waited for.
+  // While stopping: closes the connections whose uploads hold memory of the cache. All bytes of
+  // their values that had arrived were received, and the worker waits for no more.
   void CloseUploads();
-  // To those that wait, as far as it goes.
+  // Gives memory to the uploads that wait for it, in the order of UploadMemory::next(), as far as
+  // there is any and the next upload is one of this worker's.
   void GiveUploadMemory();
+  // While stopping: serves and sends until nothing is under way or the time is over.
   void Drain();
+  // Removes the connection from all lists and destroys it. REQUIRES: serving_ is not used
+  // afterwards for this connection.
   void Destroy(Connection& connection);
 
   Shared& shared_;
+  // The buffers and executors that all connections of this worker use in turn.
   Workspace workspace_;
   Wires wires_;
   const EventBase base_;
+  // By this other threads wake the event loop.
   const WakeFd wake_;
   Event wake_event_;
-  Event second_event_;                 // None without idle_timeout.
-  Event upload_event_;                 // Pending while there are uploads.
-  Event memory_event_;                 // And while some wait for memory.
-  Connection* connections_ = nullptr;  // All of them, linked by Connection::next.
-  std::vector<Connection*> ready_;     // To be served in the next turn.
-  std::vector<Connection*> serving_;   // In this turn.
-  // Served, with replies in the Output; from turn to turn those that have yielded and are ready
-  // again.
+  // Fires each second, for CloseIdle(). Null if no idle timeout is configured.
+  Event second_event_;
+  // Pending while any connection has an upload, for CloseStalledUploads().
+  Event upload_event_;
+  // Pending while an upload waits for memory: another worker may give some back.
+  Event memory_event_;
+  // The first of all connections, which are linked by Connection::previous and next.
+  Connection* connections_ = nullptr;
+  // To be served in the next turn.
+  std::vector<Connection*> ready_;
+  // Served in this turn.
+  std::vector<Connection*> serving_;
+  // Served, with replies in the Output that are not sent yet. Those that have yielded and are ready
+  // again may stay here from one turn to the next.
   std::vector<Connection*> unflushed_;
-  std::vector<Connection*> awaiting_;  // Their streams wait.
-  std::deque<Connection*> uploading_;  // They wait for upload memory.
-  bool has_given_memory_ = false;      // Since Drain has asked.
-  std::size_t served_ = 0;             // Of serving_, those whose turn it is or was.
+  // Their reply streams wait to be woken.
+  std::vector<Connection*> awaiting_;
+  // Their uploads wait for memory.
+  std::deque<Connection*> uploading_;
+  // Whether an upload has got memory since Drain() looked last.
+  bool has_given_memory_ = false;
+  // How many connections of serving_ have had their turn, including the one whose turn it is.
+  std::size_t served_ = 0;
+  // Set by the timers, and reset when CloseDue() has made the check.
   bool is_idle_check_due_ = false;
   bool is_upload_check_due_ = false;
   std::thread thread_;
-  std::atomic<bool> is_stopping_{false};  // Written by RequestStop, read by the thread.
+  // Written by RequestStop() on any thread, read by the worker's thread.
+  std::atomic<bool> is_stopping_{false};
 
   Mutex mutex_;
+  // Clients that were adopted and have no connection yet.
   std::vector<AcceptedClient> handovers_ LARDER_GUARDED_BY(mutex_);
 };
 

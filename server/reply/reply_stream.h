@@ -1,4 +1,4 @@
-// Replies that are made piece by piece.
+// Replies that are produced piece by piece.
 #pragma once
 
 #include <cstdint>
@@ -8,26 +8,31 @@
 
 namespace larder::server {
 
-// ReplyStream is the rest of a reply that is not made in one go, so that its client may take as
-// long as it likes and others are served in between. A connection has one at a time; its requests
-// wait until the stream ends.
+// ReplyStream produces the rest of a reply that is too large, or takes too long, to be produced at
+// once. Between two pieces the client may take its time to read, and other clients are served. A
+// connection has one stream at a time; its further requests wait until the stream ends.
 //
 // Threads: one worker.
 class ReplyStream {
  public:
-  // A piece ends with the step that reaches this.
+  // The size in bytes at which a piece ends. A piece may exceed it by what one step appends.
   static constexpr std::size_t kPieceBytes = 64 * 1024;
 
+  // What the caller has to do after a call of Continue().
   enum class Progress : std::uint8_t {
-    kMore,   // Call again when what was appended is on its way.
-    kWaits,  // Nothing was appended: call again when the worker was told to
-             // (TurnHost::WakeStreams).
+    // A piece was appended and there is more: call again when the piece was sent.
+    kMore,
+    // Nothing was appended, because the content is not ready. Call again after
+    // TurnHost::WakeStreams() was called.
+    kWaits,
+    // The reply is complete: destroy the stream.
     kEnded,
   };
 
   virtual ~ReplyStream() = default;
 
-  // Appends the next piece.
+  // Appends the next piece to `output`. `lane` is the calling worker's lane of the cache. REQUIRES:
+  // the last call did not return kEnded.
   [[nodiscard]] virtual Progress Continue(slab::Lane& lane, Output& output) = 0;
 };
 

@@ -12,6 +12,8 @@ namespace {
 
 using protocol::ParseStatus;
 
+// The description of the packets for ServeBatchOf(): see there. No key is encoded, and each packet
+// is one request.
 struct Packets {
   using Request = protocol::BinaryRequest;
 
@@ -27,6 +29,8 @@ struct Packets {
   }
 };
 
+// Answers a request that is to authenticate its client, or any request of an unauthenticated
+// client.
 LoginResult Answer(Workspace& workspace, const protocol::BinaryRequest& request,
                    std::unique_ptr<SaslSession>& sasl) {
   return {.status = LoginResult::Status::kAnswered,
@@ -56,6 +60,7 @@ void BinaryWire::FinishUpload(Upload& upload, std::string_view) {
 }
 
 std::unique_ptr<ReplyStream> BinaryWire::BeginStream(std::size_t at) {
+  // The reporter wakes the stream from another thread, which WakeStreams() allows.
   return workspace_.binary_executor.BeginStream(workspace_.batch.packets[at],
                                                 [&host = workspace_.host] { host.WakeStreams(); });
 }
@@ -64,6 +69,7 @@ LoginResult BinaryWire::ServeLogin(std::string_view& input, std::unique_ptr<Sasl
                                    int client_number) {
   protocol::BinaryRequest request;
   const protocol::ParseResult parsed = protocol::ParseBinary(input, request);
+  // Nothing is consumed before the packet is complete.
   if (parsed.status == ParseStatus::kNeedMore) return {};
   input.remove_prefix(parsed.consumed_bytes);
   LogUnauthenticated(workspace_, client_number);

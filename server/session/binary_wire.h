@@ -1,10 +1,12 @@
-// The binary protocol as a session speaks it.
+// The binary protocol, as a session uses it.
 #pragma once
 
 #include "server/session/wire.h"
 
 namespace larder::server {
 
+// BinaryWire implements Wire for the packets of the binary protocol. The contracts are in wire.h.
+//
 // Threads: one worker.
 // Owns:    nothing; the workspace must outlive it.
 class BinaryWire final : public Wire {
@@ -23,6 +25,7 @@ class BinaryWire final : public Wire {
   LoginResult LogIn(std::size_t at, std::unique_ptr<SaslSession>& sasl) override;
 
  private:
+  // The executor and the batch of the worker.
   Workspace& workspace_;
 };
 

@@ -1,4 +1,4 @@
-// The life of a batch, alike in all protocols.
+// How a batch is parsed and executed, the same for all protocols.
 #pragma once
 
 #include <algorithm>
@@ -17,28 +17,34 @@
 
 namespace larder::server {
 
-// Who wants to know of each request: asked once a batch.
+// Who besides the counters wants to know of each request. Asked once for a batch, so that requests
+// without a watcher cost nothing.
+//
+// Threads: a value.
 struct Watchers {
-  bool is_logged = false;  // One line per request on standard error, as `-vv` asks.
-  bool is_shown = false;   // See OutcomeObservers.
+  // The log wants one line for each request on standard error, as `-vv` asks.
+  bool is_logged = false;
+  // Observers want to see each outcome; see OutcomeObservers.
+  bool is_shown = false;
 
   bool any() const { return is_logged || is_shown; }
 };
 
+// Logs one line for a request. Kept out of the loop over a batch, since it is rarely called.
 [[gnu::noinline, gnu::cold]] inline void LogRequest(int client_number, std::string_view name,
                                                     std::string_view key) {
   Log(LogLevel::kDebug, "<{} {} {}", client_number, name, Printable(key));
 }
 
-// Of an unauthenticated client, nothing of its request is logged: it may have a password in the
-// wrong place.
+// Logs one line for a request of an unauthenticated client, as far as `-vv` asks for it. Nothing of
+// the request is printed: a password may be in the wrong place.
 inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
   if (workspace.shared.verbosity.load(std::memory_order_relaxed) <= 1) return;
   Log(LogLevel::kDebug, "<{} (unauthenticated)", client_number);
 }
 
-// Ends a batch after its request `at`: what was parsed behind it may not be served any more, or not
-// now.
+// Ends a batch after its request `at`. The requests parsed behind it must not be served, or not
+// now: the input and the parser's state are set back to where the request ended. `then` says why.
 [[gnu::cold, gnu::noinline]] inline BatchResult LeaveBatch(const Batch& batch, Next then,
                                                            BatchResult result,
                                                            std::string_view& input,
@@ -53,6 +59,7 @@ inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
     case Next::kStream:
       result.end = BatchEnd::kStream;
       break;
+    // The request was answered like any other, but the turn has made enough work.
     case Next::kGoOn:
       result.end = BatchEnd::kWorkDone;
       break;
@@ -63,18 +70,24 @@ inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
   return result;
 }
 
-// Wire::ServeBatch for requests of a type that is described by
+// Implements Wire::ServeBatch for one protocol. `Requests` describes its requests:
 //
 //   using Request = ...;
+//   // The array of the batch that these requests are stored in.
 //   static std::array<Request, kBatchRequests>& In(Batch& batch);
 //   static ParseResult Parse(std::string_view input, KeyList& keys, Request& request) noexcept;
-//   // Replaces a key in base64 by what it stands for, which gets its place at `room`.
+//   // Replaces a key in base64 by its decoded form, which is written to `room`.
 //   static void DecodeKey(Request& request, char* room);
-//   // It counts as a request; others are parts of one.
+//   // Whether it counts as a request of its own; false for all keys of a line but the last.
 //   static bool EndsRequest(const Request& request);
+//   // The command word, for the log.
 //   static std::string_view NameOf(const Request& request);
 //
-// and which `executor` executes.
+// and `executor` executes them: Execute(), BeginShow() and Show().
+//
+// A batch is served in two passes. The first parses up to kBatchRequests requests and starts to
+// load the memory of their keys; the second executes them in order, each finding its memory loaded.
+// It is one function, because the compiler is to make Execute() a part of its loop.
 template <class Requests, class RequestExecutor>
 BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::string_view& input,
                          protocol::KeyList& keys, const BatchLimits& limits) {
@@ -87,6 +100,7 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
   ParseStatus status = ParseStatus::kComplete;
   const std::size_t batch_max = std::min<std::size_t>(kBatchRequests, limits.requests_max);
   const std::size_t work_bytes_max = limits.work_bytes_max;
+  // The first pass: parse and prefetch. It ends at the first request that is not complete.
   while (batch.count < batch_max) {
     if (input.empty()) {
       status = ParseStatus::kNeedMore;
@@ -96,18 +110,21 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
     const protocol::ParseResult parsed = Requests::Parse(input, keys, request);
     input.remove_prefix(parsed.consumed_bytes);
     status = parsed.status;
+    // The rare cases: a key in base64, an incomplete request, an error that ends the connection.
     if (status != ParseStatus::kComplete) [[unlikely]] {
       if (status != ParseStatus::kNeedValue && status != ParseStatus::kEncodedKey) break;
       Requests::DecodeKey(request, batch.decoded_keys[batch.count].data());
       if (status == ParseStatus::kEncodedKey) status = ParseStatus::kComplete;
     }
-    // Commands without a key are few: the hash of nothing does no harm.
+    // Few commands have no key; the hash of an empty key does no harm.
     batch.hashes[batch.count] = cache.Hash(request.key);
     cache.PrefetchBucket(batch.hashes[batch.count]);
-    if (status == ParseStatus::kNeedValue) break;  // Stands behind the batch, not in it.
+    // The request is stored behind the batch but not counted in it: an upload begins with it.
+    if (status == ParseStatus::kNeedValue) break;
     batch.rests[batch.count] = input;
     batch.key_lists[batch.count] = keys;
     ++batch.count;
+    // The rest of a refused request follows and is to be thrown away: parsing cannot continue here.
     if (request.swallow_bytes != 0) {
       result.swallow_bytes = request.swallow_bytes;
       break;
@@ -115,6 +132,7 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
   }
 
   result.units = batch.count;
+  // A single request would be executed before the memory has arrived.
   if (batch.count > 1) {
     cache.PrefetchItems(std::span(batch.hashes).first(batch.count));
   }
@@ -122,9 +140,10 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
       .is_logged = workspace.shared.verbosity.load(std::memory_order_relaxed) > 1,
       .is_shown = executor.BeginShow()};
   const bool is_watched = watchers.any();
+  // The second pass: execute in order.
   for (std::size_t i = 0; i < batch.count; ++i) {
     const typename Requests::Request& request = requests[i];
-    // One call of Execute(): so the compiler makes it a part of this loop.
+    // There is one call of Execute(), so that the compiler makes it a part of this loop.
     if (is_watched && watchers.is_logged) [[unlikely]]
       LogRequest(limits.client_number, Requests::NameOf(request), request.key);
     const Next then = executor.Execute(request, batch.hashes[i]);
@@ -136,12 +155,14 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
     }
     if (Requests::EndsRequest(request)) ++result.requests;
     if (workspace.output.work_bytes() > work_bytes_max && i + 1 < batch.count) [[unlikely]] {
-      // The rest of the batch is parsed again in the next turn.
+      // The turn is over. The rest of the batch is parsed again in the next turn, because the input
+      // may have moved by then.
       result.at = i;
       return LeaveBatch(batch, then, result, input, keys);
     }
   }
 
+  // All requests of the batch are executed: what ended the first pass decides what comes next.
   result.at = batch.count;
   switch (status) {
     case ParseStatus::kComplete:
@@ -163,7 +184,8 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
   return result;
 }
 
-// Wire::BeginUpload, likewise. `end_bytes` follow the value.
+// Implements Wire::BeginUpload for one protocol. The value is followed by `end_bytes` bytes on the
+// wire, which are thrown away together with the value if the upload is refused.
 template <class Requests, class RequestExecutor>
 UploadBegin BeginUploadOf(Workspace& workspace, RequestExecutor& executor, std::size_t at,
                           std::size_t end_bytes) {

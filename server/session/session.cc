@@ -22,6 +22,7 @@ Session::~Session() { DropTail(); }
 // --- Input -------------------------------------------------------------------------------------
 
 void Session::KeepTail(std::string_view input) {
+  // Keep() may change the capacity, so the old one is subtracted first.
   workspace_.buffers().Subtract(Buffer::kTails, tail_.held_bytes());
   tail_.Keep(input);
   workspace_.buffers().Add(Buffer::kTails, tail_.held_bytes());
@@ -43,6 +44,8 @@ void Session::BeginTurn() {
 std::span<const iovec> Session::Room(InputPieces& pieces) {
   char* const area = workspace_.input.data();
   const std::size_t kept = tail_.view().size();
+  // Input that was kept moves to the front of the area, so that it and the new input lie together
+  // and can be parsed as one text.
   if (kept != 0) {
     std::memcpy(area, tail_.view().data(), kept);
     DropTail();
@@ -50,17 +53,20 @@ std::span<const iovec> Session::Room(InputPieces& pieces) {
   input_ = {area, kept};
   if (kept == kInputBytes) return {};
   const iovec rest{area + kept, kInputBytes - kept};
-  // Bytes of the value that were kept, because replies were stuck, come first.
+  // The rest of a value is received straight into the cache. Bytes of it that were kept, because
+  // replies were pending, have to be stored first.
   if (uploading() != nullptr && kept == 0) {
     const std::size_t count = uploading()->Room(pieces, rest, room_in_cache_);
     if (count != 0) return {pieces.data(), count};
   }
+  // Less is received at once while other clients come often; see turn_budget.h.
   const std::size_t bytes_max = budget_.others_come_often() ? kInputBytesBesideOthers : kInputBytes;
   pieces[0] = {rest.iov_base, std::min(rest.iov_len, bytes_max)};
   return {pieces.data(), 1};
 }
 
 void Session::Took(std::size_t bytes) {
+  // Bytes received into the cache are part of the value already. They also count as work.
   const std::size_t into_cache = std::min(bytes, room_in_cache_);
   if (into_cache != 0) {
     uploading()->Skip(into_cache);
@@ -71,6 +77,7 @@ void Session::Took(std::size_t bytes) {
 
 Wire& Session::ChooseWire(char first_byte) const {
   switch (protocol_) {
+    // The first byte of a binary packet is one that no text command begins with.
     case BindingProtocol::kNegotiate:
       if (static_cast<unsigned char>(first_byte) == protocol::kRequestMagic) return wires_.binary;
       return wires_.text;
@@ -87,11 +94,12 @@ Wire& Session::ChooseWire(char first_byte) const {
 void Session::Serve() {
   std::string_view input = std::exchange(input_, {});
   if (wire_ == nullptr && !input.empty()) wire_ = &ChooseWire(input.front());
+  // The executors are shared by all sessions of the worker.
   workspace_.executor.set_client(client_);
   workspace_.binary_executor.set_client(client_);
   const auto are_others_ready = [this] { return workspace_.host.AreOthersReady(); };
   bool goes_on = true;
-  // At least once: an upload may be whole without a byte of input.
+  // At least once: an upload may be complete without a further byte of input.
   do {
     goes_on = ServeOnce(input);
   } while (goes_on && !has_ended() &&
@@ -102,7 +110,8 @@ void Session::Serve() {
   } else if (!tail_.empty()) {
     DropTail();
   }
-  // Only an event brings it back otherwise, and for input that is here already none will come.
+  // Otherwise only an event of the socket brings the session another turn, and for input that is
+  // here already no event will come.
   wants_turn_ = !tail_.empty() && (goes_on || budget_.requests_left() == 0);
 }
 
@@ -195,7 +204,8 @@ bool Session::ServeUnauthenticated(std::string_view& input) {
 }
 
 bool Session::LogIn(std::size_t at) {
-  // Whoever asks to authenticate is unauthenticated until that succeeds, whatever was before.
+  // A client that asks to authenticate is unauthenticated until that succeeds, even if it was
+  // authenticated before.
   if (!std::holds_alternative<Unauthenticated>(login_)) login_.emplace<Unauthenticated>();
   return EndLogin(wire_->LogIn(at, std::get<Unauthenticated>(login_).sasl));
 }
@@ -203,7 +213,8 @@ bool Session::LogIn(std::size_t at) {
 bool Session::EndLogin(const LoginResult& login) {
   SwallowNext(login.swallow_bytes);
   if (login.outcome) {
-    // An attempt takes as long as there are passwords to compare with: one a turn.
+    // An attempt takes as long as there are passwords to compare with, so it ends the turn: one
+    // attempt a turn, and other clients in between.
     budget_.Spend(1, 0);
     workspace_.output.AddWork(kWorkPerTurnBytes + 1);
     if (*login.outcome == LoginOutcome::kAdmitted) login_.emplace<Authenticated>();
@@ -250,6 +261,7 @@ void Session::WakeStream() {
 
 ConnectionState Session::resting_state() const {
   if (is_streaming()) {
+    // A stream that waits is still being produced; otherwise its client has to read.
     return awaits_wake() ? ConnectionState::kParseCmd : ConnectionState::kMwrite;
   }
   if (std::holds_alternative<Swallowing>(state_)) return ConnectionState::kSwallow;

@@ -1,4 +1,4 @@
-// One client's requests, from bytes to replies.
+// The session of one client: it turns received bytes into replies.
 #pragma once
 
 #include <sys/uio.h>
@@ -24,94 +24,124 @@
 
 namespace larder::server {
 
-// Session has the requests of one client served, turn by turn: bytes go in by Room() and Took(),
-// replies come out in the workspace's Output. It knows no socket and no event loop. Idle, it holds
-// no buffer: input is parsed in the workspace's area, and only an unfinished rest is kept.
+// Session serves the requests of one client, turn by turn. It uses neither a socket nor the event
+// loop: bytes are put where Room() says and reported by Took(), and replies appear in the
+// workspace's Output. Between turns a session without unfinished input holds no buffer: input is
+// parsed in the workspace's area, and only an unfinished rest is copied.
 //
-//   Room, Took -> [serve requests | take in a value | throw bytes away | go on with a reply]
+//   Room, Took -> [serve requests | receive a value | throw bytes away | continue a reply]
 //
-// Threads: one worker.
-// Owns:    what could not be parsed or stored yet; the reply that is made piece by piece.
+// The order of calls in a turn is BeginTurn(), then Room() and Took() if something is received,
+// then Serve() or ContinueStream().
+//
+// Threads:    one worker.
+// Owns:       what could not be parsed or stored yet, and the reply that is produced piece by
+//             piece.
+// Invariants: state_ says what the next bytes of the client are, or why none are taken.
 class Session {
  public:
-  // `number` stands for the client in what is printed.
+  // `number` identifies the client in log lines. `wires` must outlive the session.
   Session(Wires& wires, const SessionTerms& terms, ClientIdentity client, int number);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  // Lives as long as the session.
   const ClientIdentity& client() const { return client_; }
 
-  // The first call of each turn.
+  // Has to be called first in each turn: sets the budget of the turn, and makes the input that was
+  // kept available.
   void BeginTurn();
 
-  // Where the client's next bytes are to be put, in order: the first pieces of `pieces`, or none if
-  // what is kept fills the area. REQUIRES: neither a stream nor a wait for memory is on.
+  // Where the client's next bytes are to be received, in order: the first elements of `pieces`.
+  // Empty if the kept input fills the area, and then it has to be served first. While a value is
+  // uploaded, the pieces may lie in the cache. They are valid until Serve(). REQUIRES: the session
+  // is neither streaming nor waiting for memory.
   std::span<const iovec> Room(InputPieces& pieces);
-  // So many bytes were put there.
+  // Reports that `bytes` bytes were received into the pieces that Room() returned, the first ones
+  // first.
   void Took(std::size_t bytes);
-  // There is input that was kept or has come in this turn.
+  // Whether there is input that was kept or has arrived in this turn.
   bool has_input() const { return !input_.empty(); }
 
-  // Serves the input, until it is used up or the turn is over.
+  // Serves the input until it is used up or the turn is over. What is left is kept for the next
+  // turn. REQUIRES: the session is neither streaming nor waiting for memory.
   void Serve();
-  // Appends the next piece of the stream. REQUIRES: is_streaming() and not awaits_wake().
+  // Appends the next piece of the reply stream to the Output. REQUIRES: is_streaming() and not
+  // awaits_wake().
   void ContinueStream();
-  // Nothing is to be served any more.
+  // Ends the session: nothing is served any more, and the kept input is dropped.
   void End();
 
-  // --- What it goes on with after a turn
+  // --- What follows a turn
 
-  // Input that was not served waits for the next turn.
+  // Whether input was left because the turn was over: the session needs another turn even if
+  // nothing more arrives.
   bool wants_turn() const { return wants_turn_; }
+  // Whether input is kept for a later turn, including the incomplete part of a request.
   bool has_kept_input() const { return !tail_.empty(); }
-  // A reply is made piece by piece. Requests wait until it ends.
+  // Whether a reply is produced piece by piece. Requests wait until it ends.
   bool is_streaming() const { return std::holds_alternative<Streaming>(state_); }
-  // It goes on only after WakeStream(), which is for when the host was told to wake streams.
+  // Whether the reply stream waits for its content. It continues after WakeStream(), which the host
+  // calls when TurnHost::WakeStreams() asked for it.
   bool awaits_wake() const;
   void WakeStream();
-  // The value that the client sends; null if it sends none now.
+  // The value that the client sends; null if it sends none now. Valid until the next call of
+  // Serve().
   Uploading* uploading() { return std::get_if<Uploading>(&state_); }
   const Uploading* uploading() const { return std::get_if<Uploading>(&state_); }
+  // Whether the client sends a value for which there is no memory at the moment.
   bool awaits_memory() const { return uploading() != nullptr && uploading()->awaits_memory(); }
-  // It is neither in the middle of a value nor of a reply.
+  // Whether it is neither in the middle of a value nor of a reply.
   bool is_between_requests() const { return std::holds_alternative<Requests>(state_); }
+  // Whether nothing is to be served any more. The replies so far may still have to be sent.
   bool has_ended() const { return std::holds_alternative<Ended>(state_); }
-  // As `stats conns` shows it.
+  // The state that `stats conns` shows between two turns.
   ConnectionState resting_state() const;
 
  private:
-  // What the next bytes are, or why none are taken.
+  // The states of state_ besides Uploading. While streaming, and after the end, no input is taken.
+  // The next bytes begin a request, or continue a line of keys.
   struct Requests {};
-  struct Swallowing {  // They belong to a request that was refused.
+  // The next bytes belong to a request that was refused and are thrown away.
+  struct Swallowing {
     std::uint64_t bytes;
   };
+  // A reply is produced piece by piece.
   struct Streaming {
     std::unique_ptr<ReplyStream> stream;
     bool awaits_wake = false;
   };
+  // The session is over.
   struct Ended {};
 
+  // The login. A client of a listener without passwords counts as authenticated.
   struct Authenticated {};
   struct Unauthenticated {
-    std::unique_ptr<SaslSession> sasl;  // Waits for the client's next step.
+    // An attempt that waits for the client's next step; null if there is none.
+    std::unique_ptr<SaslSession> sasl;
   };
 
+  // The protocol, which the listener prescribes or the first byte of the client decides.
   Wire& ChooseWire(char first_byte) const;
-  // Each consumes from the front of `input`; false when the rest has to wait.
+  // Each of these serves the next thing in `input` and removes what it used. The result is false
+  // when the rest has to wait, for more bytes or for another turn.
   bool ServeOnce(std::string_view& input);
   bool Swallow(std::string_view& input);
   bool ContinueUpload(std::string_view& input);
   bool ServeRequests(std::string_view& input);
   [[gnu::cold, gnu::noinline]] bool ServeUnauthenticated(std::string_view& input);
-  // Each for a request that ended a batch.
+  // Each of these handles the request for which a batch has ended; `at` is its index in the batch.
   void BeginUpload(std::size_t at);
   bool LogIn(std::size_t at);
   bool BeginStream(std::size_t at);
 
+  // Applies the result of a login request to the session.
   bool EndLogin(const LoginResult& login);
+  // Has the next `bytes` bytes of input thrown away; none if it is 0.
   void SwallowNext(std::uint64_t bytes);
-  // Input for the next turn. Apart: few turns leave any.
+  // Store input for the next turn, and drop what was stored, with the statistics of buffers kept up
+  // to date. They are not inlined because few turns leave any input.
   [[gnu::noinline]] void KeepTail(std::string_view input);
   [[gnu::noinline]] void DropTail();
 
@@ -119,16 +149,24 @@ class Session {
   Workspace& workspace_;
   const ClientIdentity client_;
   const BindingProtocol protocol_;
+  // Identifies the client in log lines.
   const int number_;
-  Wire* wire_ = nullptr;  // Decided by the first byte.
+  // The client's protocol; null until its first byte has arrived.
+  Wire* wire_ = nullptr;
   std::variant<Authenticated, Unauthenticated> login_;
   std::variant<Requests, Swallowing, Uploading, Streaming, Ended> state_;
   bool wants_turn_ = false;
+  // What is left of this turn.
   TurnBudget budget_;
+  // Where the parser is in a retrieval line whose keys have not all arrived.
   protocol::KeyList key_list_;
-  InputTail tail_;                 // Input kept for the next turn.
-  std::string_view input_;         // Of this turn.
-  std::size_t room_in_cache_ = 0;  // Of what Room() returned.
+  // Input that is kept for the next turn.
+  InputTail tail_;
+  // The input of this turn: in the workspace's area, or in tail_ if nothing was received.
+  std::string_view input_;
+  // How many bytes of the pieces that Room() returned lie in the cache; the pieces begin with
+  // these.
+  std::size_t room_in_cache_ = 0;
 };
 
 }  // namespace larder::server

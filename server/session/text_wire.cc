@@ -16,6 +16,7 @@ namespace {
 
 using protocol::ParseStatus;
 
+// The description of the lines for ServeBatchOf(): see there.
 struct Lines {
   using Request = protocol::LineRequest;
 
@@ -29,6 +30,7 @@ struct Lines {
   }
   // All keys of a retrieval line count as one request.
   static bool EndsRequest(const Request& request) { return request.is_last_key; }
+  // The command word, for the log. It is searched, because only a verbose log needs it.
   static std::string_view NameOf(const Request& request) {
     if (request.verb == protocol::TextVerb::kMeta) {
       return std::ranges::find(protocol::kMetaVerbs, request.meta_verb,
@@ -59,6 +61,7 @@ bool TextWire::ReserveUpload(Upload& upload, UploadMemory::Share share) {
 }
 
 void TextWire::FinishUpload(Upload& upload, std::string_view end) {
+  // A value has to be followed by CRLF: otherwise the client has announced a wrong length.
   if (end == protocol::kCrlf) {
     workspace_.executor.FinishUpload(upload);
   } else {
@@ -67,6 +70,7 @@ void TextWire::FinishUpload(Upload& upload, std::string_view end) {
 }
 
 std::unique_ptr<ReplyStream> TextWire::BeginStream(std::size_t at) {
+  // The reporter wakes the stream from another thread, which WakeStreams() allows.
   return workspace_.executor.BeginStream(workspace_.batch.lines[at],
                                          [&host = workspace_.host] { host.WakeStreams(); });
 }
@@ -75,6 +79,7 @@ LoginResult TextWire::ServeLogin(std::string_view& input, std::unique_ptr<SaslSe
                                  int client_number) {
   protocol::LoginRequest login;
   const protocol::ParseResult parsed = protocol::ParseLogin(input, login);
+  // Nothing is consumed before the login is complete.
   if (parsed.status == ParseStatus::kNeedMore) return {};
   input.remove_prefix(parsed.consumed_bytes);
   LogUnauthenticated(workspace_, client_number);
@@ -84,7 +89,8 @@ LoginResult TextWire::ServeLogin(std::string_view& input, std::unique_ptr<SaslSe
           .swallow_bytes = login.swallow_bytes};
 }
 
-// No line of text is for it: a batch never ends so.
+// Never called: no line of the text protocol asks to authenticate after the login, so no batch ends
+// with kLogIn. If it were called, closing would be the safe answer.
 LoginResult TextWire::LogIn(std::size_t, std::unique_ptr<SaslSession>&) {
   return {.status = LoginResult::Status::kAnswered, .outcome = LoginOutcome::kClose};
 }

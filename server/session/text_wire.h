@@ -1,10 +1,13 @@
-// The text protocol, with its meta commands, as a session speaks it.
+// The text protocol with its meta commands, as a session uses it.
 #pragma once
 
 #include "server/session/wire.h"
 
 namespace larder::server {
 
+// TextWire implements Wire for the lines of the text and the meta protocol, which share a
+// connection. The contracts are in wire.h.
+//
 // Threads: one worker.
 // Owns:    nothing; the workspace must outlive it.
 class TextWire final : public Wire {
@@ -23,6 +26,7 @@ class TextWire final : public Wire {
   LoginResult LogIn(std::size_t at, std::unique_ptr<SaslSession>& sasl) override;
 
  private:
+  // The executor and the batch of the worker.
   Workspace& workspace_;
 };
 

@@ -1,4 +1,4 @@
-// How much one session may have served before other clients come first.
+// How much one session may do before other clients are served.
 #pragma once
 
 #include <algorithm>
@@ -7,53 +7,60 @@
 
 namespace larder::server {
 
-// When its requests have made so much work (Output::work_bytes), a session's turn is over: 10 to
-// 25 us. With the largest value on top, it is also the most of replies that is kept for a client
-// that does not read. The replies are sent at once, which nothing interrupts: with four times as
-// many, a small request beside binary gets waits 1.5 times as long.
+// The turn of a session is over when its requests have made so much work (see Output::work_bytes):
+// 10 to 25 us. Together with the largest value, this also bounds the replies that are kept for a
+// client that does not read. The replies are sent at once, and nothing interrupts that: with four
+// times as many, a small request beside binary gets waits 1.5 times as long.
 inline constexpr std::size_t kWorkPerTurnBytes = 64 * 1024;
-// Replies of several sessions are sent when they have made so much work together.
+// The replies of several sessions are sent when they have made so much work together.
 inline constexpr std::size_t kWorkPerFlushBytes = 256 * 1024;
-// A turn consists of slices. After each it is asked whether other clients are ready: a turn that
-// goes on until it has nothing left costs less, but only alone. A slice is so many requests or
-// keys, or so much work: 10 to 40 us.
+// A turn consists of slices. After each slice the session asks whether other clients are ready: if
+// none is, it continues without giving up its turn, which costs less. A slice ends after so many
+// requests or keys, or after so much work, 10 to 40 us.
 inline constexpr std::size_t kUnitsPerSlice = 128;
 inline constexpr std::size_t kWorkPerSliceBytes = 32 * 1024;
-// While others come often a slice is shorter. It becomes longer by kUnitsPerSliceStep each time
-// that none came. Until it has its whole length again, only kInputBytesBesideOthers are received at
-// once: nothing interrupts the sending of the replies to them.
+// When other clients were found ready, the next slice is shortened to kUnitsPerSliceMin. It becomes
+// longer by kUnitsPerSliceStep each time that none was. Until it has its full length again, a
+// session receives at most kInputBytesBesideOthers at once, because nothing interrupts the sending
+// of the replies to that input.
 inline constexpr std::size_t kUnitsPerSliceMin = 32;
 inline constexpr std::size_t kUnitsPerSliceStep = 2;
 inline constexpr std::size_t kInputBytesBesideOthers = 32 * 1024;
 
-// TurnBudget is what a session has left of its turn, and of the slice that it is in.
+// TurnBudget counts what a session has left of its turn and of the slice that it is in.
 //
-// Threads: one worker.
+// Threads:    one worker.
+// Invariants: slice_units_max_ is at least kUnitsPerSliceMin and at most kUnitsPerSlice.
 class TurnBudget {
  public:
-  // `work_bytes`: Output::work_bytes() now. REQUIRES: requests_max > 0.
+  // Begins a turn. `work_bytes` is Output::work_bytes() now. The length of slices carries over from
+  // the last turn. REQUIRES: requests_max > 0.
   void Begin(std::size_t work_bytes, std::uint32_t requests_max) {
     work_begin_ = slice_begin_ = work_bytes;
     requests_left_ = requests_max;
     slice_units_ = 0;
   }
 
-  // Others came often while the last slices were served.
+  // Whether other clients were often ready when the last slices ended.
   bool others_come_often() const { return slice_units_max_ < kUnitsPerSlice; }
+  // Requests that the turn still has, of the number that the configuration allows for a turn.
   std::uint32_t requests_left() const { return requests_left_; }
   // The value of Output::work_bytes() above which the turn is over.
   std::size_t work_bytes_max() const { return work_begin_ + kWorkPerTurnBytes; }
 
-  // All keys of a retrieval line count as one request, and as a unit each.
+  // Subtracts what was served. All keys of a retrieval line are one request, and one unit each.
+  // REQUIRES: requests <= requests_left().
   void Spend(std::uint32_t requests, std::size_t units) {
     requests_left_ -= requests;
     slice_units_ += units;
   }
 
-  // The turn has made enough work, or its slice has and others are ready.
+  // Whether the turn is over: it has made enough work, or its slice has ended and other clients are
+  // ready. `are_others_ready` is called at the end of a slice only, because it looks for events.
   template <class AreOthersReady>
   bool IsSpent(std::size_t work_bytes, const AreOthersReady& are_others_ready) {
     if (work_bytes > work_bytes_max()) return true;
+    // The slice continues.
     if (slice_units_ < slice_units_max_ && work_bytes - slice_begin_ < kWorkPerSliceBytes) {
       return false;
     }
@@ -66,8 +73,10 @@ class TurnBudget {
   }
 
  private:
+  // Output::work_bytes() at the start of the turn and of the slice.
   std::size_t work_begin_ = 0;
   std::size_t slice_begin_ = 0;
+  // Requests or keys of this slice, and how many it may have.
   std::size_t slice_units_ = 0;
   std::size_t slice_units_max_ = kUnitsPerSlice;
   std::uint32_t requests_left_ = 0;

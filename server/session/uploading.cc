@@ -8,6 +8,7 @@
 
 namespace larder::server {
 Uploading::~Uploading() {
+  // Staged bytes are counted together with the kept input of sessions.
   workspace_.buffers().Subtract(Buffer::kTails, upload_->staged_capacity());
   if (is_queued()) workspace_.shared.uploads.Leave(this);
 }
@@ -19,10 +20,12 @@ std::uint64_t Uploading::rest_bytes() const {
 Uploading::Step Uploading::Continue(std::string_view& input) {
   const std::size_t end_bytes = wire_.value_end_bytes();
   const std::size_t n = std::min<std::size_t>(upload_->left_bytes(), input.size());
+  // The value outgrows the staging buffer: from here on it needs memory of the cache.
   if (!upload_->is_reserved() && !upload_->FitsStaged(n)) {
     if (!TakeShare()) {
       wait_ = Wait::kForBytes;
-      if (input.size() >= rest_bytes()) Queue();  // All is there.
+      // The whole value is here already, so no further byte would bring the session back.
+      if (input.size() >= rest_bytes()) Queue();
       return Step::kNeedsMore;
     }
     if (!Reserve()) return Step::kRefused;
@@ -31,6 +34,7 @@ Uploading::Step Uploading::Continue(std::string_view& input) {
   upload_->Write(input.substr(0, n));
   workspace_.buffers().Add(Buffer::kTails, upload_->staged_capacity() - staged_before);
   input.remove_prefix(n);
+  // The value and the bytes that follow it have to be complete.
   if (upload_->left_bytes() != 0 || input.size() < end_bytes) return Step::kNeedsMore;
   wire_.FinishUpload(*upload_, input.substr(0, end_bytes));
   input.remove_prefix(end_bytes);
@@ -46,6 +50,7 @@ bool Uploading::TakeShare() {
 
 bool Uploading::Reserve() {
   BufferGauges& buffers = workspace_.buffers();
+  // The staging buffer is given back when the item is reserved.
   buffers.Subtract(Buffer::kTails, upload_->staged_capacity());
   UploadMemory::Share share = std::move(*share_);
   share_.reset();
@@ -71,11 +76,13 @@ std::size_t Uploading::Room(InputPieces& pieces, iovec area, std::size_t& room_b
   if (!upload_->is_reserved() || upload_->left_bytes() == 0) return 0;
   std::size_t count = 0;
   slab::ValueCursor at = upload_->at();
+  // The value may lie in many chunks; one call covers some of them, up to the work of a turn.
   while (count < kUploadPiecesMax && room_bytes < kWorkPerTurnBytes && !at.piece().empty()) {
     pieces[count++] = {at.piece().data(), at.piece().size()};
     room_bytes += at.piece().size();
     at.Advance(at.piece().size());
   }
+  // The pieces cover the rest of the value: whatever follows it goes to the input area.
   if (room_bytes == upload_->left_bytes()) pieces[count++] = area;
   return count;
 }
@@ -83,6 +90,7 @@ std::size_t Uploading::Room(InputPieces& pieces, iovec area, std::size_t& room_b
 bool Uploading::IsStalled(std::uint32_t now_s, std::uint32_t since_s) {
   if (is_queued()) return false;
   const Shared& shared = workspace_.shared;
+  // A timeout of 0 means that there is none.
   const auto timeout_s = static_cast<std::uint32_t>(shared.config.upload_timeout_s);
   if (timeout_s != 0 && now_s > since_s + timeout_s) return true;
   const std::uint64_t rate_bytes = std::uint64_t{shared.config.upload_rate_kilobytes} * 1024;

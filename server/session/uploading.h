@@ -1,4 +1,4 @@
-// A session whose next bytes are a value.
+// The state of a session whose next bytes are a value.
 #pragma once
 
 #include <sys/uio.h>
@@ -16,68 +16,94 @@
 
 namespace larder::server {
 
-// Pieces of a value received at once, at most, and the input area behind them.
+// The most pieces of a value that are received with one system call. The input area may follow
+// them.
 inline constexpr std::size_t kUploadPiecesMax = 16;
 using InputPieces = std::array<iovec, kUploadPiecesMax + 1>;
 
-// Uploading takes in a value that has not wholly come with its request, and has the request
-// executed when it has. A value that needs memory of the cache ahead may have to wait for its share
-// of UploadMemory: then nothing of it is taken in.
+// Uploading receives a value that did not arrive completely with its request, and executes the
+// request when it is complete. A value that outgrows the staging buffer needs memory of the cache
+// before it is complete. It may have to wait for its share of UploadMemory; while it waits, no
+// further byte is taken in.
 //
-// Threads: one worker.
-// Owns:    the upload, its share, its place among those that wait.
+// Threads:    one worker.
+// Owns:       the upload, the share that was taken for it, and its place among the uploads that
+//             wait.
+// Invariants: it is in the list of UploadMemory exactly when is_queued().
 class Uploading {
  public:
+  // The result of Continue().
   enum class Step : std::uint8_t {
-    kNeedsMore,  // More input, or memory: see awaits_memory().
-    kFinished,   // The request is answered.
-    kRefused,    // The same, and rest_bytes() are to be thrown away.
+    // More input is needed, or memory: see awaits_memory().
+    kNeedsMore,
+    // The value is complete and the request was answered.
+    kFinished,
+    // The request was answered with an error; rest_bytes() are to be thrown away.
+    kRefused,
   };
 
+  // `upload` was begun by `wire`. The other two must outlive this object.
   Uploading(Workspace& workspace, Wire& wire, std::unique_ptr<Upload> upload)
       : workspace_(workspace), wire_(wire), upload_(std::move(upload)) {}
+  // Leaves the list of waiting uploads. Memory and reserved item are given back with the upload.
   ~Uploading();
   Uploading(const Uploading&) = delete;
   Uploading& operator=(const Uploading&) = delete;
 
-  // Takes in what `input` has of it. REQUIRES: it does not wait for memory.
+  // Takes the bytes of the value from the front of `input`, and what follows the value. REQUIRES:
+  // not awaits_memory().
   Step Continue(std::string_view& input);
+  // The bytes that the client has still to send: the rest of the value and what follows it.
   std::uint64_t rest_bytes() const;
 
-  // Where the value can be received straight into the cache: fills `pieces` and returns their
-  // number, 0 if that is not possible now. What comes behind the value goes to `area`. `room_bytes`
-  // becomes the room in the cache; as much of it as was filled is for Skip().
+  // Where the rest of the value can be received straight into the cache: fills `pieces` and returns
+  // how many it filled; 0 if the item is not reserved or complete. If the pieces cover the whole
+  // rest, the last of them is `area`, for the bytes that follow the value. `room_bytes` is set to
+  // the number of bytes in the cache; of those that were filled, Skip() has to be informed.
   std::size_t Room(InputPieces& pieces, iovec area, std::size_t& room_bytes);
   void Skip(std::size_t bytes) { upload_->Skip(bytes); }
 
-  // It cannot go on before TakeMemory().
+  // Whether it cannot continue before TakeMemory() succeeds.
   bool awaits_memory() const { return wait_ != Wait::kNone; }
-  // There are bytes that it would take in, and it is one of those that wait.
+  // Whether it is in the list of uploads that wait for memory. An upload that needs memory joins
+  // the list only when further bytes have arrived: so a client that has stopped sending does not
+  // hold up others.
   bool is_queued() const { return wait_ == Wait::kQueued; }
+  // Enters the list. REQUIRES: not is_queued().
   void Queue();
-  // Takes the memory, after which it goes on. False if it has to wait on.
+  // Takes the share of UploadMemory; afterwards Continue() may be called. Returns false if the
+  // upload has to wait on.
   bool TakeMemory();
 
+  // Whether it holds memory of the cache.
   bool holds_memory() const { return upload_->is_reserved(); }
-  // The value does not come, or too slowly while others wait for memory. To be asked at each check
-  // of all uploads, as Upload::IsSlow. `since_s`: when anything came last.
+  // Whether the client has stopped sending, or sends too slowly while other uploads wait for
+  // memory. `since_s` is the time at which bytes arrived last. Each call counts as one check; see
+  // Upload::IsSlow(). Always false while the upload is queued, because then the server is the one
+  // that waits.
   bool IsStalled(std::uint32_t now_s, std::uint32_t since_s);
 
  private:
+  // Why the upload does not continue.
   enum class Wait : std::uint8_t {
     kNone,
-    kForBytes,  // And for memory: it is queued when more has come.
+    // It needs memory, but joins the list only when more bytes have arrived.
+    kForBytes,
+    // It is in the list of UploadMemory.
     kQueued,
   };
 
+  // Takes the share of UploadMemory, unless it has one. False if there is none for it now.
   bool TakeShare();
-  // Has memory of the cache for the whole value. False, with the reply given, if there is none.
+  // Reserves memory of the cache for the whole value. If there is none, replies with the error and
+  // returns false. REQUIRES: share_ is set; it is used up.
   bool Reserve();
 
   Workspace& workspace_;
   Wire& wire_;
   const std::unique_ptr<Upload> upload_;
-  std::optional<UploadMemory::Share> share_;  // Taken for the upload, which will have it.
+  // A share that was taken and has not yet been passed on to the upload.
+  std::optional<UploadMemory::Share> share_;
   Wait wait_ = Wait::kNone;
 };
 

@@ -1,4 +1,4 @@
-// The protocols that there are.
+// The protocols of a worker.
 #pragma once
 
 #include "server/session/binary_wire.h"
@@ -8,8 +8,10 @@
 
 namespace larder::server {
 
+// Wires has one object for each protocol, shared by all sessions of a worker.
+//
 // Threads: one worker.
-// Owns:    nothing of what it works on; the workspace must outlive it.
+// Owns:    the protocols. The workspace must outlive it.
 struct Wires {
   explicit Wires(Workspace& shared_workspace)
       : workspace(shared_workspace), text(shared_workspace), binary(shared_workspace) {}

@@ -11,7 +11,9 @@ Workspace::Workspace(Shared& all, TurnHost& turn_host)
       counters(all.stats.AddWorker()),
       executor(all, lane, counters, output),
       binary_executor(all, lane, counters, output) {
+  // The input area and the batch are counted once; they never change their size.
   buffers().Add(Buffer::kInput, InputArea::kHeldBytes + sizeof(Batch));
+  // The Output occupies only what was used of it, so it counts itself.
   output.CountIn(buffers().at(Buffer::kOutput));
   lane.SetNow(all.clock.now());
 }

@@ -12,38 +12,52 @@
 
 namespace larder::server {
 
-// What runs the turns of sessions.
+// TurnHost is the part of a worker that sessions call: it runs their turns.
+//
+// Threads: one worker; WakeStreams(): any thread.
 class TurnHost {
  public:
-  // In the middle of a turn: other clients are ready to be served.
+  // Whether other clients are ready to be served. Called in the middle of a turn; it looks for new
+  // events.
   virtual bool AreOthersReady() = 0;
-  // Has the streams that wait go on. Any thread may call it, as long as the host lives.
+  // Has the reply streams that wait continue soon. Any thread may call it, as long as the host
+  // lives.
   virtual void WakeStreams() = 0;
 
  protected:
+  // Hosts are not destroyed through this interface.
   ~TurnHost() = default;
 };
 
-// Workspace has the buffers and the executors that the sessions of a worker use one after the
-// other. Between two turns nothing of a session is in it but replies that are not sent yet.
+// Workspace has the buffers and executors that the sessions of a worker use one after the other.
+// Between two turns it stores nothing of a session but replies that are not sent yet. So an
+// idle client needs no buffer of its own.
 //
 // Threads: one worker.
-// Owns:    the buffers. What its constructor takes must outlive it.
+// Owns:    the buffers and executors. What its constructor takes must outlive it.
 struct Workspace {
-  // Adds a lane to the cache and a set of counters to the statistics.
+  // Adds a lane to the cache and a set of counters to the statistics. `turn_host` may still be
+  // under construction: it is not called.
   Workspace(Shared& all, TurnHost& turn_host);
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
+  // The statistics of buffers of this worker.
   BufferGauges& buffers() { return counters.buffers; }
 
   Shared& shared;
   TurnHost& host;
+  // The worker's state inside the cache; belongs to the cache.
   slab::Lane& lane;
+  // The worker's counters; they belong to the statistics.
   WorkerCounters& counters;
+  // Where the session whose turn it is receives and parses.
   InputArea input;
+  // The replies of all sessions that were served and not flushed.
   Output output;
+  // The requests that are executed at the moment.
   Batch batch;
+  // The commands of the text protocol, including the meta commands.
   TextExecutor executor;
   BinaryExecutor binary_executor;
 };

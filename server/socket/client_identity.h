@@ -1,4 +1,4 @@
-// Who a client is.
+// Who a client is, as far as the server knows.
 #pragma once
 
 #include <utility>
@@ -7,14 +7,19 @@
 
 namespace larder::server {
 
-// What the server knows of a client from how it connects. It is found out once, when the client is
-// accepted, and handed to what serves the client: commands ask it and no socket.
+// ClientIdentity stores what the server knows about a client from its connection. It is determined
+// once, when the client is accepted, and passed to the code that serves the client: so commands can
+// depend on it without access to a socket.
 //
 // Threads: a value.
 struct ClientIdentity {
+  // The address of the client's end of the connection.
   SocketAddress address;
-  bool is_local = false;  // The client is on the server's machine.
+  // The client runs on the server's machine. Some administrative commands are allowed to such
+  // clients only.
+  bool is_local = false;
 
+  // The identity of a client that connected from `peer`.
   static ClientIdentity Of(SocketAddress peer) {
     const bool is_local = peer.is_on_this_machine();
     return {.address = std::move(peer), .is_local = is_local};

@@ -13,10 +13,13 @@
 namespace larder::server {
 namespace {
 
+// The signature of getsockname(2) and getpeername(2).
 using GetName = int (*)(int, sockaddr*, socklen_t*);
 
-constexpr std::uint32_t kLoopbackNet = 127;  // 127.0.0.0/8.
+// The first byte of every IPv4 loopback address, 127.0.0.0/8.
+constexpr std::uint32_t kLoopbackNet = 127;
 
+// The address that `get_name` reports for `fd`; unknown if the call fails.
 SocketAddress AddressOf(int fd, GetName get_name) {
   sockaddr_storage storage{};
   socklen_t bytes = sizeof storage;
@@ -24,6 +27,8 @@ SocketAddress AddressOf(int fd, GetName get_name) {
   return {storage, bytes};
 }
 
+// Copies the address into its own type: access through a cast pointer would break the aliasing
+// rules.
 template <class Address>
 Address ReadAs(const sockaddr_storage& storage) {
   Address address;
@@ -31,12 +36,15 @@ Address ReadAs(const sockaddr_storage& storage) {
   return address;
 }
 
+// The path of a unix socket. The system reports a length, and the path within it may or may not end
+// with a null byte.
 std::string PathOf(const sockaddr_un& address, socklen_t address_bytes) {
   const std::size_t path_bytes =
       address_bytes - std::min<std::size_t>(address_bytes, offsetof(sockaddr_un, sun_path));
   return {address.sun_path, strnlen(address.sun_path, path_bytes)};
 }
 
+// The text of an IP address without its port. `ip` is an in_addr or in6_addr, as `family` says.
 std::string TextOf(int family, const void* ip) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   inet_ntop(family, ip, text.data(), text.size());
@@ -80,6 +88,8 @@ bool SocketAddress::is_on_this_machine() const {
     return ntohl(ipv4->sin_addr.s_addr) >> 24 == kLoopbackNet;
   }
   if (const auto* const ipv6 = std::get_if<sockaddr_in6>(&address_)) {
+    // ::1, or ::ffff:127.x.y.z: a client of an IPv6 socket that connects by IPv4 has such an
+    // address.
     return IN6_IS_ADDR_LOOPBACK(&ipv6->sin6_addr) ||
            (IN6_IS_ADDR_V4MAPPED(&ipv6->sin6_addr) && ipv6->sin6_addr.s6_addr[12] == kLoopbackNet);
   }

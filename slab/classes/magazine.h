@@ -1,4 +1,4 @@
-// What a lane takes from a class in one go.
+// Magazine: the chunks and items that one lane holds from one slab class.
 #pragma once
 
 #include <algorithm>
@@ -15,45 +15,69 @@
 
 namespace larder::slab {
 
-// An item that left the cache to make room, for the counts of its class and its ghosts.
+// An item that left the cache to make room: what the statistics of its class and its ghosts need.
 struct ReclaimedItem {
+  // Hash of the item's key.
   std::uint64_t hash = 0;
+  // Seconds between the item's last use and its removal.
   std::uint32_t idle_s = 0;
+  // The queue that the item was in.
   Segment segment = Segment::kProbation;
-  bool is_dead = false;  // Expired or flushed; else evicted.
+  // True: the item had expired or was flushed. False: it was alive and was evicted.
+  bool is_dead = false;
+  // The item had an expiry set.
   bool could_expire = false;
+  // A client had read the item at least once.
   bool was_fetched = false;
 };
 
-// Magazine is what a lane has of a class: chunks for its next items, and items that it linked since
-// and that are not in the queue yet. So two lanes that store into one class meet at its lock once
-// for many stores. While it is refilled, it holds the items that are to make room.
+// Magazine holds what one lane has taken from one slab class: free chunks for the lane's next
+// items, and the items that the lane has linked since and that are not in the eviction queue yet.
+// Thus two lanes that store into one class meet at the class's lock once for many stores. During a
+// refill the magazine also holds the items that are about to be evicted.
 //
-//   slot   |arriving|arriving|   -    |arriving|stocked|leaving|     -: its item was removed
+//   slot   |arriving|arriving|   -    |arriving|stocked|leaving|     -: the item was removed
 //
-// A linked item that is in no queue is in a slot: its use is kArriving or kLeaving, and
-// magazine_slot() names it. One that is kLeaving may be in the lane's hands instead: between
-// TakeBack and Return, or until it is unlinked.
+// A linked item that is not in a queue is in a slot of a magazine: its use is kArriving or
+// kLeaving, and magazine_slot() of the item names the slot. The exception is an item in use
+// kLeaving that the lane has taken out with TakeBack: it is in no slot until the lane calls Return
+// or unlinks the item.
 //
-// Threads: an exchange of the slot decides who has what lay in it. TakeAny and TakeReclaimed:
-//          whoever has locked the class; Stock and Release: the lane, with the class locked.
-//          TakeBack, Return and Restock: the lane, with the item's bucket locked. Take, Put and
-//          PublishReclaimed: the lane.
+// A slot is filled by its lane only. Several threads may try to empty it; the atomic exchange of
+// the slot decides which of them gets the content.
+//
+// Threads:    one worker (the lane) calls Take, Put, Stock, AddReclaimed and PublishReclaimed. Put
+//             also needs the lock of the item's bucket. TakeOwn, Release and Forget: the lane, and
+//             caller locks the class. TakeBack of a leaving item and Return: the lane, and caller
+//             locks the item's bucket. TakeAny and TakeReclaimed: any thread, caller locks the
+//             class.
+// Owns:       the stocked chunks. Linked items belong to the cache.
+// Invariants: a slot contains kNoItem or a chunk of the magazine's class; a bit of stocked_ is set
+//             for every slot that was stocked and not taken by Take() since.
 class alignas(128) Magazine {
  public:
+  // Slots of a magazine: the most chunks that a lane takes from a class at a time.
   static constexpr std::uint32_t kSlots = 32;
 
+  // What the class has to know about a linked item in a slot when it queues the item.
   struct Entry {
-    std::uint64_t hash = 0;  // Of its key.
+    // Hash of the item's key.
+    std::uint64_t hash = 0;
+    // The queue that a leaving item was taken from.
     Segment segment = Segment::kProbation;
-    QueueEntry queue_entry = QueueEntry::kNew;  // How it will be queued.
+    // How the item will enter a queue: kNew for an arriving item, otherwise a leaving one.
+    QueueEntry queue_entry = QueueEntry::kNew;
   };
+  // The former content of a slot; `ref` is kNoItem if the slot was empty.
   struct Taken {
     ItemRef ref = kNoItem;
-    Entry entry;  // Of a linked item.
+    // Valid only if `ref` is a linked item, not a stocked chunk.
+    Entry entry;
   };
 
-  // A chunk that is the caller's now, or kNoItem.
+  // Takes a stocked chunk, which then belongs to the caller; its use is still kStocked. Returns
+  // kNoItem if no stocked chunk is left, because the lane has used them all or another thread has
+  // emptied the magazine.
   [[nodiscard]] ItemRef Take() {
     while (stocked_ != 0) {
       slot_ = static_cast<std::uint32_t>(std::countr_zero(stocked_));
@@ -63,20 +87,23 @@ class alignas(128) Magazine {
     }
     return kNoItem;
   }
-  // The item in the chunk that Take gave last waits to be queued. REQUIRES: its bucket is locked.
+  // Puts the item that was made in the chunk of the last Take() back into that chunk's slot, where
+  // it waits to be queued; its use becomes kArriving. REQUIRES: the item's bucket is locked, and
+  // `ref` is the chunk that Take() returned last.
   void Put(ItemRef ref, Item& item, std::uint64_t hash) {
     LARDER_ASSERT(item.use() == ChunkUse::kStocked);
     Fill(slot_, ref, item, {.hash = hash}, ChunkUse::kArriving);
   }
 
-  // What lies in a slot.
+  // Empties a slot, for any thread that has the class locked. Returns what was in it.
   [[nodiscard]] Taken TakeAny(std::uint32_t slot) {
     if (slots_[slot].load(std::memory_order_relaxed) == kNoItem) return {};
     const ItemRef ref = TakeBack(slot);
     if (ref == kNoItem) return {};
     return {.ref = ref, .entry = entries_[slot]};
   }
-  // The same for the lane itself, which nobody can come before: the class is locked.
+  // Empties a slot of the calling lane's own magazine. With the class locked no other thread can
+  // empty the slot at the same time, so that no atomic exchange is needed.
   [[nodiscard]] Taken TakeOwn(std::uint32_t slot) {
     const ItemRef ref = slots_[slot].load(std::memory_order_relaxed);
     if (ref == kNoItem) return {};
@@ -84,8 +111,8 @@ class alignas(128) Magazine {
     return {.ref = ref, .entry = entries_[slot]};
   }
 
-  // The four: REQUIRES: the slot is empty. A free chunk; an item that was just taken from the queue
-  // to leave; the chunk of one that left; one that stays.
+  // Puts a free chunk into the slot; its use becomes kStocked. REQUIRES: the slot is empty, and the
+  // caller owns the chunk.
   void Stock(std::uint32_t slot, ItemRef ref, Item& chunk) {
     LARDER_ASSERT(IsEmpty(slot));
     LARDER_ASSERT(!chunk.is_linked());
@@ -93,39 +120,50 @@ class alignas(128) Magazine {
     stocked_ |= 1U << slot;
     slots_[slot].store(ref, std::memory_order_release);
   }
+  // Puts an item into the slot that was just taken out of the queue `segment` to be evicted; its
+  // use becomes kLeaving. REQUIRES: the slot is empty.
   void Release(std::uint32_t slot, ItemRef ref, Item& item, std::uint64_t hash, Segment segment) {
     Fill(slot, ref, item, {.hash = hash, .segment = segment, .queue_entry = QueueEntry::kUndecided},
          ChunkUse::kLeaving);
   }
+  // Puts an item back that TakeBack took out and that stays in the cache after all: `entry` says
+  // how it will be queued. REQUIRES: the slot is empty, `entry` is not kNew, and the slot's other
+  // data are still those of this item.
   void Return(std::uint32_t slot, ItemRef ref, QueueEntry entry) {
     LARDER_ASSERT(IsEmpty(slot));
     LARDER_ASSERT(entry != QueueEntry::kNew);
     entries_[slot].queue_entry = entry;
     slots_[slot].store(ref, std::memory_order_release);
   }
-  // What Release put there, perhaps in another chunk by now; kNoItem: it was removed, or queued
-  // again.
+  // Takes the content out of the slot. For a leaving item that is the one that Release put there;
+  // it may lie in another chunk by now, because the item was moved. Returns kNoItem if the slot is
+  // empty: the item was removed from the cache, or it was queued again.
   [[nodiscard]] ItemRef TakeBack(std::uint32_t slot) {
     return slots_[slot].exchange(kNoItem, std::memory_order_acquire);
   }
-  const Entry& entry(std::uint32_t slot) const { return entries_[slot]; }  // The lane.
+  // What is stored about the item in the slot. For the lane only.
+  const Entry& entry(std::uint32_t slot) const { return entries_[slot]; }
 
-  // REQUIRES: the last ones were taken.
+  // Adds an eviction to those that the class will count. REQUIRES: fewer than kSlots were added
+  // since the last PublishReclaimed(), and the ones published before that were taken.
   void AddReclaimed(const ReclaimedItem& reclaimed) {
     LARDER_ASSERT(reclaimed_added_ < kSlots);
     reclaimed_[reclaimed_added_++] = reclaimed;
   }
+  // Makes the evictions that were added visible to TakeReclaimed().
   void PublishReclaimed() {
     reclaimed_count_.store(reclaimed_added_, std::memory_order_release);
     reclaimed_added_ = 0;
   }
-  // Those that nobody has counted yet. They stay as they are while the class is locked.
+  // Takes the published evictions that are not counted yet. The result is valid while the class
+  // stays locked.
   [[nodiscard]] std::span<const ReclaimedItem> TakeReclaimed() {
     const std::uint32_t count = reclaimed_count_.load(std::memory_order_acquire);
     if (count != 0) reclaimed_count_.store(0, std::memory_order_relaxed);
     return std::span(reclaimed_).first(count);
   }
-  // All slots are empty now.
+  // Forgets which slots were stocked, before the magazine is filled again. REQUIRES: all slots are
+  // empty.
   void Forget() {
     LARDER_ASSERT(std::ranges::all_of(slots_, [](const auto& ref) { return ref == kNoItem; }));
     stocked_ = 0;
@@ -135,6 +173,8 @@ class alignas(128) Magazine {
   bool IsEmpty(std::uint32_t slot) const {
     return slot < kSlots && slots_[slot].load(std::memory_order_relaxed) == kNoItem;
   }
+  // Stores a linked item in the slot and the slot's address in the item. The release store of the
+  // slot publishes both, and the entry.
   void Fill(std::uint32_t slot, ItemRef ref, Item& item, const Entry& entry, ChunkUse use) {
     LARDER_ASSERT(IsEmpty(slot));
     LARDER_ASSERT(ref != kNoItem);
@@ -144,12 +184,19 @@ class alignas(128) Magazine {
     slots_[slot].store(ref, std::memory_order_release);
   }
 
+  // The content of each slot: a chunk, or kNoItem. Released when filled, acquired when taken.
   std::array<std::atomic<ItemRef>, kSlots> slots_{};
-  std::array<Entry, kSlots> entries_{};  // Written by the lane before its slot is filled.
-  std::uint32_t stocked_ = 0;            // The lane's: slots that it stocked and did not take yet.
-  std::uint32_t slot_ = 0;               // The lane's: the slot of the chunk that Take gave last.
-  std::uint32_t reclaimed_added_ = 0;    // The lane's.
-  std::atomic<std::uint32_t> reclaimed_count_{0};  // Of those published.
+  // One for each slot. Written by the lane before it fills the slot.
+  std::array<Entry, kSlots> entries_{};
+  // For the lane only: a bit for each slot that was stocked and not taken yet.
+  std::uint32_t stocked_ = 0;
+  // For the lane only: the slot of the chunk that Take() returned last.
+  std::uint32_t slot_ = 0;
+  // For the lane only: how many of reclaimed_ were added and are not published yet.
+  std::uint32_t reclaimed_added_ = 0;
+  // How many of reclaimed_ are published: released by the lane, acquired by TakeReclaimed().
+  std::atomic<std::uint32_t> reclaimed_count_{0};
+  // Evictions, those that are published or being added.
   std::array<ReclaimedItem, kSlots> reclaimed_{};
 };
 

@@ -7,9 +7,10 @@
 namespace larder::slab {
 namespace {
 
-// Of a class's window: how much it may grow or shrink by at a time.
+// A class gives away at most its window divided by this number of pages at a time.
 constexpr std::uint32_t kStepDivisor = 2;
-// A round that ends early has seen little, and so takes pages only from who has next to no gain.
+// A round that ends early has seen few requests. It moves pages only if the gain is at least this
+// many times the loss.
 constexpr double kEarlyGainRatio = 8;
 
 }  // namespace
@@ -18,6 +19,7 @@ std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t st
                                               std::uint64_t urgent_ghosts) {
   LARDER_CHECK(loads.size() <= gains_.size());
   LARDER_ASSERT(stores >= seen_stores_);
+  // The most new near ghosts of any one class since the last round.
   std::uint64_t fresh_max = 0;
   for (std::size_t id = 1; id < loads.size(); ++id) {
     fresh_max = std::max(fresh_max, loads[id].near_ghosts - seen_ghosts_[id]);
@@ -25,6 +27,8 @@ std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t st
   const bool is_early = stores - seen_stores_ < kStoresPerRound;
   if (is_early && fresh_max < urgent_ghosts) return std::nullopt;
 
+  // An early end does not restart the count of stores, so that the regular end of the round still
+  // comes.
   if (!is_early) seen_stores_ = stores;
   ClassId high = 0;
   for (std::size_t at = 1; at < loads.size(); ++at) {
@@ -33,18 +37,23 @@ std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t st
     seen_ghosts_[id] = loads[id].near_ghosts;
     gains_[id] = kGainDecay * gains_[id] + kGainWeight * fresh;
   }
+  // The class that gains most per page. A class with spare chunks, or one that holds pieces of
+  // another class's items, does not need a page for itself.
   for (std::size_t at = 1; at < loads.size(); ++at) {
     const auto id = static_cast<ClassId>(at);
     if (loads[id].pages == 0 || loads[id].spare_pages != 0 || loads[id].pieces_of != 0) continue;
     if (high == 0 || GainPerPage(loads, id) > GainPerPage(loads, high)) high = id;
   }
   if (high == 0) return std::nullopt;
+  // A donor with one page only would have to give its last page, which needs a stronger reason.
   const ClassId low = ChooseDonor(loads, high, ClassSet(), 2);
   if (low == 0) return std::nullopt;
   const std::uint32_t window = WindowPages(loads[high].pages);
   const double ratio = is_early ? kEarlyGainRatio : kGainRatio;
   const double needed = ratio * Loss(loads, low) * window + kGainMargin;
   if (gains_[high] <= needed) return std::nullopt;
+  // A donor gives all its spare pages at once, since it loses nothing with them, but never its last
+  // page.
   const std::uint32_t spared =
       std::max(WindowPages(loads[low].pages) / kStepDivisor, loads[low].spare_pages);
   const std::uint32_t pages = std::min({window, spared, loads[low].pages - 1});
@@ -62,7 +71,7 @@ ClassId PageBalancer::ChooseDonor(ClassLoads loads, ClassId needy, const ClassSe
       donor = id;
       continue;
     }
-    // A last page goes only when no class has two.
+    // The last page of a class is taken only if no class has two.
     const bool is_last = loads[id].pages == 1;
     if (is_last != (loads[donor].pages == 1)) {
       if (!is_last) donor = id;

@@ -1,4 +1,4 @@
-// What each page of the arena is used for.
+// PageTable: which class each page of the arena belongs to, and how full the page is.
 #pragma once
 
 #include <atomic>
@@ -12,45 +12,56 @@
 
 namespace larder::slab {
 
-// State of one page; all zero is a page that was never used.
+// The state of one page. All bytes zero is a page that was never used.
 //
 // Threads: caller locks the page's class.
 struct Page {
-  ItemRef free_head;     // Freed chunks, linked by Item::next.
-  std::uint32_t used;    // Chunks that are not free.
-  std::uint32_t carved;  // Chunks below this number were handed out once.
-  // Neighbours in the class's list of pages with room, as page number + 1; 0: none.
+  // First of the page's free chunks, which are linked by Item::next; kNoItem: none.
+  ItemRef free_head;
+  // Chunks that are not free: in use, or in a magazine.
+  std::uint32_t used;
+  // Chunks with a smaller number were handed out at least once; the others have no header yet.
+  std::uint32_t carved;
+  // The neighbours in the class's list of pages with free chunks, as page number + 1; 0: none.
   PageIndex next_listed;
   PageIndex prev_listed;
+  // The page is in that list.
   bool is_listed;
-  bool is_draining;  // Gives out no chunk, and leaves the class with its last one.
+  // The page is being emptied: it gives out no chunk, and leaves the class with its last chunk.
+  bool is_draining;
 };
 
-// An entry per page that the arena can ever hold.
+// PageTable has one entry for each page that the arena can ever hold.
 //
-// Threads: class_of and set_class: atomic; the class changes only while no chunk of the page is in
-//          use, so whoever may touch a chunk reads its class. at(): see Page.
+// Threads:    atomic for class_of and set_class. The class of a page changes only while no chunk of
+//             the page is in use, so a thread that may access a chunk can read the chunk's class
+//             without a lock. at(): see Page.
+// Owns:       the table; memory is used only for pages that were touched.
 class PageTable {
  public:
-  // Check ok(): false when the kernel refuses.
+  // REQUIRES: the caller checks ok() before use: it is false if the kernel refused the memory.
   explicit PageTable(PageIndex capacity)
       : pages_(capacity, HugePages::kNo), classes_(capacity, HugePages::kNo) {}
 
   bool ok() const { return pages_.ok() && classes_.ok(); }
   Page& at(PageIndex page) const { return pages_[page]; }
+  // The class of the page; 0 if it belongs to no class.
   ClassId class_of(PageIndex page) const { return classes_[page].load(std::memory_order_relaxed); }
+  // REQUIRES: the caller holds the lock of the class that gets or loses the page, or nobody else
+  // uses the cache.
   void set_class(PageIndex page, ClassId id) const {
     LARDER_ASSERT(id <= kClassesMax);
     classes_[page].store(id, std::memory_order_relaxed);
   }
-  // What entries for the first pages take.
+  // Bytes that the entries for the first `pages` pages take.
   static std::uint64_t BytesFor(PageIndex pages) {
     return std::uint64_t{pages} * (sizeof(Page) + sizeof(ClassId));
   }
 
  private:
   ZeroedArray<Page> pages_;
-  ZeroedArray<std::atomic<ClassId>> classes_;  // Apart and dense: every lookup reads it.
+  // Apart from pages_ and dense, because every lookup reads it.
+  ZeroedArray<std::atomic<ClassId>> classes_;
 };
 
 }  // namespace larder::slab

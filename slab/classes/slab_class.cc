@@ -9,12 +9,13 @@
 namespace larder::slab {
 namespace {
 
-// All magazines of a class together may hold one in so many of its chunks.
+// All magazines of a class together hold at most one in this many of its chunks.
 constexpr std::uint64_t kMagazinesShare = 256;
 
 }  // namespace
 
 ItemRef SlabClass::Allocate() {
+  // No page of the class has a free chunk: take a new page from the arena.
   if (listed_ == 0) {
     const auto fresh = arena_.Take();
     if (!fresh) return kNoItem;
@@ -24,6 +25,7 @@ ItemRef SlabClass::Allocate() {
   Page& page = pages_.at(number);
   LARDER_ASSERT(!page.is_draining && page.used < chunks_per_page_);
   LARDER_ASSERT(pages_.class_of(number) == id_);
+  // Freed chunks are used first. Otherwise the next chunk that was never handed out gets a header.
   ItemRef ref = page.free_head;
   if (ref != kNoItem) {
     page.free_head = arena_.At(ref).next;
@@ -58,13 +60,16 @@ void SlabClass::Free(ItemRef ref) {
   page.free_head = ref;
   --page.used;
   --used_chunks_;
+  // A page that is being emptied leaves the class with its last chunk, for the thread that drains
+  // it. It is not returned to the arena.
   if (page.is_draining) {
     if (page.used == 0) Leave(number);
     return;
   }
   if (!page.is_listed) List(number);
-  // An empty page is for whoever needs one, unless it is all the room that this class has: so a
-  // class that hovers around a full page does not give and take it all the time.
+  // An empty page goes back to the arena, where any class can take it, unless the class has no
+  // other page with free chunks. Otherwise a class whose last page alternates between full and
+  // empty would return and take a page all the time.
   const bool has_other_room = listed_ != number + 1 || page.next_listed != 0;
   if (page.used == 0 && has_other_room) {
     Unlist(number);
@@ -99,6 +104,7 @@ void SlabClass::Adopt(PageIndex number) {
   List(number);
 }
 
+// Used at a restart: the page keeps its chunks, so only the counts and the list have to be set.
 void SlabClass::TakeIn(PageIndex number, std::uint32_t carved, std::uint32_t used,
                        ItemRef free_head) {
   LARDER_ASSERT(used <= carved && carved <= chunks_per_page_);
@@ -116,12 +122,16 @@ void SlabClass::Leave(PageIndex number) {
   LARDER_ASSERT(pages_.at(number).used == 0);
   LARDER_ASSERT(!pages_.at(number).is_listed);
   LARDER_ASSERT(page_count_ > 0);
+  // All zero: the state of a page that no class has.
   pages_.at(number) = Page{};
   pages_.set_class(number, 0);
   CountPages(page_count_ - 1);
+  // The class is smaller now, so its ghost table may be too large for it.
   queue_.Trim();
 }
 
+// What depends on the size of the class: probation's share, the batch of magazines, and the window
+// of the page balancer.
 void SlabClass::CountPages(std::uint32_t pages) {
   if (pages > page_count_) queue_.NoteGrowth(1.0 / pages);
   page_count_ = pages;
@@ -136,6 +146,8 @@ void SlabClass::AddMagazine(Magazine& magazine) {
   ChooseBatch();
 }
 
+// The batch grows with the class, so that magazines of small classes do not hold a large part of
+// their chunks. It is at least 1, which means that no magazine is used.
 void SlabClass::ChooseBatch() {
   const std::uint64_t chunks = std::uint64_t{page_count_} * chunks_per_page_;
   const std::uint64_t each =
@@ -161,6 +173,7 @@ void SlabClass::CheckInvariants() const {
   }
   LARDER_CHECK(pages == page_count_);
   LARDER_CHECK(used == used_chunks_);
+  // The list of pages with free chunks: its links must agree with the flags counted above.
   PageIndex before = 0;
   for (PageIndex at = listed_; at != 0; at = pages_.at(at - 1).next_listed) {
     LARDER_CHECK(listed > 0 && pages_.at(at - 1).is_listed);
@@ -171,6 +184,7 @@ void SlabClass::CheckInvariants() const {
   LARDER_CHECK(listed == 0);
 }
 
+// Follows the free list of a page. Aborts if a chunk in it is not free.
 std::uint32_t SlabClass::CountFree(const Page& page) const {
   std::uint32_t count = 0;
   for (ItemRef ref = page.free_head; ref != kNoItem; ref = arena_.At(ref).next) {
@@ -180,6 +194,7 @@ std::uint32_t SlabClass::CountFree(const Page& page) const {
   return count;
 }
 
+// Puts a page at the front of the list of pages with free chunks.
 void SlabClass::List(PageIndex number) {
   Page& page = pages_.at(number);
   LARDER_ASSERT(!page.is_listed);
@@ -190,6 +205,7 @@ void SlabClass::List(PageIndex number) {
   listed_ = number + 1;
 }
 
+// Takes a page out of the list of pages with free chunks.
 void SlabClass::Unlist(PageIndex number) {
   Page& page = pages_.at(number);
   LARDER_ASSERT(page.is_listed);

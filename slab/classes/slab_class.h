@@ -1,4 +1,4 @@
-// The chunks of one size.
+// SlabClass: the pages and chunks of one size, and the eviction queue of the items in them.
 #pragma once
 
 #include <atomic>
@@ -18,19 +18,30 @@
 
 namespace larder::slab {
 
-// Statistics of a class, for `stats items` and `stats slabs`.
+// Statistics of a class since the start or the last reset, for `stats items` and `stats slabs`.
 struct ClassStats {
+  // Items that were evicted while they were alive.
   std::uint64_t evicted = 0;
-  std::uint64_t evicted_nonzero = 0;  // Of those, with an expiry set.
+  // Evicted items that had an expiry set.
+  std::uint64_t evicted_nonzero = 0;
+  // Evicted items that no client had read.
   std::uint64_t evicted_unfetched = 0;
-  std::uint64_t evicted_for_page = 0;  // Of those, because their page was to leave the class.
-  std::uint64_t evicted_age_s = 0;     // Seconds since the last evicted item was used.
-  std::uint64_t reclaimed = 0;         // Dead items whose room was used again.
+  // Evicted items that had to go because their page was to leave the class.
+  std::uint64_t evicted_for_page = 0;
+  // Seconds between the last use of the item that was evicted last and its eviction.
+  std::uint64_t evicted_age_s = 0;
+  // Items that had expired or were flushed when their room was needed.
+  std::uint64_t reclaimed = 0;
+  // Expired items that no client had read; of items removed to make room, also flushed ones.
   std::uint64_t expired_unfetched = 0;
+  // Stores that failed because no chunk could be found.
   std::uint64_t out_of_memory = 0;
-  std::uint64_t crawler_reclaimed = 0;  // Dead items that the sweep freed.
+  // Expired or flushed items that the sweep freed.
+  std::uint64_t crawler_reclaimed = 0;
+  // Items that the sweep looked at.
   std::uint64_t crawler_items_checked = 0;
 
+  // Counts an item that was removed to make room.
   void Count(const ReclaimedItem& removal) {
     if (removal.is_dead) {
       ++reclaimed;
@@ -44,18 +55,25 @@ struct ClassStats {
   }
 };
 
-// SlabClass hands out chunks of one size from the pages it has, and keeps the queue of its items.
+// SlabClass hands out chunks of one size from the pages it has, and keeps the eviction queue of the
+// items in its chunks.
 //
 //   page   |chunk|chunk| ... |chunk|tail|     tail: less than a chunk, never used
 //   chunk  |Item|key|value ...  |slack  |     see slab/item/item.h
 //
-// Free chunks are kept by page, so a page can be taken away without a search.
+// Free chunks are listed page by page, so that a page can be taken away without a search through
+// the free chunks of the class.
 //
-// Threads:    caller locks mutex(), but for what is constant, and clock(), which is atomic.
-// Owns:       the free lists and the queue. Pages belong to the Arena, which must outlive it.
-// Invariants: a chunk is free, or owned, or in queue(), or a continuation: Item::use says which.
+// Threads:    caller locks mutex(). Exceptions: what is constant, and clock() and batch(), which
+//             are atomic; PrefetchGhosts needs no lock.
+// Owns:       the free lists and the eviction queue. Pages belong to the Arena, which must outlive
+//             it.
+// Invariants: a chunk is free, owned, in queue(), in a magazine, or a continuation: Item::use()
+//             says which. A page is in the list of pages with free chunks if and only if it has one
+//             and is not draining.
 class SlabClass {
  public:
+  // REQUIRES: arena and pages outlive this object; chunk_bytes is a multiple of the arena's unit.
   SlabClass(ClassId id, std::uint32_t chunk_bytes, Arena& arena, const PageTable& pages)
       : id_(id),
         chunk_bytes_(chunk_bytes),
@@ -69,73 +87,96 @@ class SlabClass {
   std::uint32_t chunk_bytes() const { return chunk_bytes_; }
   std::uint32_t chunks_per_page() const { return chunks_per_page_; }
 
-  // For hits, which do not lock the class.
+  // The clock of the probation queue, for hits, which do not lock the class.
   const ProbationClock& clock() const { return clock_; }
-  // For a key that will be inserted soon. Needs no lock.
+  // Prefetches the ghost of a key that will be inserted or evicted soon.
   void PrefetchGhosts(std::uint64_t hash) const LARDER_NO_ANALYSIS { queue_.PrefetchGhosts(hash); }
 
-  // A chunk with use kOwned and one reference, or kNoItem when neither a free chunk nor a new page
-  // is to be had.
+  // Takes a chunk, which then belongs to the caller: its use is kOwned and it has one reference.
+  // Returns kNoItem if the class has no free chunk and the arena no page; the caller may evict and
+  // try again.
   [[nodiscard]] ItemRef Allocate() LARDER_REQUIRES(mutex_);
 
-  // The same, but from the pages that the class has.
+  // Takes a chunk as Allocate() does, but only from pages that the class has already.
   [[nodiscard]] ItemRef AllocateHere() LARDER_REQUIRES(mutex_);
 
-  // How many chunks a lane takes at a time. 1: each by itself, and no magazine is in use.
+  // How many chunks a lane takes into its magazine at a time. With 1, no magazine is used: chunks
+  // are taken one by one.
   std::uint32_t batch() const { return batch_.load(std::memory_order_relaxed); }
-  // A magazine that chunks of this class may lie in, for as long as the class lives.
+  // Registers a magazine that may hold chunks of this class. It must live as long as the class.
   void AddMagazine(Magazine& magazine) LARDER_REQUIRES(mutex_);
+  // All magazines that were added. Valid while the class stays locked.
   std::span<Magazine* const> magazines() LARDER_REQUIRES(mutex_) { return magazines_; }
 
-  // REQUIRES: the chunk is of this class and not in the queue.
+  // Returns a chunk to its page. If the page becomes empty, it goes back to the arena, unless the
+  // class has no other page with free chunks or the page is draining. REQUIRES: the caller owns the
+  // chunk, which is of this class and not linked.
   void Free(ItemRef ref) LARDER_REQUIRES(mutex_);
 
-  // Stops allocation from a page of this class: it leaves the class as soon as no chunk of it is
-  // used, and is the caller's then. True if that was at once.
+  // Stops allocation from a page of this class. The page leaves the class as soon as none of its
+  // chunks is used, and then belongs to the caller of Drain. Returns true if it has left at once.
   bool Drain(PageIndex page) LARDER_REQUIRES(mutex_);
-  // Takes Drain back: chunks of the page are handed out again. REQUIRES: the page is draining.
+  // Undoes Drain: chunks of the page are handed out again. REQUIRES: the page is of this class and
+  // draining.
   void Readmit(PageIndex page) LARDER_REQUIRES(mutex_);
+  // True if the chunk lies in a page that is draining.
   bool is_draining(ItemRef ref) const LARDER_REQUIRES(mutex_) {
     return pages_.at(arena_.PageOf(ref)).is_draining;
   }
-  // Hands out chunks of a page that the caller has from the Arena, or drained.
+  // Adds a page to the class. REQUIRES: the caller owns the page: it has taken it from the arena,
+  // or drained it from a class.
   void Adopt(PageIndex page) LARDER_REQUIRES(mutex_);
 
-  // For a restart: the page is this class's again, with so many chunks used, and free ones listed.
-  // REQUIRES: it is in no class.
+  // Adds a page with its former content, at a restart: `carved` chunks were handed out once, `used`
+  // of them are in use, and the others are linked from `free_head`. REQUIRES: the page is in no
+  // class.
   void TakeIn(PageIndex page, std::uint32_t carved, std::uint32_t used, ItemRef free_head)
       LARDER_REQUIRES(mutex_);
 
   EvictionQueue& queue() LARDER_REQUIRES(mutex_) { return queue_; }
   ClassStats& stats() LARDER_REQUIRES(mutex_) { return stats_; }
+  // Pages that the class has.
   std::uint32_t page_count() const LARDER_REQUIRES(mutex_) { return page_count_; }
+  // Chunks that are not free, those in magazines included.
   std::uint64_t used_chunks() const LARDER_REQUIRES(mutex_) { return used_chunks_; }
 
-  // Tests: walks over the pages, their free chunks and the queue; aborts when they do not agree.
+  // For tests: walks over the pages, their free chunks and the queue, and aborts if they do not
+  // agree.
   void CheckInvariants() const LARDER_REQUIRES(mutex_);
 
  private:
+  // The number of chunks in the page's free list.
   std::uint32_t CountFree(const Page& page) const LARDER_REQUIRES(mutex_);
+  // Add a page to, and remove it from, the list of pages with free chunks.
   void List(PageIndex page) LARDER_REQUIRES(mutex_);
   void Unlist(PageIndex page) LARDER_REQUIRES(mutex_);
+  // Sets the number of pages and all that depends on it.
   void CountPages(std::uint32_t pages) LARDER_REQUIRES(mutex_);
+  // Takes an empty page that is not listed out of the class.
   void Leave(PageIndex page) LARDER_REQUIRES(mutex_);
+  // Sets batch_ from the size of the class and the number of magazines.
   void ChooseBatch() LARDER_REQUIRES(mutex_);
 
   const ClassId id_;
   const std::uint32_t chunk_bytes_;
   const std::uint32_t chunks_per_page_;
-  Arena& arena_;  // Internally locked; its lock comes after mutex_.
+  // Internally locked; its lock comes after mutex_.
+  Arena& arena_;
   const PageTable& pages_;
-  ProbationClock clock_;                 // Atomic for readers, written under mutex_.
-  std::atomic<std::uint32_t> batch_{1};  // Written under mutex_.
+  // Atomic for readers; written under mutex_.
+  ProbationClock clock_;
+  // Relaxed: a hint. Written under mutex_, read by every store.
+  std::atomic<std::uint32_t> batch_{1};
 
-  alignas(64) Mutex mutex_;  // Guards all below. Of its own line: hits read what is above.
+  // Guards all fields below. It begins a cache line, because every hit reads the fields above.
+  alignas(64) Mutex mutex_;
   EvictionQueue queue_ LARDER_GUARDED_BY(mutex_);
   ClassStats stats_ LARDER_GUARDED_BY(mutex_);
-  PageIndex listed_ LARDER_GUARDED_BY(mutex_) = 0;  // First page with room, as number + 1.
+  // First page with a free chunk, as page number + 1; 0: none.
+  PageIndex listed_ LARDER_GUARDED_BY(mutex_) = 0;
   std::uint32_t page_count_ LARDER_GUARDED_BY(mutex_) = 0;
   std::uint64_t used_chunks_ LARDER_GUARDED_BY(mutex_) = 0;
+  // The magazines of the lanes that store into this class.
   std::vector<Magazine*> magazines_ LARDER_GUARDED_BY(mutex_);
 };
 

@@ -20,6 +20,8 @@ void SlabClasses::Free(ItemRef ref) const {
   item.next = kNoItem;
   FreeList(ref);
 }
+// Frees one chunk after the other, each with its class locked: no two classes are locked at once.
+// The links are read before the chunk is freed, because then another thread may take it.
 
 void SlabClasses::FreeList(ItemRef first) const {
   while (first != kNoItem) {
@@ -36,6 +38,8 @@ void SlabClasses::FreeList(ItemRef first) const {
   }
 }
 
+// Moves the continuations from the item's chain to the list of this object, in reverse order. The
+// item's own chunk is not touched.
 void FreeLater::AddContinuationsOf(const Item& item) {
   const Arena& arena = classes_.arena();
   for (ItemRef ref = item.first_continuation(); ref != kNoItem;) {

@@ -1,4 +1,4 @@
-// All slab classes of a cache, and which of them a chunk belongs to.
+// SlabClasses: all slab classes of a cache, and the class that each chunk belongs to.
 #pragma once
 
 #include <cstddef>
@@ -17,13 +17,15 @@
 
 namespace larder::slab {
 
-// SlabClasses has the classes of a size ladder, and the table that says which class has a page.
+// SlabClasses has one SlabClass for each size of a size ladder, and the table of the class of each
+// page.
 //
-// Threads: immutable but for what the classes and the page table guard themselves. Nobody locks two
-//          classes at a time.
-// Owns:    classes and page table. The arena must outlive it.
+// Threads:    immutable; the classes and the page table guard what changes in them. No thread locks
+//             two classes at a time.
+// Owns:       the classes and the page table. The arena must outlive it.
 class SlabClasses {
  public:
+  // REQUIRES: page_table.ok().
   SlabClasses(Arena& arena, SizeLadder ladder, PageTable page_table);
   SlabClasses(const SlabClasses&) = delete;
   SlabClasses& operator=(const SlabClasses&) = delete;
@@ -32,44 +34,47 @@ class SlabClasses {
   const SizeLadder& ladder() const { return ladder_; }
   const PageTable& page_table() const { return page_table_; }
 
-  // Ids are 1 to count().
+  // The number of classes; their ids are 1 to count().
   std::size_t count() const { return ladder_.class_count(); }
-  // REQUIRES: 1 <= id <= count().
+  // The class with this id. REQUIRES: 1 <= id <= count().
   SlabClass& ById(std::size_t id) const {
     LARDER_ASSERT(id >= 1 && id < classes_.size());
     return *classes_[id];
   }
-  // Where the first chunk of every large item lies.
+  // The class with the largest chunks, which holds the first chunk of every chained item.
   SlabClass& Largest() const { return ById(ladder_.largest()); }
 
-  // The class of a chunk. REQUIRES (both): the chunk is in use, and stays so.
+  // The class of a chunk. REQUIRES: the chunk is in use and stays so, for example because the
+  // caller owns it, or holds the lock of its item's bucket; otherwise its page may change the
+  // class.
   SlabClass& Of(ItemRef ref) const { return ById(page_table_.class_of(arena_.PageOf(ref))); }
+  // The class id of an item's chunk. REQUIRES: the chunk is in use and stays so.
   ClassId IdOf(const Item& item) const noexcept {
     return page_table_.class_of(arena_.PageOf(&item));
   }
-  // Bytes of the chunk that the item lies in. REQUIRES: as for IdOf.
+  // Bytes of the chunk that the item lies in. REQUIRES: the chunk is in use and stays so.
   std::uint32_t ChunkBytesOf(const Item& item) const noexcept {
     return ladder_.chunk_bytes(IdOf(item));
   }
-  // The chunk with this number in a page of class `c`.
+  // The chunk with this number in a page of class `c`. REQUIRES: number < c.chunks_per_page().
   ItemRef ChunkAt(const SlabClass& c, PageIndex page, std::uint32_t number) const {
     LARDER_ASSERT(number < c.chunks_per_page());
     return arena_.RefOf(arena_.PageAt(page) + std::size_t{number} * c.chunk_bytes());
   }
 
-  // Calls fn(SlabClass&) for each class by id.
+  // Calls fn(SlabClass&) for each class in the order of the ids, without a lock.
   template <class Fn>
   void ForEach(Fn&& fn) const {
     for (std::size_t id = 1; id < classes_.size(); ++id) fn(*classes_[id]);
   }
 
-  // Frees an item's chunk and its continuations. REQUIRES: no class is locked, and nobody else uses
-  // them: their use is kOwned and kContinuation.
+  // Frees an item's chunk and its continuations. REQUIRES: no class is locked, and the caller owns
+  // the item: its use is kOwned, that of its continuations kContinuation.
   void Free(ItemRef item) const;
 
  private:
   friend class FreeLater;
-  // Frees chunks linked by Item::next, of any class, with their continuations.
+  // Frees chunks of any class that are linked by Item::next, each with its continuations.
   void FreeList(ItemRef first) const;
 
   Arena& arena_;
@@ -79,12 +84,12 @@ class SlabClasses {
   std::vector<std::unique_ptr<SlabClass>> classes_;
 };
 
-// Chunks that are not in use any more but cannot be freed yet: freeing one locks its class, and
-// whoever collects them has another class locked. Frees them when it is destroyed: so it is
-// declared before the lock of the class.
+// FreeLater collects chunks that are no longer in use but cannot be freed yet: to free a chunk its
+// class has to be locked, and the thread that collects it has another class locked. The destructor
+// frees them. Therefore the object has to be declared before the lock of the class.
 //
-// Threads: one worker; the destructor: caller locks no class.
-// Owns:    the chunks.
+// Threads:    one worker. FreeNow and the destructor: caller has no class locked.
+// Owns:       the collected chunks.
 class FreeLater {
  public:
   explicit FreeLater(const SlabClasses& classes) : classes_(classes) {}
@@ -92,23 +97,25 @@ class FreeLater {
   FreeLater& operator=(const FreeLater&) = delete;
   ~FreeLater() { FreeNow(); }
 
-  // An item's chunk with its continuations. REQUIRES: its use is kOwned.
+  // Adds an item's chunk with its continuations. REQUIRES: the caller owns the item: its use is
+  // kOwned.
   void Add(ItemRef ref, Item& item) {
     LARDER_ASSERT(item.use() == ChunkUse::kOwned);
     item.next = first_;
     first_ = ref;
   }
-  // The continuations of an item, whose own chunk is used again.
+  // Adds the continuations of an item, but not its own chunk, which the caller uses again.
   void AddContinuationsOf(const Item& item);
 
-  // REQUIRES: no class is locked.
+  // Frees all chunks collected so far. REQUIRES: no class is locked.
   void FreeNow() {
     if (first_ != kNoItem) classes_.FreeList(std::exchange(first_, kNoItem));
   }
 
  private:
   const SlabClasses& classes_;
-  ItemRef first_ = kNoItem;  // Linked by Item::next.
+  // The collected chunks, linked by Item::next; kNoItem: none.
+  ItemRef first_ = kNoItem;
 };
 
 }  // namespace larder::slab

@@ -20,6 +20,7 @@ ClassSnapshot Census::TakeClass(SlabClass& c, Lane& lane) {
   snapshot.chunks_per_page = c.chunks_per_page();
   std::string oldest_on_probation;
   std::string oldest_in_main;
+  // With the class locked: all numbers of one class belong together.
   {
     const MutexLock lock(c.mutex());
     parts_.magazines.EmptyAll(c);
@@ -38,6 +39,8 @@ ClassSnapshot Census::TakeClass(SlabClass& c, Lane& lane) {
     oldest_on_probation = key_of(queue.oldest(Segment::kProbation));
     oldest_in_main = key_of(queue.oldest(Segment::kMain));
   }
+  // The ages need the locks of buckets, which must not be waited for while the class is locked. So
+  // only the keys of the oldest items were copied above.
   snapshot.probation_age_s = IdleOf(oldest_on_probation, lane);
   snapshot.main_age_s = IdleOf(oldest_in_main, lane);
   return snapshot;
@@ -65,15 +68,18 @@ MemoryUse Census::Memory() const {
     use.page_tails += c.page_count() * kPageBytes - chunks * c.chunk_bytes();
     use.ghosts += c.queue().resident_ghost_bytes();
   });
+  // The items were counted before the chunks, so the two sums may not fit together exactly; the
+  // difference must not fall below 0.
   use.slack = used_chunks - std::min(used_chunks, use.items);
   use.free_pages = std::uint64_t{arena.free_pages()} * kPageBytes;
 
   const std::uint64_t touched = std::uint64_t{arena.touched_pages()} * kPageBytes;
   const std::uint64_t limit = std::max(arena.limit_bytes(), touched);
-  // Nothing of a file is touched ahead.
+  // Memory of a file is never touched ahead of need.
   use.ahead = parts_.is_on_file ? 0 : ResidentBytes(arena.PageAt(0) + touched, limit - touched);
   const std::uint64_t resident = parts_.is_on_file ? MappedBytes(arena.PageAt(0), limit)
                                                    : ResidentBytes(arena.PageAt(0), touched);
+  // What the arena has handed out, less what is resident, was never touched or was given back.
   const std::uint64_t known = use.arena() - use.ahead;
   use.untouched = known - std::min(known, resident);
 
@@ -92,7 +98,8 @@ void Census::ResetClassStats() {
   });
 }
 
-// Those of the item and its continuations, which have all of its value.
+// Checks the chunks of an item: its continuations name the item and together hold the whole value.
+// Returns their number, with the item's own chunk.
 std::uint64_t Census::CheckChunks(ItemRef ref) const {
   const Arena& arena = parts_.classes.arena();
   const Item& item = arena.At(ref);
@@ -113,6 +120,7 @@ std::uint64_t Census::CheckSegment(SlabClass& c, Segment segment, AliveCount& al
   const Arena& arena = parts_.classes.arena();
   std::uint64_t used = 0;
   c.queue().CheckInvariants();
+  // No other thread is active, so it is safe to wait for a bucket with the class locked.
   for (ItemRef ref = c.queue().newest(segment); ref != kNoItem; ref = arena.At(ref).next) {
     const Item& item = arena.At(ref);
     LARDER_CHECK(item.refs.load() == 1);
@@ -128,6 +136,8 @@ std::uint64_t Census::CheckSegment(SlabClass& c, Segment segment, AliveCount& al
   return used;
 }
 
+// The index, the queues, the chunks in use, the counts of living items and the pages are counted in
+// different ways. All must agree.
 void Census::CheckInvariants() const {
   const Arena& arena = parts_.classes.arena();
   const std::uint64_t indexed =

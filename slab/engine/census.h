@@ -1,4 +1,4 @@
-// Counts of what a cache holds, and checks that it holds together.
+// Census: counts of what a cache holds, and checks of the whole cache.
 #pragma once
 
 #include <cstdint>
@@ -21,18 +21,22 @@
 
 namespace larder::slab {
 
-// A class as `stats items` and `stats slabs` show it.
+// The state of a class, as `stats items` and `stats slabs` show it.
 struct ClassSnapshot {
   ClassId id = 0;
   std::uint32_t chunk_bytes = 0;
   std::uint32_t chunks_per_page = 0;
   std::uint32_t pages = 0;
+  // Chunks that are not free.
   std::uint64_t used_chunks = 0;
+  // Items in each of the two segments.
   std::uint64_t probation_items = 0;
   std::uint64_t main_items = 0;
-  std::uint64_t probation_target = 0;  // Above it, probation is where room is made.
+  // Probation makes room while it has at least this many items.
+  std::uint64_t probation_target = 0;
+  // Bytes of the ghost table.
   std::uint64_t ghost_bytes = 0;
-  // Seconds since the oldest item of the segment was used.
+  // Seconds since the oldest item of each segment was used.
   std::uint64_t probation_age_s = 0;
   std::uint64_t main_age_s = 0;
   ClassStats stats;
@@ -41,13 +45,14 @@ struct ClassSnapshot {
   std::uint64_t items() const { return probation_items + main_items; }
 };
 
-// Census counts what there is: by class, by use of memory, and, for tests, all of it.
+// Census counts what the cache holds: by class, by use of memory, and, for tests, all of it.
 //
-// Threads: any, with no bucket and no class locked; one class is looked at after the other.
-// Owns:    nothing; all that it is made of must outlive it.
+// Threads:    any thread, with no bucket and no class locked. It locks one class after the other,
+//             so the numbers of different classes are of different moments.
+// Owns:       nothing; its parts must outlive it.
 class Census {
  public:
-  // What it is made of.
+  // The parts of the cache that it reads.
   struct Parts {
     Index& index;
     const SlabClasses& classes;
@@ -58,27 +63,32 @@ class Census {
     Lookup& lookup;
     const RemovalRecords& records;
     KeyHasher hash;
-    bool is_on_file;  // The arena is a memory file's.
+    // The memory of the arena is that of a memory file.
+    bool is_on_file;
   };
   explicit Census(const Parts& parts) : parts_(parts) {}
 
-  // Every class that there is, by id. The oldest items are removed if they are found dead.
+  // The state of every class, by id. Returns magazines to their classes first. If the oldest item
+  // of a segment is found dead, it is removed.
   std::vector<ClassSnapshot> TakeClasses(Lane& lane) LARDER_EXCLUDES(kBucketLocked);
-  // Takes milliseconds for every 10 GiB, see ResidentBytes.
+  // What memory is used for. Takes milliseconds for every 10 GiB, see ResidentBytes.
   MemoryUse Memory() const;
+  // Sets the statistics of all classes and queues to 0.
   void ResetClassStats();
 
-  // Tests: aborts when an invariant of the whole is broken. REQUIRES: no other thread is active,
-  // and no handle or reserved item is alive.
+  // For tests: aborts if an invariant of the whole cache is broken. REQUIRES: no other thread is
+  // active, and no item handle or reserved item is alive.
   void CheckInvariants() const;
 
  private:
   ClassSnapshot TakeClass(SlabClass& c, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
-  // Since the item of this key was used; 0 if there is no such key, or it is empty.
+  // Seconds since the item of this key was used; 0 if there is none or the key is empty.
   std::uint64_t IdleOf(const std::string& key, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
-  // The number of chunks that the segment's items take. Adds those that are alive.
+  // Checks the items of a segment. Returns the number of chunks that they use, and adds the living
+  // ones to `alive`.
   std::uint64_t CheckSegment(SlabClass& c, Segment segment, AliveCount& alive) const
       LARDER_REQUIRES(c.mutex());
+  // Checks the chunks of one item and returns their number.
   std::uint64_t CheckChunks(ItemRef ref) const;
 
   Parts parts_;

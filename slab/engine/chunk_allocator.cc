@@ -10,13 +10,14 @@
 namespace larder::slab {
 namespace {
 
-// How far an eviction looks: candidates in all, and how many of them it spares for their hits.
+// An eviction looks at no more than this many candidates, and spares no more than this many for
+// their hits.
 constexpr int kEvictLooksMax = 64;
 constexpr int kEvictSparesMax = 32;
-// After so many that cannot go now, the other segment is asked.
+// After so many candidates that cannot be evicted now, those of the other segment are tried.
 constexpr int kEvictBusyMax = 16;
-// What is prefetched ahead of its use: the overflow bucket of an item that is let go later by so
-// many, and so much of a chunk that will be written soon.
+// Prefetches of a refill: the overflow bucket of the item that is evicted this many items later,
+// and this many bytes of a chunk that will be written soon, by cache lines.
 constexpr std::uint32_t kOverflowAhead = 4;
 constexpr std::uint32_t kLineBytes = 64;
 constexpr std::uint32_t kPrefetchedBytesMax = 256;
@@ -27,7 +28,9 @@ ItemRef ChunkAllocator::Allocate(SlabClass& c, const Held& held, Lane& lane,
                                  FreeLater& free_later) {
   const ItemRef ref = AllocateOrEvict(c, held, lane, free_later);
   if (ref != kNoItem || c.magazines().empty()) return ref;
-  magazines_.EmptyAll(c);  // Lanes have some in stock.
+  // The magazines of lanes may hold free chunks. With them back in the class, a second try may
+  // succeed.
+  magazines_.EmptyAll(c);
   return AllocateOrEvict(c, held, lane, free_later);
 }
 
@@ -42,6 +45,8 @@ ItemRef ChunkAllocator::Evict(SlabClass& c, const Held& held, Lane& lane, FreeLa
   LARDER_ASSERT(held.guard != nullptr || held.kept == kNoItem);
   EvictionQueue& queue = c.queue();
   int busy = 0;
+  // Candidates are tried until one can be evicted: its bucket can be locked at once, it is not
+  // pinned, and it has not earned to stay.
   for (int looks = 0; looks < kEvictLooksMax; ++looks) {
     EvictionQueue::Candidate candidate = queue.Next();
     if (busy > kEvictBusyMax) candidate = queue.Alternative(candidate);
@@ -49,6 +54,7 @@ ItemRef ChunkAllocator::Evict(SlabClass& c, const Held& held, Lane& lane, FreeLa
     if (ref == kNoItem) return kNoItem;
     Item& item = classes_.arena().At(ref);
     const std::uint64_t hash = hash_(item.key());
+    // The item that must stay is treated as busy.
     Index::Guard guard = ref == held.kept ? Index::Guard() : index_.TryLock(hash, held.guard);
     if (!guard || item.refs.load(std::memory_order_acquire) != 1) {
       queue.PutBack(candidate);
@@ -59,13 +65,14 @@ ItemRef ChunkAllocator::Evict(SlabClass& c, const Held& held, Lane& lane, FreeLa
     const bool is_dead = liveness_.IsDead(item, lane);
     if (!is_dead && looks < kEvictSparesMax && queue.Spare(candidate)) continue;
 
+    // A dead item leaves no ghost: in a larger cache it would be dead too.
     if (is_dead) {
       queue.Remove(ref);
     } else {
       queue.Evict(candidate, hash);
     }
     c.stats().Count(unlinker_.UnlinkReleased(guard, ref, hash, is_dead, lane, free_later));
-    // The next victim's lines are fetched while this one's chunk is filled.
+    // Prefetches the next candidate while the chunk of this one is filled.
     const ItemRef next = queue.Next().ref;
     if (next != kNoItem) __builtin_prefetch(&classes_.arena().At(next), 1);
     return ref;
@@ -77,6 +84,7 @@ ItemRef ChunkAllocator::TakeStocked(SlabClass& c, const Index::Guard& held, Lane
                                     FreeLater& free_later) {
   LARDER_ASSERT(static_cast<bool>(held));
   std::unique_ptr<Magazine>& magazine = lane.magazines[c.id()];
+  // The first store of this lane into the class: make a magazine, and register it with the class.
   if (magazine == nullptr) [[unlikely]] {
     magazine = std::make_unique<Magazine>();
     const MutexLock lock(c.mutex());
@@ -86,13 +94,17 @@ ItemRef ChunkAllocator::TakeStocked(SlabClass& c, const Index::Guard& held, Lane
   if (ref != kNoItem) return ref;
   Refill(c, *magazine, held, lane, free_later);
   const ItemRef refilled = magazine->Take();
+  // Another thread has emptied the magazine, or every item of the batch stays. The caller takes a
+  // chunk without a magazine then.
   if (refilled == kNoItem) pause_.At(Moment::kNoStock);
   return refilled;
 }
 
-// Free chunks, or those of the next items to go: these are only taken out of the queue under the
-// lock. Then they are let go one by one, with the cache misses of index and removal records, and
-// the queue is told what that means for it the next time.
+// Fills the lane's magazine with free chunks, or with those of the items that are the next to be
+// evicted. These are only taken out of the queue while the class is locked. They are removed one by
+// one afterwards, when the class is unlocked, because that means cache misses in the index and in
+// the removal records. What the eviction means for the queue is published in the magazine, and
+// counted when the class is locked the next time.
 void ChunkAllocator::Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, Lane& lane,
                             FreeLater& free_later) {
   const Leaving leaving = TakeBatch(c, magazine, held);
@@ -103,11 +115,13 @@ void ChunkAllocator::Refill(SlabClass& c, Magazine& magazine, const Index::Guard
     }
     const ItemRef ref = Release(magazine, slot, held, lane, free_later);
     if (ref == kNoItem) continue;
+    // A page that is being emptied gets its chunk back.
     if ((leaving.draining >> slot & 1) != 0) {
       const MutexLock lock(c.mutex());
       c.Free(ref);
       continue;
     }
+    // The chunk will be written soon. Its header was read just now, the lines behind it were not.
     Item& chunk = classes_.arena().At(ref);
     magazine.Stock(slot, ref, chunk);
     for (std::uint32_t at = kLineBytes; at < std::min(c.chunk_bytes(), kPrefetchedBytesMax);
@@ -121,17 +135,21 @@ void ChunkAllocator::Refill(SlabClass& c, Magazine& magazine, const Index::Guard
 ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazine,
                                                   const Index::Guard& held) {
   const Arena& arena = classes_.arena();
+  // What the lane has stored since the last refill is queued first.
   const MutexLock lock(c.mutex());
   magazines_.Empty(c, magazine, &held);
   magazine.Forget();
   EvictionQueue& queue = c.queue();
   const std::uint32_t wanted = c.batch();
   Leaving leaving;
+  // Free chunks first.
   for (; leaving.begin < wanted; ++leaving.begin) {
     const ItemRef ref = c.Allocate();
     if (ref == kNoItem) break;
     magazine.Stock(leaving.begin, ref, arena.At(ref));
   }
+  // Then candidates for eviction. Prefetching what their removal will read is the purpose of doing
+  // it in two steps.
   for (leaving.end = leaving.begin; evicts_ && leaving.end < wanted; ++leaving.end) {
     const EvictionQueue::Candidate candidate = queue.Next();
     if (candidate.ref == kNoItem) break;
@@ -152,11 +170,13 @@ ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazi
 
 ItemRef ChunkAllocator::Release(Magazine& magazine, std::uint32_t slot, const Index::Guard& held,
                                 Lane& lane, FreeLater& free_later) {
+  // If the bucket is locked by another thread, the item stays in the slot; it is queued again when
+  // the magazine is emptied.
   const std::uint64_t hash = magazine.entry(slot).hash;
   Index::Guard guard = index_.TryLock(hash, &held);
   if (!guard) return kNoItem;
   guard.AssertHeld();
-  // With the bucket locked nobody else removes it, or moves it to another chunk.
+  // While its bucket is locked, no other thread removes the item or moves it to another chunk.
   const ItemRef ref = magazine.TakeBack(slot);
   if (ref == kNoItem) return kNoItem;
   Item& item = classes_.arena().At(ref);
@@ -168,6 +188,7 @@ ItemRef ChunkAllocator::Release(Magazine& magazine, std::uint32_t slot, const In
     magazine.Return(slot, ref, QueueEntry::kSpared);
     return kNoItem;
   }
+  // Pinned: it stays for now.
   if (item.refs.load(std::memory_order_acquire) != 1) {
     magazine.Return(slot, ref, QueueEntry::kPutBack);
     return kNoItem;

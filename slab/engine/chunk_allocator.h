@@ -1,4 +1,4 @@
-// How chunks are found for new items: free ones, or those of items that are evicted.
+// ChunkAllocator: finds chunks for new items, free ones or those of items that are evicted.
 #pragma once
 
 #include <cstdint>
@@ -15,18 +15,20 @@
 
 namespace larder::slab {
 
-// A bucket that the caller has locked, and an item in it that must stay.
+// A bucket that the caller has locked, and an item in it that must not be evicted.
 struct Held {
-  const Index::Guard* guard = nullptr;  // None: and no item.
+  // nullptr: no bucket is locked; then `kept` is kNoItem.
+  const Index::Guard* guard = nullptr;
+  // kNoItem: any item may be evicted.
   ItemRef kept = kNoItem;
 };
 
-// ChunkAllocator gives chunks of a class: from its free ones, from new pages, and by evicting its
-// items. A lane that stores new items takes several at a time, into its Magazine.
+// ChunkAllocator gives out chunks of a class: free chunks of the class, chunks of a new page, and
+// those of evicted items. A lane that stores new items takes several at a time, into its Magazine.
 //
-// Threads: any; where a class is locked, buckets are only tried, and what cannot be had is passed
-//          over.
-// Owns:    nothing; all that it is made of must outlive it.
+// Threads:    any thread. While a class is locked, buckets are only tried: an item whose bucket is
+//             locked by another thread is passed over.
+// Owns:       nothing; its parts must outlive it.
 class ChunkAllocator {
  public:
   ChunkAllocator(const SlabClasses& classes, Index& index, const Magazines& magazines,
@@ -41,36 +43,46 @@ class ChunkAllocator {
         hash_(hash),
         evicts_(evicts) {}
 
+  // False: eviction is off, and a class without a free chunk gets none.
   bool evicts() const { return evicts_; }
 
-  // All: a chunk of class `c` that is the caller's, or kNoItem if none is to be had.
+  // These three return a chunk of class `c`, which then belongs to the caller, or kNoItem if none
+  // can be found. Chunks that an eviction frees besides, such as continuations, are added to
+  // `free_later`.
 
-  // Free, or of an evicted item.
+  // Takes a free chunk, or evicts. The use of the chunk is kOwned.
   [[nodiscard]] ItemRef Allocate(SlabClass& c, const Held& held, Lane& lane, FreeLater& free_later)
       LARDER_REQUIRES(c.mutex());
-  // Of an evicted item. REQUIRES: evicts().
+  // Evicts an item and takes its chunk, whose use is kOwned. Fails if none of the first candidates
+  // can be evicted. REQUIRES: evicts().
   [[nodiscard]] ItemRef Evict(SlabClass& c, const Held& held, Lane& lane, FreeLater& free_later)
       LARDER_REQUIRES(c.mutex());
-  // For a new item: from the lane's magazine, which is refilled when it is empty. The chunk's use
-  // is kStocked. REQUIRES: `held` is the bucket of the new item.
+  // Takes a chunk for a new item from the lane's magazine, which is refilled if it is empty. The
+  // use of the chunk is kStocked. REQUIRES: `held` holds the bucket of the new item.
   [[nodiscard]] ItemRef TakeStocked(SlabClass& c, const Index::Guard& held, Lane& lane,
                                     FreeLater& free_later) LARDER_EXCLUDES(c.mutex());
 
  private:
-  // Slots of a magazine with items that are to leave, those of pages to be emptied by a bit each.
+  // The slots of a magazine with items that are to be evicted: from `begin` up to but without
+  // `end`. The slots before them have free chunks.
   struct Leaving {
-    std::uint32_t begin = 0;  // Behind those with free chunks.
+    std::uint32_t begin = 0;
     std::uint32_t end = 0;
+    // A bit for each slot whose chunk lies in a page that is being emptied.
     std::uint32_t draining = 0;
   };
 
+  // Takes a free chunk, or evicts, without the chunks in magazines.
   [[nodiscard]] ItemRef AllocateOrEvict(SlabClass& c, const Held& held, Lane& lane,
                                         FreeLater& free_later) LARDER_REQUIRES(c.mutex());
+  // Fills a lane's magazine when it is empty.
   void Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, Lane& lane,
               FreeLater& free_later) LARDER_EXCLUDES(c.mutex());
+  // The first step of Refill, with the class locked.
   Leaving TakeBatch(SlabClass& c, Magazine& magazine, const Index::Guard& held)
       LARDER_EXCLUDES(c.mutex());
-  // The chunk of the item that is in the slot to leave. kNoItem: it stays, or is no longer there.
+  // The second step of Refill, for one slot: removes the item from the cache and returns its chunk.
+  // Returns kNoItem if the item stays or is no longer in the slot.
   ItemRef Release(Magazine& magazine, std::uint32_t slot, const Index::Guard& held, Lane& lane,
                   FreeLater& free_later);
 

@@ -8,6 +8,7 @@ std::optional<ClassId> Deleter::Delete(const HashedKey& key, Lane& lane) {
   if (!item) return std::nullopt;
   const ClassId id = classes_.IdOf(*item);
   unlinker_.Unlink(guard, item, key.hash, RemovalReason::kDeleted, lane);
+  // Report the count with the bucket unlocked: it may split buckets.
   guard.Unlock();
   unlinker_.ReportCount(lane);
   return id;
@@ -33,8 +34,8 @@ void Deleter::DropRefused(const HashedKey& key, StoreStatus why, Lane& lane) {
   Index::BucketLock guard(index_, key.hash);
   const LockedItem item = lookup_.FindAlive(guard, key, lane);
   if (!item) {
-    // Who misses the key now wants to know that it was set in vain; but what is known of an item
-    // that left for the same reason stays.
+    // There is no old item. A client that misses the key now can still learn that a set was
+    // refused. A record of an item that was removed for the same reason says more, so it stays.
     const auto known = records_.Find(key.hash, lane.now_s);
     if (known && known->reason == reason) return;
     return records_.Add(key.hash, {.reason = reason}, lane.now_s);

@@ -1,4 +1,4 @@
-// How items are removed because a client wants it.
+// Deleter: removes items on behalf of clients.
 #pragma once
 
 #include <cstdint>
@@ -16,19 +16,22 @@
 
 namespace larder::slab {
 
-// Deleter removes items by their keys. See Cache for what its methods do.
+// Deleter removes items by their keys.
 //
-// Threads: any, with no bucket and no class locked.
-// Owns:    nothing; all that it is made of must outlive it.
+// Threads:    any thread, with no bucket and no class locked.
+// Owns:       nothing; its parts must outlive it.
 class Deleter {
  public:
   Deleter(Index& index, const SlabClasses& classes, Lookup& lookup, Unlinker& unlinker,
           RemovalRecords& records)
       : index_(index), classes_(classes), lookup_(lookup), unlinker_(unlinker), records_(records) {}
 
+  // See Cache::Delete.
   std::optional<ClassId> Delete(const HashedKey& key, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
+  // See Cache::DeleteIfUnchanged.
   DeleteOutcome DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_unique, Lane& lane)
       LARDER_EXCLUDES(kBucketLocked);
+  // See Cache::DropRefused.
   void DropRefused(const HashedKey& key, StoreStatus why, Lane& lane)
       LARDER_EXCLUDES(kBucketLocked);
 

@@ -6,10 +6,12 @@
 namespace larder::slab {
 namespace {
 
-constexpr std::size_t kPrefaultItemBytes = 144;  // A 20 B key with a 100 B value.
-// Of the memory limit, for what is remembered of keys that left.
+// The size of the items that prefaulting prepares the index for: a 20 B key with a 100 B value.
+constexpr std::size_t kPrefaultItemBytes = 144;
+// The share of the memory limit that the removal records take.
 constexpr std::uint64_t kRemovalRecordsPercent = 1;
 
+// The most bytes that the arena can ever have.
 std::uint64_t CapacityBytes(const Arena& arena) {
   return std::uint64_t{arena.capacity_pages()} << kPageShift;
 }
@@ -18,6 +20,8 @@ std::uint64_t CapacityBytes(const Arena& arena) {
 
 Result<Foundation, std::string> Foundation::Make(const CacheOptions& options,
                                                  std::unique_ptr<MemoryFile> memory_file) {
+  // The order matters: the index needs the smallest chunk size, which depends on the unit of the
+  // arena.
   auto arena = Arena::Create({.limit_bytes = options.memory_bytes,
                               .lock_memory = options.lock_memory,
                               .prefault = options.prefault,
@@ -40,6 +44,7 @@ Result<Foundation, std::string> Foundation::Make(const CacheOptions& options,
 }
 
 Engine::Engine(const CacheOptions& options, Foundation foundation)
+    // In the order of the members: a part is made after those that it uses.
     : hash(options.hash_seed),
       pause(options.pause),
       memory_file(std::move(foundation.memory_file)),
@@ -102,12 +107,13 @@ Engine::Engine(const CacheOptions& options, Foundation foundation)
 
 std::vector<GrowingMemory*> Engine::Growing() {
   std::vector<GrowingMemory*> growing = {&index->growing_buckets(), &index->growing_overflow()};
-  // That of a file is there from the start, or was given back to stay so.
+  // Memory of a file is in the file system from the start. What was given back shall stay so.
   if (memory_file == nullptr) growing.push_back(&arena->growing());
   return growing;
 }
 
 bool Engine::SetMemoryLimit(std::uint64_t bytes) {
+  // The removal records are a share of the limit, so both change together.
   const MutexLock lock(limit_mutex_);
   if (!arena->SetLimit(bytes)) return false;
   removal_records.Resize(bytes / 100 * kRemovalRecordsPercent);

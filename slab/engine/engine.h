@@ -1,4 +1,4 @@
-// The parts of a cache, put together.
+// Engine: the parts of a cache, put together.
 #pragma once
 
 #include <cstdint>
@@ -40,38 +40,44 @@
 
 namespace larder::slab {
 
-// What a cache stands on, all of which can fail to be had.
+// The large tables of a cache. Making each of them can fail, so they are made before the Engine.
 struct Foundation {
-  std::unique_ptr<MemoryFile> memory_file;  // None: the memory is the system's.
+  // nullptr: the memory is the system's.
+  std::unique_ptr<MemoryFile> memory_file;
   std::unique_ptr<Arena> arena;
   std::unique_ptr<Index> index;
   SizeLadder ladder;
   PageTable page_table;
 
-  // For an empty cache. The file, if there is one, is prepared. Fails with the system's reason.
+  // Makes the tables of an empty cache. Fails with the system's reason. REQUIRES: `memory_file`, if
+  // there is one, is prepared.
   static Result<Foundation, std::string> Make(const CacheOptions& options,
                                               std::unique_ptr<MemoryFile> memory_file);
 };
 
-// Engine is the parts of a cache, each below those that use it; what a part may call stands in its
-// constructor. What goes beyond one part is in slab/cache.h.
+// Engine holds the parts of a cache. In the list of members each part comes after those that it
+// uses, and its constructor shows which they are. What needs several parts is in slab/cache.h.
 //
-// Threads: see the parts. Lock order: page mover, bucket, class, arena; whoever holds a class only
-//          tries buckets; nobody holds two classes or two buckets.
-// Owns:    all of it. Must outlive its handles and reserved items.
+// Threads:    see the parts. Lock order: page mover, bucket, class, arena. A thread that holds a
+//             class only tries buckets and never waits for one. No thread holds two classes, or two
+//             buckets (but see Index::TryLock).
+// Owns:       all parts. It must outlive its item handles and reserved items.
+// Invariants: see Cache, and Census::CheckInvariants, which checks them.
 class Engine {
  public:
-  // Throws std::system_error when no thread can be started. Check is_whole().
+  // Starts the warmer's thread. Throws std::system_error if no thread can be started. REQUIRES: the
+  // caller checks is_whole() before use.
   Engine(const CacheOptions& options, Foundation foundation);
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // False when the kernel refused memory for the removal records.
+  // False if the kernel refused the memory for the removal records.
   bool is_whole() const { return removal_records.ok(); }
 
   const KeyHasher hash;
   const Pause pause;
-  std::unique_ptr<MemoryFile> memory_file;  // Constant but for a restart that fails.
+  // nullptr: none. Constant, except that a restart that fails takes it.
+  std::unique_ptr<MemoryFile> memory_file;
   const std::unique_ptr<Arena> arena;
   const std::unique_ptr<Index> index;
   const SlabClasses classes;
@@ -97,19 +103,22 @@ class Engine {
   Walker walker;
   Census census;
 
-  // Of a restart, until BeginUse: items to be given a time long past.
+  // Between a restart and BeginUse: items that have expired although their expiry does not say so.
+  // They are given an expiry that has passed.
   std::vector<ItemRef> restored_expired;
-  Expiry restored_flush_due;  // Constant once created.
+  // SavedMoment::flush_due of the process before. Constant once the cache is created.
+  Expiry restored_flush_due;
 
-  // False when out of bounds.
+  // Changes the memory limit. Returns false if it is out of bounds.
   [[nodiscard]] bool SetMemoryLimit(std::uint64_t bytes) LARDER_EXCLUDES(limit_mutex_);
 
  private:
-  // What the warmer looks after.
+  // The memories that the warmer touches ahead of need.
   std::vector<GrowingMemory*> Growing();
 
-  Mutex limit_mutex_;  // Held by the one who changes the memory limit; before the arena's.
-  // None when all memory was taken at the start.
+  // Held by the thread that changes the memory limit. Locked before the arena's mutex.
+  Mutex limit_mutex_;
+  // nullptr: all memory was taken at the start.
   const std::unique_ptr<MemoryWarmer> warmer_;
 };
 

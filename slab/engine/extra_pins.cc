@@ -4,8 +4,9 @@
 
 namespace larder::slab {
 
-// The header's reference comes and goes under the mutex, with the entry: were it given up later,
-// the next entry of the item could take a reference that the header has no room for.
+// The reference that an entry holds in the item's header is added and given up under the mutex,
+// together with the entry. If it were given up later, the next entry of the item could add another
+// one, for which the header has no room.
 
 void ExtraPins::Add(ItemRef ref, Item& item) noexcept {
   LARDER_ASSERT(item.refs.load(std::memory_order_relaxed) >= kRefsMax - 1);

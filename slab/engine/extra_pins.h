@@ -1,4 +1,4 @@
-// Pins of items whose headers can count no more of them.
+// ExtraPins: pins of items whose headers cannot count more of them.
 #pragma once
 
 #include <cstddef>
@@ -10,24 +10,27 @@
 
 namespace larder::slab {
 
-// ExtraPins counts pins by item. An item's header has one byte for its references; a value that
-// hundreds of slow readers are being sent has more. Those beyond are counted here, and all of an
-// item's together hold one reference of its header.
+// ExtraPins counts pins by item. The header of an item has one byte for its references, and a value
+// that is being sent to hundreds of slow clients has more. The pins beyond that are counted here.
+// Together they hold one reference in the item's header.
 //
-// Threads:    internally locked; a bucket may be locked before, nothing is locked under it.
-// Owns:       nothing but the counts.
+// Threads:    internally locked. The caller may have a bucket locked; no other lock is taken while
+//             its mutex is held.
+// Owns:       only the counts.
 // Invariants: an item has an entry if and only if at least one of its pins is counted here. A
-//             pinned item keeps its chunk, so its ItemRef names it as long as the entry is there.
+//             pinned item keeps its chunk, so its ItemRef names it while there is an entry.
 class ExtraPins {
  public:
-  // One more. REQUIRES: the item's bucket is locked, and its header has at most kRefsMax - 1
-  // references but for that of its entry.
+  // Adds a pin. REQUIRES: the item's bucket is locked, and its header has at most kRefsMax - 1
+  // references besides that of the item's entry.
   void Add(ItemRef ref, Item& item) noexcept LARDER_EXCLUDES(mutex_);
-  // One less. True if it was the last reference to the item at all: the caller frees it.
+  // Removes a pin. Returns true if that was the last reference to the item: then the caller frees
+  // it.
   [[nodiscard]] bool Remove(ItemRef ref, Item& item) noexcept LARDER_EXCLUDES(mutex_);
 
  private:
   Mutex mutex_;
+  // By item: its pins that are counted here, at least 1.
   std::unordered_map<ItemRef, std::uint32_t> counts_ LARDER_GUARDED_BY(mutex_);
 };
 

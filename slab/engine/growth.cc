@@ -10,13 +10,14 @@
 namespace larder::slab {
 namespace {
 
-// Times that a value is copied without a lock, and stored by another client meanwhile. Then it is
-// copied with its bucket locked: so many times at most, for there the memory may be lacking only
-// because a page cannot be moved.
+// How often a value is copied without a lock and found to be replaced by another client meanwhile.
+// Then it is copied with its bucket locked.
 constexpr int kUnlockedTriesMax = 4;
+// How often that is tried. With the bucket locked no page can be moved, so memory may be lacking
+// only for that reason.
 constexpr int kLockedTriesMax = 64;
 
-// Copies `bytes` from one value to another.
+// Copies `bytes` bytes from one value to another, and moves `to` behind them.
 void CopyPieces(ValueCursor from, ValueCursor& to, std::size_t bytes) {
   while (bytes > 0) {
     const auto source = from.piece();
@@ -30,7 +31,7 @@ void CopyPieces(ValueCursor from, ValueCursor& to, std::size_t bytes) {
   }
 }
 
-// What the two come to, but for its value.
+// The spec of the item that results from joining the two, without its value.
 ItemSpec JoinedSpec(const Item& old, const ReservedItem& added) {
   return {.key = added.key(),
           .client_flags = old.client_flags(),
@@ -39,6 +40,7 @@ ItemSpec JoinedSpec(const Item& old, const ReservedItem& added) {
           .has_expiry_room = old.can_expire()};
 }
 
+// Writes the joined value: the old one and the added one, in the order that the mode asks for.
 void WriteJoined(ValueCursor old, const ReservedItem& added, StoreMode mode,
                  const ReservedItem& joined) {
   const std::size_t added_bytes = added.value_bytes();
@@ -50,6 +52,7 @@ void WriteJoined(ValueCursor old, const ReservedItem& added, StoreMode mode,
   if (mode == StoreMode::kAppend) CopyPieces(added.value(), to, added_bytes);
 }
 
+// Copies the whole value to a new item, and counts the bytes for the lane.
 void CopyValue(ValueCursor from, const ReservedItem& to, Lane& lane) {
   ValueCursor at = to.value();
   CopyPieces(from, at, to.value_bytes());
@@ -58,6 +61,7 @@ void CopyValue(ValueCursor from, const ReservedItem& to, Lane& lane) {
 
 }  // namespace
 
+// The pin is taken with the bucket locked; the value is read later without a lock.
 template <class Look>
 Growth::Original Growth::PinOriginal(const HashedKey& key, Lane& lane, Look&& look) {
   Original original;
@@ -71,11 +75,13 @@ Growth::Original Growth::PinOriginal(const HashedKey& key, Lane& lane, Look&& lo
 
 std::optional<StoreOutcome> Growth::RefusalToJoin(const Item& old, const ReservedItem& added,
                                                   const PublishTerms& terms) const {
+  // append and prepend may give a CAS. 0 means that they do not.
   if (terms.cas_unique != 0 && terms.cas_unique != old.cas()) {
     return StoreOutcome{.status = StoreStatus::kExists, .class_id = parts_.classes.IdOf(old)};
   }
   const std::uint32_t bytes_max = parts_.admission.item_bytes_max();
   const std::uint32_t added_bytes = added.value_bytes();
+  // In an order that cannot overflow.
   const bool fits = added_bytes <= bytes_max && old.value_bytes() <= bytes_max - added_bytes &&
                     parts_.admission.Fits(JoinedSpec(old, added));
   if (!fits) return StoreOutcome{.status = StoreStatus::kNotStored};
@@ -88,7 +94,8 @@ StoreOutcome Growth::LinkJoined(Index::Guard& guard, ItemRef old_ref, ReservedIt
   Item& old = arena.At(old_ref);
   parts_.usage.Note(old, parts_.classes.IdOf(old));
   Item& item = joined.item();
-  // It may have changed since; the room for one is part of the layout.
+  // The expiry may have changed since the copy was made. The room for one is part of the layout,
+  // which has not changed.
   LARDER_CHECK(item.SetExpiry(old.expiry()));
   item.size_and_state |= added.item().size_and_state & Item::kHasBinaryKey;
   item.set_number(parts_.versions.Next(lane));
@@ -105,6 +112,8 @@ StoreOutcome Growth::LinkJoined(Index::Guard& guard, ItemRef old_ref, ReservedIt
 StoreOutcome Growth::Join(const ReservedItem& added, const PublishTerms& terms, Lane& lane) {
   LARDER_ASSERT(terms.mode == StoreMode::kAppend || terms.mode == StoreMode::kPrepend);
   const HashedKey key = added.key();
+  // Without a lock: pin the old item, reserve the joined one, copy. Then, with the bucket locked,
+  // replace the old one if it is still the same.
   for (int tries = 0; tries < kUnlockedTriesMax; ++tries) {
     std::optional<StoreOutcome> refusal = StoreOutcome{.status = StoreStatus::kNotFound};
     ItemSpec spec;
@@ -124,8 +133,10 @@ StoreOutcome Growth::Join(const ReservedItem& added, const PublishTerms& terms, 
       Index::BucketLock guard(parts_.index, key.hash);
       const LockedItem old = parts_.lookup.FindAlive(guard, key, lane);
       if (!old) return {.status = StoreStatus::kNotFound};
+      // Another item has the key now: begin anew. A pinned item keeps its chunk, so the same chunk
+      // means the same value.
       if (old.ref() != original.ref) continue;
-      // The CAS changes without the value when an item is marked as stale.
+      // The CAS can change without the value, when an item is marked as stale.
       refusal = RefusalToJoin(*old, added, terms);
       if (refusal) return *refusal;
       outcome = LinkJoined(guard, original.ref, *joined, added, lane);
@@ -136,6 +147,7 @@ StoreOutcome Growth::Join(const ReservedItem& added, const PublishTerms& terms, 
   return JoinLocked(added, terms, lane);
 }
 
+// The value is replaced all the time: copy it while its bucket is locked, so that it cannot be.
 StoreOutcome Growth::JoinLocked(const ReservedItem& added, const PublishTerms& terms, Lane& lane) {
   const HashedKey key = added.key();
   const Arena& arena = parts_.classes.arena();
@@ -158,7 +170,8 @@ StoreOutcome Growth::JoinLocked(const ReservedItem& added, const PublishTerms& t
         return outcome;
       }
     }
-    // What this frees again is there for the next try.
+    // Without the bucket locked, Reserve can also move pages. Its chunks are freed at once, and are
+    // there for the next try.
     if (!parts_.reserver.Reserve(spec, added.chosen_cas(), {}, lane)) break;
   }
   return {.status = StoreStatus::kNotStored};
@@ -171,12 +184,14 @@ bool Growth::ChooseCas(Item& item, std::uint64_t cas, Lane& lane) noexcept {
   return true;
 }
 
+// True if the item can be given what `room` says without moving.
 bool Growth::HasRoom(const Item& item, Room room) const noexcept {
   if (room == Room::kExpiry) return item.can_expire();
   return item.used_bytes() + Item::kChosenCasBytes <= parts_.classes.ChunkBytesOf(item);
 }
 
 Growth::RoomyShape Growth::ShapeWithRoom(const Item& old, const HashedKey& key, Room room) {
+  // The new item keeps its CAS in the layout if the old one has a chosen CAS.
   const bool has_cas_room = room == Room::kChosenCas || old.has_chosen_cas();
   return {.spec = {.key = key,
                    .client_flags = old.client_flags(),
@@ -191,6 +206,8 @@ bool Growth::LinkMoved(Index::Guard& guard, ItemRef old_ref, ReservedItem& moved
   const Item& old = arena.At(old_ref);
   Item& item = moved.item();
   if (old.has_chosen_cas() && !item.has_chosen_cas()) return false;
+  // The copy keeps all that does not depend on the layout: the CAS, the expiry, the marks, the
+  // number and the time of the last access.
   if (item.has_chosen_cas()) item.SetChosenCas(old.cas());
   LARDER_CHECK(item.SetExpiry(old.expiry()));
   constexpr std::uint32_t kMoved =
@@ -206,6 +223,8 @@ bool Growth::LinkMoved(Index::Guard& guard, ItemRef old_ref, ReservedItem& moved
 
 RoomStatus Growth::AddRoom(Room room, const HashedKey& key, Lane& lane) {
   LARDER_ASSERT(room != Room::kNone);
+  // Without a lock: pin the item, reserve a larger one, copy. Then, with the bucket locked, replace
+  // the item if it is still the same.
   for (int tries = 0; tries < kUnlockedTriesMax; ++tries) {
     RoomStatus status = RoomStatus::kMiss;
     RoomyShape shape;
@@ -224,6 +243,7 @@ RoomStatus Growth::AddRoom(Room room, const HashedKey& key, Lane& lane) {
       Index::BucketLock guard(parts_.index, key.hash);
       const LockedItem old = parts_.lookup.FindAlive(guard, key, lane);
       if (!old) return RoomStatus::kMiss;
+      // Another item has the key now, or the item needs more room than before: begin anew.
       if (old.ref() != original.ref || !LinkMoved(guard, original.ref, *moved, lane)) continue;
     }
     parts_.unlinker.ReportCount(lane);
@@ -232,6 +252,7 @@ RoomStatus Growth::AddRoom(Room room, const HashedKey& key, Lane& lane) {
   return AddRoomLocked(room, key, lane);
 }
 
+// The item is replaced all the time: copy it while its bucket is locked.
 RoomStatus Growth::AddRoomLocked(Room room, const HashedKey& key, Lane& lane) {
   for (int tries = 0; tries < kLockedTriesMax; ++tries) {
     RoomyShape shape;
@@ -252,12 +273,14 @@ RoomStatus Growth::AddRoomLocked(Room room, const HashedKey& key, Lane& lane) {
         return RoomStatus::kMade;
       }
     }
-    // What this frees again is there for the next try.
+    // Without the bucket locked, Reserve can also move pages. Its chunks are freed at once, and are
+    // there for the next try.
     if (!parts_.reserver.Reserve(shape.spec, shape.chosen_cas, {}, lane)) break;
   }
   return RoomWithoutMemory(room, key, lane);
 }
 
+// Looks once more, because another client may have solved or removed the problem.
 RoomStatus Growth::RoomWithoutMemory(Room room, const HashedKey& key, Lane& lane) {
   RoomStatus status = RoomStatus::kMiss;
   (void)parts_.lookup.Visit(key, lane, [&](const Item& item) {

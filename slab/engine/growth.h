@@ -1,5 +1,5 @@
-// How items outgrow their chunks: by append and prepend, by an expiry, or by a CAS that a client
-// chose.
+// Growth: moves items to larger chunks, for append and prepend, for an expiry, or for a CAS that a
+// client chose.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +24,16 @@
 
 namespace larder::slab {
 
-// Growth copies an item to larger chunks and puts those in its place. The value may be large, so it
-// is copied without a lock, pinned; and if another client stores the key meanwhile, again.
+// Growth copies an item to larger chunks and puts those in the place of the old ones. The value may
+// be large, so it is copied without a lock, while the item is pinned. If another client stores the
+// key meanwhile, the copy is made again.
 //
-// Threads: any, with no bucket and no class locked, but for ChooseCas.
-// Owns:    nothing; all that it is made of must outlive it.
+// Threads:    any thread, with no bucket and no class locked. ChooseCas and Renumber: caller locks
+//             the item's bucket.
+// Owns:       nothing; its parts must outlive it.
 class Growth {
  public:
-  // What it is made of.
+  // The parts of the cache that it uses.
   struct Parts {
     Index& index;
     const SlabClasses& classes;
@@ -47,24 +49,26 @@ class Growth {
   };
   explicit Growth(const Parts& parts) : parts_(parts) {}
 
-  // Stores `added` behind or in front of the value of its key's item. kNotFound if there is no such
-  // item; kExists if its CAS is another than terms.cas_unique, if that is not 0; kNotStored if
-  // there is no room for both. REQUIRES: terms.mode is kAppend or kPrepend.
+  // Stores the value of `added` behind or in front of that of the present item of its key. Returns
+  // kNotFound if there is no item; kExists if terms.cas_unique is not 0 and not the item's CAS;
+  // kNotStored if the result is over the item limit or there is no memory. `added` is only read.
+  // REQUIRES: terms.mode is kAppend or kPrepend.
   StoreOutcome Join(const ReservedItem& added, const PublishTerms& terms, Lane& lane)
       LARDER_EXCLUDES(kBucketLocked);
 
-  // Moves the item to a chunk where ChooseCas, or Item::SetExpiry, succeeds; nobody sees a
-  // difference. kMade as well if it has the room by now.
+  // Moves the item to a chunk in which ChooseCas or Item::SetExpiry will succeed; clients see no
+  // difference. Returns kMade also if the item has the room already. REQUIRES: `room` is not kNone.
   [[nodiscard]] RoomStatus AddRoom(Room room, const HashedKey& key, Lane& lane)
       LARDER_EXCLUDES(kBucketLocked);
-  // See Cache::VisitToExpire. Apart: few commands give an expiry.
+  // See Cache::VisitToExpire. Not inlined, because few commands give an expiry.
   template <class Fn>
   [[gnu::noinline]] Presence VisitToExpire(const HashedKey& key, Expiry expiry, Lane& lane, Fn&& fn)
       LARDER_EXCLUDES(kBucketLocked);
-  // Gives the item a new number, and this CAS. False if its chunk has no room for that. REQUIRES:
-  // the item's bucket is locked.
+  // Gives the item a new number and this CAS. Returns false, and changes nothing, if its chunk has
+  // no room for the CAS. REQUIRES: the item's bucket is locked.
   [[nodiscard]] bool ChooseCas(Item& item, std::uint64_t cas, Lane& lane) noexcept;
-  // A new number for an item whose value is changed in place. REQUIRES: as for ChooseCas.
+  // Gives an item a new number because its value is changed in place. REQUIRES: the item's bucket
+  // is locked.
   void Renumber(Item& item, Lane& lane) noexcept {
     const std::uint64_t number = parts_.versions.Next(lane);
     parts_.liveness.CountRevived(item, lane);
@@ -72,40 +76,49 @@ class Growth {
   }
 
  private:
-  // An item and a pin of it: as long as it is there, neither its value nor its layout change, and
-  // no other item gets its chunk. So a key that still has this chunk still has this value.
+  // An item with a pin. While the pin is held, neither the value nor the layout of the item
+  // changes, and no other item gets its chunk. So a key that still has this chunk has this value.
   struct Original {
+    // kNoItem: nothing was pinned.
     ItemRef ref = kNoItem;
     ItemHandle pin;
+    // The beginning of the value; it may be read without a lock.
     ValueCursor value;
   };
-  // What is reserved for an item that gets more room.
+  // The spec for an item with more room, and the CAS that it has room for.
   struct RoomyShape {
     ItemSpec spec;
     std::optional<std::uint64_t> chosen_cas;
   };
 
-  // No pin: there is no such item, or look(const Item&), called with the bucket locked, said false.
+  // Pins the item of a key. look(const Item&) is called with the bucket locked. Nothing is pinned
+  // if there is no such item or look returned false.
   template <class Look>
   Original PinOriginal(const HashedKey& key, Lane& lane, Look&& look);
 
+  // Join() with the bucket locked while the value is copied.
   StoreOutcome JoinLocked(const ReservedItem& added, const PublishTerms& terms, Lane& lane)
       LARDER_EXCLUDES(kBucketLocked);
+  // Why the two cannot be joined: kExists or kNotStored; nothing if they can.
   std::optional<StoreOutcome> RefusalToJoin(const Item& old, const ReservedItem& added,
                                             const PublishTerms& terms) const;
-  // `old` is what it was joined with.
+  // Makes the joined item visible in the place of `old`, the item that was joined with `added`.
   StoreOutcome LinkJoined(Index::Guard& guard, ItemRef old, ReservedItem& joined,
                           const ReservedItem& added, Lane& lane) LARDER_REQUIRES(kBucketLocked);
 
+  // AddRoom() with the bucket locked while the value is copied.
   RoomStatus AddRoomLocked(Room room, const HashedKey& key, Lane& lane)
       LARDER_EXCLUDES(kBucketLocked);
-  // kNoMemory, unless another client has given the item the room, or has removed it.
+  // The result if there was no memory: kNoMemory, unless another client has given the item the room
+  // or has removed the item meanwhile.
   RoomStatus RoomWithoutMemory(Room room, const HashedKey& key, Lane& lane)
       LARDER_EXCLUDES(kBucketLocked);
+  // True if the item has the room already.
   bool HasRoom(const Item& item, Room room) const noexcept;
+  // What an item of this key with the room needs.
   static RoomyShape ShapeWithRoom(const Item& old, const HashedKey& key, Room room);
-  // `moved` has the value of `old`. False if the item has a chosen CAS by now, and `moved` no room
-  // for it.
+  // Makes `moved`, which has the value of `old`, visible in its place. Returns false if the item
+  // has a chosen CAS by now and `moved` has no room for it.
   bool LinkMoved(Index::Guard& guard, ItemRef old, ReservedItem& moved, Lane& lane)
       LARDER_REQUIRES(kBucketLocked);
 

@@ -5,8 +5,8 @@ namespace larder::slab {
 ItemHandle Pins::Add(Item& item) noexcept {
   LARDER_ASSERT(item.is_linked());
   const ItemRef ref = classes_.arena().RefOf(&item);
-  // Only the holder of the bucket's lock adds references, so the header's cannot overflow. The last
-  // one is for all that extra_pins_ counts.
+  // References are added only with the bucket locked, so the header's count cannot overflow here.
+  // The last reference that it can count is reserved for all pins in extra_pins_.
   const bool is_extra = item.refs.load(std::memory_order_relaxed) >= kRefsMax - 1;
   if (is_extra) [[unlikely]] {
     extra_pins_.Add(ref, item);
@@ -19,6 +19,7 @@ ItemHandle Pins::Add(Item& item) noexcept {
 void Pins::Remove(ItemRef ref, bool is_extra) noexcept {
   Item& item = classes_.arena().At(ref);
   const bool is_last = is_extra ? extra_pins_.Remove(ref, item) : item.DropReference();
+  // The item was unlinked meanwhile, and this was its last reference.
   if (is_last) classes_.Free(ref);
 }
 

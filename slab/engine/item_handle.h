@@ -1,4 +1,4 @@
-// Items that are in use outside the cache: read ones, and ones that are still to be stored.
+// Items that are used outside the cache: pinned ones, and ones that are not stored yet.
 #pragma once
 
 #include <cstdint>
@@ -17,37 +17,42 @@ namespace larder::slab {
 
 class ItemHandle;
 
-// Pins keeps items where they are for as long as they are read.
+// Pins counts the pins of items. A pinned item keeps its chunk and its value.
 //
-// Threads: internally locked. Add: caller locks the item's bucket. Remove: any thread, which has no
-//          class locked.
-// Owns:    the pins that do not fit into the headers of items.
+// Threads:    internally locked. Add: caller locks the item's bucket. Remove: any thread that has
+//             no class locked.
+// Owns:       the pins that do not fit into the headers of items.
 class Pins {
  public:
   explicit Pins(const SlabClasses& classes) : classes_(classes) {}
 
+  // Pins the item. REQUIRES: it is linked, and its bucket is locked.
   ItemHandle Add(Item& item) noexcept;
 
  private:
   friend class ItemHandle;
+  // Removes a pin, and frees the item if it was the last reference.
   void Remove(ItemRef ref, bool is_extra) noexcept;
 
   const SlabClasses& classes_;
   ExtraPins extra_pins_;
 };
 
-// A pinned item: its value stays where it is, unchanged, until this is destroyed, whatever happens
-// to the key meanwhile.
+// ItemHandle is a pin of an item: the value stays where it is, unchanged, until the handle is
+// destroyed, even if the key is deleted or replaced meanwhile.
 //
-// Threads: one worker.
+// Threads:    one worker. The thread that destroys it has no class locked.
+// Owns:       one pin, or nothing.
 class ItemHandle {
  public:
+  // Pins nothing.
   ItemHandle() = default;
   ItemHandle(ItemHandle&& other) noexcept
       : pins_(std::exchange(other.pins_, nullptr)), ref_(other.ref_), is_extra_(other.is_extra_) {}
   ItemHandle& operator=(ItemHandle&& other) noexcept;
   ~ItemHandle();
 
+  // True if it pins an item.
   explicit operator bool() const { return pins_ != nullptr; }
 
  private:
@@ -57,14 +62,16 @@ class ItemHandle {
 
   Pins* pins_ = nullptr;
   ItemRef ref_ = kNoItem;
-  bool is_extra_ = false;  // Counted in ExtraPins, not in the item's header.
+  // The pin is counted in ExtraPins, not in the item's header.
+  bool is_extra_ = false;
 };
 
-// A chunk on its way into the cache: room for an item that nobody else sees yet. Fill its value,
-// then Cache::Publish it; destroyed unpublished, it leaves no trace.
+// ReservedItem is an item that is being made: its chunks are reserved, and no other thread can see
+// it yet. Fill its value, then call Cache::Publish. If it is destroyed before that, its chunks are
+// freed.
 //
-// Threads: one worker, which has no class locked when it is destroyed.
-// Owns:    the chunk and its continuations, until Release.
+// Threads:    one worker, which has no class locked when it is destroyed.
+// Owns:       the chunk and its continuations, until it is published.
 class ReservedItem {
  public:
   ReservedItem(ReservedItem&& other) noexcept
@@ -72,14 +79,18 @@ class ReservedItem {
   ReservedItem& operator=(ReservedItem&&) = delete;
   ~ReservedItem();
 
+  // A cursor at the beginning of the value, to fill it. This and the following: REQUIRES: the
+  // object was not moved from, nor published.
   ValueCursor value() const { return {classes_->arena(), item()}; }
+  // Length of the value.
   std::uint32_t value_bytes() const { return item().value_bytes(); }
+  // Adds a mark to the item.
   void SetMark(ItemMark mark) { item().size_and_state |= static_cast<std::uint32_t>(mark); }
-  // The CAS that it was reserved with, if it was chosen.
+  // The CAS that it was reserved with; nothing if the cache chooses the CAS.
   std::optional<std::uint64_t> chosen_cas() const {
     return item().has_chosen_cas() ? std::optional(item().cas()) : std::nullopt;
   }
-  // Lives as long as this.
+  // The key. The view is valid as long as this object.
   HashedKey key() const { return {item().key(), hash_}; }
 
  private:
@@ -90,18 +101,19 @@ class ReservedItem {
   ReservedItem(const SlabClasses* classes, ItemRef ref, std::uint64_t hash)
       : classes_(classes), ref_(ref), hash_(hash) {}
 
-  // All: REQUIRES: not moved from, nor released.
+  // This and Release: REQUIRES: the object was not moved from, nor released.
   Item& item() const {
     LARDER_ASSERT(classes_ != nullptr);
     return classes_->arena().At(ref_);
   }
-  // The chunk is the caller's, who links it.
+  // Hands the chunk over to the caller, who links it.
   [[nodiscard]] ItemRef Release() {
     LARDER_ASSERT(classes_ != nullptr);
     classes_ = nullptr;
     return ref_;
   }
 
+  // nullptr: moved from, or released.
   const SlabClasses* classes_ = nullptr;
   ItemRef ref_ = kNoItem;
   std::uint64_t hash_ = 0;

@@ -6,6 +6,7 @@ namespace larder::slab {
 
 Lane& Lanes::Add() {
   const MutexLock lock(mutex_);
+  // A lane's number is its place in the list; lanes are never removed.
   const auto number = static_cast<std::uint32_t>(lanes_.size());
   Lane& lane = lanes_.emplace_back();
   lane.number = number;

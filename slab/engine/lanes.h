@@ -1,4 +1,4 @@
-// The lanes of a cache.
+// Lanes: all lanes of a cache.
 #pragma once
 
 #include <cstddef>
@@ -11,24 +11,26 @@
 
 namespace larder::slab {
 
-// Lanes makes the lanes of a cache and keeps them as long as it lives.
+// Lanes makes the lanes of a cache and keeps them as long as the cache lives.
 //
-// Threads: internally locked; nothing of the cache is locked under its mutex.
-// Owns:    the lanes.
+// Threads:    internally locked. No other lock of the cache is taken while its mutex is held.
+// Owns:       the lanes.
 class Lanes {
  public:
-  // With item_bytes_tracked, lanes count the sizes of items up to that (0: they do not).
+  // With item_bytes_tracked, each lane counts the sizes of items up to that many bytes; 0: they do
+  // not count sizes.
   explicit Lanes(std::size_t item_bytes_tracked) : item_bytes_tracked_(item_bytes_tracked) {}
 
-  // Lives as long as this. At most 2^32 are made.
+  // Makes a lane, which lives as long as this object. REQUIRES: fewer than 2^32 lanes were made.
   Lane& Add() LARDER_EXCLUDES(mutex_);
-  // Calls fn for every lane, under the lock.
+  // Calls fn for every lane with the mutex held: fn must not call Add or ForEach.
   void ForEach(const std::function<void(const Lane&)>& fn) const LARDER_EXCLUDES(mutex_);
 
  private:
   const std::size_t item_bytes_tracked_;
 
   mutable Mutex mutex_;
+  // A deque, so that lanes keep their addresses.
   std::deque<Lane> lanes_ LARDER_GUARDED_BY(mutex_);
 };
 

@@ -12,13 +12,15 @@ void LinkCheck::Note(ItemRef ref, const Item& item, ClassId id) {
   const auto& list = segment == Segment::kMain ? queue.main : queue.probation;
   SeenList& seen = seen_[id][static_cast<std::size_t>(segment)];
   ++seen.count;
-  // A link is the same seen from both of its ends. Hashed with the seed of this process, sums of
-  // different links are equal once in 2^64 times, and nobody can prepare a file for it.
+  // A link is the same number seen from both of its ends. It is a hash with the seed of this
+  // process, so that sums of different links are equal once in 2^64 times and nobody can prepare a
+  // file for which they are.
   const auto link = [&](ItemRef from, ItemRef to) {
     const std::array<std::uint32_t, 3> ends = {
         from, to, std::uint32_t{id} << 1 | static_cast<std::uint32_t>(segment)};
     return hash_({reinterpret_cast<const char*>(ends.data()), sizeof ends});
   };
+  // Without a successor the item must be the tail of its list, without a predecessor the head.
   if (item.next != kNoItem) {
     successors_ += link(ref, item.next);
   } else {
@@ -33,6 +35,8 @@ void LinkCheck::Note(ItemRef ref, const Item& item, ClassId id) {
   }
 }
 
+// Equal sums mean that the links agree. With one head, one tail and the right number of items, each
+// list is one list.
 bool LinkCheck::HoldTogether() const {
   bool is_whole = successors_ == predecessors_;
   for (std::size_t id = 1; id < seen_.size(); ++id) {

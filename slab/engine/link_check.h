@@ -1,4 +1,4 @@
-// Whether the eviction queues of a snapshot hold together.
+// LinkCheck: checks that the eviction queues of a snapshot are intact.
 #pragma once
 
 #include <array>
@@ -15,37 +15,41 @@
 
 namespace larder::slab {
 
-// LinkCheck checks the links between items without following them, since items are met in the order
-// of their addresses: what all items say of their successors has to be, as a set, what all say of
-// their predecessors.
+// LinkCheck checks the links between items without following them, because items are read in the
+// order of their addresses. The set of links that the items have to their successors must be the
+// same as the set of links that the items have to their predecessors.
 //
-// Threads: one.
-// Owns:    sums over what it has seen. The class records must outlive it.
+// Threads:    one thread.
+// Owns:       sums over the items that it has seen. The class records must outlive it.
 class LinkCheck {
  public:
-  // Records by ClassId, [0] unused.
+  // `classes` has the saved records by ClassId; [0] is unused.
   LinkCheck(KeyHasher hash, std::span<const SnapshotClass> classes)
       : hash_(hash), classes_(classes), seen_(classes.size()) {}
 
-  // A queued item of this class. Each once.
+  // Adds a queued item of class `id`. REQUIRES: called once for each item.
   void Note(ItemRef ref, const Item& item, ClassId id);
-  // After all were noted: every queue is one list, with the ends and as many items as its record
-  // says.
+  // True if every queue is one list, with the ends and the number of items that its record says.
+  // REQUIRES: all items were noted.
   bool HoldTogether() const;
 
  private:
-  // What was met of a list: its items, those without a predecessor, and without a successor.
+  // What was seen of one list: its items, and how many of them have no predecessor or no successor.
   struct SeenList {
     std::uint64_t count = 0;
     std::uint64_t heads = 0;
     std::uint64_t tails = 0;
+    // An item without a neighbour is not the end that the record names.
     bool has_wrong_end = false;
   };
 
   const KeyHasher hash_;
   const std::span<const SnapshotClass> classes_;
-  std::vector<std::array<SeenList, 2>> seen_;  // By ClassId and Segment.
-  std::uint64_t successors_ = 0;  // Sums over links, as the items before and behind them have them.
+  // By ClassId and Segment.
+  std::vector<std::array<SeenList, 2>> seen_;
+  // Sums over all links, as the items in front of them have them, and as those behind them have
+  // them.
+  std::uint64_t successors_ = 0;
   std::uint64_t predecessors_ = 0;
 };
 

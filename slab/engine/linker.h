@@ -1,4 +1,4 @@
-// How reserved items become linked ones.
+// Linker: makes reserved items visible.
 #pragma once
 
 #include "slab/classes/slab_classes.h"
@@ -12,19 +12,22 @@ namespace larder::slab {
 
 // Linker puts items into the cache: into the index, the eviction queue and the counts.
 //
-// Threads: any; caller locks the item's bucket, and no class.
-// Owns:    nothing; all that it is made of must outlive it.
+// Threads:    any thread; caller locks the item's bucket, and no class.
+// Owns:       nothing; its parts must outlive it.
 class Linker {
  public:
   Linker(const SlabClasses& classes, const Liveness& liveness)
       : classes_(classes), liveness_(liveness) {}
 
-  // Links an item that is filled and has its number, in place of `old`, the item of its key that is
-  // linked (or none), which is unlinked for it: its chunk is freed, or left to its last pin.
+  // Links an item that is filled and has its number. If `old` is an item of the same key, the new
+  // one takes its place, and `old` is unlinked: its chunk is freed now, or with its last pin.
+  // REQUIRES: `guard` holds the bucket of the key; `old` is the linked item of the key, or none if
+  // there is no such item.
   void Link(Index::Guard& guard, const LockedItem& old, ReservedItem& item, Lane& lane)
       LARDER_REQUIRES(kBucketLocked);
 
  private:
+  // Link() in the place of `old`.
   void Replace(Index::Guard& guard, const LockedItem& old, ItemRef ref, Lane& lane)
       LARDER_REQUIRES(kBucketLocked);
 

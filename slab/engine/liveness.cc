@@ -11,8 +11,8 @@ void Liveness::CountLinked(const Item& item, ClassId id, Lane& lane) const noexc
   const std::size_t bytes = item.item_bytes();
   lane.items.Add();
   lane.bytes.Add(bytes);
-  // Its number is from the lane's range, which is not below the floor; but the lane may have
-  // learned of a flush since it was drawn, and then has no range.
+  // The item's number is from the range of the lane, which is not below the lane's floor. An
+  // exception: the lane has noted a flush since the number was drawn. Then it has no range.
   if (lane.cas_end == 0 && versions_.IsBelowFloor(item, lane)) [[unlikely]] {
     lane.flushed_items.Add();
     lane.flushed_bytes.Add(bytes);
@@ -23,6 +23,8 @@ void Liveness::CountLinked(const Item& item, ClassId id, Lane& lane) const noexc
 
 void Liveness::CountUnlinked(const Item& item, ClassId id, Lane& lane) const noexcept {
   LARDER_ASSERT(id != 0 && id <= kClassesMax);
+  // First the lane takes note of the last flush, so that the item is subtracted from the right
+  // gauges.
   const std::uint64_t cutoff = versions_.cutoff();
   if (lane.flush_floor.load(std::memory_order_relaxed) != cutoff) [[unlikely]]
     lane.NoteFlush(cutoff);
@@ -40,6 +42,7 @@ void Liveness::CountUnlinked(const Item& item, ClassId id, Lane& lane) const noe
 void Liveness::CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id,
                             Lane& lane) noexcept {
   if (old_bytes == new_bytes) return;
+  // The sums of unsigned differences are right even if the item became smaller.
   lane.bytes.Add(new_bytes - old_bytes);
   lane.classes[id].Add(ClassStat::kRequestedBytes, new_bytes - old_bytes);
   if (!lane.sizes.empty()) {
@@ -49,13 +52,15 @@ void Liveness::CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassI
 }
 
 void Liveness::CountRevived(const Item& item, Lane& lane) const noexcept {
+  // The item counted as flushed in this lane; with its new number it will not.
   if (!versions_.IsBelowFloor(item, lane)) return;
   lane.flushed_items.Subtract(1);
   lane.flushed_bytes.Subtract(item.item_bytes());
 }
 
 AliveCount Liveness::Alive() const {
-  constexpr int kTriesMax = 16;  // Against flushes that come one after the other.
+  // Tries, against flushes that follow each other quickly.
+  constexpr int kTriesMax = 16;
   std::int64_t items = 0;
   std::int64_t bytes = 0;
   for (int tries = 0; tries < kTriesMax; ++tries) {
@@ -63,13 +68,15 @@ AliveCount Liveness::Alive() const {
     items = 0;
     bytes = 0;
     lanes_.ForEach([&](const Lane& lane) {
+      // This lane has not noted the last flush, so everything that it has counted is flushed.
       if (lane.flush_floor.load(std::memory_order_acquire) != cutoff) return;
       items += static_cast<std::int64_t>(lane.items.value() - lane.flushed_items.value());
       bytes += static_cast<std::int64_t>(lane.bytes.value() - lane.flushed_bytes.value());
     });
+    // A flush during the sum makes it wrong: begin anew.
     if (versions_.cutoff() == cutoff) break;
   }
-  // Below 0 only while an item goes from one lane's count to another's.
+  // The sum is below 0 only while an item goes from one lane's count to another's.
   return {.items = static_cast<std::uint64_t>(std::max<std::int64_t>(items, 0)),
           .bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0))};
 }

@@ -1,4 +1,4 @@
-// Which items are alive, and how many.
+// Liveness: which items are alive, and how many there are.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,8 @@
 
 namespace larder::slab {
 
-// What no flush has killed. An item that expired counts until it is removed.
+// The items that no flush has killed. An expired item counts until it is removed. `bytes` are item
+// bytes.
 struct AliveCount {
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
@@ -21,48 +22,54 @@ struct AliveCount {
   bool operator==(const AliveCount&) const = default;
 };
 
-// Liveness says whether an item is alive, and counts in each lane's gauges what is linked.
+// Liveness decides whether an item is alive, and counts the linked items in the gauges of the
+// lanes.
 //
-// A flush removes nothing, so a lane's gauges of items and bytes fall only as dead ones are
-// removed. Beside them it keeps how much of what it counted is dead: all of it when it learns of a
-// flush (Lane::NoteFlush), and from then on what has a number below that flush's cutoff. To which
-// side a number belongs, all lanes agree on, so an item may be counted by one and taken off by
-// another. A lane that has not learned of the last flush has counted nothing that is alive: only a
-// lane that has learned of it counts what has a number from after the flush.
+// A flush removes no item, so the gauges of items and bytes fall only when flushed items are
+// removed. Therefore each lane also counts how many of its items are flushed: all of them when the
+// lane notes a flush (Lane::NoteFlush), and after that each item with a number below the cutoff of
+// that flush. All lanes agree on which side of a cutoff a number is, so one lane may count an item
+// and another one subtract it. A lane that has not noted the last flush has counted no living item,
+// because a lane notes the flush before it counts an item with a number from after it.
 //
-// An item that is overwritten in place needs no look at this: its old and its new number lie on the
-// same side of every cutoff. The new one is drawn with the bucket locked and before the old item is
-// seen to be alive; drawn after a flush, it would have found the old item dead.
+// When an item is overwritten in place nothing changes here, because its old and its new number are
+// on the same side of every cutoff: the new number is drawn with the bucket locked and before the
+// old item is found to be alive. If it were drawn after a flush, the old item would be found dead.
 //
-// Threads:    any; what takes an item: caller locks its bucket, or owns it alone.
+// Threads:    any thread. Functions with an Item: caller locks the item's bucket, or owns the item
+//             exclusively.
 // Owns:       nothing. Versions and Lanes must outlive it.
-// Invariants: the gauges, summed over all lanes, are those of the linked items.
+// Invariants: the gauges, summed over all lanes, are the number and the bytes of the linked items.
 class Liveness {
  public:
   Liveness(const Versions& versions, const Lanes& lanes) : versions_(versions), lanes_(lanes) {}
 
-  // Inlined into every look-up: a call would cost each get a dozen instructions.
+  // True if the item's expiry has passed. Inlined into every lookup, because a call would cost each
+  // get a dozen instructions.
   [[gnu::always_inline]] static bool IsExpired(const Item& item, const Lane& lane) noexcept {
     return item.can_expire() && item.expiry().IsOver(lane);
   }
+  // True if the item has expired or was flushed: clients must not see it.
   [[gnu::always_inline]] bool IsDead(const Item& item, const Lane& lane) const noexcept {
     return IsExpired(item, lane) || versions_.IsFlushed(item);
   }
-  // REQUIRES: the item IsDead().
+  // Why the item is dead: kExpired or kFlushed. REQUIRES: IsDead() is true for the item.
   static RemovalReason CauseOfDeath(const Item& item, const Lane& lane) noexcept {
     return IsExpired(item, lane) ? RemovalReason::kExpired : RemovalReason::kFlushed;
   }
 
-  // The item of this class is linked now; it is about to be unlinked; it was linked all the time,
-  // and its bytes have changed.
+  // Counts an item of class `id` that was linked.
   void CountLinked(const Item& item, ClassId id, Lane& lane) const noexcept;
+  // Counts an item of class `id` that is about to be unlinked.
   void CountUnlinked(const Item& item, ClassId id, Lane& lane) const noexcept;
+  // Counts a change of the size of an item that stays linked.
   static void CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id,
                            Lane& lane) noexcept;
-  // The item, which a flush may have killed since it was found, is about to get a new number.
+  // Call it before a linked item, which a flush may have killed since it was found, gets a new
+  // number.
   void CountRevived(const Item& item, Lane& lane) const noexcept;
 
-  // Exact but for what changes meanwhile.
+  // The living items of all lanes. Exact except for changes made during the call.
   AliveCount Alive() const;
 
  private:

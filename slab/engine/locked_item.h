@@ -1,4 +1,4 @@
-// A linked item whose bucket is locked.
+// LockedItem: a linked item whose bucket is locked.
 #pragma once
 
 #include "slab/check.h"
@@ -9,26 +9,31 @@
 
 namespace larder::slab {
 
-// LockedItem is an item that a guard has found in its bucket: it stays linked, and may be read and
-// changed, as long as the guard is held. It is made from a slot, and only a guard gives slots.
+// LockedItem is an item that a guard has found in its bucket. It stays linked, and may be read and
+// changed, while the guard is held. It can only be made from a slot, and only a guard returns
+// slots.
 //
-// Threads: one worker. Valid until its bucket chain is changed: an eviction from the same bucket
-//          may move its slot, though never the item itself.
+// Threads:    one worker, which holds the guard. It is valid until the guard's chain is changed: an
+//             eviction from the same bucket may move the slot, though never the item itself.
 class LockedItem {
  public:
-  LockedItem() = default;  // None.
+  // No item.
+  LockedItem() = default;
+  // The item in the slot; no item if the slot is empty.
   LockedItem(const Index::Slot& slot, const Arena& arena)
       : slot_(slot), item_(slot ? &arena.At(slot.ref()) : nullptr) {
     LARDER_ASSERT(item_ == nullptr || item_->is_linked());
   }
 
+  // True if there is an item.
   explicit operator bool() const { return item_ != nullptr; }
-  // REQUIRES (all): there is one.
+  // The item. This and the following: REQUIRES: there is one.
   Item& operator*() const {
     LARDER_ASSERT(item_ != nullptr);
     return *item_;
   }
   Item* operator->() const { return &**this; }
+  // The reference of the item, and its place in the index.
   ItemRef ref() const { return slot_.ref(); }
   const Index::Slot& slot() const { return slot_; }
 

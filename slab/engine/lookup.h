@@ -1,4 +1,4 @@
-// How items are found by their keys.
+// Lookup: finds items by their keys.
 #pragma once
 
 #include <algorithm>
@@ -22,12 +22,14 @@
 
 namespace larder::slab {
 
+// The most keys that PrefetchItems handles at a time: one bit for each.
 inline constexpr std::size_t kPrefetchMax = 64;
 
 // Lookup finds items in the index, and removes those that it finds dead.
 //
-// Threads: any. Visit: caller has no bucket locked; Find and FindAlive: caller locks the bucket.
-// Owns:    nothing; all that it is made of must outlive it.
+// Threads:    any thread. Visit: caller has no bucket locked. Find and FindAlive: caller locks the
+//             bucket.
+// Owns:       nothing; its parts must outlive it.
 class Lookup {
  public:
   Lookup(Index& index, const SlabClasses& classes, const Liveness& liveness, Unlinker& unlinker)
@@ -46,7 +48,7 @@ class Lookup {
                    [&](ItemRef ref) { return KeysEqual(arena_.At(ref).key(), key.bytes); }),
         arena_);
   }
-  // The same, but an item that is dead is unlinked and not found.
+  // The item of this key if it is alive. A dead item is unlinked, and none is returned.
   LockedItem FindAlive(Index::Guard& guard, const HashedKey& key, Lane& lane)
       LARDER_REQUIRES(kBucketLocked) {
     const LockedItem item = Find(guard, key);
@@ -57,8 +59,9 @@ class Lookup {
     return item;
   }
 
-  // If the key is present and alive, calls fn(Item&) under the bucket's lock; see Cache::Visit.
-  // Inlined into its one caller for each fn, which would pay for a second call.
+  // If the key is present and alive, calls fn(Item&) with the bucket locked and returns kHit; see
+  // Cache::Visit. Inlined into its one caller for each fn, which would have to pay for a second
+  // call.
   template <class Fn>
   [[gnu::always_inline]] Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn)
       LARDER_EXCLUDES(kBucketLocked) {
@@ -72,11 +75,14 @@ class Lookup {
     return Presence::kHit;
   }
 
+  // Prefetches the bucket of a key.
   void PrefetchBucket(std::uint64_t hash) const noexcept { index_.PrefetchBucket(hash); }
-  // REQUIRES: at most kPrefetchMax hashes.
+  // Prefetches the items that these keys probably have. REQUIRES: at most kPrefetchMax hashes,
+  // whose buckets were prefetched before.
   void PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept;
 
  private:
+  // Prefetches an item, all of it if it is small.
   void PrefetchItem(ItemRef ref) const noexcept;
 
   Index& index_;
@@ -88,8 +94,8 @@ class Lookup {
 
 inline void Lookup::PrefetchItem(ItemRef ref) const noexcept {
   const auto* item = reinterpret_cast<const char*>(&arena_.At(ref));
-  // The whole of a small item: a value is copied as soon as it is found. An item of 144 bytes
-  // begins anywhere in a line, so it may end in a fourth one.
+  // All of a small item, because its value is copied as soon as it is found. An item of 144 bytes
+  // begins anywhere in a cache line, so it may end in a fourth one.
   const std::uint32_t bytes =
       classes_.ladder().chunk_bytes(classes_.page_table().class_of(arena_.PageOf(item)));
   __builtin_prefetch(item, 1);
@@ -100,7 +106,8 @@ inline void Lookup::PrefetchItem(ItemRef ref) const noexcept {
 
 inline void Lookup::PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept {
   LARDER_ASSERT(hashes.size() <= kPrefetchMax);
-  // One key in eight is in an overflow bucket: its item has to wait for that.
+  // One key in eight is in an overflow bucket. Those are handled in a second round, when the
+  // overflow bucket has been fetched.
   std::uint64_t chained = 0;
   for (std::size_t i = 0; i < hashes.size(); ++i) {
     const Index::Guessed guess = index_.Guess(hashes[i]);

@@ -1,4 +1,4 @@
-// How a cache is set up.
+// CacheOptions: how a cache is set up.
 #pragma once
 
 #include <cstdint>
@@ -13,28 +13,43 @@
 
 namespace larder::slab {
 
-// See Cache::Create. Threads: a plain value.
+// CacheOptions are the parameters of Cache::Create.
+//
+// Threads:    a plain value.
 struct CacheOptions {
-  std::uint64_t memory_bytes = std::uint64_t{64} << 20;  // At least a page.
-  std::uint32_t item_bytes_max = 1 << 20;  // Header, key, flags and value of one item.
-  std::uint32_t chunk_room_min = 16;       // Smallest room for key, flags and value.
-  std::optional<double> growth_factor =
-      std::nullopt;  // Chunk sizes in memcached's plain geometric steps.
+  // The memory limit: bytes of the arena. At least a page.
+  std::uint64_t memory_bytes = std::uint64_t{64} << 20;
+  // The largest item in bytes, with header, key, flags, expiry and value.
+  std::uint32_t item_bytes_max = 1 << 20;
+  // Room for key, flags and value in the smallest chunk, in bytes.
+  std::uint32_t chunk_room_min = 16;
+  // If given, chunk sizes grow geometrically by this factor, as in memcached; else see SizeLadder.
+  std::optional<double> growth_factor = std::nullopt;
+  // False: a store fails when memory is full.
   bool evict = true;
+  // See EvictionPolicy, and PageMoves.
   EvictionPolicy eviction = EvictionPolicy::kSegmented;
   PageMoves page_moves = PageMoves::kOn;
+  // Keeps memory in use out of swap.
   bool lock_memory = false;
-  bool prefault = false;  // Take all memory at once: items, and an index for small ones.
+  // Takes all memory from the system at once: that of the items, and an index for small items.
+  bool prefault = false;
+  // Counts the sizes of items, for `stats sizes`.
   bool track_sizes = false;
+  // The seed of the hash of keys; should be random.
   std::uint64_t hash_seed = 0;
-  std::string_view forbidden_key = {};  // A constant: stores of it are kForbidden. Empty: none.
-  // A file that is the memory and keeps the items over a restart; empty: none. Its space is taken
-  // at once, and memory_bytes cannot be raised later.
+  // A key that is never stored: a view of a constant. Empty: none.
+  std::string_view forbidden_key = {};
+  // The path of a file that is the memory of the cache and keeps the items over a restart; empty:
+  // none. The space of the file is taken at once, and memory_bytes cannot be raised later.
   std::string memory_file = {};
-  std::uint32_t now_s = 0;                              // Unix time of a restart.
-  std::function<void(const std::string&)> report = {};  // Of a restart: a line; how far it is.
-  std::function<void(Moment)> pause = {};  // Tests: called at these moments, with what is locked.
-  // Asked now and then while a restart lasts: true ends it.
+  // Unix time at a restart.
+  std::uint32_t now_s = 0;
+  // Called during a restart with a line about its progress or result. May be empty.
+  std::function<void(const std::string&)> report = {};
+  // For tests: called at these moments, with the locks that are held then. May be empty.
+  std::function<void(Moment)> pause = {};
+  // Asked from time to time during a restart; true ends it. May be empty.
   std::function<bool()> is_cancelled = {};
 };
 

@@ -7,14 +7,16 @@
 namespace larder::slab {
 namespace {
 
-// What a call of Balance may do: it runs many times a second.
+// What one call of Balance may do; it is called many times a second.
 constexpr std::uint32_t kPagesPerTurnMax = 16;
 constexpr std::uint32_t kChunksPerTurnMax = 1 << 13;
-constexpr int kPagesPerSecondMax = 256;  // 64 MiB given back per call of EnforceLimit.
-// Near ghosts of one class that end a round of the balancer.
+// Pages that one call of EnforceLimit gives back: 64 MiB.
+constexpr int kPagesPerSecondMax = 256;
+// New near ghosts of one class that end a round of the balancer early.
 constexpr std::uint64_t kUrgentGhosts = 8;
 constexpr std::uint64_t kUrgentGhostsEager = 4;
-constexpr std::size_t kPageTriesMax = 8;  // Pages of a class that turned out to be in use.
+// Pages of a class that may turn out to be in use before another class is tried.
+constexpr std::size_t kPageTriesMax = 8;
 
 }  // namespace
 
@@ -28,6 +30,7 @@ PageMoveStats PageMover::stats() const {
 
 bool PageMover::MakeRoom(SlabClass& needy, Lane& lane) {
   LARDER_ASSERT(needy.id() != 0);
+  // Without eviction a page cannot be emptied.
   if (!evicts_) return false;
   const MutexLock lock(mutex_);
   return MovePage({.from = 0, .to = needy.id()}, lane);
@@ -36,27 +39,31 @@ bool PageMover::MakeRoom(SlabClass& needy, Lane& lane) {
 void PageMover::Balance(Lane& lane) {
   const MutexLock lock(mutex_);
   if (wanted_) MoveWanted(lane);
+  // A plan that is under way is dropped when page moves are switched off.
   if (moves() == PageMoves::kOff || !evicts_) {
     plan_ = {};
   } else if (plan_.pages == 0) {
     ObserveLoads();
   }
   std::uint32_t chunks = 0;
+  // A large plan is carried out in several calls. At least one page moves per call.
   for (std::uint32_t pages = 0; plan_.pages != 0 && pages < kPagesPerTurnMax; ++pages) {
     chunks += classes_.ById(plan_.from).chunks_per_page();
     if (pages != 0 && chunks > kChunksPerTurnMax) break;
+    // If no page can be moved, the rest of the plan is dropped.
     if (!MovePage({.from = plan_.from, .to = plan_.to}, lane)) plan_.pages = 1;
     --plan_.pages;
   }
   is_moving_.store(plan_.pages != 0 || wanted_, std::memory_order_relaxed);
 }
 
+// The balancer counts time in stores.
 void PageMover::ObserveLoads() {
   std::uint64_t stores = 0;
   lanes_.ForEach([&](const Lane& other) { stores += other.total_items.value(); });
   const auto plan = balancer_.Observe(
       Loads(), stores, moves() == PageMoves::kEager ? kUrgentGhostsEager : kUrgentGhosts);
-  // A class that needs a page takes it from the arena while there is one.
+  // While the arena has pages, a class that needs one takes it from there.
   const Arena& arena = classes_.arena();
   if (plan && arena.pages_in_use() >= arena.limit_pages()) plan_ = *plan;
 }
@@ -66,6 +73,7 @@ void PageMover::EnforceLimit(Lane& lane) {
   const MutexLock lock(mutex_);
   for (int pages = 0; pages < kPagesPerSecondMax; ++pages) {
     if (arena.pages_in_use() <= arena.limit_pages()) break;
+    // With no class named, any class may lose the page, and it goes back to the arena.
     if (!MovePage({}, lane)) break;
   }
 }
@@ -95,7 +103,8 @@ ReassignStatus PageMover::Reassign(std::int64_t from, std::int64_t to) {
   return ReassignStatus::kStarted;
 }
 
-// As long as all pages of the class are in use, it stays wanted.
+// Carries out what Reassign asked for. If all pages of the class are in use, the request stays, for
+// the next call.
 void PageMover::MoveWanted(Lane& lane) {
   const Move move = *wanted_;
   if (move.from == 0) {
@@ -107,7 +116,8 @@ void PageMover::MoveWanted(Lane& lane) {
   if (!HasSparePage(classes_.ById(move.from)) || MovePage(move, lane)) wanted_.reset();
 }
 
-// A class can give a page: it keeps one, and without eviction it has free chunks enough.
+// True if the class can give a page away: it keeps one, and without eviction its other pages have
+// enough free chunks.
 bool PageMover::HasSparePage(SlabClass& c) const {
   const MutexLock lock(c.mutex());
   const std::uint64_t chunks = std::uint64_t{c.page_count()} * c.chunks_per_page();
@@ -120,6 +130,7 @@ std::vector<ClassLoad> PageMover::Loads() const {
   classes_.ForEach([&](SlabClass& c) {
     const MutexLock lock(c.mutex());
     const std::uint64_t chunks = std::uint64_t{c.page_count()} * c.chunks_per_page();
+    // A class with many more chunks than items holds pieces of large items.
     const bool has_pieces = c.id() != largest && c.used_chunks() > 2 * c.queue().count();
     LARDER_ASSERT(c.used_chunks() <= chunks);
     loads[c.id()] = {
@@ -133,6 +144,7 @@ std::vector<ClassLoad> PageMover::Loads() const {
 
 bool PageMover::MovePage(Move move, Lane& lane) {
   LARDER_ASSERT(move.from == 0 || move.from != move.to);
+  // Tries donors, and of each donor several pages, until a page is empty.
   const auto loads = Loads();
   ClassSet refused;
   std::vector<PageIndex> busy;  // Of this donor.
@@ -143,6 +155,7 @@ bool PageMover::MovePage(Move move, Lane& lane) {
     SlabClass& donor = classes_.ById(from);
     const auto page = busy.size() < kPageTriesMax ? evacuator_.Choose(donor, busy) : std::nullopt;
     if (!page) {
+      // No page of this donor can be emptied now: try the class that loses least of the others.
       if (busy.empty()) counters_.busy_pages.Add();
       if (move.from != 0) return false;
       refused.set(from);
@@ -161,6 +174,7 @@ bool PageMover::MovePage(Move move, Lane& lane) {
   }
 }
 
+// Hands a page that no class has to a class, or back to the arena.
 void PageMover::GiveTo(ClassId to, PageIndex page) {
   if (to == 0) return classes_.arena().Return(page);
   SlabClass& c = classes_.ById(to);

@@ -1,4 +1,4 @@
-// How pages go from class to class, and back to the system.
+// PageMover: moves pages from one slab class to another, and back to the system.
 #pragma once
 
 #include <atomic>
@@ -19,38 +19,48 @@
 
 namespace larder::slab {
 
-// When pages move between classes to where they bring more hits; the numbers are those of
-// memcached's slab_automove. A class that finds nothing to evict gets a page all the same.
+// When pages move between classes to where they bring more hits. The numbers are those of
+// memcached's slab_automove. In any case a class that finds nothing to evict gets a page.
 enum class PageMoves : std::uint8_t {
+  // Not at all.
   kOff = 0,
+  // When a class would have clearly more hits.
   kOn = 1,
-  kEager = 2,  // On less evidence.
+  // As kOn, but on less evidence.
+  kEager = 2,
 };
 
+// The result of Cache::Reassign.
 enum class ReassignStatus : std::uint8_t {
+  // The page will be moved.
   kStarted,
-  kBusy,      // The last one is under way.
-  kBadClass,  // There is no such class.
-  kNoSpare,   // It has no second page.
+  // The last request is still under way.
+  kBusy,
+  // There is no such class.
+  kBadClass,
+  // The class has no page to give away, or there is no page that no class has.
+  kNoSpare,
+  // Both classes are the same.
   kSame,
 };
 
-// What moving pages did so far; see PageMoveCounters.
+// Counts of what moving pages has done since the start; see PageMoveCounters.
 struct PageMoveStats {
   std::uint64_t moved_items = 0;
   std::uint64_t moved_pieces = 0;
   std::uint64_t dropped_items = 0;
   std::uint64_t busy_pages = 0;
+  // A plan or a request is under way.
   bool is_running = false;
 };
 
-// PageMover moves pages to classes that have use for them: because a class has nothing to evict,
-// because another class would have more hits from the page (see PageBalancer), because an operator
-// asked for it, or back to the system, because the memory limit was lowered.
+// PageMover moves pages to where they are needed: to a class that has nothing to evict, to a class
+// that would have more hits with the page (see PageBalancer), where an operator asked for it, or
+// back to the system because the memory limit was lowered.
 //
-// Threads: internally locked: one page moves at a time. Its mutex comes before every other lock, so
-//          callers have no bucket and no class locked.
-// Owns:    what is left to do of a plan.
+// Threads:    internally locked: one page moves at a time. Its mutex is locked before every other
+//             lock, so callers have no bucket and no class locked.
+// Owns:       the plan under way, and the balancer's history.
 class PageMover {
  public:
   PageMover(const SlabClasses& classes, const Lanes& lanes, const ChunkAllocator& allocator,
@@ -64,38 +74,45 @@ class PageMover {
         counters_(counters),
         evacuator_(evacuator) {}
 
+  // Whether pages move for more hits.
   PageMoves moves() const { return moves_.load(std::memory_order_relaxed); }
   void set_moves(PageMoves moves) { moves_.store(moves, std::memory_order_relaxed); }
 
-  // Gives the class a page that another one can do without, even its last. False if none is to be
-  // had at the moment.
+  // Gives class `needy` a page that another class can do without, even the last one of that class.
+  // Returns false if none can be had at the moment. Always false without eviction.
   [[nodiscard]] bool MakeRoom(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mutex_);
-  // Work for many times a second: moves the pages that Reassign asked for, and those that another
-  // class would have more hits from. A bounded number a call.
+  // Moves the page that Reassign asked for, and pages that would bring more hits to another class,
+  // a bounded number per call. Call it many times a second.
   void Balance(Lane& lane) LARDER_EXCLUDES(mutex_);
-  // Work for once a second: gives pages above the limit back, a bounded number a call.
+  // Returns pages above the memory limit to the system, a bounded number per call. Call it once a
+  // second.
   void EnforceLimit(Lane& lane) LARDER_EXCLUDES(mutex_);
   // See Cache::Reassign.
   ReassignStatus Reassign(std::int64_t from, std::int64_t to) LARDER_EXCLUDES(mutex_);
 
-  // Pages that went from one class to another, or back to the system.
+  // Pages that were moved from one class to another, or back to the system.
   std::uint64_t pages_moved() const { return pages_moved_.load(std::memory_order_relaxed); }
   PageMoveStats stats() const;
 
  private:
-  // A page of class `from` becomes one of `to`. 0 for `from`: of any other class that may lose it,
-  // even its last. 0 for `to`: it goes back to the arena.
+  // A page is to move from class `from` to class `to`. `from` 0: from any other class that may lose
+  // one, even its last. `to` 0: back to the arena.
   struct Move {
     ClassId from = 0;
     ClassId to = 0;
   };
 
-  // False if no page can be had at the moment.
+  // Moves one page now. Returns false if no page can be had at the moment.
   bool MovePage(Move move, Lane& lane) LARDER_REQUIRES(mutex_);
+  // Carries out what Reassign asked for.
   void MoveWanted(Lane& lane) LARDER_REQUIRES(mutex_);
+  // Reports the loads to the balancer, and takes over its plan.
   void ObserveLoads() LARDER_REQUIRES(mutex_);
+  // Gives a page that no class has to a class, or to the arena.
   void GiveTo(ClassId to, PageIndex page);
+  // True if the class can give a page away.
   bool HasSparePage(SlabClass& c) const LARDER_EXCLUDES(c.mutex());
+  // The present load of each class, by id.
   std::vector<ClassLoad> Loads() const;
 
   const SlabClasses& classes_;
@@ -104,16 +121,19 @@ class PageMover {
   const bool evicts_;
 
   std::atomic<PageMoves> moves_;
-  // Written under mutex_, read by anyone.
+  // Written under mutex_, read by any thread.
   std::atomic<std::uint64_t> pages_moved_{0};
   PageMoveCounters& counters_;
   std::atomic<bool> is_moving_{false};
 
-  Mutex mutex_;  // Held by the one who moves a page; before every other lock.
+  // Held by the thread that moves a page. Locked before every other lock.
+  Mutex mutex_;
   PageEvacuator evacuator_ LARDER_GUARDED_BY(mutex_);
   PageBalancer balancer_ LARDER_GUARDED_BY(mutex_);
-  PagePlan plan_ LARDER_GUARDED_BY(mutex_);               // What is left to do of it.
-  std::optional<Move> wanted_ LARDER_GUARDED_BY(mutex_);  // By Reassign.
+  // What is left to do of the balancer's plan; no pages: there is none.
+  PagePlan plan_ LARDER_GUARDED_BY(mutex_);
+  // The request of Reassign that is not carried out yet.
+  std::optional<Move> wanted_ LARDER_GUARDED_BY(mutex_);
 };
 
 }  // namespace larder::slab

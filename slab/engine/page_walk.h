@@ -1,4 +1,4 @@
-// A place on the way through all chunks.
+// PageWalk: a place in a walk over all chunks of a cache.
 #pragma once
 
 #include <cstdint>
@@ -8,23 +8,26 @@
 namespace larder::slab {
 
 // PageWalk is a place in a walk over the chunks of all pages, in the order of their addresses,
-// which is also how memory likes to be read. See Cache::Sweep and Cache::Snapshot.
+// which is the fastest order to read memory in. See Cache::Sweep and Cache::Snapshot.
 //
-// It names a place and holds nothing: pages come and go meanwhile, and an item that moves may be
-// met twice or not at all.
+// It names a place and locks nothing: pages may be taken and returned during the walk, and an item
+// that moves may be met twice or not at all.
 //
-// Threads: one worker.
+// Threads:    one worker.
 struct PageWalk {
+  // The page of the next chunk to look at.
   PageIndex page = 0;
-  std::uint32_t chunk = 0;  // Of this page, the next to look at.
+  // The number of that chunk in its page.
+  std::uint32_t chunk = 0;
 
+  // Goes on to the next page.
   void LeavePage() {
     ++page;
     chunk = 0;
   }
 };
 
-// Chunks that one step of a walk looks at: for so long it holds a class.
+// The most chunks that one step of a walk looks at. It locks a class meanwhile.
 inline constexpr std::uint32_t kWalkChunksMax = 64;
 
 }  // namespace larder::slab

@@ -1,4 +1,4 @@
-// A place on the way through the queues of a class.
+// QueueWalk: a place in a walk over the queues of a class.
 #pragma once
 
 #include <array>
@@ -13,13 +13,14 @@ namespace larder::slab {
 // QueueWalk is a place in a walk over the items of a class, from the newest on probation to the
 // oldest in main. See Cache::SnapshotQueue.
 //
-// It names the last items that were met and holds none. The walk goes on behind the last of them
-// that is still queued; it ends where all are gone, as those behind them mostly are then. An item
-// that is used meanwhile may be met twice or not at all.
+// It names the last items that were met and locks nothing. The walk goes on behind the last of them
+// that is still queued. If none of them is queued any more, the walk ends, because then those
+// behind them are mostly gone too. An item that is used during the walk may be met twice or not at
+// all.
 //
-// Threads: one worker.
+// Threads:    one worker.
 struct QueueWalk {
-  // An item that was met. Its key tells whether the chunk has it still.
+  // An item that was met. Its key shows whether the chunk still has that item.
   struct Met {
     ItemRef ref = kNoItem;
     std::uint8_t key_bytes = 0;
@@ -27,12 +28,17 @@ struct QueueWalk {
 
     std::string_view key() const { return {key_room.data(), key_bytes}; }
   };
+  // The number of items that the walk remembers.
   static constexpr std::size_t kMetMax = 4;
 
+  // The class to walk over. Set by the caller before the first step.
   ClassId class_id = 0;
+  // A step was made.
   bool has_begun = false;
+  // There is nothing left.
   bool is_at_end = false;
-  std::array<Met, kMetMax> met{};  // The last one first.
+  // The last one first.
+  std::array<Met, kMetMax> met{};
   std::size_t met_count = 0;
 };
 

@@ -9,9 +9,10 @@
 namespace larder::slab {
 namespace {
 
-// Pages moved for one store before it fails.
+// The most pages that are moved for one store before it fails.
 constexpr int kMakeRoomTriesMax = 8;
 
+// The length of the value in a chunk must fit into its field of the header.
 static_assert(kPageBytes / 2 - sizeof(Item) < Item::kIsChained);
 
 }  // namespace
@@ -24,12 +25,15 @@ bool Reserver::MakeRoom(SlabClass& c, int tries, Lane& lane) {
 }
 
 ItemRef Reserver::AllocateChunk(SlabClass& c, ItemRef head, const Held& held, Lane& lane) {
+  // A chunk, or a page for the class and then another try. A page can only be moved with no bucket
+  // locked.
   for (int tries = 0;; ++tries) {
     ItemRef ref = kNoItem;
     {
       FreeLater free_later(classes_);
       const MutexLock lock(c.mutex());
       ref = allocator_.Allocate(c, held, lane, free_later);
+      // Before the class is unlocked: page moves must see what the chunk belongs to.
       if (ref != kNoItem && head != kNoItem) {
         Item& chunk = classes_.arena().At(ref);
         chunk.set_use(ChunkUse::kContinuation);
@@ -46,13 +50,17 @@ Result<ReservedItem, StoreStatus> Reserver::Reserve(ItemSpec spec,
                                                     const Held& held, Lane& lane) {
   LARDER_ASSERT(!spec.key.bytes.empty() && spec.key.bytes.size() <= kKeyBytesMax);
   const SizeLadder& ladder = classes_.ladder();
-  if (!allocator_.evicts()) spec.has_expiry_room = true;  // So that a touch needs no memory.
+  // Then a later expiry needs no memory.
+  if (!allocator_.evicts()) spec.has_expiry_room = true;
   const std::size_t cas_bytes = chosen_cas ? Item::kChosenCasBytes : 0;
   const std::size_t bytes = ItemBytes(spec) + cas_bytes;
+  // A value that does not fit into the largest chunk is a chain, whose first chunk is of the
+  // largest class.
   const bool is_chained = bytes > ladder.chunk_bytes_max();
   SlabClass& c = is_chained ? classes_.Largest() : classes_.ById(ladder.ClassFor(bytes));
   const ItemRef head_ref = AllocateChunk(c, kNoItem, held, lane);
   if (head_ref == kNoItem) return Failure{StoreStatus::kNoMemory};
+  // From here on the chunks belong to this object, which frees them if something fails.
   ReservedItem reserved(&classes_, head_ref, spec.key.hash);
 
   Item& head = classes_.arena().At(head_ref);
@@ -63,6 +71,8 @@ Result<ReservedItem, StoreStatus> Reserver::Reserve(ItemSpec spec,
     if (chosen_cas) head.SetChosenCas(*chosen_cas);
     return reserved;
   }
+  // The first chunk has the key and all optional parts. It is filled up with the beginning of the
+  // value.
   const std::size_t overhead =
       Item::OverheadBytes(head.key_bytes, spec.client_flags != 0, spec.can_expire());
   const auto here = static_cast<std::uint32_t>(std::min<std::size_t>(
@@ -70,14 +80,15 @@ Result<ReservedItem, StoreStatus> Reserver::Reserve(ItemSpec spec,
   (void)FillHeader(head, spec, 0, lane);
   head.SetChain(kNoItem, spec.value_bytes, here);
   if (chosen_cas) head.SetChosenCas(*chosen_cas);
-  // Where it fails, the reserved item frees what there is.
+  // If it fails, the reserved item frees the chunks that were found.
   if (!ReserveContinuations(head_ref, spec.value_bytes - here, held, lane)) {
     return Failure{StoreStatus::kNoMemory};
   }
   return reserved;
 }
 
-// Chunks for the last `value_bytes` of the item, linked from its head.
+// Reserves continuations for the last `value_bytes` bytes of the item's value, and links them.
+// Returns false if a chunk is lacking.
 bool Reserver::ReserveContinuations(ItemRef head_ref, std::size_t value_bytes, const Held& held,
                                     Lane& lane) {
   const Arena& arena = classes_.arena();
@@ -93,6 +104,8 @@ bool Reserver::ReserveContinuations(ItemRef head_ref, std::size_t value_bytes, c
     piece.key_bytes = 0;
     piece.next = kNoItem;
     piece.SetShape({}, static_cast<std::uint32_t>(take));
+    // The chain must be intact at any time, because the reserved item frees it if a chunk is
+    // lacking.
     if (last == nullptr) {
       head.SetChain(ref, head.value_bytes(), head.value_bytes_here());
     } else {
@@ -106,6 +119,7 @@ bool Reserver::ReserveContinuations(ItemRef head_ref, std::size_t value_bytes, c
 
 std::uint64_t Reserver::BytesFor(ItemSpec spec, bool has_chosen_cas) const noexcept {
   const SizeLadder& ladder = classes_.ladder();
+  // The size of a chunk with its share of the page's end.
   const auto share_of_page = [&](std::size_t bytes) -> std::uint64_t {
     return kPageBytes / (kPageBytes / ladder.chunk_bytes(ladder.ClassFor(bytes)));
   };
@@ -113,7 +127,7 @@ std::uint64_t Reserver::BytesFor(ItemSpec spec, bool has_chosen_cas) const noexc
   const std::size_t bytes = ItemBytes(spec) + (has_chosen_cas ? Item::kChosenCasBytes : 0);
   const std::size_t chunk_bytes = ladder.chunk_bytes_max();
   if (bytes <= chunk_bytes) return share_of_page(bytes);
-  // One is full of the head, the others of pieces.
+  // One chunk is full of the head, the others of pieces.
   const std::size_t left = bytes + Item::kChainBytes - chunk_bytes;
   const std::size_t room = chunk_bytes - sizeof(Item);
   const std::size_t rest = left % room;

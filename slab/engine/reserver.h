@@ -1,4 +1,4 @@
-// Chunks for items that nobody sees yet.
+// Reserver: reserves chunks for items that no other thread can see yet.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +17,9 @@
 
 namespace larder::slab {
 
-// What follows the key of an item of this spec, in a chunk that is the caller's; all but its
-// number, its key and the value, which begins at what it returns.
+// Writes what follows the key of an item of this spec, for a value of `value_bytes` bytes in this
+// chunk. It does not write the number, the key and the value. Returns where the value begins.
+// REQUIRES: the chunk belongs to the caller, or its item's bucket is locked; key_bytes is set.
 [[gnu::always_inline]] inline std::byte* FillHeader(Item& item, const ItemSpec& spec,
                                                     std::uint32_t value_bytes,
                                                     const Lane& lane) noexcept {
@@ -28,31 +29,37 @@ namespace larder::slab {
       value_bytes);
 }
 
-// Reserver finds the chunks that an item needs, and lays it out in them: one chunk, or a chain.
+// Reserver finds the chunks that an item needs, one chunk or a chain, and lays out the item in
+// them.
 //
-// Threads: any, with no class locked.
-// Owns:    nothing; all that it is made of must outlive it.
+// Threads:    any thread, with no class locked.
+// Owns:       nothing; its parts must outlive it.
 class Reserver {
  public:
   Reserver(const SlabClasses& classes, ChunkAllocator& allocator, PageMover& mover)
       : classes_(classes), allocator_(allocator), mover_(mover) {}
 
-  // Room for an item of this spec; with a chosen_cas it shows that instead of a number of the
-  // cache's own. Evicts for it, and moves a page if no bucket is held. kNoMemory if there is none;
-  // with a bucket held that says little.
+  // Reserves room for an item of this spec, and writes its key. With a chosen_cas the item shows
+  // that as its CAS instead of a number of the cache. Evicts to make room; moves a page too, if no
+  // bucket is held. Fails with kNoMemory if there is no room; with a bucket held, a try without it
+  // may still succeed. REQUIRES: the key is not empty and at most kKeyBytesMax bytes long.
   Result<ReservedItem, StoreStatus> Reserve(ItemSpec spec, std::optional<std::uint64_t> chosen_cas,
                                             const Held& held, Lane& lane);
 
-  // What Reserve takes of the arena: chunks, each with its share of the end of its page.
+  // Bytes of the arena that Reserve takes: those of the chunks, each with its share of the unused
+  // end of its page.
   std::uint64_t BytesFor(ItemSpec spec, bool has_chosen_cas) const noexcept;
 
-  // After a chunk of class `c` was not to be had: false if there is nothing more to try. `tries`
-  // counts from 0.
+  // To be called when class `c` had no chunk: tries to get a page for the class. Returns false if
+  // there is nothing more to try; then the failure is counted. `tries` is the number of calls
+  // before for this store. REQUIRES: no bucket is locked.
   bool MakeRoom(SlabClass& c, int tries, Lane& lane);
 
  private:
-  // `head` is the item of a continuation, kNoItem for an item itself.
+  // Takes a chunk of class `c`. `head` is the first chunk of the item if this is to be a
+  // continuation, else kNoItem.
   ItemRef AllocateChunk(SlabClass& c, ItemRef head, const Held& held, Lane& lane);
+  // Reserves the continuations of a chained item.
   bool ReserveContinuations(ItemRef head, std::size_t value_bytes, const Held& held, Lane& lane);
 
   const SlabClasses& classes_;

@@ -13,16 +13,22 @@
 namespace larder::slab {
 namespace {
 
-constexpr std::uint32_t kClockBackMaxS = 60;  // Lost time that a restart puts up with.
+// So many seconds of the system's clock going back are accepted.
+constexpr std::uint32_t kClockBackMaxS = 60;
+// Progress is reported this often.
 constexpr std::chrono::seconds kReportEvery{1};
+// CAS numbers up to this leave room for all that will be drawn.
 constexpr std::uint64_t kCasUnusedMax = std::uint64_t{1} << 62;
 
+// The beginning of all messages about damaged items.
 const std::string kIsDamaged = "its items are damaged: ";
 
+// The message that an option has another value than in the process before.
 std::string SettingChanged(std::string_view option) {
   return std::string(option) + " is not what it was";
 }
 
+// Has the kernel read a page of the file ahead, if it can.
 void ReadAhead(void* page) {
 #ifdef MADV_POPULATE_READ
   (void)madvise(page, kPageBytes, MADV_POPULATE_READ);
@@ -43,6 +49,7 @@ Result<SavedMoment, std::string> Restorer::Restore(
     std::span<const std::byte> state, const CacheOptions& options,
     const std::function<void(const std::string&)>& report) {
   if (state.size() < sizeof(SnapshotHead)) return Failure{std::string("its state is too short")};
+  // First everything in the state is checked that does not need the items.
   const std::size_t state_bytes = state.size();
   const auto head = ReadRecord<SnapshotHead>(state);
   if (std::string wrong = CheckHead(head, state_bytes, options.now_s); !wrong.empty()) {
@@ -52,30 +59,33 @@ Result<SavedMoment, std::string> Restorer::Restore(
   if (std::string wrong = TakeRecords(head, state); !wrong.empty()) {
     return Failure{std::move(wrong)};
   }
-  // First: items are counted by what the last flush left alive.
+  // The versions come first, because items are counted by whether the last flush has left them
+  // alive.
   engine_.versions.Restore(head.cas_unused, head.flush_cas);
   Lane& lane = engine_.lanes.Add();
   lane.now_s = options.now_s;
   lane.NoteFlush(head.flush_cas);
   lane_number_ = lane.number;
-  // The whole table at once: nothing is inserted that a split would move.
+  // The index gets its size at once, so that nothing has to be moved by splits.
   engine_.index->Grow(static_cast<std::int64_t>(head.items), lane_number_);
   if (std::string wrong = ScanPages(head, options, lane, report); !wrong.empty()) {
     return Failure{std::move(wrong)};
   }
   if (std::string wrong = CheckWhole(head); !wrong.empty()) return Failure{std::move(wrong)};
 
+  // All is well: the queues and the arena take over their state.
   engine_.classes.ForEach([&](SlabClass& c) {
     const MutexLock lock(c.mutex());
     c.queue().Restore(class_records_[c.id()].queue());
   });
   engine_.arena->Restore(head.page_count, std::move(free_pages_));
+  // A flush that was due in the meantime happens at once.
   const bool is_flush_due = HasExpired(head.flush_due, options.now_s);
   return SavedMoment{.now_s = head.stopped_at_s,
                      .flush_due = is_flush_due ? Expiry::LongPast() : head.flush_due};
 }
 
-// The records behind the head, which was checked.
+// Reads the records behind the head. REQUIRES: the head was checked.
 std::string Restorer::TakeRecords(const SnapshotHead& head, std::span<const std::byte> state) {
   class_records_.resize(head.class_count + 1);
   for (std::uint32_t id = 1; id <= head.class_count; ++id) {
@@ -90,6 +100,7 @@ std::string Restorer::TakeRecords(const SnapshotHead& head, std::span<const std:
   return TakePages(head);
 }
 
+// Visits all pages. Free pages are only listed.
 std::string Restorer::ScanPages(const SnapshotHead& head, const CacheOptions& options, Lane& lane,
                                 const std::function<void(const std::string&)>& report) {
   auto reported_at = std::chrono::steady_clock::now();
@@ -112,6 +123,8 @@ std::string Restorer::ScanPages(const SnapshotHead& head, const CacheOptions& op
 std::string Restorer::CheckHead(const SnapshotHead& head, std::size_t state_bytes,
                                 std::uint32_t now_s) const {
   const Arena& arena = *engine_.arena;
+  // The format and the options must be such that the references and classes of the file have the
+  // same meaning now.
   if (head.page_bytes != kPageBytes || head.item_header_bytes != sizeof(Item)) {
     return "its pages or items are of another build";
   }
@@ -126,7 +139,7 @@ std::string Restorer::CheckHead(const SnapshotHead& head, std::size_t state_byte
   if (head.cas_unused == 0 || head.cas_unused > kCasUnusedMax || head.flush_cas > head.cas_unused) {
     return "its CAS counter is impossible";
   }
-  // Everything would live longer than it was given.
+  // If the clock has gone back, all items would live longer than they should.
   if (head.stopped_at_s > now_s && head.stopped_at_s - now_s > kClockBackMaxS) {
     return "it was saved " + std::to_string(head.stopped_at_s - now_s) +
            " s from now: the system's clock went back";
@@ -134,6 +147,7 @@ std::string Restorer::CheckHead(const SnapshotHead& head, std::size_t state_byte
   return {};
 }
 
+// Classes must have the same chunk sizes, and queues must be in a possible state.
 std::string Restorer::CheckClasses() const {
   for (std::uint32_t id = 1; id < class_records_.size(); ++id) {
     const SnapshotClass& record = class_records_[id];
@@ -163,6 +177,8 @@ std::string Restorer::TakePages(const SnapshotHead& head) {
   return head.items <= used ? "" : "it has more items than chunks";
 }
 
+// Visits the chunks of a page in the order of their addresses: lists the free ones, checks the
+// others, and enters the items.
 std::string Restorer::ScanPage(PageIndex page, Lane& lane) {
   const SnapshotPage& record = page_records_[page];
   const auto id = static_cast<ClassId>(record.class_id);
@@ -174,6 +190,7 @@ std::string Restorer::ScanPage(PageIndex page, Lane& lane) {
   for (std::uint32_t number = 0; number < record.carved; ++number) {
     const ItemRef ref = arena.RefOf(arena.PageAt(page) + std::size_t{number} * chunk_bytes);
     Item& item = arena.At(ref);
+    // The free list is made anew. This is the only change that is made to the arena.
     if (item.use() == ChunkUse::kFree) {
       item.next = free_head;
       free_head = ref;
@@ -182,7 +199,8 @@ std::string Restorer::ScanPage(PageIndex page, Lane& lane) {
     ++used;
     digest_ += SnapshotDigest(ref, item, chunk_bytes);
     if (item.use() == ChunkUse::kContinuation) {
-      ++continuations_;  // Its item says what it is for.
+      // The check of its item shows what it belongs to.
+      ++continuations_;
       continue;
     }
     if (item.use() != ChunkUse::kQueued) return kIsDamaged + "a chunk is of no known use";
@@ -200,11 +218,13 @@ std::string Restorer::ScanPage(PageIndex page, Lane& lane) {
   return {};
 }
 
+// Checks that all sizes in the header fit together and into the chunk, before anything reads by
+// them.
 std::string Restorer::CheckItem(ItemRef ref, const Item& item, std::uint32_t chunk_bytes) {
   if (item.refs.load(std::memory_order_relaxed) != 1) return kIsDamaged + "one is in use";
   if (item.key_bytes == 0 || item.key_bytes > kKeyBytesMax) return kIsDamaged + "a key's length";
   const std::size_t cas_bytes = item.has_chosen_cas() ? Item::kChosenCasBytes : 0;
-  // used_bytes() reads the head, so that has to be in the chunk.
+  // used_bytes() reads the parts behind the key, so they have to be within the chunk.
   if (item.head_bytes() > chunk_bytes || item.used_bytes() + cas_bytes > chunk_bytes) {
     return kIsDamaged + "one is larger than its chunk";
   }
@@ -213,13 +233,14 @@ std::string Restorer::CheckItem(ItemRef ref, const Item& item, std::uint32_t chu
   return item.is_chained() ? CheckChain(ref, item) : "";
 }
 
+// Checks the continuations of a chained item.
 std::string Restorer::CheckChain(ItemRef ref, const Item& item) {
   const std::string is_broken = kIsDamaged + "a large one does not hold together";
   if (engine_.classes.page_table().class_of(engine_.arena->PageOf(ref)) !=
       engine_.classes.ladder().largest()) {
     return is_broken;
   }
-  // Every piece has bytes, and names its item: so none comes twice, and there is an end.
+  // Every piece has bytes and names its item. So no piece can occur twice, and the chain must end.
   std::uint64_t bytes = item.value_bytes_here();
   for (ItemRef at = item.first_continuation(); at != kNoItem;) {
     if (!IsChunk(at)) return is_broken;
@@ -240,21 +261,24 @@ std::string Restorer::CheckChain(ItemRef ref, const Item& item) {
   return bytes == item.value_bytes() ? "" : is_broken;
 }
 
-// What had expired when it was saved stays so, though the clock has gone back since; and what has
-// since, though it may have gone on by more than an Expiry spans. The file may not be changed
-// before it is used.
+// An item that had expired when the state was saved stays expired, even if the clock has gone back
+// since. An item that has expired since stays expired too, even if the clock has gone on by more
+// than an Expiry can express. The file must not be changed before BeginUse, so such items are only
+// noted.
 void Restorer::NoteExpired(ItemRef ref, const Item& item, std::uint32_t now_s) {
   const bool has_come_back =
       HasExpired(item.expiry(), now_s) && !item.expiry().IsOver({.now_s = now_s});
   if (has_come_back) engine_.restored_expired.push_back(ref);
 }
 
+// True if the moment had come at the stop, or has come since.
 bool Restorer::HasExpired(Expiry expiry, std::uint32_t now_s) const {
   if (!expiry.is_set()) return false;
   const std::int64_t went_by_s = std::int64_t{now_s} - stopped_at_s_;
   return expiry.SecondsLeft({.now_s = stopped_at_s_}) <= std::max<std::int64_t>(went_by_s, 0);
 }
 
+// True if the reference names a chunk that was handed out once, so that its header can be read.
 bool Restorer::IsChunk(ItemRef ref) const {
   if (ref == kNoItem) return false;
   const std::uint64_t offset = (std::uint64_t{ref} - 1) * engine_.arena->unit_bytes();
@@ -267,18 +291,21 @@ bool Restorer::IsChunk(ItemRef ref) const {
   return in_page % chunk_bytes == 0 && in_page / chunk_bytes < record.carved;
 }
 
+// Checks what can be known only after all chunks were read.
 std::string Restorer::CheckWhole(const SnapshotHead& head) const {
   if (digest_ != head.digest || items_ != head.items) return kIsDamaged + "their digest differs";
   if (continuations_ != chained_continuations_) return kIsDamaged + "a piece belongs to no item";
   return links_->HoldTogether() ? "" : kIsDamaged + "a queue does not hold together";
 }
 
+// Collects items, so that their buckets are prefetched while other chunks are read.
 void Restorer::AddToIndex(std::uint64_t hash, ItemRef ref) {
   engine_.index->PrefetchBucket(hash);
   batch_[batched_++] = {.hash = hash, .ref = ref};
   if (batched_ == kBatch) FlushBatch();
 }
 
+// Enters the collected items in the index.
 void Restorer::FlushBatch() {
   for (const Pending& pending : std::span(batch_).first(batched_)) {
     engine_.index->Lock(pending.hash).Insert(pending.hash, pending.ref, lane_number_);

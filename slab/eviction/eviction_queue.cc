@@ -7,6 +7,8 @@
 namespace larder::slab {
 
 void EvictionQueue::Insert(ItemRef ref, std::uint64_t hash) {
+  // Under kLru all items are in main. Otherwise a key that comes back soon after its eviction skips
+  // probation.
   if (policy_ == EvictionPolicy::kLru) return Enter(ref, EvictionState::Main(0));
   if (!NoteArrival(hash)) return EnterProbation(ref);
   Enter(ref, EvictionState::Main(0));
@@ -16,9 +18,12 @@ bool EvictionQueue::NoteArrival(std::uint64_t hash) {
   LARDER_ASSERT(near_share_ >= 0);
   const auto ghost = ghosts_.Take(hash, count());
   if (!ghost) return false;
+  // Near: the key would still be in the cache if the class were larger by the near share.
   if (static_cast<double>(ghost->age) <= near_share_ * static_cast<double>(count())) {
     ++near_ghosts_;
   }
+  // The key came back too early. Its segment was too short, so the segment gets a larger share: by
+  // one item.
   if (ghost->segment == Segment::kProbation) {
     ++stats_.ghosts_of_probation;
     MoveShare(1);
@@ -33,18 +38,21 @@ void EvictionQueue::EnterArrived(ItemRef ref, bool into_main) {
   LARDER_ASSERT(arena_.At(ref).use() != ChunkUse::kQueued);
   LARDER_ASSERT(into_main || arena_.At(ref).eviction_state().segment() == Segment::kProbation);
   if (into_main) return Enter(ref, EvictionState::Main(0));
+  // The item keeps its birth tick, which it got when it was linked; it may have been hit since.
   clock_.CountArrival(probation_.count + 1);
   Push(probation_, ref);
 }
 
 void EvictionQueue::InsertAs(ItemRef ref, EvictionState state) {
   if (policy_ == EvictionPolicy::kLru) return Enter(ref, EvictionState::Main(0));
+  // The birth tick belongs to the clock of another class, so the item begins anew on probation.
   if (state.segment() == Segment::kProbation && state.hits() == 0) return EnterProbation(ref);
   Enter(ref, state);
 }
 
 void EvictionQueue::Replace(ItemRef old, ItemRef fresh) {
   Relocate(old, fresh);
+  // Under kLru a replacement is a use. Under kSegmented the place in the queue does not change.
   if (policy_ == EvictionPolicy::kLru) MoveToFront(fresh);
 }
 
@@ -53,6 +61,8 @@ void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
   LARDER_ASSERT(!arena_.At(fresh).is_linked());
   Item& gone = arena_.At(old);
   Item& item = arena_.At(fresh);
+  // An item in a magazine is in no list: the new chunk takes its slot. The store of the slot
+  // publishes the new chunk to the lane that owns the magazine.
   if (gone.is_in_magazine()) {
     std::atomic<ItemRef>* const slot = gone.magazine_slot();
     item.set_eviction_state(gone.eviction_state());
@@ -63,6 +73,7 @@ void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
     return;
   }
   LARDER_CHECK(gone.use() == ChunkUse::kQueued);
+  // Takes the place of the old chunk in its list.
   List& list = At(gone.eviction_state().segment());
   item.set_eviction_state(gone.eviction_state());
   item.prev = gone.prev;
@@ -79,6 +90,8 @@ void EvictionQueue::Remove(ItemRef ref) {
 }
 
 EvictionQueue::Candidate EvictionQueue::Next() const {
+  // Probation makes room while it holds at least its share. Under kLru it only holds items from
+  // before that policy, which go first.
   const bool from_probation =
       probation_.tail != kNoItem && (main_.tail == kNoItem || policy_ == EvictionPolicy::kLru ||
                                      probation_.count >= probation_target());
@@ -99,7 +112,7 @@ bool EvictionQueue::Spare(const Candidate& candidate) {
   const auto spared = IfSpared(item.eviction_state());
   if (!spared) return false;
   Take(At(candidate.segment), candidate.ref);
-  // The order of use knows no counters: these are of the time before it was in force.
+  // kLru does not count hits: counters that are not 0 are from before that policy was set.
   item.set_eviction_state(policy_ == EvictionPolicy::kLru ? EvictionState::Main(0) : *spared);
   Return(candidate.ref, QueueEntry::kSpared, candidate.segment);
   return true;
@@ -118,6 +131,7 @@ void EvictionQueue::PutBack(const Candidate& candidate) {
 
 void EvictionQueue::Evict(const Candidate& candidate, std::uint64_t hash) {
   NoteEviction(candidate.segment, hash);
+  // The item earned to stay, but the search for a victim had spared enough items already.
   if (arena_.At(candidate.ref).eviction_state().hits() != 0) ++stats_.evicted_active;
   Remove(candidate.ref);
 }
@@ -132,12 +146,16 @@ void EvictionQueue::Return(ItemRef ref, QueueEntry entry, Segment segment) {
   LARDER_ASSERT(entry != QueueEntry::kNew);
   LARDER_ASSERT(ref != kNoItem);
   if (entry == QueueEntry::kSpared) {
+    // For statistics, an item that is spared is promoted from probation, or gets another round in
+    // main.
     ++(segment == Segment::kProbation ? stats_.promoted : stats_.second_chances);
     Push(main_, ref);
   } else if (entry == QueueEntry::kPutBack) {
     ++stats_.put_back;
     Push(At(segment), ref);
   } else {
+    // An item whose fate is not known yet goes back to the tail, so that it is the next candidate
+    // again.
     PushTail(At(segment), ref);
   }
 }
@@ -154,6 +172,7 @@ void EvictionQueue::MoveToFront(ItemRef ref) {
 
 void EvictionQueue::set_policy(EvictionPolicy policy) {
   policy_ = policy;
+  // Under kLru ghosts are not used.
   if (policy_ == EvictionPolicy::kLru) ghosts_.Clear();
 }
 
@@ -177,7 +196,8 @@ void EvictionQueue::Restore(const State& state) {
   LARDER_ASSERT(state.clock.IsPossible());
   probation_ = state.probation;
   main_ = state.main;
-  share_ = std::clamp(state.probation_share, kShareMin, kShareMax);  // Learned, not where it began.
+  // The share that the class has learned; share_at_start_ stays that of the options.
+  share_ = std::clamp(state.probation_share, kShareMin, kShareMax);
   clock_.Restore(state.clock);
 }
 
@@ -187,6 +207,7 @@ void EvictionQueue::CheckInvariants() const {
   LARDER_CHECK(share_ >= kShareMin && share_ <= kShareMax);
 }
 
+// Walks over one list: uses, segments, back links and the count must agree.
 void EvictionQueue::CheckList(Segment segment) const {
   const List& list = At(segment);
   std::uint64_t walked = 0;
@@ -204,11 +225,13 @@ void EvictionQueue::CheckList(Segment segment) const {
   LARDER_CHECK(before == list.tail);
 }
 
+// Moves probation's share by this many items of the class, within the bounds.
 void EvictionQueue::MoveShare(double items) {
   share_ += items / static_cast<double>(std::max<std::uint64_t>(1, count()));
   share_ = std::clamp(share_, kShareMin, kShareMax);
 }
 
+// Links an item at the head of a list; its use becomes kQueued.
 void EvictionQueue::Push(List& list, ItemRef ref) {
   LARDER_ASSERT(ref != kNoItem && ref != list.head);
   LARDER_ASSERT((list.count == 0) == (list.head == kNoItem));
@@ -221,6 +244,7 @@ void EvictionQueue::Push(List& list, ItemRef ref) {
   ++list.count;
 }
 
+// Links an item at the tail of a list; its use becomes kQueued.
 void EvictionQueue::PushTail(List& list, ItemRef ref) {
   LARDER_ASSERT(ref != kNoItem && ref != list.tail);
   Item& item = arena_.At(ref);
@@ -232,6 +256,7 @@ void EvictionQueue::PushTail(List& list, ItemRef ref) {
   ++list.count;
 }
 
+// Takes an item out of wherever it is: a magazine's slot, or a list. Its use does not change.
 void EvictionQueue::TakeOut(ItemRef ref) {
   const Item& item = arena_.At(ref);
   if (item.is_in_magazine()) {
@@ -241,6 +266,7 @@ void EvictionQueue::TakeOut(ItemRef ref) {
   }
 }
 
+// Unlinks an item from a list.
 void EvictionQueue::Take(List& list, ItemRef ref) {
   LARDER_ASSERT(list.count > 0);
   const Item& item = arena_.At(ref);
@@ -249,11 +275,13 @@ void EvictionQueue::Take(List& list, ItemRef ref) {
   --list.count;
 }
 
+// Sets the item's eviction state, and links the item at the head of the segment of that state.
 void EvictionQueue::Enter(ItemRef ref, EvictionState state) {
   arena_.At(ref).set_eviction_state(state);
   Push(At(state.segment()), ref);
 }
 
+// Links an item at the head of probation, born now.
 void EvictionQueue::EnterProbation(ItemRef ref) {
   clock_.CountArrival(probation_.count + 1);
   Enter(ref, EvictionState::Born(clock_.tick()));

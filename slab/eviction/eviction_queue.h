@@ -1,4 +1,4 @@
-// Which item of a class goes when room is needed.
+// EvictionQueue: decides which item of a slab class is evicted when room is needed.
 #pragma once
 
 #include <cstdint>
@@ -12,28 +12,41 @@
 
 namespace larder::slab {
 
+// How items are chosen for eviction.
 enum class EvictionPolicy : std::uint8_t {
-  kSegmented,  // Two segments, second chances, and ghosts; a hit moves nothing.
-  kLru,        // The strict order of last use; a hit moves its item.
+  // Two segments, second chances, and ghosts; a hit moves nothing.
+  kSegmented,
+  // The strict order of last use; a hit moves its item to the front.
+  kLru,
 };
 
-// How an item that is in no list comes into one.
+// How an item that is in no list enters one.
 enum class QueueEntry : std::uint8_t {
-  kNew,        // Of a key that was not in the cache.
-  kSpared,     // Earned to stay when it was to leave: to the head of main.
-  kPutBack,    // Was in use when it was to leave: to the head of its segment.
-  kUndecided,  // Not known yet whether it leaves: to the tail of its segment.
+  // An item of a key that was not in the cache.
+  kNew,
+  // An item that was to be evicted and has hits left: to the head of main.
+  kSpared,
+  // An item that was to be evicted and was in use: to the head of its segment.
+  kPutBack,
+  // An item that was taken out and not decided about: to the tail of its segment.
+  kUndecided,
 };
 
-// What the queue of a class did so far.
+// Counts of what the queue of a class has done since the last reset.
 struct QueueStats {
-  std::uint64_t promoted = 0;        // Went from probation to main.
-  std::uint64_t second_chances = 0;  // Went from main's tail to its head.
+  // Items that went from probation to main.
+  std::uint64_t promoted = 0;
+  // Items that went from main's tail back to its head.
+  std::uint64_t second_chances = 0;
+  // Items evicted from each segment.
   std::uint64_t evicted_from_probation = 0;
   std::uint64_t evicted_from_main = 0;
-  std::uint64_t evicted_active = 0;       // Of these, with hits that counted.
-  std::uint64_t put_back = 0;             // Came up when they could not go.
-  std::uint64_t ghosts_of_probation = 0;  // Keys that came back after their eviction.
+  // Evicted items with hits that counted.
+  std::uint64_t evicted_active = 0;
+  // Candidates that could not be evicted at that moment.
+  std::uint64_t put_back = 0;
+  // Keys that came back soon after their eviction, by the segment they were evicted from.
+  std::uint64_t ghosts_of_probation = 0;
   std::uint64_t ghosts_of_main = 0;
 };
 
@@ -42,111 +55,127 @@ struct QueueStats {
 //   probation   head |newest| <-> ... <-> |oldest| tail     linked by Item::prev / Item::next
 //   main        head |      | <-> ... <-> |      | tail
 //
-// A new item enters probation; there, and in main, a hit raises the counter of its EvictionState
-// and no more. Room is made at the tail of probation while that holds its share of the items, else
-// at main's. Who comes up on probation with a hit that counts goes to main, its counter cleared;
-// who comes up in main with a counter above 0 goes back to the head with one less; all others go
-// and leave a ghost. A key that comes back while its ghost is news enters main, and moves the
-// share: up if it was evicted from probation, which had been too short for it, down if from main.
+// A new item enters probation. A hit, there and in main, raises the counter of the item's
+// EvictionState and does nothing else. Room is made at the tail of probation while probation holds
+// its share of the items, else at the tail of main. A candidate on probation with a hit that
+// counted goes to main, with its counter cleared. A candidate in main with a counter above 0 goes
+// back to main's head, with the counter lowered by one. All other candidates are evicted and leave
+// a ghost. A key that comes back while it has a ghost enters main, and moves probation's share: up
+// if the key was evicted from probation, which had been too short for it, down if it was evicted
+// from main.
 //
 // Under kLru all new items enter main, MoveToFront() follows each hit, and what probation still
-// holds from before goes first.
+// holds from before that policy goes first.
 //
-// Threads:    caller locks the class; what looks at or changes a eviction state needs the lock of
-// that
-//             item's bucket too, or the item alone: all but Insert and PutBack.
-// Owns:       the ghosts; items lie in the arena.
-// Invariants: an item is in a queue exactly while its use is ChunkUse::kQueued; in which one, its
-//             eviction state says. Linked items that are in none are in a Magazine.
-// Source:     the segments of 2Q, Johnson and Shasha, VLDB 1994; the share that ghosts move is
-//             that of ARC, Megiddo and Modha, FAST 2003.
+// Threads:    caller locks the class. Functions that read or change the eviction state of an item
+//             need the lock of that item's bucket too, or exclusive ownership of the item: Insert,
+//             InsertAs, Replace, Relocate, Remove, Spare, Evict, MoveToFront, and EnterArrived into
+//             main.
+// Owns:       the ghosts. Items lie in the arena.
+// Invariants: an item is in a queue if and only if its use is ChunkUse::kQueued; its eviction state
+//             says in which. Linked items that are in no queue are in a Magazine.
+// Source:     the segments of 2Q, Johnson and Shasha, VLDB 1994; the share that ghosts move is that
+//             of ARC, Megiddo and Modha, FAST 2003.
 class EvictionQueue {
  public:
-  // Of all items; the bounds of probation's share and where it begins.
+  // Probation's share of the items of the class: its bounds, and its value at the start.
   static constexpr double kShareMin = 0.02;
   static constexpr double kShareStart = 0.20;
   static constexpr double kShareMax = 0.90;
 
-  // An item at a tail.
+  // An item that may be evicted: the tail of a segment.
   struct Candidate {
     ItemRef ref = kNoItem;
     Segment segment = Segment::kProbation;
   };
 
+  // REQUIRES: arena and clock outlive this object.
   EvictionQueue(const Arena& arena, ProbationClock& clock) : arena_(arena), clock_(clock) {}
 
-  // Of a key that was not here before.
+  // Queues an item of a key that was not in the cache. REQUIRES: the item is linked nowhere; `hash`
+  // is that of its key.
   void Insert(ItemRef ref, std::uint64_t hash);
-  // Insert in two steps, for an item that is linked before it is queued. First: the key is in; true
-  // if it came back and its item belongs into main.
+  // Insert in two steps, for an item that is linked before it is queued. First step: notes that the
+  // key was stored. Returns true if the key came back soon after its eviction, so that its item
+  // belongs into main.
   [[nodiscard]] bool NoteArrival(std::uint64_t hash);
-  // Then the item, whose eviction state says that it was born on probation, perhaps hit since. Who
-  // moves it to main instead locks its bucket.
+  // Second step: queues the item. Its eviction state says that it was born on probation; it may
+  // have been hit since. REQUIRES: to queue it in main, the item's bucket is locked.
   void EnterArrived(ItemRef ref, bool into_main);
-  // Evict in two steps. First the candidate is in no list any more; then NoteEviction, or Return of
-  // the item, which may have another chunk by now.
+  // Evict in two steps. Release takes the candidate out of its list. Then the caller calls
+  // NoteEviction when the item was removed, or Return when it stays; by then the item may be in
+  // another chunk.
   void Release(const Candidate& candidate);
+  // Counts an eviction from `segment` and remembers the key as a ghost.
   void NoteEviction(Segment segment, std::uint64_t hash);
-  // `segment`: the one that it was released from. REQUIRES: not QueueEntry::kNew.
+  // Queues an item that was released from `segment`. REQUIRES: `entry` is not QueueEntry::kNew.
   void Return(ItemRef ref, QueueEntry entry, Segment segment);
-  // What a candidate becomes that earned to stay, in main; nothing if it did not.
+  // The state in main that a candidate with this state gets if it has earned to stay; nothing if it
+  // has not.
   static std::optional<EvictionState> IfSpared(EvictionState state);
-  // In place of an item of this class with the same key, whose eviction state it gets. The old
-  // one's use becomes kOwned.
+  // Puts an item in the place of an item of this class that has the same key, and gives it that
+  // item's eviction state. The use of the old chunk becomes kOwned. Under kLru it counts as a use.
   void Replace(ItemRef old, ItemRef fresh);
-  // The same for an item of another class, which stays where it is.
+  // Queues an item that replaces an item of the same key and of another class, which had `state`.
+  // The item of the other class is not touched.
   void InsertAs(ItemRef ref, EvictionState state);
-  // As Replace for an item that was only copied, which is no use of it.
+  // Puts a copy of an item in the place of the item, as Replace does, but does not count as a use.
   void Relocate(ItemRef old, ItemRef fresh);
-  // The item's use becomes kOwned.
+  // Takes an item out of its queue, or out of its magazine. Its use becomes kOwned.
   void Remove(ItemRef ref);
 
-  // The next to consider, or none.
+  // The item to consider next for eviction; `ref` is kNoItem if the queue is empty.
   Candidate Next() const;
-  // At the tail of the other segment, if there is one.
+  // The tail of the other segment; the candidate itself if that segment is empty.
   Candidate Alternative(const Candidate& candidate) const;
-  // True if the candidate earned to stay: it was moved, and has used up what it earned.
+  // If the candidate has earned to stay, moves it to the head of main, lowers its counter and
+  // returns true. Else returns false and changes nothing.
   bool Spare(const Candidate& candidate);
-  // The candidate cannot go now (it is pinned, or its bucket is busy): considers others first.
+  // Moves a candidate that cannot be evicted now (it is pinned, or its bucket is locked) to the
+  // head of its segment, so that others are considered first.
   void PutBack(const Candidate& candidate);
-  // Removes the candidate, and remembers its key.
+  // Removes the candidate and remembers its key as a ghost. The use of its chunk becomes kOwned.
   void Evict(const Candidate& candidate, std::uint64_t hash);
 
-  // For Evict or NoteArrival of this hash.
+  // Prefetches what Evict or NoteArrival of this hash will need. Needs no lock.
   void PrefetchGhosts(std::uint64_t hash) const noexcept { ghosts_.Prefetch(hash); }
 
-  // kLru: the item was used.
+  // Moves an item that was used to the front of the queue, for kLru.
   void MoveToFront(ItemRef ref);
 
   EvictionPolicy policy() const { return policy_; }
+  // Changes the policy; no item moves.
   void set_policy(EvictionPolicy policy);
-  // Probation's share of the items, from where ghosts move it on.
+  // Sets probation's share of the items, within the bounds. Ghosts move it from there.
   void SetProbationShare(double share);
-  // Of the memory that the class has now, `share` is new: it comes with the share of probation that
-  // a class begins with. What a small class learned says little about one that has grown.
+  // Notes that the class has grown, so that `share` of its memory is new. Probation's share moves
+  // back towards its value at the start by that part, because what a small class has learned says
+  // little about a larger one. REQUIRES: 0 < share <= 1.
   void NoteGrowth(double share) {
     LARDER_ASSERT(share > 0 && share <= 1);
     share_ += (share_at_start_ - share_) * share;
   }
-  // Of the items, how many more there would have to be for a ghost to be near: its key would still
-  // be here if there were. 0: none is near.
+  // Sets when a ghost is near: if its key would still be in the cache with more items, namely this
+  // share of the present ones. 0: no ghost is near.
   void set_near_share(double share) {
     LARDER_ASSERT(share >= 0);
     near_share_ = share;
   }
-  // Keys that came back as near ghosts, since the start.
+  // Keys that came back as near ghosts since the start.
   std::uint64_t near_ghosts() const { return near_ghosts_; }
-  // To be called when the class has lost memory.
+  // Frees a ghost table that has become too large. Call it when the class has lost memory.
   void Trim() { ghosts_.Fit(count()); }
 
+  // The number of queued items; those in magazines are not counted.
   std::uint64_t count() const { return probation_.count + main_.count; }
   std::uint64_t count(Segment segment) const { return At(segment).count; }
+  // The head and the tail of a segment; kNoItem if it is empty.
   ItemRef newest(Segment segment) const { return At(segment).head; }
   ItemRef oldest(Segment segment) const { return At(segment).tail; }
-  // How many items probation may hold before it is the one to lose some.
+  // The number of items from which on probation is the segment that makes room; at least 1.
   std::uint64_t probation_target() const;
-  // All but the ghosts, to be the same queue after a restart; links and eviction states are in the
-  // items.
+  // The state of the queue that is saved across restarts. Ghosts are not saved; links and eviction
+  // states are in the items.
   struct State {
     struct List {
       ItemRef head = kNoItem;
@@ -159,14 +188,16 @@ class EvictionQueue {
     ProbationClock::State clock;
   };
   State state() const;
-  // REQUIRES: nothing was inserted yet, the lists hold together, and the clock is possible.
+  // Restores a saved state. REQUIRES: nothing was inserted yet, the links of the items are intact,
+  // and the clock is possible.
   void Restore(const State& state);
 
+  // Bytes of the ghost table, and the part of them that the system has backed with memory.
   std::uint64_t ghost_bytes() const { return ghosts_.bytes(); }
   std::uint64_t resident_ghost_bytes() const { return ghosts_.resident_bytes(); }
   QueueStats& stats() { return stats_; }
 
-  // Tests: walks over both queues; aborts when one does not hold together.
+  // For tests: walks over both queues, and aborts if a list is broken.
   void CheckInvariants() const;
 
  private:
@@ -179,19 +210,22 @@ class EvictionQueue {
   void Push(List& list, ItemRef ref);
   void PushTail(List& list, ItemRef ref);
   void Take(List& list, ItemRef ref);
-  // Of its list, or of the magazine that has it.
+  // Takes the item out of its list, or out of the magazine that has it.
   void TakeOut(ItemRef ref);
-  // At the head of the segment that the eviction state says.
+  // Sets the state, and links the item at the head of that state's segment.
   void Enter(ItemRef ref, EvictionState state);
   void EnterProbation(ItemRef ref);
+  // Moves probation's share by so many items.
   void MoveShare(double items);
 
   const Arena& arena_;
   ProbationClock& clock_;
   List probation_;
   List main_;
+  // Probation's share of the items: now, and at the start.
   double share_ = kShareStart;
   double share_at_start_ = kShareStart;
+  // See set_near_share().
   double near_share_ = 0;
   std::uint64_t near_ghosts_ = 0;
   EvictionPolicy policy_ = EvictionPolicy::kSegmented;

@@ -7,12 +7,13 @@
 namespace larder::slab {
 namespace {
 
-constexpr std::uint64_t kStepsMax = 1
-                                    << 13;  // Of a class's items; a stamp wraps after 4 times that.
+// A class's items are at most this many steps of a stamp; a stamp wraps after 4 times that.
+constexpr std::uint64_t kStepsMax = 1 << 13;
 
 }  // namespace
 
 void Ghosts::Add(std::uint64_t hash, Segment segment, std::uint64_t items) {
+  // The first eviction makes the table. A table for a very different number of items is made anew.
   if (!sets_ || !Fits(items)) Rebuild(items);
   if (!sets_) return;
   const bool is_main = segment == Segment::kMain;
@@ -20,7 +21,8 @@ void Ghosts::Add(std::uint64_t hash, Segment segment, std::uint64_t items) {
   LARDER_ASSERT(Fits(items));
   Set& set = SetOf(hash);
   NoteTouched(set);
-  // The oldest makes room, an empty one first. Without a branch, so that it is done on vectors.
+  // The oldest entry of the set is replaced, empty entries first. The loop has no branch, so that
+  // the compiler can use vector instructions.
   const Clocks clocks = Now();
   std::uint32_t oldest = 0;
   for (std::uint32_t way = 0; way < kWays; ++way) {
@@ -40,9 +42,11 @@ std::optional<Ghost> Ghosts::Take(std::uint64_t hash, std::uint64_t items) {
     if (entry >> kFingerprintShift != fingerprint) [[likely]]
       continue;
     const std::uint64_t age = AgeOf(entry, Now());
+    // Too old to say anything about the length of a segment.
     if (age > items >> stamp_shift_) continue;
     const Segment segment = SegmentOf(entry);
     entry = 0;
+    // AgeOf counts evictions from probation twice.
     const unsigned doubled = segment == Segment::kProbation ? 1 : 0;
     return Ghost{.segment = segment, .age = age >> doubled << stamp_shift_};
   }
@@ -50,6 +54,7 @@ std::optional<Ghost> Ghosts::Take(std::uint64_t hash, std::uint64_t items) {
 }
 
 void Ghosts::Fit(std::uint64_t items) {
+  // The next eviction makes a table of the right size.
   if (sets_ && items * 100 < items_planned_ * kShrinkPercent) Clear();
 }
 
@@ -63,6 +68,7 @@ void Ghosts::Clear() {
 }
 
 void Ghosts::Rebuild(std::uint64_t items) {
+  // One entry for each item, in sets of kWays.
   Clear();
   const std::uint64_t count = std::max<std::uint64_t>(1, (items + kWays - 1) / kWays);
   sets_.emplace(count, HugePages::kNo);
@@ -72,10 +78,12 @@ void Ghosts::Rebuild(std::uint64_t items) {
   first_set_.store(sets_->data(), std::memory_order_relaxed);
   items_planned_ = items;
   stamp_shift_ = 0;
+  // Stamps count evictions in steps so large that the age of an entry does not wrap.
   while (items >> stamp_shift_ > kStepsMax) ++stamp_shift_;
   LARDER_ASSERT(Fits(items));
 }
 
+// Counts the blocks of the table that were written to, and so were given memory by the kernel.
 void Ghosts::NoteTouched(const Set& set) {
   const auto block = static_cast<std::size_t>(&set - sets_->data()) / (kBlockBytes / sizeof(Set));
   if (is_touched_[block]) return;

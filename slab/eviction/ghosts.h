@@ -1,4 +1,4 @@
-// Keys that were evicted not long ago.
+// Ghosts: the keys that were evicted from a slab class not long ago.
 #pragma once
 
 #include <atomic>
@@ -12,57 +12,67 @@
 
 namespace larder::slab {
 
-// An eviction that is remembered.
+// A remembered eviction.
 struct Ghost {
+  // The segment that the key was evicted from.
   Segment segment = Segment::kProbation;
-  // Evictions from that segment since; of large classes in steps of a few.
+  // Evictions from that segment since then; in large classes counted in steps of a few.
   std::uint64_t age = 0;
 };
 
-// Ghosts remembers, for one class, from which segment keys were evicted, for as long as that is
-// news: half as many evictions from probation, or as many from main, as the class holds items.
+// Ghosts remembers, for one class, from which segment keys were evicted. A ghost is valid until the
+// class has evicted half as many items from probation, or as many from main, as it holds items.
 //
-//   set     |8 entries|                              32 bytes; a key's set is a matter of its hash
+//   set     |8 entries|                              32 bytes; the hash of a key selects its set
 //   entry   |fingerprint 16|segment 1|stamp 15|      0: empty. stamp: that segment's evictions
 //
-// As many entries as items: half as many again could be news at a time, but miss ratios were the
-// same without them. Four bytes an item, taken from the system at the first eviction and kept while
-// the number of items stays within kGrowth and kShrink of what it was then; beyond, all is
-// forgotten. A key is taken for another's ghost once in some 8000 times.
+// The table has as many entries as the class has items. Half as many again could be valid at a
+// time, but miss ratios were the same without them. It takes four bytes per item. The memory is
+// taken from the system at the first eviction, and the table is kept while the number of items
+// stays between kShrinkPercent and kGrowthPercent of what it was then; beyond that, all ghosts are
+// forgotten. A key is taken for another one's ghost once in some 8000 times.
 //
-// Threads: caller locks the class, but for Prefetch, which reads nothing but atomics.
-// Owns:    the table, outside the arena.
+// Threads:    caller locks the class, except for Prefetch, which reads only atomics.
+// Owns:       the table, outside the arena.
+// Invariants: first_set_ and set_count_ describe sets_, or are 0 if there is none.
 class Ghosts {
  public:
   Ghosts() = default;
   Ghosts(const Ghosts&) = delete;
   Ghosts& operator=(const Ghosts&) = delete;
 
-  // An item of a class that now holds `items` was evicted. Remembers nothing if there is no memory.
+  // Remembers that an item was evicted from a class that now holds `items` items. Does nothing if
+  // there is no memory for the table.
   void Add(std::uint64_t hash, Segment segment, std::uint64_t items);
 
-  // The key's eviction, if that is news; forgets it. `items` as in Add.
+  // Returns the ghost of the key, if it has a valid one, and forgets it. `items` as for Add.
   [[nodiscard]] std::optional<Ghost> Take(std::uint64_t hash, std::uint64_t items);
 
-  // For Add or Take of this hash. Needs no lock.
+  // Prefetches the set of a key before Add or Take. Needs no lock; the table may be freed
+  // meanwhile, which is harmless for a prefetch.
   void Prefetch(std::uint64_t hash) const noexcept {
     const Set* const first = first_set_.load(std::memory_order_relaxed);
     if (first != nullptr) __builtin_prefetch(first + NumberOf(hash), 1);
   }
 
-  // Gives memory back if the class holds far fewer items than the table is for.
+  // Frees the table if the class holds far fewer items than the table is for.
   void Fit(std::uint64_t items);
+  // Forgets all ghosts and frees the table.
   void Clear();
 
+  // Bytes of the table.
   std::size_t bytes() const { return set_count() * sizeof(Set); }
-  // What the system has given of it.
+  // Bytes of the table that the system has backed with memory.
   std::size_t resident_bytes() const { return touched_blocks_ * kBlockBytes; }
 
  private:
+  // The numbers of items that a table is good for, in percent of those it was made for.
   static constexpr std::uint64_t kGrowthPercent = 150;
   static constexpr std::uint64_t kShrinkPercent = 25;
+  // Entries of a set.
   static constexpr std::uint32_t kWays = 8;
-  static constexpr std::size_t kBlockBytes = 4096;  // The kernel's unit.
+  // The unit in which the kernel gives memory.
+  static constexpr std::size_t kBlockBytes = 4096;
   static constexpr unsigned kStampBits = 15;
   static constexpr std::uint32_t kStampMask = (1U << kStampBits) - 1;
   static constexpr unsigned kFingerprintShift = 16;
@@ -71,15 +81,19 @@ class Ghosts {
     std::uint32_t entries[kWays];
   };
 
+  // The table is of the right size for a class of `items` items.
   bool Fits(std::uint64_t items) const {
     return items * 100 <= items_planned_ * kGrowthPercent &&
            items * 100 >= items_planned_ * kShrinkPercent;
   }
+  // Replaces the table by an empty one for `items` items, or by none if there is no memory.
   void Rebuild(std::uint64_t items);
   void NoteTouched(const Set& set);
   std::uint64_t set_count() const { return set_count_.load(std::memory_order_relaxed); }
+  // The set of a key, from the high half of the hash.
   std::uint64_t NumberOf(std::uint64_t hash) const { return (hash >> 32) * set_count() >> 32; }
   Set& SetOf(std::uint64_t hash) const { return (*sets_)[NumberOf(hash)]; }
+  // The low bits of the hash; never 0, which marks an empty entry.
   static std::uint32_t Fingerprint(std::uint64_t hash) {
     const auto bits = static_cast<std::uint16_t>(hash);
     return bits != 0 ? bits : 1;
@@ -87,7 +101,7 @@ class Ghosts {
   static Segment SegmentOf(std::uint32_t entry) {
     return (entry >> kStampBits & 1) != 0 ? Segment::kMain : Segment::kProbation;
   }
-  // The stamps of an eviction that would be now.
+  // The stamps that an eviction would get now.
   struct Clocks {
     std::uint32_t probation;
     std::uint32_t main;
@@ -96,25 +110,31 @@ class Ghosts {
     return {.probation = static_cast<std::uint32_t>(evicted_[0] >> stamp_shift_),
             .main = static_cast<std::uint32_t>(evicted_[1] >> stamp_shift_)};
   }
-  // Evictions since, in steps of 2^stamp_shift_; those from probation count twice, so that the same
-  // age is old for both.
+  // The age of an entry: evictions from its segment since, in steps of 2^stamp_shift_. Those from
+  // probation count twice, so that the same age is the limit for both segments.
   static std::uint32_t AgeOf(std::uint32_t entry, const Clocks& now) {
-    const std::uint32_t is_main = 0 - (entry >> kStampBits & 1);  // All bits.
+    // All bits set, or none.
+    const std::uint32_t is_main = 0 - (entry >> kStampBits & 1);
     const std::uint32_t clock = (now.main & is_main) | (now.probation & ~is_main);
     const std::uint32_t age = (clock - entry) & kStampMask;
     return age + (age & ~is_main);
   }
 
-  // Where the sets are, for Prefetch. Of a line that seldom changes.
+  // Where the sets are, for Prefetch. In a cache line that seldom changes.
   alignas(64) std::atomic<const Set*> first_set_{nullptr};
   std::atomic<std::uint64_t> set_count_{0};
 
+  // The table; none before the first eviction.
   alignas(64) std::optional<ZeroedArray<Set>> sets_;
+  // The number of items that the table was made for.
   std::uint64_t items_planned_ = 0;
+  // A stamp counts in steps of 2^stamp_shift_ evictions.
   unsigned stamp_shift_ = 0;
-  std::vector<bool> is_touched_;  // By block.
+  // By block of the table: it was written to.
+  std::vector<bool> is_touched_;
   std::size_t touched_blocks_ = 0;
-  std::uint64_t evicted_[2] = {0, 0};  // From probation, from main.
+  // Evictions from probation and from main, ever.
+  std::uint64_t evicted_[2] = {0, 0};
 };
 
 }  // namespace larder::slab

@@ -14,12 +14,16 @@
 namespace larder::slab {
 namespace {
 
+// Tries to lock a bucket before the thread lets others run.
 constexpr int kSpinsBeforeYield = 128;
-constexpr std::uint64_t kUsableStep = 1024;  // Buckets announced to GrowingMemory at a time.
-// The buckets of some 8 MB of small items: the index grows far slower than what it points to.
+// Buckets are announced to GrowingMemory in steps of this number.
+constexpr std::uint64_t kUsableStep = 1024;
+// How much of the table is touched ahead of need. Half a megabyte is the buckets of some 8 MB of
+// small items: the index grows far more slowly than the items.
 constexpr std::uint64_t kBucketsAheadBytes = std::uint64_t{512} << 10;
 constexpr std::uint64_t kOverflowAheadBytes = std::uint64_t{512} << 10;
 
+// A hint to the processor that this is a waiting loop.
 void Pause() noexcept {
 #if defined(__SSE2__)
   _mm_pause();
@@ -34,13 +38,15 @@ void IndexIsBroken(const char* what) {
 }
 
 Result<std::unique_ptr<Index>, std::string> Index::Create(std::uint64_t items_max) {
-  // Numbers are 32 bits; splits stop at the last bucket, and chains grow instead.
+  // Bucket numbers have 32 bits. Once there are buckets_max buckets, no more are split and chains
+  // grow instead.
   const std::uint64_t buckets_max = std::clamp<std::uint64_t>(
       items_max / 4, std::uint64_t{1} << kIndexLevelMin, std::uint64_t{1} << 31);
-  // Even at half the table the chains need fewer overflow buckets than this.
+  // The chains need fewer overflow buckets than this, even if the table has only half of its
+  // buckets.
   const std::uint64_t overflow_max =
       std::max<std::uint64_t>(items_max / kBucketSlots, 4096) + kStocks * Stock::kMax + 1;
-  // A zeroed bucket is an empty, unlocked one.
+  // A bucket of zero bytes is empty and unlocked.
   ZeroedArray<Bucket> buckets(buckets_max, HugePages::kAdvise);
   ZeroedArray<Bucket> overflow(overflow_max, HugePages::kAdvise);
   if (!buckets.ok() || !overflow.ok()) {
@@ -66,6 +72,7 @@ Index::Index(ZeroedArray<Bucket> buckets, std::uint64_t buckets_max, ZeroedArray
 void Index::Bucket::Write(unsigned slot, std::uint32_t tag24, ItemRef ref) noexcept {
   LARDER_ASSERT(slot < kBucketSlots);
   LARDER_ASSERT(tag24 <= 0xffffff);
+  // Replaces the bits of one slot in a word.
   const auto put = [](std::atomic<std::uint64_t>& word, unsigned shift, std::uint64_t mask,
                       std::uint64_t value) {
     const std::uint64_t old = word.load(std::memory_order_relaxed);
@@ -92,12 +99,14 @@ void Index::Bucket::Clear(unsigned slot) noexcept {
       std::memory_order_relaxed);
 }
 
+// Waits for a bucket. Buckets are held for a short time, so the thread spins first.
 void Index::Acquire(Bucket& bucket) noexcept {
   for (int spins = 0; !TryAcquire(bucket); ++spins) {
     if (spins < kSpinsBeforeYield) {
       Pause();
     } else {
-      sched_yield();  // The holder may not be running: fewer cores than threads.
+      // The holder may not be running, if there are fewer cores than threads.
+      sched_yield();
     }
   }
 }
@@ -106,7 +115,8 @@ Index::Bucket& Index::LockSlowly(std::uint64_t hash) noexcept {
   for (;;) {
     const std::uint32_t number = NumberFor(hash, state_.load(std::memory_order_acquire));
     Acquire(buckets_[number]);
-    // The bucket may have been split while we waited; whoever splits it holds its lock.
+    // The bucket may have been split while this thread waited. A split holds the lock of the
+    // bucket.
     if (NumberFor(hash, state_.load(std::memory_order_acquire)) == number) return buckets_[number];
     Release(buckets_[number]);
   }
@@ -116,10 +126,11 @@ Index::Guard Index::TryLock(std::uint64_t hash, const Guard* held) noexcept {
   const std::uint64_t state = state_.load(std::memory_order_acquire);
   Bucket& bucket = buckets_[NumberFor(hash, state)];
   if (held != nullptr && held->bucket_ == &bucket) {
-    // A held bucket cannot be split, so the mapping holds.
+    // A bucket that is locked cannot be split, so it is still the bucket of this hash.
     return Guard(this, &bucket, false);
   }
   if (!TryAcquire(bucket)) return {};
+  // The table has grown in between, and the hash may belong to another bucket.
   if (NumberFor(hash, state_.load(std::memory_order_acquire)) != NumberFor(hash, state)) {
     Release(bucket);
     return {};
@@ -129,6 +140,7 @@ Index::Guard Index::TryLock(std::uint64_t hash, const Guard* held) noexcept {
 
 void Index::Insert(Bucket& head, std::uint32_t tag24, ItemRef ref, std::uint32_t lane) noexcept {
   Bucket* bucket = &head;
+  // The first free slot of the chain; if there is none, a new overflow bucket at its end.
   for (;;) {
     const unsigned occupied = bucket->occupied.load(std::memory_order_relaxed);
     if (occupied != 0xff) {
@@ -144,7 +156,8 @@ void Index::Insert(Bucket& head, std::uint32_t tag24, ItemRef ref, std::uint32_t
   bucket->overflow.store(number, std::memory_order_relaxed);
 }
 
-// Fills the holes of a chain from its end, and gives back the overflow buckets that became empty.
+// Moves references from the end of a chain into the free slots before it, and gives back the
+// overflow buckets that become empty.
 void Index::Compact(Bucket& head, std::uint32_t lane) noexcept {
   for (Bucket* hole = &head; hole != nullptr;) {
     Bucket* before = nullptr;
@@ -153,8 +166,10 @@ void Index::Compact(Bucket& head, std::uint32_t lane) noexcept {
       before = last;
       last = next;
     }
-    if (before == nullptr) return;  // The hole is in the last bucket: as it should be.
+    // The free slot is in the last bucket, where it may be.
+    if (before == nullptr) return;
     const unsigned filled = last->occupied.load(std::memory_order_relaxed);
+    // The last bucket is empty: cut it off.
     if (filled == 0) {
       const std::uint32_t number = before->overflow.load(std::memory_order_relaxed);
       before->overflow.store(0, std::memory_order_relaxed);
@@ -166,6 +181,7 @@ void Index::Compact(Bucket& head, std::uint32_t lane) noexcept {
       hole = Next(*hole);
       continue;
     }
+    // Move one reference from the last bucket into the free slot.
     const auto from = static_cast<unsigned>(std::countr_zero(filled));
     hole->Write(static_cast<unsigned>(std::countr_one(occupied)), last->Tag24(from),
                 last->refs[from].load(std::memory_order_relaxed));
@@ -173,6 +189,7 @@ void Index::Compact(Bucket& head, std::uint32_t lane) noexcept {
   }
 }
 
+// An empty overflow bucket, from the stock of this lane.
 std::uint32_t Index::TakeOverflow(std::uint32_t lane) noexcept {
   Stock& stock = StockOf(lane);
   const MutexLock lock(stock.mutex);
@@ -180,6 +197,7 @@ std::uint32_t Index::TakeOverflow(std::uint32_t lane) noexcept {
   return stock.numbers[--stock.count];
 }
 
+// Gives an empty overflow bucket to the stock of this lane.
 void Index::ReturnOverflow(std::uint32_t number, std::uint32_t lane) noexcept {
   LARDER_ASSERT(number != 0 && number < overflow_max_);
   LARDER_ASSERT(overflow_[number].occupied.load(std::memory_order_relaxed) == 0);
@@ -189,6 +207,7 @@ void Index::ReturnOverflow(std::uint32_t number, std::uint32_t lane) noexcept {
   stock.numbers[stock.count++] = number;
 }
 
+// Fills half of a stock from the common list, or from what was never used.
 void Index::FillHalf(Stock& stock) noexcept {
   LARDER_ASSERT(stock.count == 0);
   const MutexLock lock(overflow_mutex_);
@@ -210,6 +229,7 @@ void Index::FillHalf(Stock& stock) noexcept {
   }
 }
 
+// Gives half of a stock to the common list.
 void Index::EmptyHalf(Stock& stock) noexcept {
   LARDER_ASSERT(stock.count == Stock::kMax);
   const MutexLock lock(overflow_mutex_);
@@ -223,9 +243,10 @@ void Index::EmptyHalf(Stock& stock) noexcept {
 
 void Index::Grow(std::int64_t items_delta, std::uint32_t lane) noexcept {
   const std::int64_t items = items_.fetch_add(items_delta, std::memory_order_relaxed) + items_delta;
-  // At most as many splits as items came: the cost stays with those who add.
+  // At most as many splits as items were added, so that the cost is paid by the threads that add.
   for (std::int64_t splits = 0; splits < items_delta; ++splits) {
     if (static_cast<double>(items) <= kItemsPerBucketMax * bucket_count()) return;
+    // If another thread is splitting, this one does not wait for it.
     if (bucket_count() >= buckets_max_ || !split_mutex_.TryLock()) return;
     SplitOne(lane);
     split_mutex_.Unlock();
@@ -235,15 +256,18 @@ void Index::Grow(std::int64_t items_delta, std::uint32_t lane) noexcept {
 void Index::SplitOne(std::uint32_t lane) noexcept {
   const std::uint32_t count = bucket_count();
   if (count >= buckets_max_) return;
+  // Announced in steps, so that the warmer is not asked for each bucket.
   if (count >= usable_buckets_) {
     usable_buckets_ += kUsableStep;
     growing_buckets_.Use(usable_buckets_ * sizeof(Bucket));
   }
   const unsigned level = static_cast<unsigned>(std::bit_width(count)) - 1;
   Bucket& from = buckets_[count - (1U << level)];
-  Bucket& to = buckets_[count];  // Nobody maps to it before state_ is stored.
+  // No thread looks into this bucket before state_ is stored.
+  Bucket& to = buckets_[count];
 
-  // Bit `level` of the hash decides; the tags hold the bits from kIndexLevelMin up.
+  // Bit `level` of the hash decides where a reference belongs. A slot has the bits of the hash from
+  // kIndexLevelMin up.
   const unsigned bit_in_tag24 = level - kIndexLevelMin;
   Acquire(from);
   for (Bucket* bucket = &from; bucket != nullptr; bucket = Next(*bucket)) {
@@ -257,6 +281,8 @@ void Index::SplitOne(std::uint32_t lane) noexcept {
     }
   }
   Compact(from, lane);
+  // Publishes the new bucket. Released before the old bucket is unlocked, so that a thread that
+  // locks the old one sees the new mapping.
   state_.store(StateOf(count + 1), std::memory_order_release);
   Release(from);
 }
@@ -264,11 +290,12 @@ void Index::SplitOne(std::uint32_t lane) noexcept {
 void Index::PrefaultFor(std::uint64_t items) noexcept {
   const auto buckets = static_cast<std::uint64_t>(static_cast<double>(items) / kItemsPerBucketMax);
   buckets_.PrefaultFirst(std::min(buckets, buckets_max_));
-  // A third of the buckets have an overflow bucket at the worst moment between two doublings.
+  // At the worst moment between two doublings, a third of the buckets have an overflow bucket.
   overflow_.PrefaultFirst(std::min(buckets / 3, overflow_max_));
 }
 
 std::uint64_t Index::used_bytes() const noexcept {
+  // Buckets in stocks are not in use.
   std::uint64_t in_stock = 0;
   for (Stock& stock : stocks_) {
     const MutexLock lock(stock.mutex);

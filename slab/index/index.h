@@ -1,4 +1,4 @@
-// The hash index: from the hash of a key to the item that has it.
+// Index: the hash table that maps the hash of a key to the item of that key.
 #pragma once
 
 #include <array>
@@ -23,35 +23,41 @@
 
 namespace larder::slab {
 
-inline constexpr unsigned kIndexLevelMin = 12;  // 4096 buckets at the start.
+// The table begins with 2^12 = 4096 buckets.
+inline constexpr unsigned kIndexLevelMin = 12;
+// Items in a bucket before its chain grows.
 inline constexpr std::size_t kBucketSlots = 8;
-inline constexpr double kItemsPerBucketMax = 6.5;  // A split is due above this mean.
+// A bucket is split when there are more items per bucket than this on average.
+inline constexpr double kItemsPerBucketMax = 6.5;
 
-// A thread that has a bucket locked. It locks one at a time (but for those that TryLock gives it),
-// so one name does for all buckets of all indexes: clang's analysis finds what needs a bucket
-// locked and is called without, and what locks a bucket and is called with one locked.
+// The capability of having a bucket locked, for clang's analysis. A thread locks one bucket at a
+// time (apart from those that TryLock gives it), so one name is enough for all buckets of all
+// indexes. The analysis finds functions that need a locked bucket and are called without one, and
+// functions that lock a bucket and are called with one locked.
 class LARDER_CAPABILITY("bucket") BucketRole {};
 inline constexpr BucketRole kBucketLocked;
 
-// Index is a linear-hashing table of cache-line buckets.
+// Index is a linear-hashing table whose buckets are cache lines.
 //
 //   bucket, 64 bytes   |lock 1|occupied 1|- 2|overflow 4|tags 8 x 2|low tags 8 x 1|refs 8 x 4|
 //   hash, 64 bits      |- 28|tag 16|low tag 8|12|   bucket number: the low bits, as many as needed
 //
-// One SSE2 comparison finds the slots of a bucket whose 16-bit tag fits. The low tag holds the hash
-// bits between the smallest table's bucket number and the tag, so that a split can tell where a
-// slot goes without looking at the item. A bucket with more than 8 items has a chain of overflow
-// buckets.
+// One SSE2 comparison finds the slots of a bucket with a matching 16-bit tag. The low tag holds the
+// bits of the hash between the bucket number of the smallest table and the tag, so that a split
+// knows where a slot belongs without looking at the item. A bucket with more than 8 items has a
+// chain of overflow buckets.
 //
-// The table lies in a reserved address range and grows by splitting bucket after bucket: no stop,
-// no second table. At 6.5 items a bucket the index takes 12 bytes an item, overflow included;
-// seven slots of 8 bytes (32-bit tag) in the same line took 13.4.
+// The table lies in a reserved address range and grows by splitting one bucket after the other:
+// there is no stop and no second table. At 6.5 items per bucket the index takes 12 bytes per item,
+// overflow buckets included; seven slots of 8 bytes (32-bit tag) in a cache line took 13.4.
 //
-// Threads:    internally locked: a spin bit in each bucket, on the line that any lookup touches.
-//             Prefetch* and bucket_count() are atomic. Everything in a bucket is written under its
-//             lock, with relaxed atomics, since Prefetch* reads without it.
+// Threads:    internally locked: each bucket has a spin bit, in the cache line that every lookup
+//             reads anyway. Prefetch*, Guess* and bucket_count() are atomic. All fields of a bucket
+//             are written under its lock, with relaxed atomics, because Prefetch* and Guess* read
+//             them without it.
 // Owns:       the table. Items belong to their classes.
-// Invariants: a reference is in the chain of the bucket that its key's hash belongs to, once.
+// Invariants: each linked item has one reference, in the chain of the bucket that the hash of its
+//             key belongs to. Only the last bucket of a chain has free slots.
 // Source:     W. Litwin, "Linear hashing", VLDB 1980.
 class Index {
  public:
@@ -59,83 +65,101 @@ class Index {
   class BucketLock;
   class Slot;
 
-  // Reserves addresses for items_max items. Fails with the system's reason.
+  // Creates an empty table and reserves addresses for items_max items. Fails with the system's
+  // reason.
   static Result<std::unique_ptr<Index>, std::string> Create(std::uint64_t items_max);
   Index(const Index&) = delete;
   Index& operator=(const Index&) = delete;
 
-  // Waits for the bucket of `hash`. Never call it with another bucket's Guard alive. Where clang's
-  // analysis is to see the lock, construct a BucketLock.
+  // Locks the bucket of `hash`, and waits if another thread holds it. REQUIRES: the caller has no
+  // other Guard that holds a bucket, otherwise two threads could wait for each other. Use a
+  // BucketLock where clang's analysis is to see the lock.
   [[nodiscard]] Guard Lock(std::uint64_t hash) noexcept;
-  // Does not wait: an empty Guard when another thread has the bucket. When `held` is
-  // that bucket's Guard already, a Guard that shares it and does not unlock.
+  // Locks the bucket of `hash` if that needs no waiting; otherwise returns an empty Guard. If
+  // `held` (may be nullptr) holds that very bucket, returns a Guard that shares it and does not
+  // unlock it.
   [[nodiscard]] Guard TryLock(std::uint64_t hash, const Guard* held) noexcept;
 
+  // Prefetches the bucket of a key.
   void PrefetchBucket(std::uint64_t hash) const noexcept;
-  // The first overflow bucket, which a removal looks into. Reads the bucket.
+  // Prefetches the first overflow bucket of a key, which a removal will look into. It reads the
+  // bucket itself, so that should have been prefetched before.
   void PrefetchOverflow(std::uint64_t hash) const noexcept;
-  // What a lookup would find, by tag only and without a lock: it may be wrong, and serves to
-  // prefetch.
+  // What a lookup would probably find. It is found by the tag only and without a lock, so it may be
+  // wrong; use it to prefetch.
   struct Guessed {
+    // The item to prefetch; kNoItem: none found in this bucket.
     ItemRef ref = kNoItem;
-    bool may_be_chained =
-        false;  // Not in this bucket; the overflow bucket behind it is prefetched.
+    // True: not in this bucket, but the chain goes on; the overflow bucket was prefetched.
+    bool may_be_chained = false;
   };
   [[nodiscard]] Guessed Guess(std::uint64_t hash) const noexcept;
-  // The same in the first overflow bucket.
+  // What a lookup would find in the first overflow bucket of the key.
   [[nodiscard]] Guessed GuessChained(std::uint64_t hash) const noexcept;
 
-  // Splits one bucket if the table holds too many items for its size. `items_delta` is what the
-  // caller has added since it last called; callers batch it, so that the count is rarely shared.
-  // `lane` as for Guard::Insert.
+  // Adds `items_delta`, the items added less the items removed since the caller's last call, to the
+  // count, and splits buckets if the table holds too many items for its size. Callers report many
+  // items at a time, so that the count is rarely written. `lane` as for Guard::Insert. REQUIRES:
+  // the caller has no bucket locked.
   void Grow(std::int64_t items_delta, std::uint32_t lane) noexcept;
 
+  // The number of buckets now, without overflow buckets.
   std::uint32_t bucket_count() const noexcept {
     return static_cast<std::uint32_t>(state_.load(std::memory_order_acquire));
   }
-  // Takes the memory for `items` items from the system at once.
+  // Takes the memory for `items` items from the system now.
   void PrefaultFor(std::uint64_t items) noexcept;
 
-  // For a MemoryWarmer. REQUIRES: PrefaultFor was not called.
+  // The memory of the table, for a MemoryWarmer. REQUIRES: PrefaultFor was not called.
   GrowingMemory& growing_buckets() { return growing_buckets_; }
   GrowingMemory& growing_overflow() { return growing_overflow_; }
 
-  // Bytes of buckets in use, overflow included; near enough while others write.
+  // Bytes of the buckets in use, overflow buckets included; approximate while other threads write.
   std::uint64_t used_bytes() const noexcept;
 
-  // Bytes that the system has given, those ahead of need included.
+  // Bytes that the system has backed with memory, those touched ahead of need included.
   std::uint64_t resident_bytes() const noexcept {
     return ResidentBytes(buckets_.data(), buckets_.bytes()) +
            ResidentBytes(overflow_.data(), overflow_.bytes());
   }
 
-  // Calls fn(ref) for every reference, bucket by bucket, each under its lock; not atomic as a
-  // whole. Misses none that stays, but meets one twice when its bucket is split meanwhile.
+  // Calls fn(ref) for every reference, with the lock of its bucket held. The table as a whole is
+  // not locked: a reference that stays is not missed, but may be met twice if its bucket is split
+  // meanwhile.
   template <class Fn>
   void ForEach(Fn&& fn);
 
-  // Tests: aborts when an invariant of the table is broken. REQUIRES: no other thread is active.
-  // hash_of(ref) gives the hash of the item's key.
+  // For tests: aborts if an invariant of the table is broken. hash_of(ref) returns the hash of the
+  // item's key. Returns the number of references. REQUIRES: no other thread is active.
   template <class HashOf>
   std::uint64_t CheckInvariants(HashOf&& hash_of);
 
  private:
   struct alignas(64) Bucket {
+    // 1: a thread has locked the bucket and its chain. Only that of the first bucket of a chain is
+    // used.
     std::atomic<std::uint8_t> lock{0};
+    // A bit for each slot in use.
     std::atomic<std::uint8_t> occupied{0};
-    std::atomic<std::uint32_t> overflow{0};  // Number of the next bucket of the chain, 0: none.
+    // Number of the next bucket of the chain; 0: none.
+    std::atomic<std::uint32_t> overflow{0};
+    // By slot: bits of the hash, and the item. Four 16-bit tags in a word.
     std::atomic<std::uint64_t> tags[2]{};
     std::atomic<std::uint64_t> low_tags{0};
     std::atomic<ItemRef> refs[kBucketSlots]{};
 
-    // A bit for each slot whose tag fits.
+    // Returns a bit for each slot in use that has this tag.
     unsigned Match(std::uint16_t tag) const noexcept;
+    // Fills a slot and marks it as used. REQUIRES (this and Clear): the bucket's chain is locked.
     void Write(unsigned slot, std::uint32_t tag24, ItemRef ref) noexcept;
+    // The 24 bits of the hash that a slot has: tag and low tag.
     std::uint32_t Tag24(unsigned slot) const noexcept;
+    // Marks a slot as free.
     void Clear(unsigned slot) noexcept;
   };
   static_assert(sizeof(Bucket) == 64);
 
+  // Where the tag lies in the hash.
   static constexpr unsigned kTagShift = kIndexLevelMin + 8;
   static std::uint16_t TagOf(std::uint64_t hash) {
     return static_cast<std::uint16_t>(hash >> kTagShift);
@@ -147,45 +171,57 @@ class Index {
   Index(ZeroedArray<Bucket> buckets, std::uint64_t buckets_max, ZeroedArray<Bucket> overflow,
         std::uint64_t overflow_max);
 
-  // state = mask << 32 | bucket count, where mask covers the numbers of the level being filled.
+  // state = mask << 32 | bucket count, where mask covers the bucket numbers of the level that is
+  // being filled. Returns the number of the bucket of `hash`: one that is not split off yet belongs
+  // to the bucket with one bit less.
   static std::uint32_t NumberFor(std::uint64_t hash, std::uint64_t state) noexcept {
     const auto mask = static_cast<std::uint32_t>(state >> 32);
     const auto count = static_cast<std::uint32_t>(state);
     const auto number = static_cast<std::uint32_t>(hash) & mask;
     return number < count ? number : number & (mask >> 1);
   }
+  // The state of a table with `count` buckets.
   static std::uint64_t StateOf(std::uint32_t count) noexcept {
     const std::uint64_t mask = std::bit_ceil(std::uint64_t{count} + 1) - 1;
     return mask << 32 | count;
   }
 
+  // Locks a bucket, and waits if necessary.
   static void Acquire(Bucket& bucket) noexcept;
-  // Lock() when the bucket was busy or the table grew meanwhile.
+  // Lock() if the bucket was locked or the table has grown meanwhile.
   Bucket& LockSlowly(std::uint64_t hash) noexcept;
+  // Locks a bucket if it is free. The load before the exchange keeps the cache line shared while
+  // another thread holds the bucket.
   [[gnu::always_inline]] static bool TryAcquire(Bucket& bucket) noexcept {
     return bucket.lock.load(std::memory_order_relaxed) == 0 &&
            bucket.lock.exchange(1, std::memory_order_acquire) == 0;
   }
   static void Release(Bucket& bucket) noexcept { bucket.lock.store(0, std::memory_order_release); }
 
+  // The next bucket of a chain, nullptr at its end.
   Bucket* Next(const Bucket& bucket) const noexcept {
     const std::uint32_t number = bucket.overflow.load(std::memory_order_relaxed);
     return number == 0 ? nullptr : &overflow_[number];
   }
+  // Guess() in one bucket. Prefetches the next bucket of the chain if nothing was found.
   Guessed GuessIn(const Bucket& bucket, std::uint64_t hash) const noexcept;
+  // Adds a reference to a chain. REQUIRES (this and Compact): the chain is locked.
   void Insert(Bucket& head, std::uint32_t tag24, ItemRef ref, std::uint32_t lane) noexcept;
+  // Closes the gaps of a chain after a removal, so that only its last bucket has free slots.
   void Compact(Bucket& head, std::uint32_t lane) noexcept;
 
-  // Free overflow buckets of some lanes, so that those who store do not meet at one list: where
-  // chains are that common, every few stores take one and every few removals give one back. All
-  // stocks together hold 64 KiB of buckets at most.
+  // A stock of free overflow buckets for some lanes, so that threads that store do not meet at one
+  // list: where chains are common, every few stores take an overflow bucket and every few removals
+  // give one back. All stocks together hold 64 KiB of buckets at most.
   struct alignas(128) Stock {
-    static constexpr std::uint32_t kMax = 64;  // Half of them come and go at a time.
+    // Half of them are taken and given back at a time.
+    static constexpr std::uint32_t kMax = 64;
 
     Mutex mutex;
     std::uint32_t count LARDER_GUARDED_BY(mutex) = 0;
     std::array<std::uint32_t, kMax> numbers LARDER_GUARDED_BY(mutex);
   };
+  // Lanes share stocks if there are more lanes than stocks.
   static constexpr std::size_t kStocks = 16;
 
   Stock& StockOf(std::uint32_t lane) noexcept { return stocks_[lane % kStocks]; }
@@ -195,41 +231,55 @@ class Index {
   void FillHalf(Stock& stock) noexcept LARDER_REQUIRES(stock.mutex);
   void EmptyHalf(Stock& stock) noexcept LARDER_REQUIRES(stock.mutex);
 
+  // Splits the next bucket in turn into itself and a new last bucket.
   void SplitOne(std::uint32_t lane) noexcept LARDER_REQUIRES(split_mutex_);
 
   const ZeroedArray<Bucket> buckets_;
   const std::uint64_t buckets_max_;
-  const ZeroedArray<Bucket> overflow_;  // [0] is never used.
+  // [0] is never used.
+  const ZeroedArray<Bucket> overflow_;
   const std::uint64_t overflow_max_;
 
-  // Written by the one who splits, under split_mutex_; publishes the new bucket's contents.
+  // Written under split_mutex_ by the thread that splits. Its release publishes the contents of the
+  // new bucket.
   std::atomic<std::uint64_t> state_;
-  // Approximate: callers add in batches. Relaxed, nothing hangs on its order. Of its own line, with
-  // what else changes: every lookup reads what is above.
+  // Approximate, because callers add in batches. Relaxed: no other data depend on it. It begins
+  // another cache line, together with what else changes, because every lookup reads the fields
+  // above.
   alignas(64) std::atomic<std::int64_t> items_{0};
 
+  // Held by the thread that splits a bucket.
   Mutex split_mutex_;
-  // Buckets below were announced to growing_buckets_.
+  // Buckets with a smaller number were announced to growing_buckets_.
   std::uint64_t usable_buckets_ LARDER_GUARDED_BY(split_mutex_) = 0;
-  // Stocks are filled from the list that begins with overflow_free_, and from what was never used.
+  // See Stock. They are filled from the list that begins with overflow_free_, and from what was
+  // never used.
   mutable std::array<Stock, kStocks> stocks_;
-  mutable Mutex overflow_mutex_;  // After a stock's; nothing is locked under it.
+  // Locked after a stock's mutex; nothing is locked under it.
+  mutable Mutex overflow_mutex_;
+  // First bucket of the common free list, linked by Bucket::overflow; 0: none.
   std::uint32_t overflow_free_ LARDER_GUARDED_BY(overflow_mutex_) = 0;
+  // Overflow buckets from this number on were never used.
   std::uint32_t overflow_touched_ LARDER_GUARDED_BY(overflow_mutex_) = 1;
-  std::uint64_t usable_overflow_ LARDER_GUARDED_BY(overflow_mutex_) = 0;  // As usable_buckets_.
+  // Overflow buckets below this number were announced to growing_overflow_.
+  std::uint64_t usable_overflow_ LARDER_GUARDED_BY(overflow_mutex_) = 0;
 
   GrowingMemory growing_buckets_;
   GrowingMemory growing_overflow_;
-  std::uint32_t overflow_given_ LARDER_GUARDED_BY(overflow_mutex_) = 0;  // In use or in stock.
+  // Overflow buckets that are in use or in a stock.
+  std::uint32_t overflow_given_ LARDER_GUARDED_BY(overflow_mutex_) = 0;
 };
 
-// Where a Guard found a reference. Valid until the guard's bucket chain is changed.
+// Slot is the place where a Guard has found a reference.
+//
+// Threads:    one worker, which holds the guard. It is valid until the guard's chain is changed.
 class Index::Slot {
  public:
-  Slot() = default;  // Nowhere.
+  // Not found.
+  Slot() = default;
 
   explicit operator bool() const { return bucket_ != nullptr; }
-  // What was found there. REQUIRES: it was found somewhere.
+  // The reference that was found. REQUIRES: it was found.
   ItemRef ref() const {
     LARDER_ASSERT(bucket_ != nullptr);
     return ref_;
@@ -240,19 +290,22 @@ class Index::Slot {
   Slot(Bucket* bucket, unsigned number, ItemRef ref)
       : bucket_(bucket), number_(number), ref_(ref) {}
 
-  // The reference is still in its place.
+  // True if the reference is still in its place.
   bool IsCurrent() const { return bucket_->refs[number_].load(std::memory_order_relaxed) == ref_; }
 
   Bucket* bucket_ = nullptr;
   unsigned number_ = 0;
-  ItemRef ref_ = kNoItem;  // Kept: whoever asks for it would load it once more.
+  // A copy of the reference, so that ref() does not have to load it again.
+  ItemRef ref_ = kNoItem;
 };
 
-// The lock of one bucket chain, held until destruction.
+// Guard holds the lock of one bucket and its chain until it is destroyed.
 //
-// Threads: one worker.
+// Threads:    one worker.
+// Owns:       the lock, unless TryLock made it a guard that shares the lock of another.
 class Index::Guard {
  public:
+  // Holds no bucket.
   Guard() = default;
   Guard(Guard&& other) noexcept
       : index_(other.index_), bucket_(other.bucket_), unlocks_(other.unlocks_) {
@@ -261,14 +314,17 @@ class Index::Guard {
   Guard& operator=(Guard&&) = delete;
   ~Guard() { Unlock(); }
 
+  // True if it holds a bucket.
   explicit operator bool() const { return bucket_ != nullptr; }
+  // Gives the lock up before the guard is destroyed. Does nothing if there is none.
   [[gnu::always_inline]] void Unlock() noexcept {
     if (bucket_ != nullptr && unlocks_) Release(*bucket_);
     bucket_ = nullptr;
   }
 
-  // The first slot of this chain whose tag fits `hash` and for which is_it(ref) holds.
-  // REQUIRES (all but Unlock): the bucket is locked, and `hash` belongs to it.
+  // The first slot of the chain whose tag matches `hash` and for which is_it(ref) is true; an empty
+  // Slot if there is none. For this and the following methods: REQUIRES: the guard holds the bucket
+  // that `hash` belongs to.
   template <class IsIt>
   [[gnu::always_inline]] Slot Find(std::uint64_t hash, IsIt&& is_it) const {
     LARDER_ASSERT(bucket_ == nullptr || Holds(hash));
@@ -282,35 +338,39 @@ class Index::Guard {
     }
     return {};
   }
+  // The slot that has the reference `ref`.
   Slot Find(std::uint64_t hash, ItemRef ref) const {
     return Find(hash, [ref](ItemRef other) { return other == ref; });
   }
 
-  // REQUIRES: `ref` is in the bucket no more than this once. Callers that give different numbers of
-  // lanes seldom meet at the free overflow buckets.
+  // Adds a reference. Lanes with different numbers seldom meet at the free overflow buckets.
+  // REQUIRES: `ref` is not in the bucket yet.
   void Insert(std::uint64_t hash, ItemRef ref, std::uint32_t lane) noexcept {
     LARDER_ASSERT(Holds(hash));
     LARDER_ASSERT(ref != kNoItem);
     index_->Insert(*bucket_, Tag24Of(hash), ref, lane);
   }
-  // REQUIRES: this guard found the slot, and its chain has not changed since.
+  // Puts another reference in the place of the one in the slot, for an item with the same key.
+  // REQUIRES: this guard has found the slot, and its chain has not changed since.
   void Replace(const Slot& slot, ItemRef ref) noexcept {
     LARDER_ASSERT(slot && slot.IsCurrent() && ref != kNoItem);
     slot.bucket_->refs[slot.number_].store(ref, std::memory_order_relaxed);
   }
-  // REQUIRES: as for Replace.
+  // Removes the reference in the slot, and closes the gap. REQUIRES: this guard has found the slot,
+  // and its chain has not changed since.
   void Remove(const Slot& slot, std::uint32_t lane) noexcept {
     LARDER_ASSERT(slot && slot.IsCurrent() && slot.ref() != kNoItem);
     slot.bucket_->Clear(slot.number_);
     if (bucket_->overflow.load(std::memory_order_relaxed) != 0) index_->Compact(*bucket_, lane);
   }
 
-  // The bucket of this hash is locked by this guard.
+  // True if the bucket that `hash` belongs to is locked by this guard.
   bool Holds(std::uint64_t hash) const noexcept {
     const std::uint64_t state = index_->state_.load(std::memory_order_acquire);
     return bucket_ == &index_->buckets_[NumberFor(hash, state)];
   }
-  // For a guard that TryLock gave. REQUIRES: it is not empty.
+  // States to clang's analysis that this guard, which TryLock has returned, holds a bucket.
+  // REQUIRES: it is not empty.
   void AssertHeld() const noexcept LARDER_ASSERT_CAPABILITY(kBucketLocked) {
     LARDER_ASSERT(bucket_ != nullptr);
   }
@@ -322,6 +382,7 @@ class Index::Guard {
 
   Index* index_ = nullptr;
   Bucket* bucket_ = nullptr;
+  // False: the lock is shared with another guard, which unlocks it.
   bool unlocks_ = false;
 };
 
@@ -355,7 +416,7 @@ inline unsigned Index::Bucket::Match(std::uint16_t tag) const noexcept {
   return Guard(this, bucket, true);
 }
 
-// A Guard that waits for its bucket, as clang's analysis sees it.
+// BucketLock is a Guard that waits for its bucket, and that clang's analysis can see.
 //
 // Threads: one worker.
 class LARDER_SCOPED_CAPABILITY Index::BucketLock : public Index::Guard {
@@ -401,7 +462,8 @@ inline Index::Guessed Index::GuessChained(std::uint64_t hash) const noexcept {
 
 template <class Fn>
 void Index::ForEach(Fn&& fn) {
-  // Bucket after bucket; a split moves references to a higher number, which comes later.
+  // One bucket after the other. A split moves references to a bucket with a higher number, which
+  // comes later.
   for (std::uint32_t number = 0; number < bucket_count(); ++number) {
     Acquire(buckets_[number]);
     for (Bucket* bucket = &buckets_[number]; bucket != nullptr; bucket = Next(*bucket)) {
@@ -414,6 +476,7 @@ void Index::ForEach(Fn&& fn) {
   }
 }
 
+// Reports on standard error that the table is broken, and aborts.
 [[noreturn]] void IndexIsBroken(const char* what);
 
 template <class HashOf>

@@ -1,4 +1,4 @@
-// How an item stands with the eviction of its class: one byte of its header.
+// EvictionState: what eviction stores about an item, in one byte of the item's header.
 #pragma once
 
 #include <atomic>
@@ -8,44 +8,54 @@
 
 namespace larder::slab {
 
-// The two queues of a class, see slab/eviction/eviction_queue.h.
+// The two queues of a class; see slab/eviction/eviction_queue.h.
 enum class Segment : std::uint8_t { kProbation, kMain };
 
-// EvictionState is an item's segment with what eviction knows of its hits.
+// EvictionState is the segment of an item with the hits that eviction has counted for it, in one
+// byte.
 //
 //   0 ... 250   on probation, no hit counted; born at this tick of the class's ProbationClock
-//   251         on probation, hit
-//   252 ... 255 in main, hits counted to 3
+//   251         on probation, one hit counted
+//   252 ... 255 in main, 0 to 3 hits counted
 //
-// A birth is of no interest any more once a hit counts, so a byte holds it all.
+// The birth tick is needed only until the first hit counts, so a byte is enough for all states.
+//
+// Threads:    immutable value.
 class EvictionState {
+  // The number of ticks: ticks of a ProbationClock count modulo kTicks.
  public:
-  static constexpr std::uint32_t kTicks = 251;  // Ticks count modulo this.
+  // Birth ticks have the codes 0 to kTicks - 1.
+  static constexpr std::uint32_t kTicks = 251;
+  // The most hits that main counts.
   static constexpr std::uint32_t kHitsMax = 3;
 
-  // REQUIRES: tick < kTicks.
+  // The state of a new item on probation. REQUIRES: tick < kTicks.
   static constexpr EvictionState Born(std::uint32_t tick) {
     LARDER_ASSERT(tick < kTicks);
     return EvictionState(tick);
   }
+  // The state of an item on probation with a hit that counted.
   static constexpr EvictionState HitOnProbation() { return EvictionState(kHitCode); }
-  // REQUIRES: hits <= kHitsMax.
+  // The state of an item in main. REQUIRES: hits <= kHitsMax.
   static constexpr EvictionState Main(std::uint32_t hits) {
     LARDER_ASSERT(hits <= kHitsMax);
     return EvictionState(kMainCode + hits);
   }
+  // The state with this code(). All codes of a byte are valid. REQUIRES: code <= 255.
   static constexpr EvictionState FromCode(std::uint32_t code) { return EvictionState(code); }
 
+  // The byte that an item stores.
   constexpr std::uint32_t code() const { return code_; }
   constexpr Segment segment() const {
     return code_ >= kMainCode ? Segment::kMain : Segment::kProbation;
   }
-  // Hits that count; on probation one at most.
+  // The hits that were counted: 0 or 1 on probation, 0 to kHitsMax in main.
   constexpr std::uint32_t hits() const {
     if (code_ >= kMainCode) return code_ - kMainCode;
     return code_ == kHitCode ? 1 : 0;
   }
-  // REQUIRES: on probation, without a hit.
+  // The tick at which the item came to probation. REQUIRES: the item is on probation and no hit was
+  // counted.
   constexpr std::uint32_t birth_tick() const {
     LARDER_ASSERT(code_ < kTicks);
     return code_;
@@ -62,22 +72,30 @@ class EvictionState {
   std::uint8_t code_;
 };
 
-// What a hit has to know of its class: the time on probation, in ticks of about a 32nd of the items
-// that are there, and who is too young for a hit to count. Repeats right behind a store say little.
+// ProbationClock measures time on the probation queue of one class by the items that arrive there:
+// a tick is about a 32nd of the items that the queue holds. It decides whether an item is old
+// enough for a hit to count, because a repeated access shortly after the store says little about
+// later use.
 //
-// Threads: atomic. Written under the class's lock, read at every hit that may count; nothing else
-//          hangs on it, so its order is relaxed.
+// Threads:    atomic. The reading is written under the class's lock and read without it at every
+//             hit that may count. No other data depend on the reading, so its memory order is
+//             relaxed. state(), Restore() and CountArrival(): caller locks the class.
+// Owns:       the reading, and the number of arrivals to the next tick.
 class ProbationClock {
  public:
+  // Ticks in which the queue is renewed once.
   static constexpr std::uint32_t kTicksPerSegment = 32;
-  static constexpr std::uint32_t kYoungDivisor = 4;  // Young: below a 4th of the segment.
+  // An item is young while it is in the newest 4th of the queue.
+  static constexpr std::uint32_t kYoungDivisor = 4;
 
-  // What the eviction state becomes by a hit.
+  // Returns the state of an item after one more hit. A hit of a young item on probation does not
+  // change the state.
   EvictionState AfterHit(EvictionState state) const {
     if (state.segment() == Segment::kMain) {
       return state.hits() < EvictionState::kHitsMax ? EvictionState::Main(state.hits() + 1) : state;
     }
     if (state.hits() != 0) return state;
+    // The age in ticks, across the wrap at kTicks.
     const Reading now = reading_.load(std::memory_order_relaxed);
     const std::uint32_t since = now.tick - state.birth_tick();
     const std::uint32_t age =
@@ -85,22 +103,26 @@ class ProbationClock {
     return age >= now.young_ticks ? EvictionState::HitOnProbation() : state;
   }
 
+  // Items on probation that are younger than this number of ticks are young.
   std::uint32_t tick() const { return reading_.load(std::memory_order_relaxed).tick; }
   std::uint32_t young_ticks() const { return reading_.load(std::memory_order_relaxed).young_ticks; }
 
-  // All of it, to be the same clock after a restart. Both: REQUIRES: the class's lock.
+  // The complete state of the clock, so that it continues after a restart. For state() and
+  // Restore(): REQUIRES: the class is locked.
   struct State {
     std::uint32_t tick = 0;
     std::uint32_t young_ticks = 0;
+    // Items that have to arrive before the next tick.
     std::uint64_t arrivals_to_tick = 1;
 
+    // False if no clock can have this state: the saved data are damaged.
     bool IsPossible() const {
       return tick < EvictionState::kTicks && young_ticks < EvictionState::kTicks &&
              arrivals_to_tick != 0;
     }
   };
   State state() const { return {tick(), young_ticks(), arrivals_to_tick_}; }
-  // REQUIRES: state.IsPossible().
+  // Continues from a saved state. REQUIRES: state.IsPossible().
   void Restore(const State& state) {
     LARDER_ASSERT(state.IsPossible());
     arrivals_to_tick_ = state.arrivals_to_tick;
@@ -109,7 +131,8 @@ class ProbationClock {
                    std::memory_order_relaxed);
   }
 
-  // Notes that an item comes to probation, where `count` are then. REQUIRES: the class's lock.
+  // Counts an item that comes to probation, where there are `count` items with it. REQUIRES: the
+  // class is locked.
   void CountArrival(std::uint64_t count) {
     LARDER_ASSERT(arrivals_to_tick_ > 0);
     if (--arrivals_to_tick_ != 0) return;
@@ -122,7 +145,8 @@ class ProbationClock {
   }
 
  private:
-  // Aligned, or clang calls a library for it.
+  // Both parts change together, in one atomic. Without the alignment clang calls a library
+  // function.
   struct alignas(2) Reading {
     std::uint8_t tick;
     std::uint8_t young_ticks;
@@ -130,7 +154,8 @@ class ProbationClock {
   static_assert(std::atomic<Reading>::is_always_lock_free);
 
   std::atomic<Reading> reading_{Reading{.tick = 0, .young_ticks = 0}};
-  // Caller locks the class. Of its own line: it changes much more often than the reading.
+  // Guarded by the class's lock. It has a cache line of its own, because it changes much more often
+  // than the reading.
   alignas(64) std::uint64_t arrivals_to_tick_ = 1;
 };
 

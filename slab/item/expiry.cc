@@ -5,11 +5,14 @@
 namespace larder::slab {
 
 Expiry Expiry::AtUnixTime(std::uint32_t unix_s, const Now& now) {
+  // A time that has passed is stored as long past, so that it stays expired if the wall clock is
+  // set back.
   const std::int64_t left_s = std::int64_t{unix_s} - now.wall_s();
   if (left_s <= 0) return LongPast();
   if (unix_s >= kWallEpochS && unix_s - kWallEpochS <= kSecondMask) {
     return Expiry(kByWall | (unix_s - kWallEpochS));
   }
+  // The code has no room for the Unix time. The server's own clock is used, as far as it reaches.
   return At(now.now_s + static_cast<std::uint32_t>(std::min(left_s, kFarthestS)));
 }
 
@@ -22,6 +25,7 @@ std::int64_t Expiry::SecondsLeft(const Now& now) const {
 }
 
 bool Expiry::IsOverByWall(const Now& now) const { return SecondsLeft(now) <= 0; }
+// By the wall clock or without a time: valid in any process as it is.
 
 Expiry Expiry::OnWallTime(const Now& now) const {
   if ((code_ & kByWall) != 0 || code_ <= kLongPast) return *this;

@@ -6,9 +6,10 @@
 namespace larder::slab {
 namespace {
 
-constexpr std::size_t kShortBytesMax = 128;  // XXH3 has a way of its own for longer keys.
+// Up to this length XXH3 uses short code; longer keys need another algorithm.
+constexpr std::size_t kShortBytesMax = 128;
 
-// Apart: inlined, it costs every short key the saving of registers.
+// Not inlined: inlined, it makes every short key pay for saving registers.
 [[gnu::noinline]] std::uint64_t HashLongKey(std::string_view key, std::uint64_t seed) noexcept {
   return XXH3_64bits_withSeed(key.data(), key.size(), seed);
 }

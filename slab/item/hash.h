@@ -1,4 +1,4 @@
-// The hash of a key.
+// The hash of a key, and a key together with its hash.
 #pragma once
 
 #include <cstdint>
@@ -6,16 +6,18 @@
 
 namespace larder::slab {
 
-// A key with its hash: hashed once, passed down.
+// A key with its hash. The hash is computed once and passed on. `bytes` is a view: the owner of the
+// key must keep it alive.
 struct HashedKey {
   std::string_view bytes;
   std::uint64_t hash = 0;
 };
 
-// XXH3-64. The seed is drawn per process, so that nobody can choose keys that fall into one bucket.
+// The XXH3-64 hash of a key. The seed is chosen per process, so that an attacker cannot choose keys
+// that fall into one bucket.
 std::uint64_t HashKey(std::string_view key, std::uint64_t seed) noexcept;
 
-// HashKey with the seed of a cache. Threads: a plain value.
+// KeyHasher is HashKey with the seed of one cache. Threads: immutable value.
 class KeyHasher {
  public:
   explicit KeyHasher(std::uint64_t seed) : seed_(seed) {}

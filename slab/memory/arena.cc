@@ -14,21 +14,24 @@
 namespace larder::slab {
 namespace {
 
+// The smallest unit of references is 2^2 bytes.
 constexpr unsigned kUnitShiftMin = 2;
-// What the smallest unit can address. Reserved whole, so that the limit can be raised at run time:
-// untouched addresses cost nothing.
+// What references can address with the smallest unit. This range is reserved as a whole, so that
+// the limit can be raised while the server runs; addresses that are never touched cost nothing.
 constexpr std::uint64_t kReservedBytesMin = std::uint64_t{1} << (32 + kUnitShiftMin);
-// A thread that stores as fast as it can fills a huge page in 5 ms or more, which is what the
-// warmer usually takes for one.
+// How much is touched ahead of need. A thread that stores as fast as it can fills a huge page in 5
+// ms or more, which is the time that the warmer usually takes for one.
 constexpr std::uint64_t kAheadBytes = std::uint64_t{4} << 20;
 
 }  // namespace
 
 Result<std::unique_ptr<Arena>, std::string> Arena::Create(const Options& options) {
   LARDER_ASSERT(options.limit_bytes >= kPageBytes);
+  // The smallest unit with which 32-bit references reach the whole range.
   unsigned unit_shift = kUnitShiftMin;
   while ((std::uint64_t{1} << (32 + unit_shift)) <= options.limit_bytes) ++unit_shift;
 
+  // Reserve addresses without memory, with some to spare to align the range to huge pages.
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   std::uint64_t reserved = options.file != nullptr
                                ? options.limit_bytes >> kPageShift << kPageShift
@@ -37,15 +40,18 @@ Result<std::unique_ptr<Arena>, std::string> Arena::Create(const Options& options
   for (;;) {
     range = mmap(nullptr, reserved + kHugePageBytes, PROT_NONE, kFlags, -1, 0);
     if (range != MAP_FAILED || reserved <= options.limit_bytes) break;
-    reserved = options.limit_bytes;  // Address space is short: do without raising the limit.
+    // Address space is limited: give up the possibility to raise the limit.
+    reserved = options.limit_bytes;
   }
   if (range == MAP_FAILED) {
     return Failure{std::string("cannot reserve memory for items: ") + std::strerror(errno)};
   }
+  // Cut off what is before the first and behind the last huge page.
   const std::uint64_t misaligned = reinterpret_cast<std::uintptr_t>(range) % kHugePageBytes;
   auto* base = static_cast<std::byte*>(range) + (misaligned == 0 ? 0 : kHugePageBytes - misaligned);
   munmap(range, static_cast<std::size_t>(base - static_cast<std::byte*>(range)));
   munmap(base + reserved, misaligned == 0 ? kHugePageBytes : misaligned);
+  // Make the range usable: by the mapping of the file, or by allowing access up to the limit.
   if (options.file != nullptr) {
     if (std::string wrong = options.file->MapAt(base, reserved); !wrong.empty()) {
       munmap(base, reserved);
@@ -56,7 +62,7 @@ Result<std::unique_ptr<Arena>, std::string> Arena::Create(const Options& options
     munmap(base, reserved);
     return Failure{std::string("cannot use memory for items: ") + std::strerror(reason)};
   }
-  // Measured 1.3-1.5 times faster lookups from a million items up; a refusal only costs speed.
+  // Measured 1.3-1.5 times faster lookups from a million items up; a refusal costs only speed.
   if (options.file == nullptr) (void)madvise(base, reserved, MADV_HUGEPAGE);
   if (options.prefault && options.file == nullptr) Prefault(base, options.limit_bytes);
   if (options.prefault && options.file != nullptr) (void)Populate(base, reserved);
@@ -82,6 +88,7 @@ std::optional<PageIndex> Arena::Take() {
   if (pages_in_use_ >= limit_bytes_ >> kPageShift) return std::nullopt;
   ++pages_in_use_;
   PageIndex page = 0;
+  // Returned pages first, so that as little of the range as possible is touched.
   if (!returned_.empty()) {
     page = returned_.back();
     returned_.pop_back();
@@ -91,7 +98,8 @@ std::optional<PageIndex> Arena::Take() {
     growing_.Use(std::uint64_t{pages_touched_} << kPageShift);
   }
   if (may_have_holes_ && !file_->Back(std::uint64_t{page} << kPageShift, kPageBytes)) {
-    // Touching it would end the process.
+    // The file has a hole there and the file system has no space left. An access to the page would
+    // end the process.
     --pages_in_use_;
     returned_.push_back(page);
     return std::nullopt;
@@ -105,6 +113,7 @@ void Arena::Return(PageIndex page) {
   LARDER_CHECK(pages_in_use_ > 0);
   LARDER_ASSERT(page < pages_touched_);
   LARDER_ASSERT(std::ranges::find(returned_, page) == returned_.end());
+  // Above the limit the memory itself is given back, not only the page.
   if (pages_in_use_ > limit_bytes_ >> kPageShift) GiveBack(page);
   --pages_in_use_;
   returned_.push_back(page);
@@ -113,12 +122,14 @@ void Arena::Return(PageIndex page) {
 bool Arena::SetLimit(std::uint64_t bytes) {
   if (bytes < kPageBytes || bytes > reserved_bytes_) return false;
   const MutexLock lock(mutex_);
-  // Pages that were handed out stay accessible when the limit falls, so only growth needs this.
+  // Pages that were handed out stay accessible when the limit is lowered, so access is only changed
+  // to raise the limit.
   if (file_ == nullptr && mprotect(base_, bytes, PROT_READ | PROT_WRITE) != 0) return false;
   if (bytes < limit_bytes_) {
     for (const PageIndex page : returned_) GiveBack(page);
     if (file_ != nullptr) {
-      // Memory of the system is not taken before it is touched; a file's is.
+      // Memory of the system is not taken before it is touched, but the space of a file is: give
+      // back what is not used yet.
       const std::uint64_t touched_bytes = std::uint64_t{pages_touched_} << kPageShift;
       may_have_holes_ = true;
       file_->PunchHole(touched_bytes, reserved_bytes_ - touched_bytes);
@@ -131,7 +142,8 @@ bool Arena::SetLimit(std::uint64_t bytes) {
 
 void Arena::GiveBack(PageIndex page) {
   LARDER_ASSERT(page < pages_touched_);
-  if (lock_memory_) (void)munlock(PageAt(page), kPageBytes);  // Or the kernel refuses.
+  // The kernel refuses to take locked memory back, so the page is unlocked first.
+  if (lock_memory_) (void)munlock(PageAt(page), kPageBytes);
   if (file_ == nullptr) {
     (void)madvise(PageAt(page), kPageBytes, MADV_DONTNEED);
     return;
@@ -148,6 +160,7 @@ void Arena::Restore(PageIndex touched, std::vector<PageIndex> free) {
   returned_ = std::move(free);
   LARDER_ASSERT(std::ranges::all_of(returned_, [&](PageIndex page) { return page < touched; }));
   growing_.Use(std::uint64_t{touched} << kPageShift);
+  // Take() locks each page into memory, but these pages were taken by the process before.
   if (!lock_memory_) return;
   for (PageIndex page = 0; page < touched; ++page) {
     (void)mlock2(PageAt(page), kPageBytes, MLOCK_ONFAULT);

@@ -10,6 +10,7 @@
 namespace larder::slab {
 namespace {
 
+// The kernel's unit of memory, without huge pages.
 constexpr std::uint64_t kSmallPageBytes = 4096;
 
 constexpr std::uint64_t RoundUp(std::uint64_t bytes, std::uint64_t unit) {
@@ -22,9 +23,10 @@ void GrowingMemory::SetWarmer(MemoryWarmer& warmer) {
   {
     const MutexLock lock(mutex_);
     warmer_ = &warmer;
+    // The first small page is touched at once, so that the first store does not wait.
     if (!Populate(base_, kSmallPageBytes)) return;
-    warm_bytes_ =
-        std::min<std::uint64_t>(bytes_max_, kHugePageBytes);  // As it may have been a huge page.
+    // The kernel may have used a huge page for it.
+    warm_bytes_ = std::min<std::uint64_t>(bytes_max_, kHugePageBytes);
   }
   GiveBackSpare();
 }
@@ -32,6 +34,7 @@ void GrowingMemory::SetWarmer(MemoryWarmer& warmer) {
 void GrowingMemory::Use(std::uint64_t bytes) noexcept {
   const MutexLock lock(mutex_);
   used_bytes_ = std::max(used_bytes_, bytes);
+  // Ask the warmer if less than ahead_bytes_ behind the used part is ready.
   if (warmer_ != nullptr && warm_bytes_ < std::min(bytes_max_, used_bytes_ + ahead_bytes_)) {
     warmer_->Ask();
   }
@@ -51,23 +54,27 @@ void GrowingMemory::WarmAhead() noexcept {
       if (used_bytes_ == 0) return;
       begin = std::max(warm_bytes_, RoundUp(used_bytes_, kSmallPageBytes));
       if (begin >= std::min(bytes_max_, used_bytes_ + ahead_bytes_)) return;
+      // One huge page at a time: up to the end of the one that `begin` lies in.
       end = std::min(bytes_max_, (begin / kHugePageBytes + 1) * kHugePageBytes);
     }
-    // Without the lock: it takes long. It writes nothing, so it may overlap with use.
+    // Without the lock, because it takes long. It writes nothing, so other threads may use the
+    // memory meanwhile.
     AllowHuge();
     const bool is_done = Populate(base_ + begin, end - begin);
     const MutexLock lock(mutex_);
     warm_bytes_ = end;
     if (is_done) continue;
-    warmer_ = nullptr;  // An old kernel, or no memory: whoever needs it finds out.
+    // An old kernel, or no memory left: stop. The thread that uses the memory will wait for the
+    // kernel itself.
+    warmer_ = nullptr;
     return;
   }
 }
 
 void GrowingMemory::GiveBackSpare() noexcept {
-  // One small page stays. So what follows it is not a huge page any more, and whoever comes before
-  // the warmer waits for 4 KiB, not for 2 MiB. Nor may the kernel make it one again: that would
-  // take memory for all of it.
+  // One small page stays ready. The rest of a huge page that is partly used must become small
+  // pages: a thread that uses it before the warmer does waits for 4 KiB, not for 2 MiB. And the
+  // kernel must not make it a huge page again, because that would take memory for all of it.
   std::uint64_t kept = 0;
   {
     const MutexLock lock(mutex_);
@@ -76,11 +83,13 @@ void GrowingMemory::GiveBackSpare() noexcept {
     (void)madvise(base_ + kept, warm_bytes_ - kept, MADV_DONTNEED);
     warm_bytes_ = kept;
   }
-  KeepSmall(base_ + kept);  // Not under the lock, which a store may wait for.
+  // Not under the lock, because a store may wait for the lock.
+  KeepSmall(base_ + kept);
 }
 
 void GrowingMemory::KeepSmall(std::byte* from) noexcept {
   AllowHuge();
+  // Bytes before `from` in its huge page.
   const std::uint64_t behind = reinterpret_cast<std::uintptr_t>(from) % kHugePageBytes;
   if (behind == 0) return;
   kept_small_ = {from, kHugePageBytes - behind};

@@ -24,23 +24,32 @@
 namespace larder::slab {
 namespace {
 
-constexpr std::uint64_t kMagic = 0x31454c4946524c00;  // On machines of another byte order: another.
-constexpr std::uint32_t kFormatVersion = 3;  // Of all that is in the file, item headers included.
+// The first bytes of every memory file. They read differently on a machine of another byte order.
+constexpr std::uint64_t kMagic = 0x31454c4946524c00;
+// Version of all that is in the file, item headers included.
+constexpr std::uint32_t kFormatVersion = 3;
+// The mark of an orderly stop.
 constexpr std::uint32_t kCleanMark = 0x4e41454c;
+// Only the owner may read and write the file.
 constexpr mode_t kFileMode = S_IRUSR | S_IWUSR;
+// The bits of st_mode that are permissions.
 constexpr mode_t kModeBits = 07777;
-constexpr std::uint64_t kChecksumSeed = 1;  // Of all checksums: any constant.
+// The seed of all checksums; any constant would do.
+constexpr std::uint64_t kChecksumSeed = 1;
 
 static_assert(MemoryFile::kArenaOffset % kHugePageBytes == 0);
 
+// An error message: what failed, and the system's reason.
 std::string Reason(std::string_view what, int error = errno) {
   return std::string(what) + ": " + std::strerror(error);
 }
 
+// The checksum of some bytes.
 std::uint64_t Checksum(const void* bytes, std::size_t count) {
   return XXH3_64bits_withSeed(bytes, count, kChecksumSeed);
 }
 
+// Reads all `bytes` at an offset. Returns false on an error or at the end of the file.
 bool ReadAt(int fd, void* to, std::size_t bytes, std::uint64_t offset) {
   auto* at = static_cast<char*>(to);
   while (bytes > 0) {
@@ -54,6 +63,7 @@ bool ReadAt(int fd, void* to, std::size_t bytes, std::uint64_t offset) {
   return true;
 }
 
+// Writes all `bytes` at an offset. Returns false on an error; errno has the reason.
 bool WriteAt(int fd, const void* from, std::size_t bytes, std::uint64_t offset) {
   const auto* at = static_cast<const char*>(from);
   while (bytes > 0) {
@@ -67,12 +77,14 @@ bool WriteAt(int fd, const void* from, std::size_t bytes, std::uint64_t offset) 
   return true;
 }
 
+// True if the path itself is a symbolic link.
 bool IsSymbolicLink(const std::string& path) {
   struct stat facts = {};
   return lstat(path.c_str(), &facts) == 0 && S_ISLNK(facts.st_mode);
 }
 
-// 0, or the error: EINTR if it is cancelled.
+// Takes the space for a range of the file. Returns 0 or an error; EINTR if `is_cancelled` ends it.
+// A signal interrupts the system call, so that `is_cancelled` can be asked.
 int Allocate(int fd, std::uint64_t offset, std::uint64_t bytes,
              const std::function<bool()>& is_cancelled = {}) {
   for (;;) {
@@ -83,19 +95,24 @@ int Allocate(int fd, std::uint64_t offset, std::uint64_t bytes,
 
 }  // namespace
 
+// The beginning of the file.
 struct MemoryFile::Header {
   std::uint64_t magic = kMagic;
   std::uint32_t version = kFormatVersion;
-  std::uint32_t mark = 0;  // kCleanMark, or no orderly stop.
+  // kCleanMark, or 0: there was no orderly stop.
+  std::uint32_t mark = 0;
+  // Where the state lies in the file, and its checksum.
   std::uint64_t state_offset = 0;
   std::uint64_t state_bytes = 0;
   std::uint64_t state_checksum = 0;
-  std::uint64_t checksum = 0;  // Of all above.
+  // Checksum of all fields above.
+  std::uint64_t checksum = 0;
 
   std::uint64_t Sum() const { return Checksum(this, offsetof(Header, checksum)); }
 };
 
 Result<std::unique_ptr<MemoryFile>, std::string> MemoryFile::Open(const std::string& path) {
+  // Symbolic links are not followed, and a device or pipe does not block.
   constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
   int fd = open(path.c_str(), kFlags | O_CREAT | O_EXCL, kFileMode);
   const bool is_made = fd >= 0;
@@ -106,7 +123,7 @@ Result<std::unique_ptr<MemoryFile>, std::string> MemoryFile::Open(const std::str
   if (fd < 0) return Failure{Reason("cannot open memory file " + path)};
   std::unique_ptr<MemoryFile> file(new MemoryFile(path, fd));
   file->is_made_ = is_made;
-  // Whatever the umask has left of it.
+  // Sets the mode exactly, because the umask may have removed bits of it.
   if (is_made && fchmod(fd, kFileMode) != 0) {
     return Failure{Reason("cannot set the mode of memory file " + path)};
   }
@@ -123,13 +140,15 @@ std::string MemoryFile::CheckIsOurs() const {
     if (errno == EWOULDBLOCK) return name + " is in use by another process";
     return Reason("cannot lock " + name);
   }
-  // Locked, for whoever had the lock may have been the one to write the header.
+  // Look again, now that the file is locked: the process that had the lock may have written the
+  // header, or removed the file.
   if (fstat(fd_, &facts) != 0) return Reason("cannot look at " + name);
   if (facts.st_nlink == 0) return name + " was removed meanwhile";
   std::uint64_t magic = 0;
   if (facts.st_size > 0 && (!ReadAt(fd_, &magic, sizeof magic, 0) || magic != kMagic)) {
     return name + " was not written by larder: it stays as it is";
   }
+  // Another user, or everybody, could have changed items or could read them.
   if (facts.st_uid != geteuid()) return name + " belongs to another user";
   if (const mode_t mode = facts.st_mode & kModeBits; mode != kFileMode) {
     std::array<char, 8> text{};
@@ -140,6 +159,7 @@ std::string MemoryFile::CheckIsOurs() const {
 }
 
 MemoryFile::~MemoryFile() {
+  // Not used: give back the space that Prepare took, and remove the file if Open had made it.
   if (bytes_before_) {
     (void)!ftruncate(fd_, static_cast<off_t>(*bytes_before_));
     if (is_made_) Remove();
@@ -147,6 +167,7 @@ MemoryFile::~MemoryFile() {
   close(fd_);
 }
 
+// Removes the file, unless its name belongs to another file by now.
 void MemoryFile::Remove() const {
   struct stat ours = {};
   struct stat named = {};
@@ -159,6 +180,8 @@ Result<std::vector<std::byte>, std::string> MemoryFile::ReadState() const {
   struct stat facts = {};
   if (fstat(fd_, &facts) != 0) return Failure{Reason("cannot look at it")};
   if (facts.st_size == 0) return Failure{std::string("it is new")};
+  // Every reason not to use the state is checked: the format, damage, no orderly stop, a file that
+  // was cut short.
   Header header;
   const auto file_bytes = static_cast<std::uint64_t>(facts.st_size);
   if (file_bytes < sizeof header || !ReadAt(fd_, &header, sizeof header, 0)) {
@@ -191,11 +214,12 @@ std::string MemoryFile::Prepare(std::uint64_t arena_bytes, std::uint64_t state_b
   struct stat before = {};
   if (fstat(fd_, &before) != 0) return Reason("cannot look at memory file " + path_);
   if (!bytes_before_) bytes_before_ = static_cast<std::uint64_t>(before.st_size);
-  // Before it has a size: whatever becomes of this process, the next one knows whose file it is.
+  // Before the file has a size: whatever happens to this process, the next one can see that the
+  // file is larder's.
   if (before.st_size == 0) {
     if (std::string wrong = WriteHeader({}); !wrong.empty()) return wrong;
   }
-  // This changes no byte of what is there.
+  // Takes space, but changes no byte of what is there.
   if (const int error = Allocate(fd_, kArenaOffset, body_bytes, is_cancelled); error != 0) {
     return Reason("cannot have " + std::to_string(body_bytes >> 20) + " MiB for memory file " +
                       path_ + " (-e)",
@@ -209,7 +233,7 @@ std::string MemoryFile::Prepare(std::uint64_t arena_bytes, std::uint64_t state_b
 std::string MemoryFile::BeginUse() {
   LARDER_ASSERT(bytes_before_.has_value());
   LARDER_CHECK(arena_bytes_ > 0);
-  // The size that it had is nothing to go back to once the mark may be gone.
+  // Once the mark may be gone, it is no use to give the file the size that it had.
   bytes_before_.reset();
   if (std::string wrong = WriteHeader({}); !wrong.empty()) return wrong;
   if (ftruncate(fd_, static_cast<off_t>(kArenaOffset + arena_bytes_ + state_bytes_max_)) != 0) {
@@ -223,7 +247,8 @@ std::string MemoryFile::MapAt(std::byte* base, std::uint64_t bytes) const {
   void* mapped = mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_,
                       static_cast<off_t>(kArenaOffset));
   if (mapped == MAP_FAILED) return Reason("cannot map memory file " + path_);
-  // Elsewhere than in memory a huge page is of no use, and a write to it fills the holes it has.
+  // Huge pages are only for files in memory (tmpfs). Elsewhere they are of no use, and a write to a
+  // huge page would fill the holes of the file.
   struct statfs system = {};
   if (fstatfs(fd_, &system) == 0 && system.f_type == TMPFS_MAGIC) {
     (void)madvise(mapped, bytes, MADV_HUGEPAGE);
@@ -233,7 +258,7 @@ std::string MemoryFile::MapAt(std::byte* base, std::uint64_t bytes) const {
 
 void MemoryFile::PunchHole(std::uint64_t offset, std::uint64_t bytes) const {
   LARDER_ASSERT(offset + bytes <= arena_bytes_);
-  // Where the file system cannot, the space stays taken.
+  // If the file system cannot do it, the space stays taken.
   if (bytes == 0) return;
   (void)fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                   static_cast<off_t>(kArenaOffset + offset), static_cast<off_t>(bytes));
@@ -254,6 +279,7 @@ std::string MemoryFile::WriteState(std::span<const std::byte> state, std::byte* 
     filled.state_checksum = Checksum(state.data(), state.size());
     return filled;
   }();
+  // The mark is written last, when all that it vouches for is on the disk.
   if (msync(base, arena_bytes_, MS_SYNC) != 0) return Reason("cannot save the items");
   if (!WriteAt(fd_, state.data(), state.size(), header.state_offset) || fdatasync(fd_) != 0) {
     return Reason("cannot save its state");

@@ -1,4 +1,4 @@
-// A file that is the memory of a cache, and keeps it over a restart.
+// MemoryFile: a file that is the memory of a cache and keeps its items over a restart.
 #pragma once
 
 #include <cstddef>
@@ -15,60 +15,65 @@
 
 namespace larder::slab {
 
-// MemoryFile is a file that is mapped as an arena, with room for what else a cache needs to be
-// itself again.
+// MemoryFile is a file that is mapped as an arena, with room for the other state that a cache needs
+// after a restart.
 //
 //   0       |header|- -|     what the file is, and the mark of an orderly stop; then nothing
 //   2 MiB   |arena ...|      the mapping; begins where a huge page may
 //           |state ...|      written at an orderly stop
 //
-// The header carries the mark only from the end of an orderly stop, when everything else is on the
-// disk, to the end of the next start, which removes it when it has all that it needs and is about
-// to serve. Until then nothing of the arena may change that a state tells of: links between free
-// chunks may, for they are made anew by every restart. So whoever finds a mark finds the arena that
-// belongs to the state.
+// The header carries the mark from the end of an orderly stop, when everything else is on the disk,
+// to the end of the next start, when the new process has all that it needs and is about to serve.
+// While the header carries the mark, nothing in the arena may change that the state depends on.
+// Links between free chunks may change, because every restart makes them anew. So a process that
+// finds the mark finds the arena that belongs to the state.
 //
-// Threads: one, but for Back and PunchHole, which any thread may call.
-// Owns:    the open file, and its lock: one process at a time has it. The file stays, but for one
-//          that Open made, if Prepare is not followed by BeginUse.
+// Threads:    one thread, except for Back and PunchHole, which any thread may call.
+// Owns:       the open file and its lock: one process at a time has it. The file itself stays. An
+//             exception is a file that Open has made, if BeginUse does not follow Prepare: it is
+//             removed.
+// Invariants: the mark is in the header only while arena and state on the disk belong together.
 class MemoryFile {
  public:
+  // Where the arena begins in the file.
   static constexpr std::uint64_t kArenaOffset = std::uint64_t{2} << 20;
 
-  // Opens the file or makes it, readable to its owner only. Fails with a reason, and changes
-  // nothing, when it is not empty and not written by larder, or anything but a regular file that
-  // belongs to the user of the process and has mode 600; when it is a symbolic link; or when
-  // another process has it.
+  // Opens the file, or makes it with mode 600. Fails with a reason, and changes nothing, if the
+  // file is not empty and was not written by larder, is not a regular file, belongs to another
+  // user, has a mode other than 600, is a symbolic link, or is in use by another process.
   static Result<std::unique_ptr<MemoryFile>, std::string> Open(const std::string& path);
+  // Closes the file. If Prepare was not followed by BeginUse, the file gets its old size back.
   ~MemoryFile();
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
 
-  // What WriteState saved, or the reason why there is nothing that may be used.
+  // The state that WriteState saved, or the reason why there is none that may be used.
   Result<std::vector<std::byte>, std::string> ReadState() const;
 
-  // Takes all the space for this shape from the file system now, so that nobody runs out of it
-  // later. What is in the file stays, and its size too if BeginUse never follows. Says what went
-  // wrong, or nothing. A signal that makes `is_cancelled` true is something that went wrong.
+  // Takes all the space that a cache of this size needs from the file system now, so that there is
+  // no lack of it later. The contents of the file do not change; if BeginUse never follows, nor
+  // does its size in the end. Returns what went wrong, or an empty string. If a signal arrives and
+  // `is_cancelled` returns true, that is an error too.
   [[nodiscard]] std::string Prepare(std::uint64_t arena_bytes, std::uint64_t state_bytes_max,
                                     const std::function<bool()>& is_cancelled = {});
 
-  // Removes the mark, then gives the file its shape. What the arena had stays as far as it fits.
-  // Says what went wrong, or nothing. REQUIRES: Prepare succeeded.
+  // Removes the mark, then gives the file its size. Contents of the arena stay, as far as they fit.
+  // Returns what went wrong, or an empty string. REQUIRES: Prepare succeeded.
   [[nodiscard]] std::string BeginUse();
 
-  // Maps the arena over these addresses, instead of what was there. Says what went wrong, or
-  // nothing. REQUIRES: Prepare(bytes, ...) succeeded.
+  // Maps the arena at these addresses, in place of what was mapped there. Returns what went wrong,
+  // or an empty string. REQUIRES: Prepare(bytes, ...) succeeded.
   [[nodiscard]] std::string MapAt(std::byte* base, std::uint64_t bytes) const;
 
-  // Gives a part of the arena back to the file system; its contents are lost.
+  // Gives the space of a part of the arena back to the file system, if that can do it; the contents
+  // are lost.
   void PunchHole(std::uint64_t offset, std::uint64_t bytes) const;
-  // Takes the space for it again. False when there is none.
+  // Takes the space for a part of the arena again. Returns false if there is none.
   [[nodiscard]] bool Back(std::uint64_t offset, std::uint64_t bytes) const;
 
-  // Saves the arena, which lies at `base`, then the state, then sets the mark. Says what went
-  // wrong, or nothing. REQUIRES: BeginUse succeeded; nobody writes to the arena any more;
-  // state.size() is at most what was prepared.
+  // Saves the arena, which is mapped at `base`, then the state, then sets the mark. Returns what
+  // went wrong, or an empty string. REQUIRES: BeginUse succeeded, no thread writes to the arena any
+  // more, and state.size() is at most what was prepared.
   [[nodiscard]] std::string WriteState(std::span<const std::byte> state, std::byte* base);
 
   const std::string& path() const { return path_; }
@@ -77,16 +82,22 @@ class MemoryFile {
   struct Header;
 
   MemoryFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  // Returns why the file must not be used, or an empty string. Locks the file.
   std::string CheckIsOurs() const;
+  // Removes the file, if its name still belongs to it.
   void Remove() const;
+  // Writes the header with its checksum, to the disk.
   std::string WriteHeader(const Header& header) const;
 
   const std::string path_;
   const int fd_;
+  // The sizes that Prepare was called with; 0 before.
   std::uint64_t arena_bytes_ = 0;
   std::uint64_t state_bytes_max_ = 0;
-  std::optional<std::uint64_t> bytes_before_;  // Prepare's, until BeginUse.
-  bool is_made_ = false;                       // By Open: it was not there before.
+  // Size of the file before Prepare; nothing before Prepare and after BeginUse.
+  std::optional<std::uint64_t> bytes_before_;
+  // Open has made the file.
+  bool is_made_ = false;
 };
 
 }  // namespace larder::slab

@@ -1,4 +1,4 @@
-// The thread that touches memory before it is needed.
+// MemoryWarmer: the thread that touches memory before it is needed.
 #pragma once
 
 #include <atomic>
@@ -10,11 +10,11 @@
 
 namespace larder::slab {
 
-// MemoryWarmer sleeps until one of its memories grows, and once more when none has grown for a
-// second, to give back what was not needed after all.
+// MemoryWarmer sleeps until one of its memories grows, and touches memory ahead of it. When none
+// has grown for a second, it gives the memory that was not needed back.
 //
-// Threads: Ask: any thread, never waits. Everything else: the one that creates it.
-// Owns:    its thread. The memories must outlive it.
+// Threads:    Ask: any thread, never waits. Constructor and destructor: one thread.
+// Owns:       its thread. The memories must outlive it.
 class MemoryWarmer {
  public:
   // Throws std::system_error when the system has no thread left.
@@ -23,16 +23,20 @@ class MemoryWarmer {
   MemoryWarmer(const MemoryWarmer&) = delete;
   MemoryWarmer& operator=(const MemoryWarmer&) = delete;
 
+  // Wakes the thread, because a memory has grown.
   void Ask() noexcept {
     if (!is_asked_.exchange(true, std::memory_order_acq_rel)) wake_.release();
   }
 
  private:
+  // The loop of the thread.
   void Run();
 
   const std::vector<GrowingMemory*> memories_;
-  std::atomic<bool> is_asked_{false};     // wake_ was released for a request not yet looked at.
-  std::atomic<bool> is_stopping_{false};  // Written by the destructor.
+  // wake_ was released for a request that the thread has not seen yet.
+  std::atomic<bool> is_asked_{false};
+  // Set by the destructor: the thread ends.
+  std::atomic<bool> is_stopping_{false};
   std::counting_semaphore<> wake_{0};
   std::thread thread_;
 };

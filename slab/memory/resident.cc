@@ -17,6 +17,7 @@ namespace larder::slab {
 std::uint64_t ResidentBytes(const void* base, std::uint64_t bytes) noexcept {
   constexpr std::uint64_t kSystemPageBytes = 4096;
   LARDER_ASSERT(reinterpret_cast<std::uintptr_t>(base) % kSystemPageBytes == 0);
+  // The kernel reports a byte for each small page, a limited number at a time.
   std::array<unsigned char, 4096> is_resident;
   constexpr std::uint64_t kAtOnceBytes = is_resident.size() * kSystemPageBytes;
   const auto* const first = static_cast<const std::byte*>(base);
@@ -34,7 +35,8 @@ std::uint64_t ResidentBytes(const void* base, std::uint64_t bytes) noexcept {
 }
 
 std::uint64_t MappedBytes(const void* base, std::uint64_t bytes) {
-  // "begin-end ..." of each mapping, in hexadecimal, then lines of "Name: value".
+  // For each mapping the file has a line that begins with the addresses "begin-end" in hexadecimal,
+  // followed by lines of the form "Name: value".
   constexpr std::string_view kResident = "Rss:";
   const auto first = reinterpret_cast<std::uintptr_t>(base);
   std::ifstream maps("/proc/self/smaps");

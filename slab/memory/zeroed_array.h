@@ -1,4 +1,4 @@
-// A large array that costs only what is touched of it.
+// ZeroedArray: a large array that takes memory only for the parts that are touched.
 #pragma once
 
 #include <sys/mman.h>
@@ -13,9 +13,10 @@
 
 namespace larder::slab {
 
+// Bytes of a huge page.
 inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 
-// Has the kernel back `bytes` of memory, whatever is in it, which stays. False when it cannot:
+// Makes the kernel back `bytes` of memory; the contents do not change. Returns false if it cannot:
 // before Linux 5.14, or without memory.
 inline bool Populate(void* memory, std::size_t bytes) {
 #ifdef MADV_POPULATE_WRITE
@@ -27,8 +28,8 @@ inline bool Populate(void* memory, std::size_t bytes) {
 #endif
 }
 
-// Has the kernel back `bytes` of fresh memory now, so that nobody waits for it later: the first
-// touch of a huge page takes 0.3 ms, and was seen to take 10 and more on virtual machines.
+// Makes the kernel back `bytes` of fresh memory now, so that no thread waits for it later: the
+// first touch of a huge page takes 0.3 ms, and was seen to take 10 and more on virtual machines.
 // REQUIRES: the memory was never written to.
 inline void Prefault(void* memory, std::size_t bytes) {
   constexpr std::size_t kPageBytesMin = 4096;
@@ -38,19 +39,24 @@ inline void Prefault(void* memory, std::size_t bytes) {
   }
 }
 
+// Whether the kernel is asked to use huge pages.
 enum class HugePages : bool { kNo, kAdvise };
 
-// ZeroedArray<T> maps room for `size` elements, zeroed by the kernel when first touched.
+// ZeroedArray<T> maps room for elements that the kernel fills with zeros when they are first
+// touched.
 //
-// Threads: immutable; the elements as T says.
-// Owns:    the mapping. Elements are never constructed nor destroyed: all-zero bytes must be a T.
+// Threads:    immutable; the elements as T says.
+// Owns:       the mapping. Elements are never constructed nor destroyed, so all-zero bytes must be
+//             a valid T.
 template <class T>
 class ZeroedArray {
   static_assert(std::is_trivially_destructible_v<T>);
 
  public:
+  // An array without room; ok() is false.
   ZeroedArray() = default;
-  // Check ok(): false when the kernel refuses, with its reason in errno.
+  // Maps room for `size` elements. REQUIRES: the caller checks ok() before use: it is false if the
+  // kernel refused, with the reason in errno.
   ZeroedArray(std::uint64_t size, HugePages huge) : bytes_(RoundUp(size * sizeof(T))) {
     void* range = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -67,20 +73,26 @@ class ZeroedArray {
     if (elements_ != nullptr) munmap(elements_, bytes_);
   }
 
+  // True if there is a mapping.
   bool ok() const { return elements_ != nullptr; }
+  // Takes the memory of the first `count` elements from the system now.
   void PrefaultFirst(std::uint64_t count) const {
     Prefault(elements_, std::min(bytes_, static_cast<std::size_t>(count * sizeof(T))));
   }
-  // REQUIRES: ok(); index is less than the size.
+  // The element; const, because the array itself does not change. REQUIRES: ok(); index is less
+  // than the size.
   T& operator[](std::uint64_t index) const {
     LARDER_ASSERT(index < bytes_ / sizeof(T));
     return elements_[index];
   }
+  // The first element; nullptr if not ok().
   T* data() const { return elements_; }
+  // Bytes of the mapping: the size of the elements, rounded up to huge pages.
   std::size_t bytes() const { return bytes_; }
 
  private:
-  // Huge pages begin here: a small cache does not pay 2 MiB for its last few bytes.
+  // Huge pages begin behind this many bytes, so that a small cache does not pay 2 MiB for its last
+  // few bytes.
   static constexpr std::size_t kSmallBytes = std::size_t{4} << 20;
 
   static std::size_t RoundUp(std::uint64_t bytes) {

@@ -3,10 +3,12 @@
 namespace larder {
 namespace {
 
-// Together some ten microseconds.
+// How long LockSlowly tries before it sleeps: together some ten microseconds.
 constexpr int kTries = 64;
 constexpr int kPausesPerTry = 4;
 
+// A hint to the processor that this is a waiting loop, so that the other thread of the core is not
+// slowed.
 void Pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -22,6 +24,7 @@ void Mutex::LockSlowly() {
     for (int pauses = 0; pauses < kPausesPerTry; ++pauses) Pause();
     if (mutex_.try_lock()) return;
   }
+  // The holder needs longer, or does not run: sleep.
   mutex_.lock();
 }
 

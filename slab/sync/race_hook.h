@@ -1,4 +1,4 @@
-// Where tests step into a race that they could only hope for otherwise.
+// RaceHook: lets a test act in the middle of a race that would otherwise happen only by chance.
 #pragma once
 
 #include <atomic>
@@ -7,25 +7,30 @@
 
 namespace larder::slab {
 
-// Places between two looks at an item, where its bucket is not locked: another client may do
-// anything there.
+// Places between two looks at one item where the item's bucket is not locked, so that other threads
+// may change the item.
 enum class RacePoint : std::uint8_t {
-  kJoin,       // Cache::Publish with kAppend or kPrepend: the joined value is not linked yet.
-  kAddRoom,    // Cache::AddRoom: likewise the item in its larger chunk.
-  kStoreSeen,  // A store of kUnchanged: the item was seen, and is not replaced yet.
+  // Cache::Publish with kAppend or kPrepend: the joined value is made and not linked yet.
+  kJoin,
+  // Cache::AddRoom: the item is copied to its larger chunk, which is not linked yet.
+  kAddRoom,
+  // A store of kUnchanged: the old item was read and is not replaced yet.
+  kStoreSeen,
 };
 
-// RaceHook calls what a test has set, at every RacePoint. Without a test that is a load and a
-// branch, and there is no such point on the way of a get or a set.
+// RaceHook calls a function that a test has set whenever a thread comes to a RacePoint. Without a
+// test this costs a load and a branch, and neither a get nor a plain set has such a point.
 //
-// Threads: Set: one, while no other comes to a RacePoint; Reach: any thread, at the same time too.
+// Threads:    Set: one thread, while no other comes to a RacePoint. Reach: any thread; several may
+//             call the function at the same time.
 class RaceHook {
  public:
   using Hook = std::function<void(RacePoint)>;
 
-  // nullptr: none. Otherwise it must live until the next call.
+  // Sets the function; nullptr for none. It must live until the next call of Set.
   static void Set(const Hook* hook) { hook_.store(hook, std::memory_order_release); }
 
+  // Calls the function, if a test has set one.
   static void Reach(RacePoint point) {
     const Hook* const hook = hook_.load(std::memory_order_acquire);
     if (hook != nullptr) [[unlikely]]

@@ -380,7 +380,9 @@ bool MayNameCas(std::string_view sent, bool is_binary) {
 // --- The test ------------------------------------------------------------------------------------
 
 // On standard error, which a fuzzer does not keep but who looks at one input reads.
-void Show(std::string_view what, std::string_view replies) { Log("--- {}\n{}\n", what, replies); }
+void Show(std::string_view what, std::string_view replies) {
+  Log(LogLevel::kDebug, "--- {}\n{}", what, replies);
+}
 
 void TestOneStream(std::uint8_t choice, std::string_view stream) {
   static const auto frames = [] {
