@@ -113,6 +113,7 @@ std::vector<Setting> Collect() {
 }  // namespace
 
 std::span<const Setting> SettingsMetrics() {
+  // Sorted once; the initialisation of a local static is safe with several threads.
   static const std::vector<Setting> kRows = Collect();
   return kRows;
 }
