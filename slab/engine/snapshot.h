@@ -32,7 +32,7 @@ struct SavedMoment {
 //
 // Everything else is in the arena: the headers of chunks show which are free and which keys the
 // items have. A restore reads them in the order of their addresses. Ghosts and statistics start
-// anew.
+// from zero.
 //
 // Nothing that is read is trusted. A digest of everything in front of the values finds accidental
 // damage. A state that was wrong already when it was saved has a right digest; the checks of every

@@ -247,7 +247,7 @@ StoreOutcome Storer::Publish(ReservedItem& item, const PublishTerms& terms, Lane
     const StoreOutcome joined = parts_.growth.Join(item, terms, lane);
     if (joined.status != StoreStatus::kNotFound) return joined;
     if (!terms.creates) return {.status = StoreStatus::kNotStored};
-    // Read before the item is published: then it no longer belongs to this thread.
+    // Read before the item is published: afterwards it no longer belongs to this thread.
     const std::uint32_t value_bytes = item.value_bytes();
     StoreOutcome created = PublishWhole(item, {.mode = StoreMode::kAdd}, lane);
     created.joined_bytes = value_bytes;

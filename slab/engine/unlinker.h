@@ -55,8 +55,8 @@ class Unlinker {
                          std::uint64_t hash, Lane& lane, FreeLater& free_later)
       LARDER_REQUIRES(kBucketLocked, c.mutex());
   // Removes an item to make room. Its chunk then belongs to the caller. Returns what the class has
-  // to count. REQUIRES: `ref` is not in a queue any more, and not pinned; `is_dead` says whether it
-  // is dead.
+  // to count. REQUIRES: `ref` is no longer in a queue, and not pinned; `is_dead` says whether it is
+  // dead.
   ReclaimedItem UnlinkReleased(Index::Guard& guard, ItemRef ref, std::uint64_t hash, bool is_dead,
                                Lane& lane, FreeLater& free_later) LARDER_REQUIRES(kBucketLocked);
 

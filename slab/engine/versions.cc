@@ -5,8 +5,8 @@ namespace {
 
 // The size of the range that a lane takes at a time.
 constexpr std::uint64_t kRangeNumbers = 4096;
-// A number that is older than this counts as flushed: a fourth of what the bits of an item can tell
-// apart.
+// A number that is older than this counts as flushed: a fourth of what the bits of an item can
+// distinguish.
 constexpr std::uint64_t kAgeMax = std::uint64_t{1} << (Item::kNumberBits - 2);
 
 }  // namespace

@@ -65,7 +65,7 @@ std::uint32_t WriteTimes::SecondOf(std::uint64_t number) const noexcept {
     const Table& table = tables_[generation % 2];
     // Binary search for the last row whose number is not greater; if there is none, the first row,
     // which has second 0 before the first note. A count of 0 may also be that of a table that is
-    // being written anew.
+    // being rewritten.
     std::size_t left = table.count.load(std::memory_order_acquire);
     std::size_t at = 0;
     while (left > 1) {
