@@ -76,6 +76,7 @@ std::optional<ClusterNode> ParseNode(std::string_view text) {
     if (!ip.empty() && !IsAddress(ip)) return std::nullopt;
   } else {
     // host:port or [address]:port.
+    // Only an IPv6 address may, and must, be in brackets.
     const bool has_brackets = host.starts_with('[') && host.ends_with(']');
     if (has_brackets) host = host.substr(1, host.size() - 2);
     // The port of an IPv6 address without brackets could be a part of the address.

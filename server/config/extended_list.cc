@@ -201,6 +201,7 @@ StepResult CheckExtendedOptions(const Config& config) {
   if (SettingOf(config, "hot_lru_pct") + SettingOf(config, "warm_lru_pct") > 80) {
     return ConfigExit::Refused("hot_lru_pct + warm_lru_pct cannot be more than 80% combined");
   }
+  // memcached's temporary segment needs its maintainer thread.
   if (IsAccepted(config, "temporary_ttl") && IsAccepted(config, "no_lru_maintainer")) {
     return ConfigExit::Refused("temporary_ttl requires lru_maintainer to be enabled");
   }

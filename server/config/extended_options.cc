@@ -234,6 +234,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
     {.name = "no_hashexpand"},
     {.name = "no_inline_ascii_resp"},
     {.name = "no_lru_crawler", .effect = kApplied, .apply = Set<&Config::sweeps, false>},
+    // Conflicts with temporary_ttl, see CheckExtendedOptions().
     {.name = "no_lru_maintainer", .changes = {{{"lru_maintainer_thread", kNo}}}},
     // Stands for no_maxconns_fast, no_lru_crawler, no_slab_reassign and slab_automove=0.
     {.name = "no_modern",
@@ -252,6 +253,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .setting = AcceptedSetting<"read_buf_mem_limit", "0">(
          kGauge, "Accepted: bytes of memcached's input buffers."),
      .changes = {{{"read_buf_mem_limit", kMegabytes}}}},
+    // memcached has replaced this option by read_buf_mem_limit.
     {.name = "resp_obj_mem_limit", .apply = WarnOfReplyMemory},
     // This option is applied, and recorded as accepted too.
     {.name = "slab_automove",
@@ -297,6 +299,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
                  "Pages may move between classes."}},
     // The list of sizes is checked, but the sizes of chunks follow from -f and -n.
     {.name = "slab_sizes", .kind = kChunkSizes, .missing_text = "Missing slab_sizes argument"},
+    // A mark for sockets, which has no effect here.
     {.name = "sock_cookie_id",
      .kind = kInteger,
      .high = kUint32Max,

@@ -72,6 +72,7 @@ std::string HelpText(std::span<const Option> options) {
     }
     const std::string names = NamesOf(option);
     text += names;
+    // The width of the text that stands in the line so far.
     std::size_t column = names.size();
     // Long names get a line of their own.
     if (column >= kHelpColumn) {

@@ -48,6 +48,7 @@ StepResult ReadMemoryShare(Config& config, std::string_view value) {
         "is; give megabytes");
   }
   // Less than a megabyte becomes one megabyte.
+  // Divided first, so that the product cannot overflow.
   const std::uint64_t megabytes = *limit / 100 * *percent / kMegabyte;
   config.memory_bytes = std::clamp<std::uint64_t>(megabytes, 1, kMegabytesMax) * kMegabyte;
   return Done{};

@@ -220,6 +220,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadPath<&Config::memory_file>,
      .setting = {"memory_file", kText, MemoryFile,
                  "File that keeps the items over restarts; (null): none."}},
+    // The setting has memcached's words, on and off.
     {.section = kMemory,
      .letter = 'M',
      .name = "disable-evictions",
@@ -247,6 +248,7 @@ constexpr auto kOptions = std::to_array<Option>({
              "bytes below 256)",
      .apply = ReadGrowthFactor,
      .setting = {"growth_factor", kGauge, GrowthFactor, "Ratio of neighbouring chunk sizes."}},
+    // Also the lower limit of chunk sizes, so it may not exceed -I.
     {.section = kMemory,
      .letter = 'n',
      .name = "slab-min-size",
@@ -283,6 +285,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "worker threads (default {})",
      .apply = ReadThreads,
      .setting = {"num_threads", kGauge, Value<&Config::threads>, "Worker threads."}},
+    // Connections also yield for other reasons, see server/session/turn_budget.h.
     {.section = kWork,
      .letter = 'R',
      .name = "max-reqs-per-event",
@@ -314,6 +317,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = SwitchOff<&Config::flush_enabled>,
      .setting = {"flush_enabled", kSwitch, Switch<&Config::flush_enabled>,
                  "The flush_all command is allowed."}},
+    // Also refuses the dumps of lru_crawler, because keys are data of the clients.
     {.section = kWork,
      .letter = 'X',
      .name = "disable-dumping",
@@ -376,6 +380,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = SwitchOn<&Config::cluster_admin>,
      .setting = {"cluster_admin", kSwitch, Switch<&Config::cluster_admin>,
                  "Clients of this machine may change the list of nodes."}},
+    // The next two limit what a wrong file or a wrong name can make the server send to clients.
     {.section = kCluster,
      .name = "cluster-nodes-max",
      .value_name = "NUM",
@@ -424,6 +429,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = CountVerbosity,
      .setting = {"verbosity", kGauge, Value<&Config::verbosity>, "How much is printed."}},
 
+    // These end the program, so nothing after them on the command line is applied.
     {.section = kHelp,
      .letter = 'h',
      .name = "help",
@@ -440,6 +446,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "print the licence and exit",
      .apply = ShowLicense},
 
+    // Refused rather than ignored: clients would otherwise be served without encryption.
     {.section = kUnsupported,
      .letter = 'Z',
      .name = "enable-ssl",
