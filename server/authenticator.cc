@@ -9,6 +9,7 @@ namespace larder::server {
 Result<std::unique_ptr<Authenticator>, ConfigExit> Authenticator::Create(const Config& config) {
   std::unique_ptr<PasswordFile> file;
   if (!config.auth_file.empty()) {
+    // A file that cannot be used at the start is an error, unlike one at a reload.
     auto loaded = PasswordFile::Load(config.auth_file);
     if (!loaded) return ConfigExit::BadValue(loaded.error());
     file = std::move(*loaded);
@@ -26,6 +27,7 @@ Result<std::unique_ptr<Authenticator>, ConfigExit> Authenticator::Create(const C
 }
 
 bool Authenticator::AdmitText(std::string_view user, std::string_view password) const {
+  // Without -Y there are no passwords for the text protocol.
   return file_ != nullptr && file_->Admit(user, password);
 }
 

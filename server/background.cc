@@ -64,6 +64,7 @@ void Background::Run() {
     changed_.wait_for(lock, pause, [this] { return is_stopping_ || is_wanted_; });
     if (is_stopping_) return;
     const auto now = steady_clock::now();
+    // A slice may be due earlier than the next turn.
     const bool is_turn = is_wanted_ || now >= next_turn;
     is_wanted_ = false;
     if (is_turn) ++turns_begun_;
@@ -71,6 +72,7 @@ void Background::Run() {
     lock.unlock();
     lane_.SetNow(clock_.now());
     if (is_turn) Turn();
+    // The sweep determines the pause until its next slice.
     pause = sweep_.Slice(steady_clock::now(), lane_);
     if (is_turn) next_turn = now + kPause;
     pause = std::min(pause, std::chrono::duration_cast<std::chrono::microseconds>(kPause));
@@ -83,6 +85,7 @@ void Background::Run() {
 }
 
 void Background::Turn() {
+  // First the cache: looking at files may block.
   cache_.Maintain(lane_);
   cache_.BalancePages(lane_);
   authenticator_.Look(lane_.now_s);

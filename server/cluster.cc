@@ -87,6 +87,7 @@ void Cluster::LoadState() {
   const auto list =
       ParseClusterValue(file->text, std::numeric_limits<std::size_t>::max(), EmptyList::kAllowed);
   if (!list) return Log(LogLevel::kError, "cluster: {}: {}", state_path_, list.error());
+  // A list without nodes is what Delete() leaves: only the version counts.
   last_version_ = list->version;
   if (!list->nodes.empty()) Publish(MakeSnapshot(list->version, FormatNodes(list->nodes)));
 }

@@ -53,6 +53,7 @@ std::string AddressText(const addrinfo& info) {
 
 AddressesResult ResolveAddresses(const std::string& host) {
   std::string reason;
+  // IPv6 is only asked for if there is no IPv4 address.
   for (const int family : {AF_INET, AF_INET6}) {
     addrinfo hints{};
     hints.ai_family = family;
@@ -60,6 +61,7 @@ AddressesResult ResolveAddresses(const std::string& host) {
     addrinfo* found = nullptr;
     const int failure = getaddrinfo(host.c_str(), nullptr, &hints, &found);
     if (failure != 0) {
+      // The first reason is the one to report.
       if (reason.empty()) reason = gai_strerror(failure);
       continue;
     }
@@ -91,6 +93,7 @@ ClusterSource::ClusterSource(const Config& config, Cluster& cluster, WorkerCount
 void ClusterSource::Start() {
   // The first list is read even if the file was written just before the start.
   if (!file_path_.empty()) {
+    // A signal that asks to stop ends the waiting.
     for (auto stamp = StampOf(file_path_);
          stamp && IsFresh(*stamp, UnixNow()) && !StopIsSignalled();) {
       std::this_thread::sleep_for(kFreshFilePause);
@@ -124,12 +127,14 @@ void ClusterSource::WatchFile(std::uint32_t wall_s) {
     if (file.error().error_number != EAGAIN) Complain(file_path_, file.error().text);
     return;
   }
+  // The file may have been changed between the check above and reading.
   if (IsFresh(file->stamp, wall_s)) return;
   // From here on the file counts as read, even if its contents are wrong: the error is logged once.
   seen_ = file->stamp;
   last_complaint_.clear();
   const auto list = ParseClusterFile(file->text, nodes_max_);
   if (!list) return Complain(file_path_, list.error());
+  // The time of the file serves as the version: servers that read the same file then agree.
   Offer(*list, static_cast<std::uint64_t>(std::max<std::int64_t>(file->stamp.changed_s(), 0)),
         file_path_);
 }
@@ -174,6 +179,7 @@ void ClusterSource::TakeAddresses(const AddressesResult& addresses, std::uint32_
   last_complaint_.clear();
   ClusterList list;
   for (const std::string& address : *addresses) {
+    // The name is not a node: clients need the addresses.
     list.nodes.push_back({.host = address, .ip = address, .port = dns_port_});
   }
   Offer(list, wall_s, dns_host_);

@@ -98,9 +98,11 @@ int main(int argc, char** argv) {
   if (config->coredumps) (void)larder::server::EnableCoredumps();
   const auto side = larder::server::Daemonize(*config);
   if (!side) return Leave(side.error());
+  // Without destructors: they belong to the background process.
   if (*side == ForkSide::kStarter) _exit(0);
   const auto gives_back = StartGivingMemoryBack();
   if (!gives_back) return Leave(gives_back.error());
+  // A failure to lock memory is only a warning, as in memcached.
   if (config->lock_memory) {
     const auto locked = larder::server::LockMemory();
     if (!locked) WriteLog(LogLevel::kWarning, locked.error());

@@ -44,6 +44,7 @@ std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_li
   std::vector<std::uint64_t>& records = passwords.records_;
   while (!text.empty()) {
     std::string_view line = TakePiece(text, "\n");
+    // Files with CRLF line ends are accepted.
     if (line.ends_with('\r')) line.remove_suffix(1);
     const std::size_t colon = line.find(':');
     if (colon != std::string_view::npos && line.size() <= kPasswordLineBytesMax) {
@@ -58,6 +59,7 @@ std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_li
     }
   }
   if (records.empty() && bad_lines == BadLines::kRefused) return std::nullopt;
+  // The list lives as long as the file is unchanged, so it should not hold unused memory.
   records.shrink_to_fit();
   return passwords;
 }
@@ -86,6 +88,7 @@ bool Passwords::Admit(std::string_view user, std::string_view password) const {
   const Record wanted = may_fit ? RecordOf(user, password) : Record{};
   std::uint64_t found = 0;
   for (auto record = records_.begin(); record != records_.end();) {
+    // The lengths of the stored record, which say where the next one begins.
     std::array<unsigned char, 2> lengths;
     std::memcpy(lengths.data(), &*record, lengths.size());
     const std::size_t words = WordsOf(lengths[0], lengths[1]);
@@ -95,6 +98,7 @@ bool Passwords::Admit(std::string_view user, std::string_view password) const {
     // The compiler must not find out that a difference makes the rest of the comparison
     // unnecessary.
     asm volatile("" : "+r"(difference));
+    // No early return: all records are compared in every case.
     found |= static_cast<std::uint64_t>(difference == 0);
   }
   return may_fit && found != 0;

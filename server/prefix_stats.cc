@@ -9,6 +9,7 @@
 namespace larder::server {
 
 PrefixStats::Counts* PrefixStats::Find(std::string_view key) {
+  // The prefix ends before the first delimiter; it may be empty.
   const std::size_t end = key.find(delimiter_);
   if (end == std::string_view::npos) return nullptr;
   const std::string prefix(key.substr(0, end));
@@ -16,6 +17,7 @@ PrefixStats::Counts* PrefixStats::Find(std::string_view key) {
   if (!protocol::IsTextKey(prefix)) return nullptr;
   const auto found = counts_.find(prefix);
   if (found != counts_.end()) return &found->second;
+  // Keys with further prefixes are not counted.
   if (counts_.size() >= kPrefixesMax) return nullptr;
   // All buckets at once, at the first prefix: see counts_.
   if (counts_.empty()) counts_.reserve(kPrefixesMax);
@@ -50,6 +52,7 @@ std::string PrefixStats::Dump() const {
   std::string text;
   for (std::size_t bucket = 0, end = 1; bucket < end;) {
     const MutexLock lock(mutex_);
+    // Clear() may have been called since the last group of buckets.
     if (counts_.empty()) break;
     end = counts_.bucket_count();
     for (std::size_t i = 0; i < kBucketsPerLock && bucket < end; ++i, ++bucket) {

@@ -118,6 +118,7 @@ StepResult EnableCoredumps() {
 }
 
 StepResult DropPrivileges(const std::string& user) {
+  // Only root can change its user.
   if (getuid() != 0 && geteuid() != 0) return Done{};
   if (user.empty()) return ConfigExit::Refused("must add '-u root' to start as root");
 
@@ -138,6 +139,7 @@ Result<ForkSide, ConfigExit> Daemonize(const Config& config) {
 
   // Otherwise both processes would print what is buffered.
   std::fflush(nullptr);
+  // The parent process is done; the child becomes the server.
   const pid_t child = fork();
   if (child < 0) return CannotDaemonize();
   if (child > 0) return ForkSide::kStarter;
@@ -145,6 +147,7 @@ Result<ForkSide, ConfigExit> Daemonize(const Config& config) {
   // A process without a controlling terminal.
   if (setsid() < 0) return CannotDaemonize();
   if (!config.coredumps && chdir("/") != 0) return CannotDaemonize();
+  // With -v, messages go on to the terminal or file of the start.
   if (config.verbosity == 0) {
     const int null = open("/dev/null", O_RDWR);
     if (null < 0) return CannotDaemonize();
@@ -173,6 +176,7 @@ Result<Done, std::string> WritePortFile(const std::string& path, std::span<const
 
 Result<PidFile, std::string> PidFile::Write(std::string path, AtExit at_exit) {
   std::string warning;
+  // The file is replaced all the same, as memcached does.
   if (const auto running = RunningProcessIn(path)) {
     warning =
         fmt::format("WARNING: The pid file contained the following (running) pid: {}", *running);

@@ -25,6 +25,7 @@ class ReportStream final : public ReplyStream {
     // Pairs with the release in Make(): if it is set, the whole text is visible.
     if (!report_->is_made.load(std::memory_order_acquire)) return Progress::kWaits;
     const std::string_view rest = std::string_view(report_->text).substr(sent_bytes_);
+    // At most one piece at a time, so that a long report does not fill the memory of the output.
     const std::string_view piece = rest.substr(0, kPieceBytes);
     output.Append(piece);
     sent_bytes_ += piece.size();
@@ -53,6 +54,7 @@ Reporter::Reporter(Shared& shared) : shared_(shared), lane_(shared.cache.AddLane
 void Reporter::Start() {
   thread_ = StartThread([this] { Run(); });
   const std::lock_guard lock(mutex_);
+  // Only now that the thread exists: until then Ask() makes reports itself.
   is_running_ = true;
 }
 
@@ -75,6 +77,7 @@ std::unique_ptr<ReplyStream> Reporter::Ask(std::string_view arguments,
   {
     const std::lock_guard lock(mutex_);
     if (is_running_) {
+      // Both the queue and the stream own the report, so a client may disconnect meanwhile.
       wanted_.push_back(report);
       changed_.notify_one();
       return std::make_unique<ReportStream>(report);
@@ -97,12 +100,14 @@ void Reporter::Run() {
     wanted_.pop_front();
     lock.unlock();
     Make(*report);
+    // Without the lock, because it may take others.
     report->when_made();
     lock.lock();
   }
 }
 
 void Reporter::Make(Report& report) {
+  // The time of the report, for ages and expiries.
   lane_.SetNow(shared_.clock.now());
   if (!report.echo) {
     report.text = shared_.stats.Report(report.arguments, lane_);

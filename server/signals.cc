@@ -31,6 +31,7 @@ extern "C" void OnSignal(int number) {
   (number == SIGHUP ? reload_is_signalled : stop_is_signalled)
       .store(true, std::memory_order_release);
   const std::uint64_t one = 1;
+  // Wakes the event loop that watches the descriptor.
   (void)!write(signal_fd.load(std::memory_order_relaxed), &one, sizeof one);
   errno = error;
 }
@@ -38,6 +39,7 @@ extern "C" void OnSignal(int number) {
 }  // namespace
 
 StepResult CatchSignals() {
+  // The handler writes to this descriptor, so it must never block.
   const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (fd < 0) {
     return ConfigExit::SystemError(fmt::format("failed to make a descriptor for signals: {}",

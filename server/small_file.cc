@@ -84,6 +84,7 @@ Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t 
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat before {};
   if (file.get() < 0 || fstat(file.get(), &before) != 0) return Failure{SystemError()};
+  // A pipe or a device could deliver bytes for ever.
   if (!S_ISREG(before.st_mode)) return Failure{FileError{0, "is not a file"}};
   const auto announced_bytes = static_cast<std::uint64_t>(before.st_size);
   // One byte more than wanted, so that a file that is too large or grows is noticed.
@@ -105,6 +106,8 @@ Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t 
   if (bytes > announced_bytes || StampFrom(after) != StampFrom(before)) {
     return Failure{FileError{EAGAIN, "changes while it is read"}};
   }
+  // The file may have become shorter, but then the stamps would differ: this removes the extra
+  // byte.
   text.resize(bytes);
   text.shrink_to_fit();
   return SmallFile{.stamp = StampFrom(after), .text = std::move(text)};

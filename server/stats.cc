@@ -112,6 +112,7 @@ struct Stats::List {
 // co` means conns.
 const std::array<Stats::List, 11> Stats::List::kAll = {{
     // name, in_text, in_binary, write
+    // `stats` without arguments.
     {"", Match::kWhole, Match::kWhole, &Stats::General},
     {kReset, Match::kShorter, Match::kLonger, nullptr},
     {kDetail, Match::kShorter, Match::kLonger, nullptr},
@@ -121,6 +122,7 @@ const std::array<Stats::List, 11> Stats::List::kAll = {{
     // There is no external storage: the list is empty, like that of a memcached that is built with
     // it.
     {"extstore", Match::kShorter, Match::kNever, &Stats::Nothing},
+    // These names cannot be shortened, as in memcached; "memory" is this server's own.
     {"items", Match::kWhole, Match::kWhole, &Stats::Items},
     {"slabs", Match::kWhole, Match::kWhole, &Stats::Slabs},
     {"sizes", Match::kWhole, Match::kWhole, &Stats::Sizes},
@@ -143,6 +145,7 @@ std::string Stats::Report(std::string_view arguments, slab::Lane& lane) {
     (this->*list->write)(lane, writer);
     writer.End();
   } else if (list->name == kDetail) {
+    // Tokens returns an empty text if there is no second word.
     reply = Detail(words[1]);
   } else if (list->name == kReset) {
     Reset();
@@ -154,6 +157,7 @@ std::string Stats::Report(std::string_view arguments, slab::Lane& lane) {
 std::string Stats::ReportBinary(std::string_view key, const protocol::Echo& echo,
                                 slab::Lane& lane) {
   const List* const list = List::Find(key, &List::in_binary);
+  // An empty text makes the reporter send "Not found".
   if (list == nullptr) return {};
   std::string reply;
   StatWriter writer(reply, echo);
@@ -180,6 +184,7 @@ CounterSums Stats::Gather() const {
   // Classes are numbered from 1; class 0 has the stores that reached no class.
   sums.classes.resize(slab::kClassesMax + 1);
   sums.sweep_passes = shared_.sweep.passes_begun();
+  // The counters go on while they are summed; each is read once.
   for (const WorkerCounters& worker : workers_) worker.AddTo(sums.commands);
   shared_.cache.ForEachLane([&](const slab::Lane& lane) {
     sums.total_items += lane.total_items.value();
@@ -205,6 +210,7 @@ void Stats::Reset() {
     const MutexLock lock(mutex_);
     at_reset_ = Gather();
   }
+  // Statistics that are kept under a lock can be set to 0.
   shared_.cache.ResetClassStats();
   shared_.prefixes.Clear();
 }
@@ -213,6 +219,7 @@ ServerSample Stats::SampleServer(slab::Lane& lane) const {
   const Config& config = shared_.config;
   const slab::Cache& cache = shared_.cache;
   rusage usage{};
+  // CPU time of all threads of the process.
   getrusage(RUSAGE_SELF, &usage);
   ServerSample sample{.sums = GatherSinceReset(),
                       .pid = getpid(),
@@ -285,6 +292,7 @@ void Stats::Items(slab::Lane& lane, StatWriter& writer) const {
 
 void Stats::Slabs(slab::Lane& lane, StatWriter& writer) const {
   const CounterSums sums = GatherSinceReset();
+  // Summed while the classes are printed, so that the totals fit the rows.
   SlabTotals totals;
   for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
     if (snapshot.pages == 0) continue;
@@ -306,6 +314,7 @@ void Stats::Sizes(slab::Lane&, StatWriter& writer) const {
     for (std::size_t i = 0; i < lane.sizes.size(); ++i) counts[i] += lane.sizes[i].value();
   });
   for (std::size_t i = 0; i < counts.size(); ++i) {
+    // Only sizes that occur.
     if (counts[i] != 0) writer.Write(ValueText(i * slab::kSizeStepBytes), ValueText(counts[i]));
   }
 }
@@ -326,6 +335,7 @@ void Stats::Memory(slab::Lane&, StatWriter& writer) const {
 void Stats::Connections(slab::Lane& lane, StatWriter& writer) const {
   shared_.connections.ForEach([&](int fd, const ConnectionInfo& info) {
     const ConnectionState state = info.state.load(std::memory_order_relaxed);
+    // A listener has no peer.
     const bool is_listener = state == ConnectionState::kListening;
     const std::string local = LocalAddress(fd);
     const std::string address = is_listener ? local : PeerAddress(fd);

@@ -23,7 +23,7 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Build(const Options& options,
     return Failure{std::string("cannot start a thread for memory: ") + error.what()};
   }
   if (!cache->engine_.is_whole()) {
-    return Failure{std::string("cannot reserve memory for departures")};
+    return Failure{std::string("cannot reserve memory for removal records")};
   }
   return cache;
 }
@@ -46,7 +46,7 @@ void Cache::BalancePages(Lane& lane) {
 }
 
 Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& options) {
-  // Reports name the file, because a restart is reported before the server has said anything else.
+  // Reports a line about the file, if the caller has asked for reports.
   const auto report = [&](const std::string& text) {
     if (options.report) options.report("memory file " + options.memory_file + ": " + text);
   };
@@ -54,6 +54,7 @@ Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& o
   auto opened = MemoryFile::Open(options.memory_file);
   if (!opened) return Failure{opened.error()};
   std::unique_ptr<MemoryFile> file = std::move(*opened);
+  // The state is read before anything is done to the file.
   auto state = file->ReadState();
   const std::uint64_t pages = options.memory_bytes >> kPageShift;
   std::string wrong =
@@ -77,10 +78,13 @@ Result<std::unique_ptr<Cache>, std::string> Cache::CreateOnFile(const Options& o
              " ms");
       return built;
     }
+    // The restart was cancelled. The file keeps its state for the next process, because BeginUse
+    // was not called.
     if (options.is_cancelled && options.is_cancelled()) {
       return Failure{"memory file " + options.memory_file +
                      ": stopped while its items were read: it stays as it was"};
     }
+    // The file is used again for an empty cache.
     state = Failure{moment.error()};
     file = std::move(cache.engine_.memory_file);
   }
@@ -92,8 +96,8 @@ std::string Cache::BeginUse() {
   if (engine_.memory_file == nullptr) return "";
   std::string wrong = engine_.memory_file->BeginUse();
   if (!wrong.empty()) return wrong;
-  // These items had expired by the time of the stop, but the clock went back since. Only now may
-  // the arena be changed.
+  // These items have expired, although the present clock does not show it. Only now may the arena
+  // be changed.
   for (const ItemRef ref : std::exchange(engine_.restored_expired, {})) {
     // Succeeds, because the item had an expiry.
     LARDER_CHECK(engine_.arena->At(ref).SetExpiry(Expiry::LongPast()));

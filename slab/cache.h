@@ -227,10 +227,8 @@ class Cache {
   std::size_t SnapshotQueue(QueueWalk& walk, Lane& lane, std::span<ItemSnapshot> snapshots) {
     return engine_.walker.SnapshotQueue(walk, lane, snapshots);
   }
-  std::uint64_t flush_mark() const {
-    return engine_.versions.flush_mark();
-    // Changes with every FlushAll.
-  }
+  // Changes with every FlushAll: then items that were alive may be dead.
+  std::uint64_t flush_mark() const { return engine_.versions.flush_mark(); }
 
   // --- Statistics ----------------------------------------------------------------------------
 

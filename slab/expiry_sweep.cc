@@ -56,7 +56,7 @@ bool ExpirySweep::IsPassDue(const Lane& lane) const {
 void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
   LARDER_ASSERT(!is_running());
   const Signs signs = ReadSigns();
-  // Something new may expire or was flushed, so passes without a find do not count any more.
+  // Something new may expire or was flushed, so earlier passes without a find no longer count.
   if (signs != signs_at_begin_) barren_passes_ = 0;
   signs_at_begin_ = signs;
   walk_ = {};
@@ -71,7 +71,7 @@ void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
 
 void ExpirySweep::EndPass() {
   LARDER_ASSERT(is_running());
-  // No expiry was ever given, so no store with one can have been under way.
+  // No expiry was ever given, so no store with one can have been in progress.
   const bool is_sure = signs_at_begin_.expiries == 0;
   barren_passes_ = is_sure ? kBarrenPassesEnough : barren_passes_ + 1;
   // A find resets the count; otherwise it stops at what is enough.
@@ -87,6 +87,7 @@ std::uint64_t ExpirySweep::ChunksPerSecond() const {
   // Free chunks have to be walked over too, and the number of items falls as the pass frees them.
   // So the largest of the known numbers is used.
   const std::uint64_t chunks = std::max({items, walked_, walked_last_pass_});
+  // At least one slice per kPauseMax.
   constexpr std::uint64_t kMin = std::uint64_t{kSliceChunks} * 1'000'000 / kPauseMax.count();
   return std::clamp(chunks / kPassTime.count(), kMin, kChunksPerSecondMax);
 }

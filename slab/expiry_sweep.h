@@ -71,7 +71,7 @@ class ExpirySweep {
   std::uint32_t pause_min_us() const { return pause_min_us_.load(std::memory_order_relaxed); }
   std::uint32_t slice_max() const { return slice_max_.load(std::memory_order_relaxed); }
 
-  // True while a pass is under way.
+  // True while a pass is in progress.
   bool is_running() const { return is_running_.load(std::memory_order_relaxed); }
   // Passes that have begun since the start.
   std::uint64_t passes_begun() const { return passes_begun_.load(std::memory_order_relaxed); }
@@ -125,7 +125,7 @@ class ExpirySweep {
   Signs signs_at_begin_;
 
   // The number of passes, since the signs changed last, that met nothing that may have to be freed
-  // later. One such pass is not enough, because a store that was under way may have been missed.
+  // later. One such pass is not enough, because a store that was in progress may have been missed.
   int barren_passes_ = 0;
   static constexpr int kBarrenPassesEnough = 2;
 

@@ -58,9 +58,10 @@ struct StoreOutcome {
   Expiry expiry = {};
 };
 
-// The result of a delete. kExists: the item's CAS is another than the given one.
+// What a delete has done. kExists: the item has another CAS than the given one.
 enum class DeleteStatus : std::uint8_t { kDeleted, kNotFound, kExists };
 
+// The result of a delete, with what statistics need.
 struct DeleteOutcome {
   DeleteStatus status = DeleteStatus::kNotFound;
   // Class of the item that was removed; 0 if none was.

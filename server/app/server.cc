@@ -55,10 +55,12 @@ slab::Cache::Options CacheOptions(const Config& config) {
   // -o no_slab_reassign forbids all moves of pages, whatever slab_automove says.
   options.page_moves = config.slab_reassign ? config.page_moves : slab::PageMoves::kOff;
   options.hash_seed = RandomSeed();
+  // This key belongs to the cluster's configuration; the cache must not store it.
   options.forbidden_key = kClusterKey;
   options.memory_file = config.memory_file;
   options.now_s = Clock().now_s();
   options.report = [](const std::string& text) { Log(LogLevel::kInfo, "{}", text); };
+  // Reserving and restoring a large memory may take long; a signal that asks to stop ends it.
   options.is_cancelled = &StopIsSignalled;
   return options;
 }
@@ -66,6 +68,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
 // Saves the items to the memory file, if there is one, and logs the result.
 void SaveCache(slab::Cache& cache, const std::string& path, const slab::SavedMoment& moment) {
   if (!cache.has_memory_file()) return;
+  // Saving may take a while, so the result is logged even without -v.
   const auto saved = cache.Save(moment);
   if (saved) {
     Log(LogLevel::kInfo, "memory file {}: saved {} items", path, *saved);
@@ -94,6 +97,7 @@ Result<std::unique_ptr<Server>, ConfigExit> Server::Create(const Config& config)
 }
 
 Result<std::unique_ptr<Server>, ConfigExit> Server::CreateOrThrow(const Config& config) {
+  // The cheap steps that can fail come first.
   auto authenticator = Authenticator::Create(config);
   if (!authenticator) return Failure{authenticator.error()};
   auto cache = slab::Cache::Create(CacheOptions(config));
@@ -163,10 +167,12 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
                                            static_cast<Server*>(self)->OnSignal();
                                          },
                                          this)) {
+  // Parts that commands can change later begin with the configured settings.
   if (!config_.sweeps) sweep_.Disable();
   sweep_.set_pause_min_us(config_.sweep_pause_us);
   sweep_.set_slice_max(config_.sweep_slice_max);
   lane_.SetNow(clock_.now());
+  // From here on wake-ups and signals are noticed, although they are handled in Run() only.
   AddEvent(*wake_event_);
   if (signal_event_ != nullptr) AddEvent(*signal_event_);
   // Every listening socket has an entry in the table of connections, because `stats conns` shows
@@ -179,6 +185,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
     listening.info.last_command_s.store(clock_.now_s(), std::memory_order_relaxed);
     connections_.Add(socket.fd(), listening.info);
     counters_.Add(Stat::kTotalConnections);
+    // The callback runs on the thread that calls Run().
     listening.on_readable = MakeEvent(
         base_.get(), socket.fd(), EV_READ | EV_PERSIST,
         [](int, short, void* self) noexcept {
@@ -188,6 +195,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
         &listening);
     AddEvent(*listening.on_readable);
   }
+  // All workers exist before the first of their threads runs.
   for (int i = 0; i < config_.threads; ++i) workers_.emplace_back(shared_);
   reporter_.Start();
   for (Worker& worker : workers_) worker.Start();
@@ -220,7 +228,10 @@ Server::~Server() {
 }
 
 void Server::OnSignal() {
+  // Cleared before the signals are read: one that comes in between makes the descriptor readable
+  // again.
   ClearSignalFd();
+  // These functions only set flags and wake the loop, so the work is done in one place.
   if (TakeReloadSignal()) RequestReload();
   if (StopIsSignalled()) RequestStop();
 }
@@ -280,11 +291,14 @@ void Server::Tick() {
   // Read before the tick's work, so that done_ticks_ never claims a tick that began earlier.
   const std::uint32_t wanted = wanted_ticks_.load(std::memory_order_acquire);
   const bool reloads = wants_reload_.exchange(false, std::memory_order_acquire);
+  // The background thread reads the files.
   if (reloads) authenticator_->RequestReload();
   clock_.Tick();
   lane_.SetNow(clock_.now());
   cache_->Tick(lane_.now_s);
   FlushIfDue();
+  // A request reads the source of the list again in any case; otherwise it is only checked for
+  // changes.
   if (reloads) {
     cluster_source_.ReadAgain(lane_);
   } else {
@@ -292,6 +306,7 @@ void Server::Tick() {
   }
   TryBrokenAgain();
   TickNextSecond();
+  // Publishes everything that this tick has done, to the test that waits in AwaitTick().
   done_ticks_.store(wanted, std::memory_order_release);
 }
 
@@ -328,9 +343,11 @@ void Server::Accept(Listening& listening) {
     }
     sockaddr_storage peer{};
     socklen_t peer_bytes = sizeof peer;
+    // The address of the client becomes its ClientIdentity.
     const int fd = accept4(listening.socket->fd(), reinterpret_cast<sockaddr*>(&peer), &peer_bytes,
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
+      // Kept, because the log may change errno.
       const int error = errno;
       switch (AcceptErrorOf(error)) {
         case AcceptError::kNoneWaits:
@@ -353,6 +370,8 @@ void Server::Accept(Listening& listening) {
       // once.
       counters_.Add(Stat::kRejectedConnections);
       const auto text = protocol::kTooManyConnections;
+      // As in memcached, in the text protocol whatever the client speaks. A failure does not
+      // matter.
       (void)send(fd, text.data(), text.size(), MSG_NOSIGNAL);
       close(fd);
       continue;
@@ -362,6 +381,8 @@ void Server::Accept(Listening& listening) {
     workers_[next_worker_].Adopt({.fd = fd,
                                   .terms = listening.socket->terms(),
                                   .identity = ClientIdentity::Of({peer, peer_bytes})});
+    // Connections are distributed evenly by number, not by load: a connection stays with its
+    // worker.
     next_worker_ = (next_worker_ + 1) % workers_.size();
   }
 }
@@ -370,6 +391,7 @@ void Server::PauseAccepting() {
   if (!shared_.accepting.load(std::memory_order_relaxed)) return;
   shared_.accepting.store(false, std::memory_order_relaxed);
   counters_.Add(Stat::kListenDisabled);
+  // For the statistic of the time in which no connections were accepted.
   paused_at_ = std::chrono::steady_clock::now();
   // The sockets leave the event loop, which would otherwise report them all the time.
   for (Listening& listening : listening_) event_del(listening.on_readable.get());

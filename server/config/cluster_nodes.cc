@@ -56,15 +56,19 @@ bool IsHost(std::string_view text) {
 // Parses one node in one of the three notations of ParseClusterFile(); nothing if it is malformed.
 // The separator before the port, which is the last '|' or ':', tells the notations apart.
 std::optional<ClusterNode> ParseNode(std::string_view text) {
+  // The part before the port, and the address within it or equal to it.
   std::string_view host = text;
   std::string_view ip;
+  // The port follows the last separator in every notation.
   const std::size_t last = text.find_last_of("|:");
   if (last == text.npos) return std::nullopt;
   const auto port = ParseNumber<std::uint16_t>(text.substr(last + 1));
+  // *port == 0) return std::nullopt; || Clients cannot connect to port 0.
   if (!port || *port == 0) return std::nullopt;
   host = text.substr(0, last);
   // host|address|port, where the address may be empty.
   if (text[last] == '|') {
+    // The first '|' ends the host, the second one the address.
     const std::size_t bar = host.find('|');
     if (bar == host.npos) return std::nullopt;
     ip = host.substr(bar + 1);
@@ -72,6 +76,7 @@ std::optional<ClusterNode> ParseNode(std::string_view text) {
     if (!ip.empty() && !IsAddress(ip)) return std::nullopt;
   } else {
     // host:port or [address]:port.
+    // Only an IPv6 address may, and must, be in brackets.
     const bool has_brackets = host.starts_with('[') && host.ends_with(']');
     if (has_brackets) host = host.substr(1, host.size() - 2);
     // The port of an IPv6 address without brackets could be a part of the address.
@@ -86,6 +91,7 @@ std::optional<ClusterNode> ParseNode(std::string_view text) {
 // Removes the first word from the front of `text` and returns it; returns an empty text if there is
 // none.
 std::string_view TakeWord(std::string_view& text) {
+  // First the blanks before the word. A text of blanks only becomes empty.
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
   const std::string_view word = text.substr(0, std::min(text.find_first_of(kBlanks), text.size()));
   text.remove_prefix(word.size());
@@ -105,6 +111,7 @@ std::string AddNodes(std::string_view line, std::size_t nodes_max,
   for (std::string_view word = TakeWord(line); !word.empty(); word = TakeWord(line)) {
     std::optional<ClusterNode> node = ParseNode(word);
     if (!node) return fmt::format("\"{}\" is no host:port and no host|address|port", Shown(word));
+    // Checked before the node is added, so that a huge file cannot use much memory.
     if (nodes.size() == nodes_max) return fmt::format("more than {} nodes", nodes_max);
     // Two nodes are equal if host and port are, whatever their ip.
     const bool is_known = std::ranges::any_of(nodes, [&](const ClusterNode& known) {
@@ -122,6 +129,7 @@ Result<ClusterList, std::string> ParseClusterFile(std::string_view text, std::si
   ClusterList list;
   for (int number = 1; !text.empty(); ++number) {
     std::string_view line = TakePiece(text, "\n");
+    // Without the comment.
     line = line.substr(0, line.find('#'));
     std::string_view rest = line;
     std::string error;
@@ -141,6 +149,8 @@ Result<ClusterList, std::string> ParseClusterFile(std::string_view text, std::si
     }
     if (!error.empty()) return Failure{fmt::format("line {}: {}", number, error)};
   }
+  // An empty file is more likely a mistake, or one that is being written, than a cluster without
+  // nodes.
   if (list.nodes.empty()) return Failure{std::string("names no node")};
   return list;
 }
@@ -151,7 +161,9 @@ Result<ClusterList, std::string> ParseClusterValue(std::string_view text, std::s
   const auto version = ParseVersion(TakePiece(text, "\n"));
   if (!version) return Failure{std::string("the first line is no version")};
   list.version = *version;
+  // The nodes are in the second line, if there is one.
   std::string error = AddNodes(TakePiece(text, "\n"), nodes_max, list.nodes);
+  // Nothing may follow the second line.
   if (error.empty() && !text.empty()) error = "more than two lines";
   if (error.empty() && list.nodes.empty() && empty == EmptyList::kRefused) error = "no nodes";
   if (!error.empty()) return Failure{std::move(error)};

@@ -27,12 +27,15 @@ constexpr std::uint64_t kItemBytesFloor = 1024;
 // Names that match no option, or several, are returned unchanged: cxxopts refuses them.
 std::string SpellOut(std::string_view argument) {
   if (!argument.starts_with("--")) return std::string(argument);
+  // The name ends at the '=' before a value.
   const std::size_t end = std::min(argument.find('='), argument.size());
   const std::string_view name = argument.substr(2, end - 2);
   const Option* found = nullptr;
   for (const Option& option : Options()) {
     if (name.empty() || !option.name.starts_with(name)) continue;
+    // A name that is complete is never an abbreviation of a longer one.
     if (option.name == name) return std::string(argument);
+    // Ambiguous.
     if (found != nullptr) return std::string(argument);
     found = &option;
   }
@@ -50,9 +53,11 @@ std::string KeyOf(const Option& option) {
 std::vector<cxxopts::KeyValue> Tokenize(int argc, const char* const* argv) {
   cxxopts::Options options("larder");
   for (const Option& option : Options()) {
+    // Every value is a text for cxxopts: the rows of the table parse them.
     auto value = cxxopts::value<std::string>();
     // cxxopts treats an option with an implicit value as a switch.
     if (option.value_name.empty()) value->implicit_value("");
+    // cxxopts wants both names as one text: "p,port".
     std::string names(option.name);
     if (option.letter != 0) {
       names = names.empty() ? std::string(1, option.letter)
@@ -71,9 +76,11 @@ std::vector<cxxopts::KeyValue> Tokenize(int argc, const char* const* argv) {
 
 // Applies one option that was given to `config`.
 StepResult ApplyOption(const cxxopts::KeyValue& given, Config& config) {
+  // cxxopts only reports options that Tokenize() has given it, so there is always a row.
   const auto option = std::ranges::find(Options(), given.key(), KeyOf);
   std::string_view value = given.value();
   // cxxopts accepts --name=value for a switch; getopt_long does not.
+  // getopt_long's message for this mistake.
   if (option->value_name.empty() && !value.empty()) {
     return ConfigExit::BadValue(
         fmt::format("larder: option '--{}' doesn't allow an argument\n"
@@ -90,6 +97,7 @@ StepResult CheckItemBytesMax(const Config& config) {
   if (config.item_bytes_max < kItemBytesFloor) {
     return ConfigExit::Refused("Item max size cannot be less than 1024 bytes.");
   }
+  // memcached's limits, with its messages.
   if (config.item_bytes_max > config.memory_bytes / 2) {
     return ConfigExit::Refused("Cannot set item size limit higher than 1/2 of memory max.");
   }
@@ -109,10 +117,14 @@ StepResult CheckItemBytesMax(const Config& config) {
 // the text protocol.
 StepResult ChooseProtocol(Config& config) {
   const bool has_file = !config.auth_file.empty();
+  // Without authentication every protocol may be served.
   if (!config.sasl && !has_file) return Done{};
+  // The protocol whose clients can authenticate; both, if both kinds of authentication are on.
   const BindingProtocol safe = !has_file      ? BindingProtocol::kBinary
                                : !config.sasl ? BindingProtocol::kAscii
                                               : BindingProtocol::kNegotiate;
+  // A protocol that was requested and cannot be served safely is an error; without -B the safe one
+  // is used.
   if (config.protocol_given && config.protocol != safe) {
     return ConfigExit::Refused(
         config.sasl && config.protocol != BindingProtocol::kBinary
@@ -127,8 +139,10 @@ StepResult ChooseProtocol(Config& config) {
 }  // namespace
 
 Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
+  // cxxopts reports unknown options and missing values by exceptions.
   try {
     Config config;
+    // First every option by itself, from left to right; then what depends on several options.
     for (const cxxopts::KeyValue& given : Tokenize(argc, argv)) {
       if (auto applied = ApplyOption(given, config); !applied) return Failure{applied.error()};
     }
@@ -138,6 +152,7 @@ Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
     if (!config.cluster_file.empty() && !config.cluster_dns_host.empty()) {
       return ConfigExit::Refused("--cluster-file and --cluster-dns: only one can name the nodes");
     }
+    // Every part of the list was checked by AddListen(), so this cannot fail.
     if (!config.listen_text.empty()) config.listen = *ParseListenList(config.listen_text);
     return config;
   } catch (const std::exception& error) {

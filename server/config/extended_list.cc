@@ -32,12 +32,14 @@ constexpr std::array kMissingFeatures = {
 // Checks a list of chunk sizes such as 64-128-256 by memcached's rules. The sizes have no effect
 // here.
 StepResult CheckChunkSizes(std::string_view sizes) {
+  // memcached's largest chunk, and the number of classes that an operator may define.
   constexpr std::uint32_t kChunkBytesMax = 1 << 20;
   constexpr int kSizesMax = 62;
   std::uint32_t previous = 0;
   int count = 0;
   while (!sizes.empty()) {
     const std::string_view text = TakePiece(sizes, "-");
+    // A text that is not a number counts as 0, which is out of range.
     const std::uint32_t size = ParseNumber<std::uint32_t>(text).value_or(0);
     if (size == 0 || size > kChunkBytesMax) {
       return ConfigExit::Refused(fmt::format("slab size {} is out of valid range", text));
@@ -59,13 +61,16 @@ StepResult CheckChunkSizes(std::string_view sizes) {
 // Checks that `value` is a number (whole or fractional, by `T`) within the limits of the option.
 template <class T>
 StepResult CheckRange(const ExtendedOption& option, std::string_view value) {
+  // "4x" is not a number here, while memcached reads it as 4.
   const auto number = ParseNumber<T>(value);
   if (!number) {
     return ConfigExit::BadValue(fmt::format("could not parse argument to {}", option.name));
   }
+  // The limits of whole numbers and fractions are stored as doubles; all of them are exact.
   const auto given = static_cast<double>(*number);
   const bool is_above_low =
       option.kind == ValueKind::kFraction ? given > option.low : given >= option.low;
+  // Written so that NaN, which is neither less nor greater than a limit, is refused.
   if (!is_above_low || !(given <= option.high)) {
     return ConfigExit::BadValue(std::string(option.range_text));
   }
@@ -76,6 +81,7 @@ StepResult CheckRange(const ExtendedOption& option, std::string_view value) {
 StepResult CheckValue(const ExtendedOption& option, std::string_view value) {
   if (option.kind == ValueKind::kNone) return Done{};
   if (value.empty()) {
+    // An empty value is the same as none.
     if (option.kind == ValueKind::kOptionalInteger) return Done{};
     return ConfigExit::BadValue(std::string(option.missing_text));
   }
@@ -140,6 +146,7 @@ void RecordAccepted(Config& config, const ExtendedOption& option, std::string_vi
 
 // Applies one `name` or `name=value` item of the list.
 StepResult ApplyItem(std::string_view item, Config& config) {
+  // The text behind the first '=' is the value; without '=' the value is empty.
   std::string_view value = item;
   const std::string_view name = TakePiece(value, "=");
   const auto options = ExtendedOptions();
@@ -155,6 +162,7 @@ StepResult ApplyItem(std::string_view item, Config& config) {
     return ConfigExit::BadValue(fmt::format("Illegal suboption \"{}\"", item));
   }
 
+  // Check first: apply() and Show() rely on a valid value.
   if (auto checked = CheckValue(*option, value); !checked) return checked;
   // memcached ignores the value of a flag.
   if (option->kind == ValueKind::kNone) value = {};
@@ -193,6 +201,7 @@ StepResult CheckExtendedOptions(const Config& config) {
   if (SettingOf(config, "hot_lru_pct") + SettingOf(config, "warm_lru_pct") > 80) {
     return ConfigExit::Refused("hot_lru_pct + warm_lru_pct cannot be more than 80% combined");
   }
+  // memcached's temporary segment needs its maintainer thread.
   if (IsAccepted(config, "temporary_ttl") && IsAccepted(config, "no_lru_maintainer")) {
     return ConfigExit::Refused("temporary_ttl requires lru_maintainer to be enabled");
   }

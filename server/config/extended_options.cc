@@ -44,7 +44,6 @@ void SetPageMoves(Config& config, std::string_view value) {
 }
 void SetNoPageMoves(Config& config, std::string_view) { config.page_moves = slab::PageMoves::kOff; }
 
-// memcached's no_modern switches several newer features off; here those that exist here.
 void SetNoModern(Config& config, std::string_view) {
   config.maxconns_fast = false;
   config.sweeps = false;
@@ -77,6 +76,8 @@ static_assert(slab::kPageBytes / 2 == 131072);
 // The rows in the order of the help text, then those that the help text leaves out. A limit that a
 // row does not give is 0.
 constexpr auto kOptions = std::to_array<ExtendedOption>({
+    // The options of the help text. The first two and track_sizes are memcached's, the others this
+    // server's own.
     {.name = "idle_timeout",
      .value_name = "SECONDS",
      .help = "close idle connections (default: never)",
@@ -94,6 +95,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .apply = Set<&Config::maxconns_fast, false>,
      .setting = {"maxconns_fast", kSwitch, Switch<&Config::maxconns_fast>,
                  "Connections above the limit are refused at once."}},
+    // The command `lru mode` changes the policy while the server runs.
     {.name = "eviction",
      .value_name = "{}",
      .help = "who is evicted: segmented, or lru",
@@ -104,6 +106,8 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .effect = kApplied,
      .apply = SetEviction,
      .setting = {"eviction", kText, Eviction, "How items to evict are chosen: segmented, or lru."}},
+    // Values that are being received reserve memory, which clients could otherwise fill with values
+    // that they never finish.
     {.name = "upload_memory",
      .value_name = "{}",
      .help = "percent of -m for unfinished values",
@@ -138,6 +142,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .apply = SetNumber<std::uint32_t, &Config::upload_rate_kilobytes>,
      .setting = {"upload_rate", kGauge, Value<&Config::upload_rate_kilobytes>,
                  "KiB a second that a value must come by while others wait; 0: any rate."}},
+    // Counted only on request, because every store and every removal has to update a count.
     {.name = "track_sizes",
      .help = "count items by size for stats sizes",
      .effect = kApplied,
@@ -147,6 +152,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
 
     // The other options of memcached, sorted by name. They are not in the help text.
     {.name = "drop_privileges", .apply = WarnOfPrivileges},
+    // The hash function is always XXH3: the option only changes what the row shows.
     {.name = "hash_algorithm",
      .kind = kChoice,
      .choices = {"jenkins", "murmur3", "xxh3"},
@@ -154,6 +160,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .range_text = "Unknown hash_algorithm option (jenkins, murmur3, xxh3)",
      .setting = AcceptedSetting<"hash_algorithm", "xxh3">(kText, "Hash function of the keys."),
      .changes = {{{"hash_algorithm", kAsGiven}}}},
+    // The index grows by itself, so its first size is not an option here.
     {.name = "hashpower",
      .kind = kInteger,
      .low = 12,
@@ -164,6 +171,8 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .setting = AcceptedSetting<"hashpower_init", "0">(
          kGauge, "Binary logarithm of the buckets at the start; 0: not given."),
      .changes = {{{"hashpower_init", kAsGiven}}}},
+    // The parameters of memcached's segments (hot, warm, temporary) have no effect, because the
+    // segments here are different ones.
     {.name = "hot_lru_pct",
      .kind = kInteger,
      .low = 1,
@@ -183,7 +192,9 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
          kGauge, "Accepted: greatest age in memcached's hot segment.",
          {"memcached_lru_crawler_hot_max_factor"}),
      .changes = {{{"hot_max_factor", kTwoDecimals}}}},
+    // Items contain no prepared replies, so this and its opposite change nothing.
     {.name = "inline_ascii_resp"},
+    // The search for expired items, which memcached calls the LRU crawler.
     {.name = "lru_crawler",
      .effect = kApplied,
      .apply = Set<&Config::sweeps, true>,
@@ -192,6 +203,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
                  Switch<&Config::sweeps>,
                  "Expired items are looked for.",
                  {"memcached_lru_crawler_enabled"}}},
+    // The command `lru_crawler sleep` changes this value, and `lru_crawler tocrawl` the next one.
     {.name = "lru_crawler_sleep",
      .kind = kInteger,
      .high = 1'000'000,
@@ -226,12 +238,16 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .changes = {{{"lru_maintainer_thread", kYes}}}},
     {.name = "maxconns_fast", .effect = kApplied, .apply = Set<&Config::maxconns_fast, true>},
     {.name = "modern"},
+    // Items that are larger than a chunk always have several chunks: only the row changes.
     {.name = "no_chunked_items", .changes = {{{"slab_chunk_max", kMemcachedPage}}}},
     {.name = "no_drop_privileges"},
+    // The index always grows.
     {.name = "no_hashexpand"},
     {.name = "no_inline_ascii_resp"},
     {.name = "no_lru_crawler", .effect = kApplied, .apply = Set<&Config::sweeps, false>},
+    // Conflicts with temporary_ttl, see CheckExtendedOptions().
     {.name = "no_lru_maintainer", .changes = {{{"lru_maintainer_thread", kNo}}}},
+    // Stands for no_maxconns_fast, no_lru_crawler, no_slab_reassign and slab_automove=0.
     {.name = "no_modern",
      .apply = SetNoModern,
      .changes = {{{"slab_chunk_max", kMemcachedPage},
@@ -239,6 +255,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
                   {"lru_maintainer_thread", kNo}}}},
     {.name = "no_slab_automove", .apply = SetNoPageMoves},
     {.name = "no_slab_reassign", .apply = Set<&Config::slab_reassign, false>},
+    // The input buffers have a fixed size for each worker, so their memory needs no limit.
     {.name = "read_buf_mem_limit",
      .kind = kInteger,
      .high = kUint32Max,
@@ -247,7 +264,9 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .setting = AcceptedSetting<"read_buf_mem_limit", "0">(
          kGauge, "Accepted: bytes of memcached's input buffers."),
      .changes = {{{"read_buf_mem_limit", kMegabytes}}}},
+    // memcached has replaced this option by read_buf_mem_limit.
     {.name = "resp_obj_mem_limit", .apply = WarnOfReplyMemory},
+    // This option is applied, and recorded as accepted too.
     {.name = "slab_automove",
      .kind = kOptionalInteger,
      .high = 2,
@@ -255,6 +274,8 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .apply = SetPageMoves,
      .setting = {"slab_automove", kGauge, PageMoves,
                  "Pages move to classes that need them: 0 no, 1 yes, 2 on less evidence."}},
+    // The parameters of memcached's page mover, which compares ages. The page mover here compares
+    // hits, so they have no effect.
     {.name = "slab_automove_ratio",
      .kind = kFraction,
      .high = 1,
@@ -272,6 +293,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .setting = AcceptedSetting<"slab_automove_window", "10">(
          kGauge, "Accepted: seconds for which memcached observes before it moves pages."),
      .changes = {{{"slab_automove_window", kAsGiven}}}},
+    // The largest chunk is half a page and cannot be changed.
     {.name = "slab_chunk_max",
      .kind = kInteger,
      .low = 1,
@@ -281,16 +303,20 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .setting = AcceptedSetting<"slab_chunk_max", "131072">(
          kGauge, "Bytes of the largest chunk; larger items have several."),
      .changes = {{{"slab_chunk_max", kKilobytes}}}},
+    // Without it no page ever moves, neither by itself nor by the command `slabs reassign`.
     {.name = "slab_reassign",
      .apply = Set<&Config::slab_reassign, true>,
      .setting = {"slab_reassign", kSwitch, Switch<&Config::slab_reassign>,
                  "Pages may move between classes."}},
+    // The list of sizes is checked, but the sizes of chunks follow from -f and -n.
     {.name = "slab_sizes", .kind = kChunkSizes, .missing_text = "Missing slab_sizes argument"},
+    // A mark for sockets, which has no effect here.
     {.name = "sock_cookie_id",
      .kind = kInteger,
      .high = kUint32Max,
      .missing_text = "Missing sock_cookie_id argument",
      .range_text = "could not parse argument to sock_cookie_id"},
+    // No item is held for ever, so there is nothing to repair.
     {.name = "tail_repair_time",
      .kind = kInteger,
      .low = 10,
@@ -327,6 +353,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
          kGauge, "Accepted: greatest age in memcached's warm segment.",
          {"memcached_lru_crawler_warm_max_factor"}),
      .changes = {{{"warm_max_factor", kTwoDecimals}}}},
+    // The command watch is not served, so there are no buffers for log lines.
     {.name = "watcher_logbuf_size",
      .kind = kInteger,
      .high = kUint32Max,

@@ -36,11 +36,13 @@ std::string_view Heading(Section section) {
 
 // Returns the left column of an option: its names and what its value is called.
 std::string NamesOf(const Option& option) {
+  // Options without a letter are indented, so that all long names begin in one column.
   std::string names = option.letter != 0 ? fmt::format("  -{}", option.letter) : "    ";
   if (!option.name.empty()) {
     names += fmt::format("{}--{}", option.letter != 0 ? ", " : "  ", option.name);
   }
   if (!option.value_name.empty()) {
+    // "-D CHAR", but "--port=NUM".
     names += fmt::format("{}{}", option.name.empty() ? ' ' : '=', option.value_name);
   }
   return names;
@@ -60,14 +62,17 @@ std::string HelpText(std::span<const Option> options) {
       "larder {}, a cache server that speaks memcached's protocol\n"
       "usage: larder [option]...\n",
       Version());
+  // Nothing before the first option, so that its section gets a heading.
   std::optional<Section> section;
   for (const Option& option : options) {
+    // The options of a section are neighbours in the table.
     if (option.section != section) {
       section = option.section;
       text += fmt::format("\n{}:\n", Heading(*section));
     }
     const std::string names = NamesOf(option);
     text += names;
+    // The width of the text that stands in the line so far.
     std::size_t column = names.size();
     // Long names get a line of their own.
     if (column >= kHelpColumn) {
@@ -75,6 +80,7 @@ std::string HelpText(std::span<const Option> options) {
       column = 0;
     }
     const std::string help = HelpOf(option);
+    // Every line of the description begins in the same column.
     for (std::string_view rest = help; !rest.empty(); column = 0) {
       text += fmt::format("{:{}}{}\n", "", kHelpColumn - column, TakePiece(rest, "\n"));
     }
@@ -90,6 +96,7 @@ std::string WithDefault(std::string_view text, std::string (*show)(const Config&
   std::string result(text);
   const std::size_t at = result.find(kPlace);
   if (at == std::string::npos) return result;
+  // A value-initialised Config has the defaults.
   const Config defaults;
   return result.replace(
       at, kPlace.size(),

@@ -52,6 +52,7 @@ Result<ListenAddress, std::string> ParseItem(std::string_view item) {
     }
   }
 
+  // Until a port is found, the whole item is the host.
   std::string_view host = item;
   std::string_view port;
   bool has_port = false;
@@ -62,12 +63,14 @@ Result<ListenAddress, std::string> ParseItem(std::string_view item) {
     has_port = true;
   };
 
+  // An IPv6 address in brackets, with or without a port.
   if (item.starts_with('[')) {
     const std::size_t bracket = item.find(']');
     if (bracket == item.npos) {
       return Failure{fmt::format("Missing ] after the address: \"{}\"", item)};
     }
     const std::string_view rest = item.substr(bracket + 1);
+    // Only a port may follow the bracket.
     if (!rest.empty() && rest.front() != ':') {
       return Failure{fmt::format("Expected :port after the address: \"{}\"", item)};
     }
@@ -80,8 +83,10 @@ Result<ListenAddress, std::string> ParseItem(std::string_view item) {
 
   ListenAddress address;
   address.protocol = *protocol;
+  // An empty host means every interface.
   if (host != "*") address.host = host;
   if (has_port) {
+    // "host:" without a number is an error too.
     const auto number = ParseNumber<int>(port);
     if (!number || *number < 0 || *number > kPortMax) {
       return Failure{fmt::format("Invalid port number: \"{}\"", port)};
@@ -97,9 +102,11 @@ Result<std::vector<ListenAddress>, std::string> ParseListenList(std::string_view
   std::vector<ListenAddress> addresses;
   while (!text.empty()) {
     const std::string_view item = TakePiece(text, ",;");
+    // As in memcached, empty items are skipped.
     if (item.empty()) continue;
     auto address = ParseItem(item);
     if (!address) return Failure{address.error()};
+    // An item that is given twice would fail to bind.
     if (std::ranges::find(addresses, *address) == addresses.end()) {
       addresses.push_back(std::move(*address));
     }

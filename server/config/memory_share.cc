@@ -68,12 +68,14 @@ std::optional<std::uint64_t> ReadLimit(const FileReader& read, const std::string
 // the strictest one applies.
 void OfferGroups(const FileReader& read, const Hierarchy& hierarchy, std::string group,
                  Least& least) {
+  // Each iteration handles one group. The empty path is the root of the tree.
   for (;;) {
     while (group.ends_with('/')) group.pop_back();
     least.Offer(ReadLimit(
         read, std::string(hierarchy.root) + group + '/' + std::string(hierarchy.limit_file)));
     if (group.empty()) return;
     group.resize(std::min(group.rfind('/'), group.size()));
+    // A path that does not begin with '/' ends here too.
     if (group.find('/') == group.npos) group.clear();
   }
 }
@@ -86,6 +88,7 @@ std::optional<std::uint64_t> MachineBytes(const FileReader& read) {
   while (!rest.empty()) {
     std::string_view line = TakePiece(rest, "\n");
     if (!line.starts_with(kName)) continue;
+    // The number is padded with spaces, and its unit of kB is 1024 bytes.
     line.remove_prefix(std::min(line.find_first_of("0123456789"), line.size()));
     const auto kilobytes = ParseNumber<std::uint64_t>(TakePiece(line, " "));
     if (kilobytes) return *kilobytes << 10;
@@ -98,13 +101,17 @@ std::optional<std::uint64_t> MachineBytes(const FileReader& read) {
 std::optional<std::uint64_t> MemoryLimitBytes(const FileReader& read) {
   Least least;
   least.Offer(MachineBytes(read));
+  // One line for each hierarchy that the process is in.
   const auto groups = read("/proc/self/cgroup");
   std::string_view rest = groups ? *groups : std::string_view();
   while (!rest.empty()) {
     // The line has the form number:controllers:path.
     std::string_view line = TakePiece(rest, "\n");
+    // The number of the hierarchy is not needed.
     (void)TakePiece(line, ":");
     const std::string_view controllers = TakePiece(line, ":");
+    // All places at which the controller's tree may be mounted; those that do not exist have no
+    // limit.
     for (const Hierarchy& hierarchy : kHierarchies) {
       if (!HasController(controllers, hierarchy.controllers)) continue;
       // A path with /.. is outside the part of the tree that a container can see, so only the root

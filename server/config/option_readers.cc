@@ -27,6 +27,7 @@ StepResult ReadPositive(std::string_view value, std::string_view complaint, int&
   const auto number = ParseNumber<int>(value);
   if (!number)
     return ConfigExit::BadValue(fmt::format("{}: \"{}\" is no such number", complaint, value));
+  // memcached's own case, with memcached's message alone.
   if (*number <= 0) return ConfigExit::BadValue(std::string(complaint));
   out = *number;
   return Done{};
@@ -34,6 +35,7 @@ StepResult ReadPositive(std::string_view value, std::string_view complaint, int&
 
 // Reads a value such as 75%: a share of the memory that the control group or the machine has.
 StepResult ReadMemoryShare(Config& config, std::string_view value) {
+  // The number without its percent sign.
   const auto percent = ParseNumber<std::uint64_t>(value.substr(0, value.size() - 1));
   if (!percent || *percent == 0 || *percent > 100) {
     return ConfigExit::BadValue(fmt::format(
@@ -46,6 +48,7 @@ StepResult ReadMemoryShare(Config& config, std::string_view value) {
         "is; give megabytes");
   }
   // Less than a megabyte becomes one megabyte.
+  // Divided first, so that the product cannot overflow.
   const std::uint64_t megabytes = *limit / 100 * *percent / kMegabyte;
   config.memory_bytes = std::clamp<std::uint64_t>(megabytes, 1, kMegabytesMax) * kMegabyte;
   return Done{};
@@ -56,6 +59,7 @@ StepResult ReadMemoryShare(Config& config, std::string_view value) {
 StepResult ReadPort(Config& config, std::string_view value) {
   const auto port = ParseNumber<int>(value);
   if (!port) return NotANumber("-p (--port)", value);
+  // || The message and the exit code are memcached's.
   if (*port < -1 || *port > kPortMax) {
     return ConfigExit::Refused(fmt::format("ERROR: Invalid port number {}.", *port));
   }
@@ -66,6 +70,7 @@ StepResult ReadPort(Config& config, std::string_view value) {
 StepResult ReadUdpPort(Config&, std::string_view value) {
   const auto port = ParseNumber<int>(value);
   if (!port) return NotANumber("-U (--udp-port)", value);
+  // 0 means that UDP is not served, which is always so here.
   if (*port != 0)
     return ConfigExit::Refused(fmt::format("UDP is not served: -U takes 0 only, not {}", *port));
   return Done{};
@@ -86,6 +91,7 @@ StepResult AddListen(Config& config, std::string_view value) {
 
 StepResult ReadUnixMask(Config& config, std::string_view value) {
   unsigned mask = 0;
+  // Octal, as chmod takes it.
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), mask, 8);
   if (error != std::errc{} || end != value.data() + value.size() || mask > 0777) {
     return ConfigExit::BadValue(
@@ -107,6 +113,7 @@ StepResult ReadConnectionsMax(Config& config, std::string_view value) {
 }
 
 StepResult ReadProtocol(Config& config, std::string_view value) {
+  // Recorded even if it is the default: authentication may forbid a protocol that was requested.
   config.protocol_given = true;
   if (value == "auto") {
     config.protocol = BindingProtocol::kNegotiate;
@@ -124,8 +131,11 @@ StepResult ReadProtocol(Config& config, std::string_view value) {
 }
 
 StepResult ReadMemory(Config& config, std::string_view value) {
+  // A share of the available memory.
   if (value.ends_with('%')) return ReadMemoryShare(config, value);
   const auto megabytes = ParseNumber<std::uint64_t>(value);
+  // *megabytes > kMegabytesMax) { || 0 megabytes are possible: then the largest item (-I) is
+  // refused later.
   if (!megabytes || *megabytes > kMegabytesMax) {
     return ConfigExit::BadValue(fmt::format(
         "-m (--memory-limit) needs megabytes, at most {}, or a share such as 75%, not \"{}\"",
@@ -136,9 +146,11 @@ StepResult ReadMemory(Config& config, std::string_view value) {
 }
 
 StepResult ReadItemBytesMax(Config& config, std::string_view value) {
+  // For the error message.
   const std::string_view whole = value;
   std::uint64_t unit = 1;
   if (!value.empty()) {
+    // Only k and m are units; any other letter makes the number malformed.
     const char last = value.back();
     if (last == 'k' || last == 'K') unit = 1024;
     if (last == 'm' || last == 'M') unit = kMegabyte;
@@ -159,11 +171,13 @@ StepResult ReadItemBytesMax(Config& config, std::string_view value) {
 
 StepResult ReadGrowthFactor(Config& config, std::string_view value) {
   const auto factor = ParseNumber<double>(value);
+  // Written so that NaN is refused too.
   if (!factor || !(*factor > 1)) return ConfigExit::BadValue("Factor must be greater than 1");
   if (*factor > kGrowthFactorMax) {
     return ConfigExit::BadValue(fmt::format("Factor must be at most {}", kGrowthFactorMax));
   }
   config.growth_factor = *factor;
+  // A factor that equals the default is not the same as none: see Config.
   config.growth_factor_given = true;
   return Done{};
 }
@@ -181,6 +195,7 @@ StepResult ReadThreads(Config& config, std::string_view value) {
   if (config.threads > kThreadsMax) {
     return ConfigExit::BadValue(fmt::format("Number of threads must be at most {}", kThreadsMax));
   }
+  // The server starts all the same.
   if (config.threads > kThreadsAdvised) {
     config.warnings.emplace_back(
         "WARNING: Setting a high number of worker threads is not recommended.\n"
@@ -195,13 +210,16 @@ StepResult ReadRequestsPerTurn(Config& config, std::string_view value) {
 }
 
 StepResult ReadPrefixDelimiter(Config& config, std::string_view value) {
+  // Only the first byte of the value counts.
   if (value.empty()) return ConfigExit::BadValue("No delimiter specified");
   config.prefix_delimiter = value.front();
+  // As in memcached, giving the delimiter switches the statistics on.
   config.detail_enabled = true;
   return Done{};
 }
 
 StepResult ReadClusterDns(Config& config, std::string_view value) {
+  // The notation host:port is that of one node in a file.
   const auto name = ParseClusterFile(value, 1);
   if (!name || value.find('|') != value.npos) {
     return ConfigExit::BadValue(fmt::format(

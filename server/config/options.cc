@@ -106,6 +106,7 @@ std::string ItemBytesMaxGiven(const Config& config) {
 
 // All options in the order of the help text.
 constexpr auto kOptions = std::to_array<Option>({
+    // Has no effect on a UNIX socket, nor on addresses of -l that have a port of their own.
     {.section = kSockets,
      .letter = 'p',
      .name = "port",
@@ -113,6 +114,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "TCP port; 0: no TCP, -1: any free port (default {})",
      .apply = ReadPort,
      .setting = {"tcpport", kGauge, Value<&Config::port>, "TCP port; 0: none, -1: any."}},
+    // Several -l are joined. Their texts are checked at once, and parsed when all options are
+    // known.
     {.section = kSockets,
      .letter = 'l',
      .name = "listen",
@@ -122,6 +125,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = AddListen,
      .setting = {"inter", kText, TextOrNull<&Config::listen_text>,
                  "Addresses to listen on; NULL: every interface."}},
+    // A UNIX socket replaces all TCP listeners.
     {.section = kSockets,
      .letter = 's',
      .name = "unix-socket",
@@ -130,6 +134,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadText<&Config::unix_socket>,
      .setting = {"domain_socket", kText, TextOrNull<&Config::unix_socket>,
                  "UNIX socket to listen on; NULL: none."}},
+    // The value is the permission bits of the socket's file, although memcached's setting is called
+    // umask.
     {.section = kSockets,
      .letter = 'a',
      .name = "unix-mask",
@@ -137,6 +143,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "permissions of the UNIX socket, octal (default {})",
      .apply = ReadUnixMask,
      .setting = {"umask", kText, UnixMask, "Permissions of the UNIX socket, octal."}},
+    // The value also determines how many files the process may open (see RaiseFileLimit()).
     {.section = kSockets,
      .letter = 'c',
      .name = "conn-limit",
@@ -156,6 +163,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadBacklog,
      .setting = {"tcp_backlog", kGauge, Value<&Config::backlog>,
                  "Connections that may wait to be accepted."}},
+    // With -S or -Y, only a protocol whose clients can authenticate is allowed (see
+    // ChooseProtocol()).
     {.section = kSockets,
      .letter = 'B',
      .name = "protocol",
@@ -165,6 +174,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .setting = {"binding_protocol", kText, Protocol,
                  "Protocol that is served: ascii, binary, or auto-negotiate for both."},
      .show = ProtocolGiven},
+    // The environment variable MEMCACHED_SASL_PWDB may name a password file.
     {.section = kSockets,
      .letter = 'S',
      .name = "enable-sasl",
@@ -172,6 +182,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = SwitchOn<&Config::sasl>,
      .setting = {"auth_enabled_sasl", kSwitch, Switch<&Config::sasl>,
                  "Clients of the binary protocol have to authenticate."}},
+    // The path is made absolute, because SIGHUP may read the file after the process has changed its
+    // directory.
     {.section = kSockets,
      .letter = 'Y',
      .name = "auth-file",
@@ -190,6 +202,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadUdpPort,
      .setting = {"udpport", kGauge, Always<0>, "Always 0: UDP is not served."}},
 
+    // The command cache_memlimit changes the limit while the server runs.
     {.section = kMemory,
      .letter = 'm',
      .name = "memory-limit",
@@ -207,12 +220,14 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadPath<&Config::memory_file>,
      .setting = {"memory_file", kText, MemoryFile,
                  "File that keeps the items over restarts; (null): none."}},
+    // The setting has memcached's words, on and off.
     {.section = kMemory,
      .letter = 'M',
      .name = "disable-evictions",
      .help = "answer with an error when memory is full, instead of evicting",
      .apply = SwitchOff<&Config::evict>,
      .setting = {"evictions", kText, Evictions, "Items are evicted when memory is full: on, off."}},
+    // The limits depend on -m and -n, so they are checked when all options are known.
     {.section = kMemory,
      .letter = 'I',
      .name = "max-item-size",
@@ -223,6 +238,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .setting = {"item_size_max", kGauge, Value<&Config::item_bytes_max>,
                  "Bytes of the largest item."},
      .show = ItemBytesMaxGiven},
+    // A factor that is given, even the default one, replaces the finer ladder of sizes that the
+    // server has without -f.
     {.section = kMemory,
      .letter = 'f',
      .name = "slab-growth-factor",
@@ -231,6 +248,7 @@ constexpr auto kOptions = std::to_array<Option>({
              "bytes below 256)",
      .apply = ReadGrowthFactor,
      .setting = {"growth_factor", kGauge, GrowthFactor, "Ratio of neighbouring chunk sizes."}},
+    // Also the lower limit of chunk sizes, so it may not exceed -I.
     {.section = kMemory,
      .letter = 'n',
      .name = "slab-min-size",
@@ -245,17 +263,21 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "keep no CAS numbers",
      .apply = SwitchOff<&Config::use_cas>,
      .setting = {"cas_enabled", kSwitch, Switch<&Config::use_cas>, "Items have CAS numbers."}},
+    // This locks what is mapped when the server starts. The arena locks its pages when it takes
+    // them.
     {.section = kMemory,
      .letter = 'k',
      .name = "lock-memory",
      .help = "keep the memory in use out of swap",
      .apply = SwitchOn<&Config::lock_memory>},
+    // In memcached this option requests huge pages. Here they are always requested.
     {.section = kMemory,
      .letter = 'L',
      .name = "enable-largepages",
      .help = "take all memory at the start (huge pages are always asked for)",
      .apply = SwitchOn<&Config::prefault>},
 
+    // A thread for each worker; the main thread, which accepts connections, is not one of them.
     {.section = kWork,
      .letter = 't',
      .name = "threads",
@@ -263,6 +285,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "worker threads (default {})",
      .apply = ReadThreads,
      .setting = {"num_threads", kGauge, Value<&Config::threads>, "Worker threads."}},
+    // Connections also yield for other reasons, see server/session/turn_budget.h.
     {.section = kWork,
      .letter = 'R',
      .name = "max-reqs-per-event",
@@ -272,12 +295,14 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadRequestsPerTurn,
      .setting = {"reqs_per_event", kGauge, Value<&Config::requests_per_turn_max>,
                  "Requests of a connection served before others get a turn."}},
+    // The option has no long name.
     {.section = kWork,
      .letter = 'D',
      .value_name = "CHAR",
      .help = "delimiter of key prefixes; switches stats detail on (default {})",
      .apply = ReadPrefixDelimiter,
      .setting = {"stat_key_prefix", kText, PrefixDelimiter, "Delimiter of key prefixes."}},
+    // Without it, clients cannot stop the server.
     {.section = kWork,
      .letter = 'A',
      .name = "enable-shutdown",
@@ -292,6 +317,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = SwitchOff<&Config::flush_enabled>,
      .setting = {"flush_enabled", kSwitch, Switch<&Config::flush_enabled>,
                  "The flush_all command is allowed."}},
+    // Also refuses the dumps of lru_crawler, because keys are data of the clients.
     {.section = kWork,
      .letter = 'X',
      .name = "disable-dumping",
@@ -330,6 +356,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadClusterDns,
      .setting = {"cluster_dns", kText, ClusterDns,
                  "Name whose addresses are the nodes that clients discover; NULL: none."}},
+    // The name may have new addresses at any time, and there is no notification.
     {.section = kCluster,
      .name = "cluster-dns-interval",
      .value_name = "SECONDS",
@@ -337,6 +364,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadUpTo<&Config::cluster_dns_interval_s, kClusterDnsIntervalCeiling_s>,
      .setting = {"cluster_dns_interval", kGauge, Value<&Config::cluster_dns_interval_s>,
                  "Seconds after which the name is resolved again."}},
+    // Without a state file, a restarted server could give its list a version that clients have
+    // already seen.
     {.section = kCluster,
      .name = "cluster-state",
      .value_name = "PATH",
@@ -344,12 +373,14 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadPath<&Config::cluster_state>,
      .setting = {"cluster_state", kText, TextOrNull<&Config::cluster_state>,
                  "File that keeps the last list of nodes; NULL: none."}},
+    // A client that can change the list can redirect all others, so this is off by default.
     {.section = kCluster,
      .name = "cluster-admin",
      .help = "allow config set and config delete, to clients of this machine",
      .apply = SwitchOn<&Config::cluster_admin>,
      .setting = {"cluster_admin", kSwitch, Switch<&Config::cluster_admin>,
                  "Clients of this machine may change the list of nodes."}},
+    // The next two limit what a wrong file or a wrong name can make the server send to clients.
     {.section = kCluster,
      .name = "cluster-nodes-max",
      .value_name = "NUM",
@@ -371,18 +402,21 @@ constexpr auto kOptions = std::to_array<Option>({
      .name = "daemon",
      .help = "run in the background",
      .apply = SwitchOn<&Config::daemonize>},
+    // Root has to give a user; for other users the option has no effect.
     {.section = kProcess,
      .letter = 'u',
      .name = "user",
      .value_name = "NAME",
      .help = "the user to become when started as root",
      .apply = ReadText<&Config::user>},
+    // The path is not made absolute: with -d, a relative one is relative to the root directory.
     {.section = kProcess,
      .letter = 'P',
      .name = "pidfile",
      .value_name = "PATH",
      .help = "write the process id to this file",
      .apply = ReadText<&Config::pid_file>},
+    // With -d, it also keeps the process in its directory, where a core can be written.
     {.section = kProcess,
      .letter = 'r',
      .name = "enable-coredumps",
@@ -395,6 +429,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = CountVerbosity,
      .setting = {"verbosity", kGauge, Value<&Config::verbosity>, "How much is printed."}},
 
+    // These end the program, so nothing after them on the command line is applied.
     {.section = kHelp,
      .letter = 'h',
      .name = "help",
@@ -411,6 +446,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "print the licence and exit",
      .apply = ShowLicense},
 
+    // Refused rather than ignored: clients would otherwise be served without encryption.
     {.section = kUnsupported,
      .letter = 'Z',
      .name = "enable-ssl",

@@ -22,6 +22,8 @@ std::string No(const SettingsSample&) { return "no"; }
 
 // The rows that are not the setting of an option in the two tables of options.
 constexpr auto kFurther = std::to_array<Setting>({
+    // Commands change these two, which no option sets or which an option sets only together with
+    // others.
     {"oldest", kGauge, Value<&SettingsSample::oldest_s>,
      "Seconds from the start to the last flush; 0: there was none."},
     {"num_threads_per_udp", kGauge, Always<0>, "Always 0: UDP is not served."},
@@ -31,6 +33,7 @@ constexpr auto kFurther = std::to_array<Setting>({
     AcceptedSetting<"temp_lru", "no">(kSwitch, "Items may be of a segment for short lives."),
     {"inline_ascii_response", kSwitch, No, "Always no: items hold no ready replies."},
     {"num_napi_ids", kGauge, Always<0>, "Always 0: there are no workers by queue."},
+    // memcached can be built with other sizes; here it is always 4.
     {"client_flags_size", kGauge, Always<4>, "Bytes of an item's flags."},
 });
 
@@ -106,6 +109,7 @@ std::vector<Setting> Collect() {
   };
   for (const Option& option : Options()) add(option.setting);
   for (const ExtendedOption& option : ExtendedOptions()) add(option.setting);
+  // Stable, so that rows that memcached does not have keep the order of their options.
   std::ranges::stable_sort(rows, {}, PlaceOf);
   return rows;
 }
@@ -113,6 +117,7 @@ std::vector<Setting> Collect() {
 }  // namespace
 
 std::span<const Setting> SettingsMetrics() {
+  // Sorted once; the initialisation of a local static is safe with several threads.
   static const std::vector<Setting> kRows = Collect();
   return kRows;
 }

@@ -52,13 +52,16 @@ std::uint64_t Chunks(const ClassSnapshot& snapshot) {
   return std::uint64_t{snapshot.pages} * snapshot.chunks_per_page;
 }
 std::string AllChunks(const ClassSample& sample) { return ValueText(Chunks(sample.snapshot)); }
+// All chunks that are not in use, wherever they are kept.
 std::string FreeChunks(const ClassSample& sample) {
   return ValueText(Chunks(sample.snapshot) - sample.snapshot.used_chunks);
 }
+// Pages are counted as a whole, with the unused ends behind their last chunk.
 std::string TotalBytes(const SlabTotals& totals) {
   return ValueText(totals.pages * slab::kPageBytes);
 }
 
+// Conditions of rows: the eviction policy has segments; the descriptor is a client's.
 bool IsSegmented(const ClassSample& sample) { return sample.is_segmented; }
 bool IsClient(const ConnectionSample& sample) { return !sample.is_listener; }
 
@@ -66,6 +69,7 @@ bool IsClient(const ConnectionSample& sample) { return !sample.is_listener; }
 //
 // All rows of this file that are per class have the label `slab` besides those below.
 
+// Three families whose rows differ in one or two labels.
 constexpr MetricFamily Evictions(std::string_view segment) {
   return {"larder_evictions_total", {{{"segment", segment}}}};
 }
@@ -78,6 +82,8 @@ constexpr MetricFamily Command(std::string_view command, std::string_view status
 
 constexpr auto kItemsRows = std::to_array<Row>({
     // name, kind, getter, help, family, condition; in memcached's order.
+    // Items. memcached's segments are mapped to those of this server: hot is probation, cold is
+    // main, and there is no warm one.
     {"number",
      kGauge,
      Class<&ClassSnapshot::items>,
@@ -101,6 +107,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
      "Items in the main segment.",
      {"memcached_slab_cold_items"},
      IsSegmented},
+    // Ages, in seconds since the last use.
     {"age_hot",
      kGauge,
      Class<&ClassSnapshot::probation_age_s>,
@@ -124,6 +131,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
      Sum<ClassStat::kRequestedBytes>,
      "Bytes of the items, without what is left of their chunks.",
      {"memcached_slab_mem_requested_bytes"}},
+    // Removals of items, by the reason.
     {"evicted",
      kCounter,
      Counted<&ClassStats::evicted>,
@@ -140,6 +148,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
      Counted<&ClassStats::evicted_age_s>,
      "Seconds for which the item that was evicted last had not been used.",
      {"memcached_slab_items_evicted_time_seconds"}},
+    // Stores that failed because no chunk could be found.
     {"outofmemory",
      kCounter,
      Counted<&ClassStats::out_of_memory>,
@@ -171,6 +180,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
      "Items that were evicted although they had been got of late.",
      {},
      IsSegmented},
+    // The search for expired items has memcached's name here, LRU crawler.
     {"crawler_reclaimed",
      kCounter,
      Counted<&ClassStats::crawler_reclaimed>,
@@ -180,6 +190,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
      "Items looked at for their expiry."},
     {"lrutail_reflocked", kCounter, Queue<&QueueStats::put_back>,
      "Items in use when they were to be evicted."},
+    // Moves of items between and within the segments.
     {"moves_to_cold",
      kCounter,
      Queue<&QueueStats::promoted>,
@@ -205,12 +216,15 @@ constexpr auto kItemsRows = std::to_array<Row>({
      {},
      IsSegmented},
     // Rows that memcached does not have.
+    // Evictions by segment, and by the page mover.
     {"evicted_hot", kCounter, Queue<&QueueStats::evicted_from_probation>,
      "Items evicted from the probation segment.", Evictions("probation"), IsSegmented},
     {"evicted_cold", kCounter, Queue<&QueueStats::evicted_from_main>,
      "Items evicted from the main segment.", Evictions("main"), IsSegmented},
     {"evicted_for_page", kCounter, Counted<&ClassStats::evicted_for_page>,
      "Items evicted because their page left the class.", Evictions("page"), IsSegmented},
+    // A ghost is the memory of a key that was evicted. A key that is stored again soon shows that
+    // its segment was too small.
     {"ghosts_hot", kCounter, Queue<&QueueStats::ghosts_of_probation>,
      "Keys stored again soon after their eviction from the probation segment.",
      GhostHits("probation"), IsSegmented},
@@ -223,6 +237,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
      "Bytes that remember evicted keys.",
      {},
      IsSegmented},
+    // The limit moves with the hits on ghosts.
     {"target_hot",
      kGauge,
      Class<&ClassSnapshot::probation_target>,
@@ -233,6 +248,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
 
 constexpr auto kSlabsRows = std::to_array<Row>({
     // name, kind, getter, help, family; in memcached's order.
+    // The pages and chunks of the class.
     {"chunk_size",
      kGauge,
      Class<&ClassSnapshot::chunk_bytes>,
@@ -262,6 +278,7 @@ constexpr auto kSlabsRows = std::to_array<Row>({
      Always<0>,
      "Always 0: free chunks are counted in free_chunks.",
      {"memcached_slab_chunks_free_end"}},
+    // Commands, counted in the class of the item that they found or stored.
     {"get_hits", kCounter, Sum<ClassStat::kGetHits>, "Keys asked for that were found.",
      Command("get", "hit")},
     {"cmd_set", kCounter, Sum<ClassStat::kCmdSet>, "Stores, whatever became of them."},
@@ -300,6 +317,7 @@ constexpr auto kConnectionRows = std::to_array<Metric<ConnectionSample>>({
      {},
      IsClient},
     {"state", kText, Value<&ConnectionSample::state>, "What the connection waits for or does."},
+    // Of a listener: seconds since it was opened.
     {"secs_since_last_cmd", kGauge, Value<&ConnectionSample::idle_s>,
      "Seconds since the last command."},
 });

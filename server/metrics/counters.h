@@ -19,7 +19,7 @@ enum class Stat : std::uint8_t {
   kCmdFlush,
   kCmdTouch,
   kCmdMeta,
-  // Keys of retrieval commands that were not found.
+  // Keys of get, gets and mg that were not found. Misses of gat and gats are kTouchMisses.
   kGetMisses,
   // The reason why each of these keys was not found; the seven add up to kGetMisses.
   kGetMissesEvicted,
@@ -60,6 +60,7 @@ enum class Stat : std::uint8_t {
   // How often, and for how many microseconds, the server did not accept connections.
   kListenDisabled,
   kTimeInListenDisabledUs,
+  // The number of enumerators above.
   kCount,
 };
 
@@ -75,6 +76,7 @@ enum class Buffer : std::uint8_t {
   kTails,
   // Replies that sockets would not take; without the values, which stay in their items.
   kPending,
+  // The number of enumerators above.
   kCount,
 };
 // One gauge for each enumerator of Buffer.

@@ -47,6 +47,7 @@ std::string Moves(const Sample& sample) {
 // A duration as seconds with six decimals, as memcached prints CPU times.
 template <std::chrono::microseconds Sample::*kTime>
 std::string Seconds(const Sample& sample) {
+  // The number of microseconds.
   const auto us = (sample.*kTime).count();
   return fmt::format("{}.{:06}", us / 1'000'000, us % 1'000'000);
 }
@@ -55,6 +56,7 @@ std::string Seconds(const Sample& sample) {
 std::string Clients(const Sample& sample) {
   return ValueText(sample.connections - std::min<std::uint64_t>(sample.connections, 1));
 }
+// Each worker has one input buffer of a fixed size.
 std::string InputBytes(const Sample& sample) {
   return ValueText(static_cast<std::uint64_t>(sample.threads) * sample.input_buffer_bytes);
 }
@@ -70,6 +72,7 @@ std::string Gets(const Sample& sample) {
 std::string IndexPower(const Sample& sample) {
   return ValueText(std::bit_width(sample.index_buckets) - 1);
 }
+// The only reason for which a move is put off here is an item that is in use.
 std::string LastBusyStatus(const Sample& sample) {
   return sample.page_moves.busy_pages != 0 ? "in_use" : "none";
 }
@@ -85,6 +88,8 @@ std::string DirectReclaims(const Sample& sample) {
 //
 // Rows that memcached prints only under certain settings have one of these.
 
+// -o maxconns_fast, -o idle_timeout, -o slab_reassign, -o lru_crawler and the eviction policy, in
+// this order.
 bool RefusesAtOnce(const Sample& sample) { return sample.refuses_at_once; }
 bool ClosesIdle(const Sample& sample) { return sample.idle_timeout_s > 0; }
 bool CanMovePages(const Sample& sample) { return sample.can_move_pages; }
@@ -109,6 +114,7 @@ constexpr MetricFamily ConfigCommand(std::string_view command) {
 // A new row is appended at the end.
 constexpr auto kRows = std::to_array<Row>({
     // name, kind, getter, help, family, condition; in memcached's order.
+    // --- The process ---
     {"pid", kGauge, Value<&Sample::pid>, "Process id."},
     {"uptime",
      kCounter,
@@ -120,6 +126,7 @@ constexpr auto kRows = std::to_array<Row>({
      Value<&Sample::time_s>,
      "The server's Unix time in seconds.",
      {"memcached_time_seconds"}},
+    // On a metrics page the version is the value of a label.
     {"version",
      kText,
      Value<&Sample::version>,
@@ -127,6 +134,7 @@ constexpr auto kRows = std::to_array<Row>({
      {"memcached_version", {{{"version", ""}}}}},
     {"libevent", kText, Value<&Sample::libevent_version>, "Version of libevent."},
     {"pointer_size", kGauge, Always<8 * sizeof(void*)>, "Bits of a pointer."},
+    // CPU time of all threads of the process.
     {"rusage_user",
      kCounter,
      Seconds<&Sample::user_time>,
@@ -137,6 +145,7 @@ constexpr auto kRows = std::to_array<Row>({
      Seconds<&Sample::system_time>,
      "CPU seconds in the kernel.",
      {"memcached_process_system_cpu_seconds_total"}},
+    // --- Connections ---
     {"max_connections", kGauge, Value<&Sample::connections_max>,
      "Client connections allowed at a time."},
     {"curr_connections",
@@ -166,15 +175,20 @@ constexpr auto kRows = std::to_array<Row>({
     {"read_buf_bytes_free", kGauge, Always<0>, "Always 0: input buffers are not pooled."},
     {"read_buf_oom", kCounter, Always<0>, "Always 0: input buffers are taken at the start."},
     {"reserved_fds", kGauge, Descriptors, "File descriptors that the workers need themselves."},
+    // --- Commands ---
+    // A command has a row for each result that it can have. Hits and misses are counted by key, not
+    // by request.
     {"cmd_get", kCounter, Gets, "Keys that were asked for."},
     {"cmd_set", kCounter, Hits<ClassStat::kCmdSet>, "Stores, whatever became of them."},
     {"cmd_flush", kCounter, Count<Stat::kCmdFlush>, "flush_all commands.", Command("flush", "hit")},
+    // touch, gat and gats count here.
     {"cmd_touch", kCounter, Count<Stat::kCmdTouch>, "Keys whose expiry was to be set anew."},
     {"cmd_meta", kCounter, Count<Stat::kCmdMeta>, "Meta commands."},
     {"get_hits", kCounter, Hits<ClassStat::kGetHits>, "Keys asked for that were found.",
      Command("get", "hit")},
     {"get_misses", kCounter, Count<Stat::kGetMisses>, "Keys asked for that were not found.",
      Command("get", "miss")},
+    // Both are misses as well: the item was there, but is not valid any more.
     {"get_expired", kCounter, Count<Stat::kGetExpired>, "Gets that found an expired item."},
     {"get_flushed", kCounter, Count<Stat::kGetFlushed>, "Gets that found a flushed item."},
     {"delete_misses", kCounter, Count<Stat::kDeleteMisses>, "Deletes of keys that were not there.",
@@ -189,6 +203,7 @@ constexpr auto kRows = std::to_array<Row>({
      Command("decr", "miss")},
     {"decr_hits", kCounter, Hits<ClassStat::kDecrHits>, "decr commands that found an item.",
      Command("decr", "hit")},
+    // A cas is a miss, a hit, or finds an item that has changed (badval).
     {"cas_misses", kCounter, Count<Stat::kCasMisses>, "cas commands that found no item.",
      Command("cas", "miss")},
     {"cas_hits", kCounter, Hits<ClassStat::kCasHits>, "cas commands that stored.",
@@ -199,6 +214,8 @@ constexpr auto kRows = std::to_array<Row>({
      Command("touch", "hit")},
     {"touch_misses", kCounter, Count<Stat::kTouchMisses>, "Touches that found no item.",
      Command("touch", "miss")},
+    // Refused stores of the text and the meta protocol. Like memcached, the server does not count
+    // those of the binary protocol.
     {"store_too_large",
      kCounter,
      Count<Stat::kStoreTooLarge>,
@@ -209,6 +226,7 @@ constexpr auto kRows = std::to_array<Row>({
      Count<Stat::kStoreNoMemory>,
      "Stores refused because there was no memory.",
      {"memcached_item_no_memory_total"}},
+    // Both protocols' attempts to authenticate.
     {"auth_cmds", kCounter, Count<Stat::kAuthCmds>, "Attempts to authenticate."},
     {"auth_errors", kCounter, Count<Stat::kAuthErrors>, "Attempts to authenticate that failed."},
     {"idle_kicks",
@@ -217,6 +235,7 @@ constexpr auto kRows = std::to_array<Row>({
      "Connections closed because they were idle.",
      {"larder_idle_closed_total"},
      ClosesIdle},
+    // --- Traffic and limits ---
     {"bytes_read",
      kCounter,
      Count<Stat::kBytesRead>,
@@ -232,6 +251,8 @@ constexpr auto kRows = std::to_array<Row>({
      Value<&Sample::memory_limit_bytes>,
      "Bytes allowed for items.",
      {"memcached_limit_bytes"}},
+    // The next three are about pauses in accepting: at the limit of -c without maxconns_fast, or
+    // when the system is out of resources.
     {"accepting_conns",
      kGauge,
      Value<&Sample::is_accepting>,
@@ -245,14 +266,19 @@ constexpr auto kRows = std::to_array<Row>({
     {"time_in_listen_disabled_us", kCounter, Count<Stat::kTimeInListenDisabledUs>,
      "Microseconds during which no connections were accepted."},
     {"threads", kGauge, Value<&Sample::threads>, "Worker threads."},
+    // A connection yields after -R requests, among other reasons: see server/session/turn_budget.h.
     {"conn_yields",
      kCounter,
      Count<Stat::kConnYields>,
      "Times that a connection had to let others go first.",
      {"memcached_connections_yielded_total"}},
+    // --- The index and page moves ---
     {"hash_power_level", kGauge, IndexPower, "Binary logarithm of the index's buckets."},
     {"hash_bytes", kGauge, Value<&Sample::index_bytes>, "Bytes of the index."},
+    // The index has no phase of expansion, during which memcached keeps two tables.
     {"hash_is_expanding", kGauge, Always<0>, "Always 0: the index grows bucket by bucket."},
+    // memcached's names for the events of a page move. A move copies the items of the page into
+    // other chunks of its class.
     {"slab_reassign_rescues",
      kCounter,
      Moves<&slab::PageMoveStats::moved_items>,
@@ -301,11 +327,13 @@ constexpr auto kRows = std::to_array<Row>({
      "1 while a page moves, else 0.",
      {},
      CanMovePages},
+    // Counts the pages; the rows above count their items.
     {"slabs_moved",
      kCounter,
      Value<&Sample::pages_moved>,
      "Pages moved to another class.",
      {"larder_pages_moved_total"}},
+    // --- The search for expired items ---
     {"lru_crawler_running",
      kGauge,
      Value<&Sample::is_sweeping>,
@@ -318,6 +346,7 @@ constexpr auto kRows = std::to_array<Row>({
      "Passes that looked for expired items.",
      {"memcached_lru_crawler_starts_total"},
      Sweeps},
+    // --- Features that do not exist here ---
     {"malloc_fails", kCounter, Always<0>, "Always 0: failed allocations are not counted."},
     {"log_worker_dropped", kCounter, Always<0>, "Always 0: watch is not served."},
     {"log_worker_written", kCounter, Always<0>, "Always 0: watch is not served."},
@@ -326,10 +355,13 @@ constexpr auto kRows = std::to_array<Row>({
     {"log_watchers", kGauge, Always<0>, "Always 0: watch is not served."},
     {"unexpected_napi_ids", kCounter, Always<0>, "Always 0: there are no workers by queue."},
     {"round_robin_fallback", kCounter, Always<0>, "Always 0: there are no workers by queue."},
+    // --- Items ---
+    // An item counts as long as it is alive: neither expired nor flushed.
     {"bytes", kGauge, AliveBytes, "Bytes of all items.", {"memcached_current_bytes"}},
     {"curr_items", kGauge, AliveItems, "Items in the cache.", {"memcached_current_items"}},
     {"total_items", kCounter, TotalItems, "Items stored.", {"memcached_items_total"}},
     {"slab_global_page_pool", kGauge, Value<&Sample::free_pages>, "Pages that no class has."},
+    // --- Evictions and removals, summed over all classes ---
     {"expired_unfetched", kCounter, Evictions<&slab::ClassStats::expired_unfetched>,
      "Items that expired and were never got."},
     {"evicted_unfetched", kCounter, Evictions<&slab::ClassStats::evicted_unfetched>,
@@ -362,6 +394,8 @@ constexpr auto kRows = std::to_array<Row>({
      {"memcached_lru_crawler_items_checked_total"}},
     {"lrutail_reflocked", kCounter, Queues<&slab::QueueStats::put_back>,
      "Items in use when they were to be evicted."},
+    // memcached's segments are mapped to those of this server: hot is probation, cold is main, and
+    // there is no warm one.
     {"moves_to_cold",
      kCounter,
      Queues<&slab::QueueStats::promoted>,
@@ -393,6 +427,7 @@ constexpr auto kRows = std::to_array<Row>({
      {},
      IsSegmented},
     // Rows that memcached does not have.
+    // The reasons of misses, as far as the removal records know them; they add up to get_misses.
     {"get_misses_evicted", kCounter, Count<Stat::kGetMissesEvicted>,
      "Misses of keys that were evicted.", Miss("evicted")},
     {"get_misses_expired", kCounter, Count<Stat::kGetMissesExpired>, "Misses of keys that expired.",

@@ -56,10 +56,12 @@ constexpr auto kRows = std::to_array<Metric<MemorySample>>({
     {"index", kGauge, Use<&MemoryUse::index>, "Bytes of the index.", OfMemory("index")},
     {"ghosts", kGauge, Use<&MemoryUse::ghosts>, "Bytes that remember evicted keys.",
      OfMemory("ghosts")},
+    // The removal records.
     {"departures", kGauge, Use<&MemoryUse::removal_records>,
      "Bytes that remember why keys are gone.", OfMemory("departures")},
     {"page_table", kGauge, Use<&MemoryUse::page_table>, "Bytes of the table of pages.",
      OfMemory("page_table")},
+    // The buffers of the workers, and what they hold for connections.
     {"input_buffers", kGauge, Held<Buffer::kInput>, "Bytes of the workers' input buffers.",
      OfMemory("input_buffers")},
     {"output_buffers", kGauge, Held<Buffer::kOutput>, "Bytes of the workers' output buffers.",
@@ -70,6 +72,7 @@ constexpr auto kRows = std::to_array<Metric<MemorySample>>({
      OfMemory("unfinished_input")},
     {"pending_output", kGauge, Held<Buffer::kPending>,
      "Bytes of replies that sockets have not taken.", OfMemory("pending_output")},
+    // Everything that is not measured, so that the rows add up to rss.
     {"other", kGauge, Sum<&Sample::other>, "Bytes of the program and all else.", OfMemory("other")},
     // Parts of the rows above.
     {"arena_items", kGauge, Use<&MemoryUse::items>, "Bytes of the items.", OfArena("items")},
@@ -83,13 +86,17 @@ constexpr auto kRows = std::to_array<Metric<MemorySample>>({
      OfArena("free_pages")},
     {"arena_ahead", kGauge, Use<&MemoryUse::ahead>, "Bytes taken from the system in advance.",
      OfArena("ahead")},
+    // Contained in the rows above, although the system has not provided this memory: to be
+    // subtracted.
     {"arena_untouched", kGauge, Use<&MemoryUse::untouched>,
      "Bytes of pages that the system has not given yet, or has back.", OfArena("untouched")},
+    // A part of "index".
     {"index_used",
      kGauge,
      Use<&MemoryUse::index_used>,
      "Bytes of the index that are in use.",
      {"larder_index_used_bytes"}},
+    // Not a further part: this memory is contained in the rows of the arena.
     {"unfinished_uploads", kGauge, Uploads, "Bytes reserved for values that are being received."},
 });
 
@@ -111,6 +118,7 @@ std::uint64_t MemorySample::parts() const {
   return std::reduce(buffers.begin(), buffers.end(), use.arena() + outside);
 }
 
+// The parts are read before the resident memory, which may have shrunk meanwhile.
 std::uint64_t MemorySample::whole() const { return std::max(resident_bytes, parts()); }
 
 std::span<const Metric<MemorySample>> MemoryMetrics() { return kRows; }

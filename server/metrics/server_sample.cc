@@ -10,6 +10,7 @@ std::uint64_t CounterSums::over_classes(slab::ClassStat stat) const {
 
 void CounterSums::Subtract(const CounterSums& earlier) {
   // Only counters are subtracted. A reset does not change what a gauge shows.
+  // All of the worker's numbers are counters.
   for (std::size_t i = 0; i < commands.size(); ++i) commands[i] -= earlier.commands[i];
   total_items -= earlier.total_items;
   sweep_passes -= earlier.sweep_passes;
@@ -22,6 +23,7 @@ void CounterSums::Subtract(const CounterSums& earlier) {
 }
 
 void ServerSample::AddClass(const slab::ClassSnapshot& snapshot) {
+  // The counters that rows of `stats` show; the others of ClassStats are left at 0.
   evictions.evicted += snapshot.stats.evicted;
   evictions.evicted_unfetched += snapshot.stats.evicted_unfetched;
   evictions.evicted_for_page += snapshot.stats.evicted_for_page;

@@ -8,6 +8,7 @@
 namespace larder::server {
 
 void StatWriter::Write(std::string_view name, std::string_view value) {
+  // A request to echo means the binary protocol.
   if (echo_) return WritePacket(name, value);
   reply_.append(protocol::kStatHead).append(name).append(" ").append(value).append(protocol::kCrlf);
 }

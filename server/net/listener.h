@@ -31,6 +31,8 @@ struct ClientTerms {
 ClientTerms TermsOf(const Config& config);
 
 // A unix socket to listen on.
+//
+// Threads: a value.
 struct UnixListenPath {
   // The path in the file system. A socket that an earlier server left there is replaced.
   std::string path;
@@ -39,6 +41,8 @@ struct UnixListenPath {
 };
 
 // Where to listen, and how the clients that connect there are served.
+//
+// Threads: a value.
 struct Listener {
   std::variant<ListenAddress, UnixListenPath> address;
   ClientTerms terms;

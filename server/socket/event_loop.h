@@ -16,6 +16,8 @@ namespace larder::server {
 // An event base of libevent, freed by its owner.
 using EventBase = std::unique_ptr<event_base, decltype(&event_base_free)>;
 // Frees an event of libevent, which also removes it from its loop.
+//
+// Threads: one worker (the thread of the event's base).
 struct EventDeleter {
   void operator()(event* dead) const { event_free(dead); }
 };

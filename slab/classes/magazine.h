@@ -39,7 +39,7 @@ struct ReclaimedItem {
 //   slot   |arriving|arriving|   -    |arriving|stocked|leaving|     -: the item was removed
 //
 // A linked item that is not in a queue is in a slot of a magazine: its use is kArriving or
-// kLeaving, and magazine_slot() of the item names the slot. The exception is an item in use
+// kLeaving, and magazine_slot() of the item names the slot. The exception is an item with use
 // kLeaving that the lane has taken out with TakeBack: it is in no slot until the lane calls Return
 // or unlinks the item.
 //
@@ -59,7 +59,7 @@ class alignas(128) Magazine {
   // Slots of a magazine: the most chunks that a lane takes from a class at a time.
   static constexpr std::uint32_t kSlots = 32;
 
-  // What the class has to know about a linked item in a slot when it queues the item.
+  // What the class needs to queue a linked item that is in a slot.
   struct Entry {
     // Hash of the item's key.
     std::uint64_t hash = 0;

@@ -45,7 +45,8 @@ std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t st
     if (high == 0 || GainPerPage(loads, id) > GainPerPage(loads, high)) high = id;
   }
   if (high == 0) return std::nullopt;
-  // A donor with one page only would have to give its last page, which needs a stronger reason.
+  // More hits elsewhere are no reason to take the last page of a class: a donor has at least two
+  // pages.
   const ClassId low = ChooseDonor(loads, high, ClassSet(), 2);
   if (low == 0) return std::nullopt;
   const std::uint32_t window = WindowPages(loads[high].pages);

@@ -44,7 +44,8 @@ struct PagePlan {
 // classes give a signal too. Classes are compared by their gain per page of window. A round ends
 // early when a class has many near ghosts: a class of large chunks turns over in fewer requests
 // than any fixed round takes, and memory that follows a shift of sizes late is of no use. At a
-// time, a class gains at most its window, and loses at most half of its window.
+// time, a class gains at most its window, and loses at most half of its window or, if those are
+// more, its spare pages.
 //
 // Threads:    caller locks the page mover, which owns this object.
 // Owns:       the gains, and the ghost and store counts of the last round.

@@ -47,8 +47,8 @@ class PageTable {
   Page& at(PageIndex page) const { return pages_[page]; }
   // The class of the page; 0 if it belongs to no class.
   ClassId class_of(PageIndex page) const { return classes_[page].load(std::memory_order_relaxed); }
-  // REQUIRES: the caller holds the lock of the class that gets or loses the page, or nobody else
-  // uses the cache.
+  // REQUIRES: the caller holds the lock of the class that gets or loses the page, or no other
+  // thread uses the cache.
   void set_class(PageIndex page, ClassId id) const {
     LARDER_ASSERT(id <= kClassesMax);
     classes_[page].store(id, std::memory_order_relaxed);

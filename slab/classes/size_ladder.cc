@@ -38,10 +38,13 @@ SizeLadder::SizeLadder(const Options& options) : chunk_bytes_{0} {
     // one unit.
     const bool is_fine = options.has_fine_steps && bytes < kFineStepBytesMax;
     bytes = is_fine ? bytes + std::max(unit, kFineStepBytes) : std::max(grown, bytes + unit);
+    // Larger chunks get the largest size of which as many fit into a page, so that less of the page
+    // is lost.
     if (options.has_fine_steps && bytes > kFineStepBytesMax && bytes < kChunkBytesMax) {
       bytes = FillPage(bytes, unit);
     }
   }
+  // The last class has chunks of half a page.
   chunk_bytes_.push_back(kChunkBytesMax);
 
   // One entry for each multiple of 4 bytes: the first class whose chunk is large enough.

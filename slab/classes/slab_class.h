@@ -89,7 +89,8 @@ class SlabClass {
 
   // The clock of the probation queue, for hits, which do not lock the class.
   const ProbationClock& clock() const { return clock_; }
-  // Prefetches the ghost of a key that will be inserted or evicted soon.
+  // Prefetches the ghost of a key that will be inserted or evicted soon. Needs no lock, because it
+  // reads only atomics; so clang's analysis is switched off here.
   void PrefetchGhosts(std::uint64_t hash) const LARDER_NO_ANALYSIS { queue_.PrefetchGhosts(hash); }
 
   // Takes a chunk, which then belongs to the caller: its use is kOwned and it has one reference.

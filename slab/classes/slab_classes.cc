@@ -20,9 +20,9 @@ void SlabClasses::Free(ItemRef ref) const {
   item.next = kNoItem;
   FreeList(ref);
 }
+
 // Frees one chunk after the other, each with its class locked: no two classes are locked at once.
 // The links are read before the chunk is freed, because then another thread may take it.
-
 void SlabClasses::FreeList(ItemRef first) const {
   while (first != kNoItem) {
     Item& chunk = arena_.At(first);

@@ -133,7 +133,7 @@ StoreOutcome Growth::Join(const ReservedItem& added, const PublishTerms& terms, 
       Index::BucketLock guard(parts_.index, key.hash);
       const LockedItem old = parts_.lookup.FindAlive(guard, key, lane);
       if (!old) return {.status = StoreStatus::kNotFound};
-      // Another item has the key now: begin anew. A pinned item keeps its chunk, so the same chunk
+      // Another item has the key now: start again. A pinned item keeps its chunk, so the same chunk
       // means the same value.
       if (old.ref() != original.ref) continue;
       // The CAS can change without the value, when an item is marked as stale.
@@ -243,7 +243,7 @@ RoomStatus Growth::AddRoom(Room room, const HashedKey& key, Lane& lane) {
       Index::BucketLock guard(parts_.index, key.hash);
       const LockedItem old = parts_.lookup.FindAlive(guard, key, lane);
       if (!old) return RoomStatus::kMiss;
-      // Another item has the key now, or the item needs more room than before: begin anew.
+      // Another item has the key now, or the item needs more room than before: start again.
       if (old.ref() != original.ref || !LinkMoved(guard, original.ref, *moved, lane)) continue;
     }
     parts_.unlinker.ReportCount(lane);

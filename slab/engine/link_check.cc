@@ -13,8 +13,8 @@ void LinkCheck::Note(ItemRef ref, const Item& item, ClassId id) {
   SeenList& seen = seen_[id][static_cast<std::size_t>(segment)];
   ++seen.count;
   // A link is the same number seen from both of its ends. It is a hash with the seed of this
-  // process, so that sums of different links are equal once in 2^64 times and nobody can prepare a
-  // file for which they are.
+  // process, so that sums of different links are equal once in 2^64 times and an attacker cannot
+  // prepare a file for which they are.
   const auto link = [&](ItemRef from, ItemRef to) {
     const std::array<std::uint32_t, 3> ends = {
         from, to, std::uint32_t{id} << 1 | static_cast<std::uint32_t>(segment)};

@@ -73,7 +73,7 @@ AliveCount Liveness::Alive() const {
       items += static_cast<std::int64_t>(lane.items.value() - lane.flushed_items.value());
       bytes += static_cast<std::int64_t>(lane.bytes.value() - lane.flushed_bytes.value());
     });
-    // A flush during the sum makes it wrong: begin anew.
+    // A flush during the sum makes it wrong: start again.
     if (versions_.cutoff() == cutoff) break;
   }
   // The sum is below 0 only while an item goes from one lane's count to another's.

@@ -77,8 +77,8 @@ class Lookup {
 
   // Prefetches the bucket of a key.
   void PrefetchBucket(std::uint64_t hash) const noexcept { index_.PrefetchBucket(hash); }
-  // Prefetches the items that these keys probably have. REQUIRES: at most kPrefetchMax hashes,
-  // whose buckets were prefetched before.
+  // Prefetches the items that these keys probably have. It reads their buckets, which should have
+  // been prefetched before. REQUIRES: at most kPrefetchMax hashes.
   void PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept;
 
  private:

@@ -78,7 +78,7 @@ class PageEvacuator {
   };
   // The key of an item, copied while the item's class was locked.
   struct SeenKey;
-  // What ReadKey found: an item, nothing any more, or an item in use.
+  // What ReadKey found: an item, no item, or an item in use.
   enum class Seen : std::uint8_t { kItem, kGone, kBusy };
 
   // False if a chunk of the page is reserved or pinned, as far as can be seen with this class
@@ -98,7 +98,7 @@ class PageEvacuator {
   void CountRemoved(const Item& item, bool is_dead);
   // MoveItem and MovePiece copy an item, or a piece of it, to another page of the class. They
   // return false, and change nothing, if no chunk was found or the chain of pieces is too long.
-  // MovePiece also returns true if the chunk is not a piece of the item any more. REQUIRES: `guard`
+  // MovePiece also returns true if the chunk is no longer a piece of the item. REQUIRES: `guard`
   // holds the item's bucket, and the item is not pinned.
   bool MoveItem(SlabClass& c, const UsedChunk& used, Index::Guard& guard, std::uint64_t hash,
                 Lane& lane) LARDER_REQUIRES(kBucketLocked);

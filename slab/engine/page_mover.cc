@@ -39,7 +39,7 @@ bool PageMover::MakeRoom(SlabClass& needy, Lane& lane) {
 void PageMover::Balance(Lane& lane) {
   const MutexLock lock(mutex_);
   if (wanted_) MoveWanted(lane);
-  // A plan that is under way is dropped when page moves are switched off.
+  // A plan that is in progress is dropped when page moves are switched off.
   if (moves() == PageMoves::kOff || !evicts_) {
     plan_ = {};
   } else if (plan_.pages == 0) {

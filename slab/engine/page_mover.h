@@ -34,7 +34,7 @@ enum class PageMoves : std::uint8_t {
 enum class ReassignStatus : std::uint8_t {
   // The page will be moved.
   kStarted,
-  // The last request is still under way.
+  // The last request is still in progress.
   kBusy,
   // There is no such class.
   kBadClass,
@@ -50,7 +50,7 @@ struct PageMoveStats {
   std::uint64_t moved_pieces = 0;
   std::uint64_t dropped_items = 0;
   std::uint64_t busy_pages = 0;
-  // A plan or a request is under way.
+  // A plan or a request is in progress.
   bool is_running = false;
 };
 
@@ -60,7 +60,7 @@ struct PageMoveStats {
 //
 // Threads:    internally locked: one page moves at a time. Its mutex is locked before every other
 //             lock, so callers have no bucket and no class locked.
-// Owns:       the plan under way, and the balancer's history.
+// Owns:       the plan in progress, and the balancer's history.
 class PageMover {
  public:
   PageMover(const SlabClasses& classes, const Lanes& lanes, const ChunkAllocator& allocator,

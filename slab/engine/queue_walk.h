@@ -14,9 +14,8 @@ namespace larder::slab {
 // oldest in main. See Cache::SnapshotQueue.
 //
 // It names the last items that were met and locks nothing. The walk goes on behind the last of them
-// that is still queued. If none of them is queued any more, the walk ends, because then those
-// behind them are mostly gone too. An item that is used during the walk may be met twice or not at
-// all.
+// that is still queued. If none of them is still queued, the walk ends, because then those behind
+// them are mostly gone too. An item that is used during the walk may be met twice or not at all.
 //
 // Threads:    one worker.
 struct QueueWalk {

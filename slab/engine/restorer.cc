@@ -174,6 +174,7 @@ std::string Restorer::TakePages(const SnapshotHead& head) {
     engine_.classes.page_table().set_class(page, static_cast<ClassId>(record.class_id));
     used += record.used;
   }
+  // The index gets its size by the number of items, so that must be a possible one.
   return head.items <= used ? "" : "it has more items than chunks";
 }
 
@@ -190,7 +191,7 @@ std::string Restorer::ScanPage(PageIndex page, Lane& lane) {
   for (std::uint32_t number = 0; number < record.carved; ++number) {
     const ItemRef ref = arena.RefOf(arena.PageAt(page) + std::size_t{number} * chunk_bytes);
     Item& item = arena.At(ref);
-    // The free list is made anew. This is the only change that is made to the arena.
+    // The free list is rebuilt. This is the only change that is made to the arena.
     if (item.use() == ChunkUse::kFree) {
       item.next = free_head;
       free_head = ref;
@@ -211,6 +212,7 @@ std::string Restorer::ScanPage(PageIndex page, Lane& lane) {
     engine_.liveness.CountLinked(item, id, lane);
     ++items_;
   }
+  // The page must have as many used chunks as its record says.
   if (used != record.used) return kIsDamaged + "a page has not as many as it should";
   SlabClass& c = engine_.classes.ById(id);
   const MutexLock lock(c.mutex());
@@ -221,6 +223,7 @@ std::string Restorer::ScanPage(PageIndex page, Lane& lane) {
 // Checks that all sizes in the header fit together and into the chunk, before anything reads by
 // them.
 std::string Restorer::CheckItem(ItemRef ref, const Item& item, std::uint32_t chunk_bytes) {
+  // In a saved cache no item is pinned.
   if (item.refs.load(std::memory_order_relaxed) != 1) return kIsDamaged + "one is in use";
   if (item.key_bytes == 0 || item.key_bytes > kKeyBytesMax) return kIsDamaged + "a key's length";
   const std::size_t cas_bytes = item.has_chosen_cas() ? Item::kChosenCasBytes : 0;

@@ -8,15 +8,19 @@
 namespace larder::slab {
 namespace {
 
-// The clock of the process that reads the item begins at the wall clock's time.
+// Converts the times of an item to the clock of the next process, which starts with the wall
+// clock's time.
 void PutOnWallTime(Item& item, const Now& now) {
   if (now.wall_ahead_s == 0) return;
-  (void)item.SetExpiry(item.expiry().OnWallTime(now));  // It had room for the one before.
+  // Succeeds, because the item had room for the expiry before.
+  (void)item.SetExpiry(item.expiry().OnWallTime(now));
   item.set_last_access(now.wall_s() - item.idle_s(now.now_s));
 }
 
 }  // namespace
 
+// The digest covers what a restart relies on: of an item all in front of the value, of a
+// continuation the header.
 std::uint64_t SnapshotDigest(ItemRef ref, const Item& item, std::uint32_t chunk_bytes) {
   std::size_t bytes = sizeof(Item);
   if (item.use() == ChunkUse::kQueued) bytes = item.head_bytes();
@@ -24,6 +28,7 @@ std::uint64_t SnapshotDigest(ItemRef ref, const Item& item, std::uint32_t chunk_
                  ref);
 }
 
+// The largest state has the records of all classes and of all pages.
 std::size_t CacheSnapshot::BytesMax(PageIndex capacity_pages) {
   return sizeof(SnapshotHead) + kClassesMax * sizeof(SnapshotClass) +
          capacity_pages * sizeof(SnapshotPage);
@@ -48,6 +53,7 @@ Result<std::vector<std::byte>, std::string> CacheSnapshot::Take(Engine& engine,
                        .items = 0,
                        .digest = 0};
   std::vector<std::byte> classes;
+  // Magazines are emptied first, so that every item is queued.
   engine.classes.ForEach([&](SlabClass& c) {
     const MutexLock lock(c.mutex());
     engine.magazines.EmptyAll(c);
@@ -65,6 +71,7 @@ Result<std::vector<std::byte>, std::string> CacheSnapshot::Take(Engine& engine,
       Item& item = arena.At(ref);
       if (item.use() == ChunkUse::kFree) continue;
       const bool is_queued = item.use() == ChunkUse::kQueued;
+      // An item that is being filled, or is pinned, would have no owner in the next process.
       const bool is_pinned = is_queued && item.refs.load(std::memory_order_relaxed) != 1;
       if (item.use() == ChunkUse::kOwned || is_pinned) {
         return Failure{std::string("an item is still in use")};
@@ -76,6 +83,7 @@ Result<std::vector<std::byte>, std::string> CacheSnapshot::Take(Engine& engine,
       head.digest += SnapshotDigest(ref, item, chunk_bytes);
     }
   }
+  // The head comes last, because its counts are known only now, but stands first in the state.
   std::vector<std::byte> state;
   state.reserve(sizeof head + classes.size() + pages.size());
   AppendRecord(state, head);

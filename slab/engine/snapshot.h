@@ -1,4 +1,4 @@
-// What a cache saves besides its arena, and how it becomes itself again.
+// CacheSnapshot: what a cache saves besides its arena, and how it is restored.
 #pragma once
 
 #include <cstddef>
@@ -17,38 +17,44 @@ namespace larder::slab {
 
 // State saved across restarts besides the items.
 struct SavedMoment {
-  std::uint32_t now_s = 0;        // By the server's own clock.
-  std::int32_t wall_ahead_s = 0;  // As in Now.
-  Expiry flush_due = {};          // A flush that is still to come.
+  // The time of the stop by the server's own clock.
+  std::uint32_t now_s = 0;
+  // As in Now.
+  std::int32_t wall_ahead_s = 0;
+  // When a delayed flush is due; never if there is none.
+  Expiry flush_due = {};
 };
 
-// CacheSnapshot turns the state of a cache that nobody uses into bytes, and an empty cache on the
-// same arena back into it.
+// CacheSnapshot turns the state of a cache that no thread uses into bytes, and turns an empty cache
+// on the same arena back into that cache.
 //
 //   |head: sizes, limits, CAS counters|a record per class: its queue|a record per page: its class|
 //
-// The rest is in the arena: the heads of chunks say which are free, and items which key they have.
-// They are read in the order of their addresses. Ghosts and statistics begin anew.
+// Everything else is in the arena: the headers of chunks show which are free and which keys the
+// items have. A restore reads them in the order of their addresses. Ghosts and statistics start
+// from zero.
 //
-// Nothing that is read is trusted. A digest of all but the values finds accidents; what it cannot
-// know of, a state that was broken already when it was saved, the checks of every size and
-// reference find.
+// Nothing that is read is trusted. A digest of everything in front of the values finds accidental
+// damage. A state that was wrong already when it was saved has a right digest; the checks of every
+// size and reference find it.
 //
-// Threads: one, and no other may use the cache.
+// Threads:    one thread, and no other thread may use the cache.
 class CacheSnapshot {
  public:
-  // Of the state of any cache that can have so many pages.
+  // The most bytes of the state of any cache that can have this many pages.
   static std::size_t BytesMax(PageIndex capacity_pages);
 
-  // Fails with the reason when the cache must not be saved: something in it is reserved or pinned.
-  // Afterwards the times of items are those for the next process, and nobody may use the cache.
+  // Returns the state. Fails with the reason if the cache must not be saved, because an item is
+  // reserved or pinned. Afterwards the times of items are by the clock of the next process, and the
+  // cache may only be destroyed.
   static Result<std::vector<std::byte>, std::string> Take(Engine& engine,
                                                           const SavedMoment& moment);
 
-  // Fails with the reason why this state does not become a cache of these options: then the cache
-  // may only be destroyed. `report` gets a line now and then. Changes nothing in the arena but
-  // links between free chunks, so that it may end at any moment, and be done again.
-  // REQUIRES: the cache is empty, and was never used.
+  // Restores a saved state, and returns what was saved besides the items. Fails with the reason why
+  // this state does not become a cache with these options; then the cache may only be destroyed.
+  // `report` is called with a line of progress now and then. Changes nothing in the arena but links
+  // between free chunks, so a restore may be interrupted at any moment and repeated. REQUIRES: the
+  // cache is empty and was never used.
   static Result<SavedMoment, std::string> Restore(
       Engine& engine, std::span<const std::byte> state, const CacheOptions& options,
       const std::function<void(const std::string&)>& report);

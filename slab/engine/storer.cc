@@ -7,7 +7,8 @@
 namespace larder::slab {
 namespace {
 
-// The key must be there before the item is queued: whoever evicts reads it.
+// Writes the key of a new item. The key must be there before the item is queued, because evictions
+// read the keys of queued items.
 [[gnu::always_inline]] inline void WriteKey(Item& item, std::string_view key) {
   item.key_bytes = static_cast<std::uint8_t>(key.size());
   std::memcpy(item.payload(), key.data(), key.size());
@@ -15,6 +16,7 @@ namespace {
 
 }  // namespace
 
+// `old` is the present item of the key, nullptr if there is none.
 std::optional<StoreStatus> Storer::Refusal(StoreMode mode, const Item* old,
                                            std::uint64_t cas_unique) noexcept {
   switch (mode) {
@@ -44,8 +46,10 @@ StoreOutcome Storer::Store(StoreMode mode, const ItemSpec& spec, std::string_vie
                            std::uint64_t cas_unique, Lane& lane) {
   LARDER_ASSERT(spec.value_bytes == value.size());
   LARDER_ASSERT(!spec.key.bytes.empty() && spec.key.bytes.size() <= kKeyBytesMax);
+  // Without eviction every item gets room for an expiry, so that a later touch needs no memory.
   if (!parts_.allocator.evicts() && !spec.can_expire()) [[unlikely]]
     return StoreWithRoom(mode, spec, value, cas_unique, lane);
+  // The common case: the item fits into one chunk, and its value is not joined with another one.
   const std::size_t bytes = ItemBytes(spec);
   if (bytes <= small_bytes_max_ && mode != StoreMode::kAppend && mode != StoreMode::kPrepend)
       [[likely]] {
@@ -58,8 +62,10 @@ StoreOutcome Storer::Store(StoreMode mode, const ItemSpec& spec, std::string_vie
                        .c = c},
                       lane);
   }
+  // A large value, or append or prepend: reserve, fill, publish.
   auto reserved = Reserve(spec, lane, std::nullopt);
   if (!reserved) {
+    // A refused set removes the old item, which is out of date.
     if (mode == StoreMode::kSet) parts_.deleter.DropRefused(spec.key, reserved.error(), lane);
     return {.status = reserved.error()};
   }
@@ -73,13 +79,14 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   return Store(mode, spec, value, cas_unique, lane);
 }
 
-// This and what it calls are one function for the compiler: `store` lies in registers then. Passed
-// in memory it costs every set 40 instructions.
+// The compiler makes one function of this and what it calls, so that `store` lies in registers.
+// Passed in memory it costs every set 40 instructions.
 [[gnu::always_inline]] inline StoreOutcome Storer::StoreSmall(const SmallStore& store, Lane& lane) {
   for (int tries = 0;; ++tries) {
     const StoreOutcome outcome = TryStoreSmall(store, lane);
     if (outcome.status != StoreStatus::kNoMemory) [[likely]]
       return outcome;
+    // No chunk: with the bucket unlocked a page can be moved to the class, then try again.
     if (parts_.reserver.MakeRoom(store.c, tries, lane)) continue;
     if (store.mode == StoreMode::kSet) {
       parts_.deleter.DropRefused(store.spec.key, StoreStatus::kNoMemory, lane);
@@ -93,41 +100,48 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   const HashedKey& key = store.spec.key;
   SlabClass& c = store.c;
   Index::BucketLock guard(parts_.index, key.hash);
-  // Drawn under the lock: a number from before a flush could kill what was stored after it.
+  // Drawn with the bucket locked: a number from before a flush would make an item that is stored
+  // after the flush invalid.
   const std::uint64_t number = parts_.versions.Next(lane);
   const LockedItem old = parts_.lookup.FindAlive(guard, key, lane);
   const ItemRef old_ref = old ? old.ref() : kNoItem;
   const ClassId old_class = old ? parts_.classes.IdOf(*old) : ClassId{0};
   if (store.mode != StoreMode::kSet) {
     const auto refusal = Refusal(store.mode, old ? &*old : nullptr, store.cas_unique);
+    // An add that finds an item counts as a use of it.
     if (refusal) [[unlikely]] {
       if (store.mode == StoreMode::kAdd) parts_.usage.MarkUse(*old, lane);
       return {.status = *refusal, .class_id = old_class};
     }
-    // A store that depends on what is there is a use of it; a plain set says nothing about that.
+    // A store that depends on the old item is a use of it. A plain set says nothing about later
+    // reads.
     if (old) parts_.usage.Note(*old, old_class);
   }
-  // The commonest store needs no class lock: the new value takes the old one's place.
+  // The commonest store needs no lock of a class: the new value is written over the old one.
   if (old && old_class == c.id() && old->is_rewritable()) {
     return Overwrite(store, *old, number, lane);
   }
   if (parts_.admission.IsForbidden(key)) [[unlikely]]
     return {.status = StoreStatus::kForbidden};
 
+  // Declared before a class is locked: see FreeLater.
   FreeLater free_later(parts_.classes);
   ItemRef ref = kNoItem;
+  // Magazines are for new items under the segmented policy only.
   if (!old && c.batch() > 1 && parts_.usage.policy() == EvictionPolicy::kSegmented) {
     ref = TakeStocked(store, guard, lane, free_later);
   }
   if (ref == kNoItem) ref = TakeQueued(store, guard, old, lane, free_later);
   if (ref == kNoItem) return {.status = StoreStatus::kNoMemory, .class_id = c.id()};
 
+  // The class is unlocked again. The value is copied with only the bucket locked, so that other
+  // stores into the class do not wait.
   Item& item = parts_.classes.arena().At(ref);
   std::byte* const to = FillHeader(item, store.spec, store.spec.value_bytes, lane);
   item.set_number(number);
   std::memcpy(to, store.value.data(), store.value.size());
   if (old_ref != kNoItem) {
-    // An eviction from this very bucket may have moved the slot.
+    // An eviction from this very bucket may have moved the slot, so it is looked for again.
     guard.Replace(guard.Find(key.hash, old_ref), ref);
     if (old_class != c.id()) Unqueue(old_ref, parts_.classes.ById(old_class), lane, free_later);
   } else {
@@ -141,6 +155,8 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   return {.status = StoreStatus::kStored, .class_id = c.id(), .cas = number & Item::kNumberMask};
 }
 
+// Writes the new item over the old one, in its chunk. Its place in the queue does not change,
+// except under kLru.
 [[gnu::always_inline]] inline StoreOutcome Storer::Overwrite(const SmallStore& store, Item& old,
                                                              std::uint64_t number, Lane& lane) {
   const ClassId id = store.c.id();
@@ -154,6 +170,8 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   return {.status = StoreStatus::kStored, .class_id = id, .cas = number & Item::kNumberMask};
 }
 
+// Takes a chunk from the lane's magazine, and puts the item back into the slot as one that waits to
+// be queued.
 [[gnu::always_inline]] inline ItemRef Storer::TakeStocked(const SmallStore& store,
                                                           const Index::Guard& guard, Lane& lane,
                                                           FreeLater& free_later) {
@@ -169,6 +187,8 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   return ref;
 }
 
+// Takes a chunk with the class locked, and queues the item at once, in the place of the old one if
+// there is one.
 [[gnu::always_inline]] inline ItemRef Storer::TakeQueued(const SmallStore& store,
                                                          const Index::Guard& guard,
                                                          const LockedItem& old, Lane& lane,
@@ -186,9 +206,12 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   } else if (parts_.classes.IdOf(*old) != c.id()) {
     c.queue().InsertAs(ref, old->eviction_state());
   } else {
+    // The old item is of this class: it leaves the counts and the queue here, because the class is
+    // locked already.
     parts_.liveness.CountUnlinked(*old, c.id(), lane);
     c.queue().Replace(old_ref, ref);
     if (old->DropReference()) {
+      // A chain has chunks of other classes, which cannot be locked now.
       if (old->is_chained()) {
         free_later.Add(old_ref, *old);
       } else {
@@ -199,6 +222,7 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   return ref;
 }
 
+// Takes the old item out of the counts and out of the queue of its own class.
 void Storer::Unqueue(ItemRef old_ref, SlabClass& old_class, Lane& lane, FreeLater& free_later) {
   Item& old = parts_.classes.arena().At(old_ref);
   parts_.liveness.CountUnlinked(old, old_class.id(), lane);
@@ -218,11 +242,12 @@ StoreOutcome Storer::Publish(ReservedItem& item, const PublishTerms& terms, Lane
     return PublishWhole(item, terms, lane);
   }
   // Another round is needed only if another client has stored the key meanwhile, and yet another
-  // has removed it again.
+  // one has removed it again.
   for (;;) {
     const StoreOutcome joined = parts_.growth.Join(item, terms, lane);
     if (joined.status != StoreStatus::kNotFound) return joined;
     if (!terms.creates) return {.status = StoreStatus::kNotStored};
+    // Read before the item is published: afterwards it no longer belongs to this thread.
     const std::uint32_t value_bytes = item.value_bytes();
     StoreOutcome created = PublishWhole(item, {.mode = StoreMode::kAdd}, lane);
     created.joined_bytes = value_bytes;
@@ -240,11 +265,13 @@ StoreOutcome Storer::PublishWhole(ReservedItem& item, const PublishTerms& terms,
   return outcome;
 }
 
+// All with the bucket locked: the decision, and the link.
 StoreOutcome Storer::PublishLocked(Index::Guard& guard, ReservedItem& item,
                                    const PublishTerms& terms, Lane& lane) {
   const LockedItem old = parts_.lookup.FindAlive(guard, item.key(), lane);
   const ClassId old_class = old ? parts_.classes.IdOf(*old) : ClassId{0};
   const auto refusal = Refusal(terms.mode, old ? &*old : nullptr, terms.cas_unique);
+  // A late write with an old CAS is accepted as a stale value if the terms allow it.
   const bool is_late = refusal == StoreStatus::kExists && terms.is_stale_allowed &&
                        parts_.versions.IsOlder(terms.cas_unique, *old);
   if (refusal && !is_late) {
@@ -252,12 +279,14 @@ StoreOutcome Storer::PublishLocked(Index::Guard& guard, ReservedItem& item,
     return {.status = *refusal, .class_id = old_class};
   }
   Item& fresh = item.item();
+  // A touch changes no number, so the expiry may have changed since the caller read the item.
   if (terms.keeps_expiry && !fresh.SetExpiry(old->expiry())) {
     return {.status = StoreStatus::kExists, .class_id = old_class};
   }
   if (old && terms.mode != StoreMode::kSet && terms.mode != StoreMode::kUnchanged) {
     parts_.usage.Note(*old, old_class);
   }
+  // Drawn with the bucket locked, see TryStoreSmall.
   fresh.set_number(parts_.versions.Next(lane));
   if (is_late) {
     fresh.size_and_state |= Item::kIsStale | (old->size_and_state & Item::kIsWon);

@@ -1,4 +1,4 @@
-// How values are stored under their keys.
+// Storer: stores values under their keys.
 #pragma once
 
 #include <algorithm>
@@ -29,13 +29,14 @@
 
 namespace larder::slab {
 
-// Storer makes items visible: those whose value is at hand at once, others once it is there.
+// Storer makes items visible: in one call if the value is complete, or in two, Reserve and Publish,
+// if the value arrives in pieces.
 //
-// Threads: any, with no bucket and no class locked.
-// Owns:    nothing; all that it is made of must outlive it.
+// Threads:    any thread, with no bucket and no class locked.
+// Owns:       nothing; its parts must outlive it.
 class Storer {
  public:
-  // What it is made of.
+  // The parts of the cache that it uses.
   struct Parts {
     Index& index;
     const SlabClasses& classes;
@@ -56,7 +57,7 @@ class Storer {
         small_bytes_max_(std::min<std::size_t>(parts.classes.ladder().chunk_bytes_max(),
                                                parts.admission.item_bytes_max())) {}
 
-  // See Cache::Store, Reserve and Publish.
+  // See Cache::Store, Cache::Reserve and Cache::Publish for these.
   StoreOutcome Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
                      std::uint64_t cas_unique, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   Result<ReservedItem, StoreStatus> Reserve(const ItemSpec& spec, Lane& lane,
@@ -66,44 +67,54 @@ class Storer {
       LARDER_EXCLUDES(kBucketLocked);
 
  private:
-  // A store of an item that fits into a chunk of class `c`, with its value.
+  // A store of an item that fits into one chunk of class `c`.
   struct SmallStore {
     StoreMode mode;
     const ItemSpec& spec;
-    std::size_t bytes;  // ItemBytes(spec).
+    // ItemBytes(spec).
+    std::size_t bytes;
     std::string_view value;
     std::uint64_t cas_unique;
     SlabClass& c;
   };
 
-  // The decision of a store before anything is allocated.
+  // Why a store with this mode and CAS is refused, with `old` as the present item (nullptr: none);
+  // nothing if it is not. Needs no memory.
   static std::optional<StoreStatus> Refusal(StoreMode mode, const Item* old,
                                             std::uint64_t cas_unique) noexcept;
-  // Store() without eviction: a touch will need no memory.
+  // Store() without eviction, where the item gets room for an expiry.
   [[gnu::noinline]] StoreOutcome StoreWithRoom(StoreMode mode, ItemSpec spec,
                                                std::string_view value, std::uint64_t cas_unique,
                                                Lane& lane) LARDER_EXCLUDES(kBucketLocked);
+  // Store() of an item that fits into one chunk, and that is not joined with an old one.
   StoreOutcome StoreSmall(const SmallStore& store, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
-  // kNoMemory if there is no chunk: nothing has changed.
+  // One try of StoreSmall. Returns kNoMemory, and changes nothing, if there was no chunk.
   StoreOutcome TryStoreSmall(const SmallStore& store, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
-  // The old item is of the class of the store, and nobody reads its value.
+  // Stores over an old item of the same class. REQUIRES: old.is_rewritable(), and its bucket is
+  // locked.
   StoreOutcome Overwrite(const SmallStore& store, Item& old, std::uint64_t number, Lane& lane);
-  // Both: a chunk with the key of the item in it, which waits to be queued, or is. For an item of a
-  // key that has none; for any. kNoItem if none is to be had.
+  // TakeStocked and TakeQueued take a chunk for the item and write its key. TakeStocked is for a
+  // key without an item, and leaves the item in the lane's magazine, where it waits to be queued.
+  // TakeQueued queues the item at once, in the place of `old` if there is one. Both return kNoItem
+  // if no chunk can be found.
   ItemRef TakeStocked(const SmallStore& store, const Index::Guard& guard, Lane& lane,
                       FreeLater& free_later) LARDER_REQUIRES(kBucketLocked);
   ItemRef TakeQueued(const SmallStore& store, const Index::Guard& guard, const LockedItem& old,
                      Lane& lane, FreeLater& free_later) LARDER_REQUIRES(kBucketLocked);
-  // An old item of another class, whose place in the index was taken, is no longer linked.
+  // Takes an old item of another class, whose place in the index the new one has got, out of its
+  // queue.
   void Unqueue(ItemRef old, SlabClass& old_class, Lane& lane, FreeLater& free_later)
       LARDER_REQUIRES(kBucketLocked);
+  // Publish() of an item whose value is complete as it is.
   StoreOutcome PublishWhole(ReservedItem& item, const PublishTerms& terms, Lane& lane)
       LARDER_EXCLUDES(kBucketLocked);
+  // PublishWhole() with the bucket locked.
   StoreOutcome PublishLocked(Index::Guard& guard, ReservedItem& item, const PublishTerms& terms,
                              Lane& lane) LARDER_REQUIRES(kBucketLocked);
 
   Parts parts_;
-  const std::size_t small_bytes_max_;  // Items up to this lie in one chunk.
+  // Items up to this size are stored in one chunk.
+  const std::size_t small_bytes_max_;
 };
 
 }  // namespace larder::slab

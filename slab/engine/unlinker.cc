@@ -10,6 +10,7 @@ void Unlinker::Unlink(Index::Guard& guard, const LockedItem& item, std::uint64_t
                       RemovalReason why, Lane& lane) {
   const ItemRef ref = item.ref();
   SlabClass& c = classes_.Of(ref);
+  // Out of the index and the counts first, then out of the queue, with the class locked.
   Forget(guard, item.slot(), hash, why, lane);
   bool is_last = false;
   {
@@ -17,6 +18,7 @@ void Unlinker::Unlink(Index::Guard& guard, const LockedItem& item, std::uint64_t
     if (Liveness::IsExpired(*item, lane) && !item->was_fetched()) ++c.stats().expired_unfetched;
     c.queue().Remove(ref);
     is_last = item->DropReference();
+    // A chain has chunks of other classes, which cannot be locked with this one.
     if (is_last && !item->is_chained()) {
       c.Free(ref);
       return;
@@ -32,6 +34,7 @@ Presence Unlinker::UnlinkDead(Index::Guard& guard, const LockedItem& item, Lane&
   return why == RemovalReason::kExpired ? Presence::kExpired : Presence::kFlushed;
 }
 
+// For the sweep, which has the class locked already.
 void Unlinker::UnlinkDeadInClass(SlabClass& c, Index::Guard& guard, const LockedItem& item,
                                  std::uint64_t hash, Lane& lane, FreeLater& free_later) {
   LARDER_CHECK(item);
@@ -49,6 +52,7 @@ void Unlinker::UnlinkDeadInClass(SlabClass& c, Index::Guard& guard, const Locked
   }
 }
 
+// For evictions: the item has left its queue before, so no class has to be locked.
 ReclaimedItem Unlinker::UnlinkReleased(Index::Guard& guard, ItemRef ref, std::uint64_t hash,
                                        bool is_dead, Lane& lane, FreeLater& free_later) {
   records_.Prefetch(hash);
@@ -68,6 +72,7 @@ ReclaimedItem Unlinker::UnlinkReleased(Index::Guard& guard, ItemRef ref, std::ui
           .was_fetched = item.was_fetched()};
 }
 
+// What all removals have in common. The item keeps its chunk and its place in the queue.
 void Unlinker::Forget(Index::Guard& guard, const Index::Slot& slot, std::uint64_t hash,
                       RemovalReason why, Lane& lane) {
   const Item& item = classes_.arena().At(slot.ref());
@@ -77,13 +82,15 @@ void Unlinker::Forget(Index::Guard& guard, const Index::Slot& slot, std::uint64_
   Record(hash, why, item, lane);
 }
 
+// The times of the record are those at the end of the item's life, not at its removal.
 void Unlinker::Record(std::uint64_t hash, RemovalReason why, const Item& item,
                       const Lane& lane) noexcept {
   RemovalRecord record{.reason = why,
                        .class_id = classes_.IdOf(item),
                        .idle_s = item.idle_s(lane.now_s),
                        .age_s = versions_.AgeOf(item, lane)};
-  // The dead lie about for a while. An expiry that was long over when it was set counts from then.
+  // A dead item may stay in the cache for a while before it is removed. An expiry that had passed
+  // already when it was set counts from its setting.
   if (why == RemovalReason::kExpired) {
     record.ago_s = static_cast<std::uint32_t>(
         std::min<std::int64_t>(-item.expiry().SecondsLeft(lane), record.idle_s));

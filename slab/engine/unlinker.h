@@ -1,4 +1,4 @@
-// How items leave the cache.
+// Unlinker: removes items from the cache.
 #pragma once
 
 #include <cstdint>
@@ -18,17 +18,17 @@
 
 namespace larder::slab {
 
-// Unlinker takes items out of the cache: out of the index, out of the eviction queue, off the
-// counts, and into the removal records. An item is linked until it comes here, and afterwards it is
-// an owned chunk, which is freed now, later (FreeLater), with its last pin, or used again.
+// Unlinker takes items out of the cache: out of the index, the eviction queue and the counts, and
+// into the removal records. Every item is linked until it comes here. Afterwards it is an owned
+// chunk, which is freed now, later (FreeLater), or with its last pin, or is used again.
 //
 //   which                        locked by the caller       where the chunk goes
 //   Unlink, UnlinkDead           bucket                     freed, or left to its last pin
 //   UnlinkDeadInClass            bucket, class              freed, or FreeLater if it is chained
 //   UnlinkReleased               bucket                     the caller's; continuations: FreeLater
 //
-// Threads: any; callers lock as the table says.
-// Owns:    nothing; all that it is made of must outlive it.
+// Threads:    any thread; callers lock as the table says.
+// Owns:       nothing; its parts must outlive it.
 class Unlinker {
  public:
   Unlinker(const SlabClasses& classes, Index& index, const Liveness& liveness,
@@ -40,37 +40,45 @@ class Unlinker {
         records_(records),
         hash_(hash) {}
 
-  // The item has `hash`. REQUIRES (all): the guard holds the item's bucket.
+  // Removes an item for the reason `why`. `hash` is that of its key. For this and the following:
+  // REQUIRES: `guard` holds the item's bucket.
   void Unlink(Index::Guard& guard, const LockedItem& item, std::uint64_t hash, RemovalReason why,
               Lane& lane) LARDER_REQUIRES(kBucketLocked);
-  // REQUIRES: the item is dead. Apart, and without the hash: every get and set would save registers
-  // for it.
+  // Removes a dead item, and returns kExpired or kFlushed. Not inlined, and without a parameter for
+  // the hash, because otherwise every get and set would save registers for it. REQUIRES: the item
+  // is dead.
   [[gnu::noinline, gnu::cold]] Presence UnlinkDead(Index::Guard& guard, const LockedItem& item,
                                                    Lane& lane) LARDER_REQUIRES(kBucketLocked);
-  // REQUIRES: the item is dead, of this class, and nobody pins it.
+  // Removes a dead item with its class locked. REQUIRES: the item is dead, of class `c`, and not
+  // pinned.
   void UnlinkDeadInClass(SlabClass& c, Index::Guard& guard, const LockedItem& item,
                          std::uint64_t hash, Lane& lane, FreeLater& free_later)
       LARDER_REQUIRES(kBucketLocked, c.mutex());
-  // For room: `ref` is in no queue any more, and nobody pins it. What its class will count.
+  // Removes an item to make room. Its chunk then belongs to the caller. Returns what the class has
+  // to count. REQUIRES: `ref` is no longer in a queue, and not pinned; `is_dead` says whether it is
+  // dead.
   ReclaimedItem UnlinkReleased(Index::Guard& guard, ItemRef ref, std::uint64_t hash, bool is_dead,
                                Lane& lane, FreeLater& free_later) LARDER_REQUIRES(kBucketLocked);
 
-  // Has the index grow with the items that the lane has linked. REQUIRES: no bucket is locked.
+  // Reports the items that the lane has linked and unlinked to the index, once they are enough, so
+  // that the index grows. REQUIRES: no bucket is locked.
   void ReportCount(Lane& lane) noexcept LARDER_EXCLUDES(kBucketLocked) {
     if (lane.items_unreported < kReportAt && lane.items_unreported > -kReportAt) return;
     index_.Grow(lane.items_unreported, lane.number);
     lane.items_unreported = 0;
   }
 
-  // A line of the removal records will be needed soon.
+  // Prefetches the line of the removal records that the removal of this key will write.
   void PrefetchRecord(std::uint64_t hash) const noexcept { records_.Prefetch(hash); }
 
  private:
-  static constexpr std::int32_t kReportAt = 16;  // Changes that a lane gathers for the index.
+  // A lane reports to the index when its items have changed by this number.
+  static constexpr std::int32_t kReportAt = 16;
 
-  // Out of index and counts, and into the records.
+  // Takes the item out of the index and the counts, and records its removal.
   void Forget(Index::Guard& guard, const Index::Slot& slot, std::uint64_t hash, RemovalReason why,
               Lane& lane) LARDER_REQUIRES(kBucketLocked);
+  // Records the removal of an item.
   void Record(std::uint64_t hash, RemovalReason why, const Item& item, const Lane& lane) noexcept;
 
   const SlabClasses& classes_;

@@ -5,6 +5,7 @@
 namespace larder::slab {
 
 void Usage::Note(Item& item, ClassId id) noexcept {
+  // Under kLru the item moves, otherwise only its eviction state changes.
   LARDER_ASSERT(id == classes_.IdOf(item));
   if (policy() == EvictionPolicy::kLru) [[unlikely]]
     return MoveToFront(item);
@@ -12,6 +13,7 @@ void Usage::Note(Item& item, ClassId id) noexcept {
 }
 
 void Usage::MoveToFront(Item& item) noexcept {
+  // The bucket is locked, so the item stays linked until the class is locked too.
   LARDER_ASSERT(item.is_linked());
   const ItemRef ref = classes_.arena().RefOf(&item);
   SlabClass& c = classes_.Of(ref);
@@ -20,6 +22,8 @@ void Usage::MoveToFront(Item& item) noexcept {
 }
 
 void Usage::SetPolicy(EvictionPolicy policy) {
+  // One change at a time, so that all classes end with the same policy. Magazines are emptied
+  // because only the segmented policy uses them.
   const MutexLock only_one(policy_mutex_);
   policy_.store(policy, std::memory_order_relaxed);
   classes_.ForEach([&](SlabClass& c) {

@@ -1,4 +1,4 @@
-// What a use of an item changes for its eviction.
+// Usage: what the use of an item changes for its eviction.
 #pragma once
 
 #include <atomic>
@@ -14,46 +14,51 @@
 
 namespace larder::slab {
 
-// Usage notes that items were used, as the eviction policy in force wants it: in a byte of the
-// item, or, in the strict order of last use, by moving it to the front of its class.
+// Usage notes that items were used, as the eviction policy in force requires: in the eviction state
+// of the item, or, in the strict order of last use, by moving the item to the front of its class.
 //
-// Threads: any; what takes an item: caller locks its bucket, and no class.
-// Owns:    the policy.
+// Threads:    any thread. Functions with an Item: caller locks the item's bucket, and no class.
+// Owns:       the policy.
 class Usage {
  public:
+  // Sets the policy of all classes.
   Usage(const SlabClasses& classes, const Magazines& magazines, EvictionPolicy policy)
       : classes_(classes), magazines_(magazines), policy_(policy) {
     SetPolicy(policy);
   }
 
   EvictionPolicy policy() const { return policy_.load(std::memory_order_relaxed); }
-  // Holds for what happens from now on; no item moves.
+  // Changes the policy for what happens from now on; no item moves.
   void SetPolicy(EvictionPolicy policy) LARDER_EXCLUDES(policy_mutex_);
-  // Of the items of every class, those that may be on probation; adapts itself from there.
+  // Sets the share of the items of every class that may be on probation. It adapts from there.
   void SetProbationShare(double share);
 
-  // A hit: the item, of class `id`, was read.
+  // Counts a hit: a client has read the item, which is of class `id`.
   void MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept;
-  // The same for what reads nothing: it spares the item from eviction, but was_fetched() stays.
+  // Counts a use that reads nothing: it protects the item from eviction, but does not set
+  // was_fetched().
   void MarkUse(Item& item, const Lane& lane) noexcept {
     Note(item, classes_.IdOf(item));
     item.set_last_access(lane.now_s);
   }
-  // A use that may count. Apart: inlined, it costs every get registers.
+  // Counts a use for eviction, if it is to count. Not inlined: inlined, it costs every get
+  // registers.
   [[gnu::noinline]] void Note(Item& item, ClassId id) noexcept;
-  // The order of last use: the item was used.
+  // Moves the item to the front of its class: the order of last use.
   [[gnu::noinline]] void MoveToFront(Item& item) noexcept;
 
  private:
   const SlabClasses& classes_;
   const Magazines& magazines_;
-  std::atomic<EvictionPolicy> policy_;  // As the classes have it; changed under policy_mutex_.
-  Mutex policy_mutex_;                  // Held by the one who changes it; before every class.
+  // The policy that the classes have, too. Changed under policy_mutex_.
+  std::atomic<EvictionPolicy> policy_;
+  // Held by the thread that changes the policy. Locked before every class.
+  Mutex policy_mutex_;
 };
 
 inline void Usage::MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept {
   LARDER_ASSERT(id == classes_.IdOf(item));
-  // A hit changes nothing more in an item that has all its hits.
+  // If the item has all hits that can count, a hit changes nothing in it.
   constexpr std::uint32_t kHits = Item::kEvictionStateMask | Item::kWasFetched;
   constexpr auto saturated = [](EvictionState state) {
     return state.code() << Item::kEvictionStateShift | Item::kWasFetched;
@@ -64,9 +69,9 @@ inline void Usage::MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept
     item.set_fetched();
     Note(item, id);
   }
-  // Once a second: a line that is only read stays shared between cores. Comparing all 24 bits costs
-  // 23 instructions of a get; with 16, an access 18 hours after another, to the second, goes
-  // unnoticed.
+  // The time of access is written once a second only: a cache line that is only read stays shared
+  // between cores. Comparing all 24 bits costs 23 instructions of a get; with 16, an access 18
+  // hours after another, to the second, goes unnoticed.
   if (item.last_access_low != static_cast<std::uint16_t>(lane.now_s)) {
     item.set_last_access(lane.now_s);
   }

@@ -1,4 +1,5 @@
-// The numbers of writes: which write was later, what a flush has killed, and when a write was made.
+// Versions: the numbers of writes. They show which write was later, what a flush has made invalid,
+// and when a write was made.
 #pragma once
 
 #include <algorithm>
@@ -13,31 +14,32 @@
 
 namespace larder::slab {
 
-// Versions gives out the numbers of writes, and knows which of them a flush has made invalid.
+// Versions gives out the numbers of writes, and stores which of them a flush has made invalid.
 //
 //   0 ... | flushed | alive, given out | of ranges that lanes hold | unused ...
 //                   ^ flush mark       ^ in no order                ^ unused()
 //
 // Each lane takes a range of numbers at a time, so that lanes do not meet at one counter. Items
-// keep the low 48 bits of their number; see Item::number.
+// store the low 48 bits of their number; see Item::number.
 //
-// Threads:    atomic, and internally locked where a range is taken or everything flushed; its mutex
-//             comes after every other lock.
+// Threads:    atomic; internally locked where a range is taken or everything is flushed. Its mutex
+//             is locked after every other lock.
 // Owns:       the table of write times.
-// Invariants: flush_mark() <= unused(); a number that Next gives is unique, and greater than that
-//             of every write that was over when the last FlushAll began. All items that are not
-//             flushed lie within half of the 48 bits.
+// Invariants: flush_mark() <= unused(). A number that Next returns is unique, and greater than that
+//             of every write that was finished when the last FlushAll began. The numbers of all
+//             items that are not flushed lie within half of the 48-bit numbers.
 class Versions {
  public:
-  // The first number that is given out in no range yet.
+  // The first number that no range has yet.
   std::uint64_t unused() const noexcept { return unused_.load(std::memory_order_relaxed); }
-  // Items with a smaller number are flushed. Changes with FlushAll.
+  // Items with a smaller number are flushed. FlushAll raises it.
   std::uint64_t flush_mark() const noexcept { return flush_mark_.load(std::memory_order_acquire); }
-  // The first number that the last FlushAll has left alive: the flush mark, unless that was raised
-  // for items that are too old. Whoever meets a number that is not below it sees it.
+  // The first number that the last FlushAll has left valid: the flush mark, unless that was raised
+  // for items that are too old. A thread that sees a number that is not below it also sees the
+  // cutoff.
   std::uint64_t cutoff() const noexcept { return cutoff_.load(std::memory_order_acquire); }
 
-  // The number of a write of this lane.
+  // Draws the number of a write of this lane.
   std::uint64_t Next(Lane& lane) noexcept LARDER_EXCLUDES(mutex_) {
     if (lane.cas_next >= lane.cas_end ||
         lane.cas_next < range_floor_.load(std::memory_order_acquire)) [[unlikely]] {
@@ -46,58 +48,71 @@ class Versions {
     return lane.cas_next++;
   }
 
-  // Everything written before this call is flushed.
+  // Makes everything invalid that was written before this call.
   void FlushAll() noexcept LARDER_EXCLUDES(mutex_);
 
-  // Once a second, by one thread: what was written before is older than what will be.
+  // Separates the numbers drawn before from those drawn after it, so that both can be dated. Call
+  // it once a second, from one thread.
   void Tick(std::uint32_t now_s) noexcept;
 
+  // True if a flush has made the item invalid.
   [[gnu::always_inline]] bool IsFlushed(const Item& item) const noexcept {
-    // Numbers wrap at 48 bits; TakeRange keeps everything alive within half of that.
+    // Numbers wrap at 48 bits; TakeRange keeps everything that is alive within half of that.
     const std::uint64_t after = item.number() - flush_mark();
     return (after & (std::uint64_t{1} << (Item::kNumberBits - 1))) != 0;
   }
 
-  // The item's number was drawn before this one.
+  // True if the item's number was drawn before `number`. REQUIRES: `number` is complete, not only
+  // its low 48 bits.
   bool IsBelow(const Item& item, std::uint64_t number) const noexcept {
     const std::uint64_t next = unused();
     return ((next - item.number()) & Item::kNumberMask) > next - number;
   }
-  // The item was written before the last flush that the lane knows.
+  // True if the item was written before the last flush that the lane has noted.
   bool IsBelowFloor(const Item& item, const Lane& lane) const noexcept {
     return IsBelow(item, lane.flush_floor.load(std::memory_order_relaxed));
   }
 
-  // A client that names this CAS has seen the item before its last change.
+  // True if cas_unique is a CAS that the item had before its last change.
   bool IsOlder(std::uint64_t cas_unique, const Item& item) const noexcept;
 
-  // Seconds since the item was written, or used if that is longer ago; as exact as WriteTimes is.
+  // Seconds since the item was written, or since it was used if that is longer ago, with the
+  // accuracy of WriteTimes.
   std::uint32_t AgeOf(const Item& item, const Lane& lane) const noexcept {
     return std::max(SecondsSince(item.number(), lane), item.idle_s(lane.now_s));
   }
-  // Since the number was drawn; 0 if that is not known.
+  // Seconds since the number was drawn; 0 if that is not known.
   std::uint32_t SecondsSince(std::uint64_t number, const Lane& lane) const noexcept;
+  // Seconds since the last flush.
   std::uint32_t SecondsSinceFlush(const Lane& lane) const noexcept {
-    return SecondsSince(flush_mark() - 1, lane);  // That number was drawn by the flush.
+    // FlushAll has drawn that number.
+    return SecondsSince(flush_mark() - 1, lane);
   }
 
-  // For a restart. REQUIRES: no number was drawn yet; flush_mark <= unused.
+  // Restores the numbers after a restart. REQUIRES: no number was drawn yet; flush_mark <= unused.
   void Restore(std::uint64_t unused, std::uint64_t flush_mark) noexcept;
 
  private:
+  // Gives the lane a new range of numbers.
   void TakeRange(Lane& lane) noexcept LARDER_EXCLUDES(mutex_);
+  // Raises `bound` to `number` if it is smaller.
   static void RaiseTo(std::atomic<std::uint64_t>& bound, std::uint64_t number) noexcept;
 
-  std::atomic<std::uint64_t> unused_{1};      // Lanes take ranges from here.
-  std::atomic<std::uint64_t> flush_mark_{0};  // Written under mutex_, read by anyone.
-  // Written under mutex_, before any number is drawn that is not below it.
+  // Lanes take ranges from here.
+  std::atomic<std::uint64_t> unused_{1};
+  // Written under mutex_, read by any thread.
+  std::atomic<std::uint64_t> flush_mark_{0};
+  // Written under mutex_, before any number is drawn that is not below it. Released, so that a lane
+  // that notes the flush sees the flush mark too.
   std::atomic<std::uint64_t> cutoff_{0};
-  // Smaller numbers are not given to writes any more: they are from before the last flush, or from
-  // before the current second. Never less than flush_mark_.
+  // Numbers below this are no longer given to writes, because they are from before the last flush
+  // or from before the current second. FlushAll raises it before it raises flush_mark_.
   std::atomic<std::uint64_t> range_floor_{0};
+  // When numbers were drawn.
   WriteTimes write_times_;
 
-  Mutex mutex_;  // Held by the one who takes a range or flushes.
+  // Held by the thread that takes a range or flushes.
+  Mutex mutex_;
 };
 
 }  // namespace larder::slab

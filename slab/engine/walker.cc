@@ -12,6 +12,7 @@ namespace larder::slab {
 
 // --- In the order of addresses -------------------------------------------------------------------
 
+// Looks at the page without a lock: what it finds is checked again with the class locked.
 SlabClass* Walker::EnterPage(PageWalk& walk, const ClassSet* wanted) {
   const ClassId id = classes_.page_table().class_of(walk.page);
   if (id == 0 || (wanted != nullptr && !wanted->test(id))) {
@@ -19,7 +20,8 @@ SlabClass* Walker::EnterPage(PageWalk& walk, const ClassSet* wanted) {
     return nullptr;
   }
   SlabClass& c = classes_.ById(id);
-  // A prefetch may touch what others own: the heads are here when the class is locked.
+  // Prefetching is harmless without a lock. When the class is locked, the headers are in the cache
+  // of the processor.
   const std::byte* const page = classes_.arena().PageAt(walk.page);
   const std::byte* chunk = page + std::size_t{walk.chunk} * c.chunk_bytes();
   const std::byte* const end = page + kPageBytes;
@@ -29,12 +31,13 @@ SlabClass* Walker::EnterPage(PageWalk& walk, const ClassSet* wanted) {
   return &c;
 }
 
-// The page may have left the class before the lock was there.
+// The page may have left the class before the class was locked.
 bool Walker::HasChunk(SlabClass& c, PageIndex page, std::uint32_t number) const {
   const PageTable& table = classes_.page_table();
   return table.class_of(page) == c.id() && number < table.at(page).carved;
 }
 
+// Lists at most kWalkChunksMax chunks, or up to the end of the page.
 void Walker::ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) {
   for (; items.chunks < kWalkChunksMax && HasChunk(c, walk.page, walk.chunk);
        ++items.chunks, ++walk.chunk) {
@@ -47,12 +50,16 @@ void Walker::ListChunk(SlabClass& c, PageIndex page, std::uint32_t number, Walke
   const ItemRef ref = classes_.ChunkAt(c, page, number);
   const Item& item = classes_.arena().At(ref);
   ChunkUse use = item.use();
+  // An item that is to be evicted can be read if it is queued again. That succeeds unless its lane
+  // has taken it out.
   if (use == ChunkUse::kLeaving && !items.is_emptied) {
-    magazines_.EmptyAll(c);  // So it is queued again, unless the lane has taken it out.
+    magazines_.EmptyAll(c);
     items.is_emptied = true;
-    if (!HasChunk(c, page, number)) return;  // A free chunk was the last of its page.
+    // A chunk that became free was the last one of its page.
+    if (!HasChunk(c, page, number)) return;
     use = item.use();
   }
+  // The lane still has it: for later.
   if (use == ChunkUse::kLeaving) {
     items.held[items.held_count++] = number;
   } else if (Item::IsSteady(use)) {
@@ -62,6 +69,8 @@ void Walker::ListChunk(SlabClass& c, PageIndex page, std::uint32_t number, Walke
   }
 }
 
+// One step: list the items of some chunks with the class locked, then look at each with its bucket
+// locked.
 SweepTally Walker::Sweep(PageWalk& walk, Lane& lane) {
   LARDER_ASSERT(!IsAtEnd(walk));
   SweepTally tally;
@@ -74,6 +83,7 @@ SweepTally Walker::Sweep(PageWalk& walk, Lane& lane) {
     const MutexLock lock(c.mutex());
     ListLinked(c, walk, items);
     pause_.At(Moment::kListed);
+    // A page without chunks counts as one, so that a slice over many such pages ends.
     tally.chunks = std::max(items.chunks, 1U);
     tally.passed_over = static_cast<std::uint32_t>(items.held_count);
     for (const WalkedItem& found : items.found()) SweepItem(c, found, lane, tally, free_later);
@@ -84,7 +94,8 @@ SweepTally Walker::Sweep(PageWalk& walk, Lane& lane) {
   return tally;
 }
 
-// Whoever holds a class waits for no bucket. What cannot be had now is for the next time.
+// A thread that holds a class waits for no bucket. An item whose bucket is locked or that is pinned
+// is left for the next pass.
 void Walker::SweepItem(SlabClass& c, const WalkedItem& found, Lane& lane, SweepTally& tally,
                        FreeLater& free_later) {
   Index::Guard guard = index_.TryLock(found.hash, nullptr);
@@ -108,6 +119,7 @@ void Walker::SweepItem(SlabClass& c, const WalkedItem& found, Lane& lane, SweepT
   ++tally.reclaimed;
 }
 
+// Copies the item, unless it is dead.
 void Walker::TakeSnapshot(const Item& item, const Lane& lane, std::span<ItemSnapshot> snapshots,
                           std::size_t& taken) const {
   if (liveness_.IsDead(item, lane)) return;
@@ -134,13 +146,16 @@ std::size_t Walker::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane
   SlabClass& c = *entered;
   const Arena& arena = classes_.arena();
   std::size_t taken = 0;
+  // Items whose buckets are locked by other threads, to be copied when the class is unlocked.
   WalkedItems busy;
   const PageIndex page = walk.page;
   WalkedItems items;
-  std::vector<std::uint32_t> held;  // What a lane has taken out, and what it had before.
+  // Chunks with items that a lane has taken out of its magazine. They are looked at again until
+  // there are none.
+  std::vector<std::uint32_t> held;
   for (bool is_first = true; is_first || !held.empty(); is_first = false) {
-    if (!is_first)
-      std::this_thread::yield();  // To the lane: it holds locks, so it is not for long.
+    // Lets the lane run: it holds locks, so it will be ready soon.
+    if (!is_first) std::this_thread::yield();
     items = {};
     {
       const MutexLock lock(c.mutex());
@@ -163,8 +178,8 @@ std::size_t Walker::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane
         }
       }
     }
-    // Without the class one may wait for a bucket. What is found in it is linked, if perhaps not
-    // the item that it was.
+    // Without the class locked, the thread may wait for a bucket. An item that is found in it is
+    // linked, though it may be another one than before.
     for (const WalkedItem& found : busy.found()) {
       const Index::BucketLock guard(index_, found.hash);
       const LockedItem item(guard.Find(found.hash, found.ref), arena);
@@ -176,12 +191,14 @@ std::size_t Walker::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane
 
 // --- In the order of a queue ---------------------------------------------------------------------
 
+// The item behind `ref`; main follows probation.
 ItemRef Walker::NextQueued(SlabClass& c, ItemRef ref) const {
   const ItemRef next = classes_.arena().At(ref).next;
   if (next != kNoItem || ref != c.queue().oldest(Segment::kProbation)) return next;
   return c.queue().newest(Segment::kMain);
 }
 
+// Goes on behind the last item that was met and is still queued.
 ItemRef Walker::Resume(SlabClass& c, const QueueWalk& walk) const {
   if (!walk.has_begun) {
     const ItemRef first = c.queue().newest(Segment::kProbation);
@@ -189,7 +206,7 @@ ItemRef Walker::Resume(SlabClass& c, const QueueWalk& walk) const {
   }
   const Arena& arena = classes_.arena();
   for (const QueueWalk::Met& met : std::span(walk.met).first(walk.met_count)) {
-    // A chunk that was handed out once in a page of this class, so its head may be looked at.
+    // In a page of another class there need not be a header at this place.
     if (classes_.page_table().class_of(arena.PageOf(met.ref)) != c.id()) continue;
     const Item& item = arena.At(met.ref);
     if (item.use() == ChunkUse::kQueued && item.key() == met.key()) return NextQueued(c, met.ref);
@@ -197,6 +214,7 @@ ItemRef Walker::Resume(SlabClass& c, const QueueWalk& walk) const {
   return kNoItem;
 }
 
+// Lists the next items, and remembers the last of them for the next step.
 void Walker::ListQueued(SlabClass& c, QueueWalk& walk, WalkedItems& items, std::size_t count) {
   const Arena& arena = classes_.arena();
   for (ItemRef ref = Resume(c, walk); ref != kNoItem && items.count < count;
@@ -223,10 +241,12 @@ std::size_t Walker::SnapshotQueue(QueueWalk& walk, Lane& lane, std::span<ItemSna
   SlabClass& c = classes_.ById(walk.class_id);
   WalkedItems items;
   {
+    // At the beginning of the walk every item is to be in a queue.
     const MutexLock lock(c.mutex());
     if (!walk.has_begun) magazines_.EmptyAll(c);
     ListQueued(c, walk, items, std::min<std::size_t>(snapshots.size(), kWalkChunksMax));
   }
+  // The class is unlocked, so waiting for buckets is allowed.
   std::size_t taken = 0;
   for (const WalkedItem& found : items.found()) {
     const Index::BucketLock guard(index_, found.hash);

@@ -1,4 +1,4 @@
-// How the cache is walked: for what is dead, and for dumps.
+// Walker: walks over the items of a cache, for the sweep and for dumps.
 #pragma once
 
 #include <array>
@@ -22,20 +22,26 @@
 
 namespace larder::slab {
 
-// What a step of the sweep met.
+// What one step of the sweep has met.
 struct SweepTally {
-  std::uint32_t chunks = 1;       // Looked at; a page without any counts as one.
-  std::uint32_t checked = 0;      // Items.
-  std::uint32_t expiring = 0;     // Of these, alive but with an expiry.
-  std::uint32_t reclaimed = 0;    // Of these, dead and freed.
-  std::uint32_t passed_over = 0;  // Items that were busy or pinned.
+  // Chunks looked at; a page without any counts as one.
+  std::uint32_t chunks = 1;
+  // Items looked at.
+  std::uint32_t checked = 0;
+  // Of these: alive, with an expiry.
+  std::uint32_t expiring = 0;
+  // Of these: dead, and freed.
+  std::uint32_t reclaimed = 0;
+  // Items that were passed over, because their bucket was locked or they were pinned.
+  std::uint32_t passed_over = 0;
 };
 
-// Walker goes through the items of a cache in steps, in the order of addresses or of a queue.
+// Walker visits the items of a cache in steps, in the order of addresses or in the order of a
+// queue.
 //
-// Threads: any, with no bucket and no class locked. A step holds one class, which nobody who stores
-//          into it can use meanwhile, for kWalkChunksMax items at most.
-// Owns:    nothing; all that it is made of must outlive it.
+// Threads:    any thread, with no bucket and no class locked. A step locks one class for at most
+//             kWalkChunksMax items; no other thread can store a new item into that class meanwhile.
+// Owns:       nothing; its parts must outlive it.
 class Walker {
  public:
   Walker(const SlabClasses& classes, Index& index, const Magazines& magazines,
@@ -48,7 +54,7 @@ class Walker {
         pause_(pause),
         hash_(hash) {}
 
-  // See Cache for the four.
+  // See Cache for these four.
   bool IsAtEnd(const PageWalk& walk) const { return walk.page >= classes_.arena().touched_pages(); }
   SweepTally Sweep(PageWalk& walk, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   std::size_t Snapshot(PageWalk& walk, const ClassSet& classes, const Lane& lane,
@@ -58,20 +64,23 @@ class Walker {
       LARDER_EXCLUDES(kBucketLocked);
 
  private:
-  // A linked item that a walk met.
+  // A linked item that a walk has met.
   struct WalkedItem {
     ItemRef ref = kNoItem;
     std::uint64_t hash = 0;
   };
+  // The items of one step.
   struct WalkedItems {
     std::array<WalkedItem, kWalkChunksMax> list;
     std::size_t count = 0;
-    std::uint32_t chunks = 0;  // Looked at.
-    // Chunks whose item is to leave and is taken out of its magazine by a lane: it can neither be
-    // read nor waited for while the class is locked.
+    // Chunks looked at.
+    std::uint32_t chunks = 0;
+    // Chunks with an item that is to be evicted and that a lane has taken out of its magazine. Such
+    // an item can neither be read nor waited for while the class is locked.
     std::array<std::uint32_t, kWalkChunksMax> held{};
     std::size_t held_count = 0;
-    bool is_emptied = false;  // The magazines of the class.
+    // The magazines of the class were emptied in this step.
+    bool is_emptied = false;
 
     std::span<const WalkedItem> found() const { return std::span(list).first(count); }
     void Add(const WalkedItem& item) {
@@ -80,26 +89,30 @@ class Walker {
     }
   };
 
-  // The class to lock for the next step; nullptr, and the page is left, if there is nothing for it.
+  // The class to lock for the next step. Returns nullptr, and goes on to the next page, if the page
+  // has nothing for the walk. `wanted`: the classes to visit; nullptr: all.
   SlabClass* EnterPage(PageWalk& walk, const ClassSet* wanted);
-  // The page is of the class, and the chunk was handed out once.
+  // True if the page is of class `c` and the chunk was handed out once.
   bool HasChunk(SlabClass& c, PageIndex page, std::uint32_t number) const
       LARDER_REQUIRES(c.mutex());
-  // Steps on. The items stay linked, and in their buckets, while the class is locked; the buckets
-  // are being fetched.
+  // Lists the linked items of the next chunks, and moves the walk behind them. The items stay
+  // linked and in their buckets while the class is locked; their buckets are prefetched.
   void ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) LARDER_REQUIRES(c.mutex());
-  // REQUIRES: HasChunk.
+  // Lists the item of one chunk, if it has one. REQUIRES: HasChunk(c, page, number).
   void ListChunk(SlabClass& c, PageIndex page, std::uint32_t number, WalkedItems& items)
       LARDER_REQUIRES(c.mutex());
+  // Frees the item if it is dead and in no use, and counts what it was.
   void SweepItem(SlabClass& c, const WalkedItem& found, Lane& lane, SweepTally& tally,
                  FreeLater& free_later) LARDER_REQUIRES(c.mutex());
-  // The items that come next, and the walk goes on behind them.
+  // Lists the next `count` items of the queues, and moves the walk behind them.
   void ListQueued(SlabClass& c, QueueWalk& walk, WalkedItems& items, std::size_t count)
       LARDER_REQUIRES(c.mutex());
-  // The first item behind the walk's place; kNoItem at its end.
+  // The first item behind the walk's place; kNoItem if the walk is at its end.
   ItemRef Resume(SlabClass& c, const QueueWalk& walk) const LARDER_REQUIRES(c.mutex());
+  // The item behind `ref` in the order of the walk; kNoItem at the end.
   ItemRef NextQueued(SlabClass& c, ItemRef ref) const LARDER_REQUIRES(c.mutex());
-  // What is alive of an item whose bucket is locked, into the next of the snapshots.
+  // Copies the item, if it is alive, to snapshots[taken] and raises `taken`. REQUIRES: the item's
+  // bucket is locked.
   void TakeSnapshot(const Item& item, const Lane& lane, std::span<ItemSnapshot> snapshots,
                     std::size_t& taken) const;
 

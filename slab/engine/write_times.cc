@@ -4,6 +4,7 @@
 
 namespace larder::slab {
 
+// Adds a row. The count is released last, so that a reader that sees it sees the row.
 void WriteTimes::Append(Table& table, std::uint32_t second, std::uint64_t number) noexcept {
   const std::size_t count = table.count.load(std::memory_order_relaxed);
   LARDER_CHECK(count < kRowsMax);
@@ -12,6 +13,8 @@ void WriteTimes::Append(Table& table, std::uint32_t second, std::uint64_t number
   table.count.store(count + 1, std::memory_order_release);
 }
 
+// A row holds the first number that can be drawn in its second. Rows with the same number are
+// merged.
 void WriteTimes::Note(std::uint32_t now_s, std::uint64_t number) noexcept {
   Table& table = tables_[generation_.load(std::memory_order_relaxed) % 2];
   const std::size_t count = table.count.load(std::memory_order_relaxed);
@@ -21,18 +24,19 @@ void WriteTimes::Note(std::uint32_t now_s, std::uint64_t number) noexcept {
   Row& last = table.rows[count - 1];
   if (now_s <= last.second.load(std::memory_order_relaxed)) return;
   if (number == last.number.load(std::memory_order_relaxed)) {
-    // None was drawn: the next will be drawn now or later.
+    // No number was drawn since: the next one will be drawn now or later.
     last.second.store(now_s, std::memory_order_release);
     return;
   }
   if (count < kRowsMax) return Append(table, now_s, number);
+  // The table is full: make a thinner copy in the other table, which readers use from then on.
   Thin(now_s);
   Note(now_s, number);
 }
 
-// Leaves out each row without which the step from the row before it to the row behind it is no more
-// than a sixteenth of the latter's age. Two steps together exceed that, so that 2 * 16 * ln(age)
-// rows are left: fewer than 700 after a century.
+// Copies the table without each row that can be spared: if the step from the row before it to the
+// row behind it is no more than a sixteenth of the latter's age. Two steps that are left exceed
+// that together, so 2 * 16 * ln(age) rows are left: fewer than 700 after a century.
 void WriteTimes::Thin(std::uint32_t now_s) noexcept {
   const std::uint32_t generation = generation_.load(std::memory_order_relaxed);
   const Table& full = tables_[generation % 2];
@@ -51,6 +55,7 @@ void WriteTimes::Thin(std::uint32_t now_s) noexcept {
     kept_s = second_of(row);
     Append(thin, kept_s, full.rows[row].number.load(std::memory_order_relaxed));
   }
+  // From here on readers use the new table.
   generation_.store(generation + 1, std::memory_order_release);
 }
 
@@ -58,8 +63,9 @@ std::uint32_t WriteTimes::SecondOf(std::uint64_t number) const noexcept {
   for (;;) {
     const std::uint32_t generation = generation_.load(std::memory_order_acquire);
     const Table& table = tables_[generation % 2];
-    // The last row with a number that is not greater, or the first row, which has second 0 before
-    // the first note. A count of 0 may also be that of a table that is written anew.
+    // Binary search for the last row whose number is not greater; if there is none, the first row,
+    // which has second 0 before the first note. A count of 0 may also be that of a table that is
+    // being rewritten.
     std::size_t left = table.count.load(std::memory_order_acquire);
     std::size_t at = 0;
     while (left > 1) {
@@ -68,7 +74,7 @@ std::uint32_t WriteTimes::SecondOf(std::uint64_t number) const noexcept {
       left -= half;
     }
     const std::uint32_t second = table.rows[at].second.load(std::memory_order_acquire);
-    // Otherwise a whole table was filled meanwhile, which takes minutes.
+    // Otherwise a whole table was filled meanwhile, which takes minutes: search again.
     if (generation_.load(std::memory_order_relaxed) == generation) return second;
   }
 }

@@ -45,7 +45,7 @@ void EvictionQueue::EnterArrived(ItemRef ref, bool into_main) {
 
 void EvictionQueue::InsertAs(ItemRef ref, EvictionState state) {
   if (policy_ == EvictionPolicy::kLru) return Enter(ref, EvictionState::Main(0));
-  // The birth tick belongs to the clock of another class, so the item begins anew on probation.
+  // The birth tick belongs to the clock of another class, so the item starts again on probation.
   if (state.segment() == Segment::kProbation && state.hits() == 0) return EnterProbation(ref);
   Enter(ref, state);
 }

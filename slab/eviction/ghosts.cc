@@ -13,7 +13,8 @@ constexpr std::uint64_t kStepsMax = 1 << 13;
 }  // namespace
 
 void Ghosts::Add(std::uint64_t hash, Segment segment, std::uint64_t items) {
-  // The first eviction makes the table. A table for a very different number of items is made anew.
+  // The first eviction makes the table. If the number of items has changed too much since, the
+  // table is replaced.
   if (!sets_ || !Fits(items)) Rebuild(items);
   if (!sets_) return;
   const bool is_main = segment == Segment::kMain;

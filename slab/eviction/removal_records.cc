@@ -27,6 +27,7 @@ static_assert(kClassesMax < 1U << kClassBits);
 static_assert(kRemovalReasons < 1U << kReasonBits);
 static_assert(RemovalRecords::kFalseOdds == 8.0 / (1U << kFingerprintBits));
 
+// Times are stored modulo this number plus one, in seconds: 12 days.
 constexpr std::uint32_t kTimeMask = (1U << kTimeBits) - 1;
 // Threads read the clock at different moments: so far it may differ between them, in seconds.
 constexpr std::uint32_t kLagMaxS = 60;

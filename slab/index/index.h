@@ -34,6 +34,8 @@ inline constexpr double kItemsPerBucketMax = 6.5;
 // time (apart from those that TryLock gives it), so one name is enough for all buckets of all
 // indexes. The analysis finds functions that need a locked bucket and are called without one, and
 // functions that lock a bucket and are called with one locked.
+//
+// Threads:    immutable.
 class LARDER_CAPABILITY("bucket") BucketRole {};
 inline constexpr BucketRole kBucketLocked;
 
@@ -43,8 +45,8 @@ inline constexpr BucketRole kBucketLocked;
 //   hash, 64 bits      |- 28|tag 16|low tag 8|12|   bucket number: the low bits, as many as needed
 //
 // One SSE2 comparison finds the slots of a bucket with a matching 16-bit tag. The low tag holds the
-// bits of the hash between the bucket number of the smallest table and the tag, so that a split
-// knows where a slot belongs without looking at the item. A bucket with more than 8 items has a
+// bits of the hash between the bucket number of the smallest table and the tag, so that a split can
+// decide where a slot belongs without looking at the item. A bucket with more than 8 items has a
 // chain of overflow buckets.
 //
 // The table lies in a reserved address range and grows by splitting one bucket after the other:

@@ -22,9 +22,8 @@ enum class Segment : std::uint8_t { kProbation, kMain };
 //
 // Threads:    immutable value.
 class EvictionState {
-  // The number of ticks: ticks of a ProbationClock count modulo kTicks.
  public:
-  // Birth ticks have the codes 0 to kTicks - 1.
+  // Ticks of a ProbationClock count modulo this number. The code of a birth is its tick.
   static constexpr std::uint32_t kTicks = 251;
   // The most hits that main counts.
   static constexpr std::uint32_t kHitsMax = 3;
@@ -95,16 +94,17 @@ class ProbationClock {
       return state.hits() < EvictionState::kHitsMax ? EvictionState::Main(state.hits() + 1) : state;
     }
     if (state.hits() != 0) return state;
-    // The age in ticks, across the wrap at kTicks.
     const Reading now = reading_.load(std::memory_order_relaxed);
+    // The age in ticks, across the wrap at kTicks.
     const std::uint32_t since = now.tick - state.birth_tick();
     const std::uint32_t age =
         now.tick >= state.birth_tick() ? since : since + EvictionState::kTicks;
     return age >= now.young_ticks ? EvictionState::HitOnProbation() : state;
   }
 
-  // Items on probation that are younger than this number of ticks are young.
+  // The present tick.
   std::uint32_t tick() const { return reading_.load(std::memory_order_relaxed).tick; }
+  // Items on probation that are younger than this number of ticks are young.
   std::uint32_t young_ticks() const { return reading_.load(std::memory_order_relaxed).young_ticks; }
 
   // The complete state of the clock, so that it continues after a restart. For state() and

@@ -5,9 +5,9 @@
 namespace larder::slab {
 
 Expiry Expiry::AtUnixTime(std::uint32_t unix_s, const Now& now) {
+  const std::int64_t left_s = std::int64_t{unix_s} - now.wall_s();
   // A time that has passed is stored as long past, so that it stays expired if the wall clock is
   // set back.
-  const std::int64_t left_s = std::int64_t{unix_s} - now.wall_s();
   if (left_s <= 0) return LongPast();
   if (unix_s >= kWallEpochS && unix_s - kWallEpochS <= kSecondMask) {
     return Expiry(kByWall | (unix_s - kWallEpochS));
@@ -25,9 +25,9 @@ std::int64_t Expiry::SecondsLeft(const Now& now) const {
 }
 
 bool Expiry::IsOverByWall(const Now& now) const { return SecondsLeft(now) <= 0; }
-// By the wall clock or without a time: valid in any process as it is.
 
 Expiry Expiry::OnWallTime(const Now& now) const {
+  // By the wall clock, or without a time: valid in any process as it is.
   if ((code_ & kByWall) != 0 || code_ <= kLongPast) return *this;
   return At(code_ + static_cast<std::uint32_t>(now.wall_ahead_s));
 }

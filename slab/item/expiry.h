@@ -63,8 +63,8 @@ class Expiry {
   // The same distance from now for a process whose own clock starts with the present wall time: the
   // form that is saved for the process after a restart.
   Expiry OnWallTime(const Now& now) const;
-  // A moment one second earlier; what has passed already, and the wall clock's first second, stay.
-  // REQUIRES: is_set().
+  // The moment one second earlier; LongPast() and the first second of the wall clock's codes stay
+  // as they are. REQUIRES: is_set().
   Expiry Sooner() const;
 
   friend constexpr bool operator==(Expiry, Expiry) = default;

@@ -58,7 +58,7 @@ inline constexpr std::uint8_t kRefsMax = 255;
 //             constant while the item is linked. All other fields: caller locks the item's bucket,
 //             or owns the item exclusively; the value alone may also be read with a pin.
 // Invariants: a linked item stays linked while its bucket is locked. While only its class is locked
-//             it stays linked if IsSteady(use()). An item in use kLeaving may be removed, and
+//             it stays linked if IsSteady(use()). An item with use kLeaving may be removed, and
 //             another item be made in its chunk, by a thread that holds only buckets; a thread that
 //             finds the chunk in a bucket that it has locked may be sure only that the chunk has
 //             some item of that bucket.
@@ -185,7 +185,7 @@ struct Item {
   static constexpr std::uint32_t kHasBinaryKey = 1U << 21;
   // A client has marked the value as out of date.
   static constexpr std::uint32_t kIsStale = 1U << 22;
-  // One client was told that it is to fetch the value anew.
+  // One client has got the task to fetch a new value.
   static constexpr std::uint32_t kIsWon = 1U << 23;
   static constexpr std::uint32_t kEvictionStateShift = 24;
   static constexpr std::uint32_t kEvictionStateMask = 0xffU << kEvictionStateShift;
@@ -250,7 +250,7 @@ struct Item {
   void set_fetched() { size_and_state |= kWasFetched; }
   bool is_stale_or_won() const { return (size_and_state & (kIsStale | kIsWon)) != 0; }
   void set_won() { size_and_state |= kIsWon; }
-  // Marks the value as out of date: the next client that reads the item is to fetch the value anew.
+  // Marks the value as out of date: the next client that reads the item is to fetch a new value.
   void MakeStale() { size_and_state = (size_and_state & ~kIsWon) | kIsStale; }
 
   // What an item has besides its key and its value.

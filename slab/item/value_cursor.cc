@@ -8,11 +8,10 @@
 namespace larder::slab {
 
 void ValueCursor::Write(std::string_view bytes) {
-  // One piece after the other. No piece left means that the caller wrote more than the value's
-  // length.
   while (!bytes.empty()) {
     const auto room = piece();
     const std::size_t n = std::min(room.size(), bytes.size());
+    // Without this check, bytes beyond the end of the value would be an endless loop.
     LARDER_CHECK(n > 0);
     std::memcpy(room.data(), bytes.data(), n);
     Advance(n);

@@ -13,6 +13,7 @@ namespace {
 // The kernel's unit of memory, without huge pages.
 constexpr std::uint64_t kSmallPageBytes = 4096;
 
+// The smallest multiple of `unit` that is not less than `bytes`.
 constexpr std::uint64_t RoundUp(std::uint64_t bytes, std::uint64_t unit) {
   return (bytes + unit - 1) / unit * unit;
 }

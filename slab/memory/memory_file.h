@@ -25,7 +25,7 @@ namespace larder::slab {
 // The header carries the mark from the end of an orderly stop, when everything else is on the disk,
 // to the end of the next start, when the new process has all that it needs and is about to serve.
 // While the header carries the mark, nothing in the arena may change that the state depends on.
-// Links between free chunks may change, because every restart makes them anew. So a process that
+// Links between free chunks may change, because every restart rebuilds them. So a process that
 // finds the mark finds the arena that belongs to the state.
 //
 // Threads:    one thread, except for Back and PunchHole, which any thread may call.

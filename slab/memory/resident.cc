@@ -25,6 +25,7 @@ std::uint64_t ResidentBytes(const void* base, std::uint64_t bytes) noexcept {
   for (std::uint64_t at = 0; at < bytes; at += kAtOnceBytes) {
     const std::uint64_t here = std::min(kAtOnceBytes, bytes - at);
     void* const begin = const_cast<std::byte*>(first + at);
+    // Memory about which the kernel says nothing is not counted.
     if (mincore(begin, here, is_resident.data()) != 0) continue;
     const auto count =
         static_cast<std::ptrdiff_t>((here + kSystemPageBytes - 1) / kSystemPageBytes);
