@@ -1,8 +1,13 @@
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -167,6 +172,105 @@ TEST_CASE("a pinned item delays its page's move, and others go in the meantime",
   cache.cache().BalancePages(cache.lane());
   CHECK(cache.cache().pages_moved() == 1);
   CHECK_FALSE(cache.cache().page_move_stats().is_running);
+  cache.cache().CheckInvariants();
+}
+
+TEST_CASE("a walk takes no value for an item where its page was another class's meanwhile",
+          "[slab][cache][pages][walk]") {
+  CacheFixture cache({.memory_bytes = 3 * kMiB});
+  const auto name = [](const char* prefix, std::size_t i) { return prefix + std::to_string(i); };
+  const auto header_of = [&](const std::string& key) {
+    std::byte* header = nullptr;
+    (void)cache.Visit(key, [&](Item& item) { header = reinterpret_cast<std::byte*>(&item); });
+    REQUIRE(header != nullptr);
+    return header;
+  };
+
+  // Two pages of one class, so that the items around the middle lie in both.
+  const std::string small = Noise(900, 1);
+  REQUIRE(cache.Set("k1000", small) == StoreStatus::kStored);
+  const ClassId small_class = cache.See("k1000")->class_id;
+  const std::size_t in_page = kPageBytes / cache.cache().ladder().chunk_bytes(small_class);
+  for (std::size_t i = 1; i < 2 * in_page; ++i) {
+    REQUIRE(cache.Set(name("k", 1000 + i), small) == StoreStatus::kStored);
+  }
+  REQUIRE(cache.Class(small_class).pages == 2);
+
+  // A walk from the newest on, whose last step has met two items of each page.
+  QueueWalk walk{.class_id = small_class};
+  std::array<ItemSnapshot, kWalkChunksMax> snapshots;
+  for (std::size_t left = in_page - 2; left > 0;) {
+    const std::size_t step = std::min(left, snapshots.size());
+    REQUIRE(cache.cache().SnapshotQueue(walk, cache.lane(), std::span(snapshots).first(step)) ==
+            step);
+    left -= step;
+  }
+  REQUIRE(cache.cache().SnapshotQueue(walk, cache.lane(), std::span(snapshots).first(4)) == 4);
+  constexpr std::size_t kForgedBytes = sizeof(Item) + 5;
+  struct Forgery {
+    std::byte* at;
+    std::array<std::byte, kForgedBytes> bytes;
+  };
+  std::vector<Forgery> forgeries;
+  for (const ItemSnapshot& met : std::span(snapshots).first(4)) {
+    Forgery forgery{.at = header_of(std::string(met.key())), .bytes = {}};
+    std::memcpy(forgery.bytes.data(), forgery.at, kForgedBytes);
+    const ItemRef nowhere = 0x7ffffff0;
+    std::memcpy(forgery.bytes.data() + offsetof(Item, next), &nowhere, sizeof nowhere);
+    forgeries.push_back(forgery);
+  }
+
+  // One page goes to a class of large values, which fill it and another one.
+  for (std::size_t i = 0; i < 2 * in_page; ++i) REQUIRE(cache.Delete(name("k", 1000 + i)));
+  constexpr std::size_t kLargeBytes = 500'000;
+  REQUIRE(cache.Set("v0", std::string(kLargeBytes, 'v')) == StoreStatus::kStored);
+  const ClassId large_class = cache.See("v0")->class_id;
+  REQUIRE(cache.cache().Reassign(small_class, large_class) == ReassignStatus::kStarted);
+  cache.cache().BalancePages(cache.lane());
+  REQUIRE(cache.Class(large_class).pages == 2);
+  for (std::size_t i = 1; i < 4; ++i) {
+    REQUIRE(cache.Set(name("v", i), std::string(kLargeBytes, 'v')) == StoreStatus::kStored);
+  }
+
+  // Their bytes look like the items that the walk met, where those were.
+  std::vector<std::string> in_moved_page;
+  std::size_t forged = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    std::string value(kLargeBytes, 'v');
+    const std::byte* const begin = header_of(name("v", i)) + sizeof(Item) + 2;
+    bool has_forgery = false;
+    for (const Forgery& forgery : forgeries) {
+      if (forgery.at < begin || forgery.at + kForgedBytes > begin + value.size()) continue;
+      std::memcpy(value.data() + (forgery.at - begin), forgery.bytes.data(), kForgedBytes);
+      has_forgery = true;
+      ++forged;
+    }
+    if (has_forgery) in_moved_page.push_back(name("v", i));
+    REQUIRE(cache.Set(name("v", i), value) == StoreStatus::kStored);
+    REQUIRE(header_of(name("v", i)) + sizeof(Item) + 2 == begin);
+  }
+  REQUIRE(forged > 0);
+
+  // The page comes back, empty: of the other one a value stays.
+  const std::byte* const moved = header_of(in_moved_page.front());
+  std::string kept;
+  std::ptrdiff_t farthest = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const std::ptrdiff_t distance = std::abs(header_of(name("v", i)) - moved);
+    if (distance > farthest) kept = name("v", i);
+    farthest = std::max(farthest, distance);
+  }
+  const std::byte* const kept_at = header_of(kept);
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (name("v", i) != kept) REQUIRE(cache.Delete(name("v", i)));
+  }
+  REQUIRE(cache.cache().Reassign(large_class, small_class) == ReassignStatus::kStarted);
+  cache.cache().BalancePages(cache.lane());
+  REQUIRE(cache.Class(small_class).pages == 2);
+  REQUIRE(header_of(kept) == kept_at);
+
+  CHECK(cache.cache().SnapshotQueue(walk, cache.lane(), snapshots) == 0);
+  CHECK(walk.is_at_end);
   cache.cache().CheckInvariants();
 }
 
