@@ -81,7 +81,7 @@ Passwords::Record Passwords::RecordOf(std::string_view user, std::string_view pa
 }
 
 bool Passwords::Admit(std::string_view user, std::string_view password) const {
-  // Arguments that are too long cannot match. They are compared all the same, with a record of
+  // Arguments that are too long cannot match. They are compared nevertheless, with a record of
   // zeros, so that the time does not depend on it.
   const bool may_fit =
       user.size() < kPasswordLineBytesMax && password.size() < kPasswordLineBytesMax - user.size();

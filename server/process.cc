@@ -176,7 +176,7 @@ Result<Done, std::string> WritePortFile(const std::string& path, std::span<const
 
 Result<PidFile, std::string> PidFile::Write(std::string path, AtExit at_exit) {
   std::string warning;
-  // The file is replaced all the same, as memcached does.
+  // The file is replaced nevertheless, as in memcached.
   if (const auto running = RunningProcessIn(path)) {
     warning =
         fmt::format("WARNING: The pid file contained the following (running) pid: {}", *running);

@@ -53,8 +53,8 @@ enum class ForkSide : std::uint8_t {
 Result<ForkSide, ConfigExit> Daemonize(const Config& config);
 
 // Keeps the memory that is mapped now out of swap, from when it is first touched: address ranges
-// that are only reserved stay untouched. Fails with a line to warn with; the server can run all the
-// same.
+// that are only reserved stay untouched. Fails with a line to warn with; the server can run
+// without this.
 Result<Done, std::string> LockMemory();
 
 // A port of a listener: "TCP INET" or "TCP INET6", and the number.
@@ -74,7 +74,7 @@ class PidFile {
   enum class AtExit : std::uint8_t { kKeep, kRemove };
 
   // Writes "<pid>\n" to <path>.tmp and renames that to `path`, which may exist. Fails with a line
-  // to warn with; the server can run all the same.
+  // to warn with; the server can run without the file.
   static Result<PidFile, std::string> Write(std::string path, AtExit at_exit);
 
   PidFile(PidFile&& other) noexcept;

@@ -17,6 +17,9 @@ namespace {
 constexpr int kNiceness = 10;
 
 // The reply to `stats`: waits until the report is made, and then sends it in pieces.
+//
+// Threads: one worker.
+// Owns:    a share of the report, which the reporter also holds until it is made.
 class ReportStream final : public ReplyStream {
  public:
   explicit ReportStream(std::shared_ptr<Report> report) : report_(std::move(report)) {}

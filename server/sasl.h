@@ -27,6 +27,7 @@ class SaslSession;
 // Owns:    the state of the library, which all Sasl objects of a process share.
 class Sasl {
  public:
+  // What Create() needs to know.
   struct Options {
     // MEMCACHED_SASL_PWDB, read at once; empty: there is no such file.
     std::string password_file;

@@ -128,7 +128,7 @@ std::optional<ReplaceError> ReplaceFile(const std::string& path, const std::stri
   }
   if (std::rename(next.c_str(), path.c_str()) != 0) return GiveUp(next, ReplaceStep::kRename);
   // The new name is on the disk when the directory is. If that cannot be opened or synchronised,
-  // the file has been replaced all the same.
+  // the file has been replaced nevertheless.
   const std::size_t slash = path.rfind('/');
   const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
   const Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -51,6 +51,8 @@ inline constexpr std::uint32_t kSaslValueBytesMax = 16 * 1024;
 enum class PacketPart : std::uint8_t { kForbidden, kOptional, kRequired };
 
 // One row of the table: what an opcode asks for, and which lengths its packet may have.
+//
+// Threads: immutable.
 struct OpcodeSpec {
   // The second byte of the packet.
   std::uint8_t opcode;

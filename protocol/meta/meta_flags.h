@@ -46,6 +46,8 @@ inline constexpr MetaReplies kOtherReply = 8;
 inline constexpr MetaReplies kEveryReply = 15;
 
 // One row of the table.
+//
+// Threads: immutable.
 struct MetaFlagSpec {
   // The letter of the flag. Upper and lower case are different flags.
   char letter;
@@ -57,7 +59,7 @@ struct MetaFlagSpec {
 };
 
 // Every meta command accepts every flag and ignores those that have no meaning for it. Their tokens
-// must be valid all the same.
+// must be valid nevertheless.
 inline constexpr std::array kMetaFlags = {
     MetaFlagSpec{'b', MetaToken::kIgnored, LineError::kBadBase64, kNoReply},
     MetaFlagSpec{'c', MetaToken::kIgnored, LineError::kNone,

@@ -15,12 +15,14 @@ namespace larder::protocol {
 inline constexpr std::size_t kMetaWordsMax = 20;
 
 // The fields of a line of the meta protocol. Its views point into the line.
+//
+// Threads: one worker.
 struct MetaLine {
   // The key as sent: in base64 if `flags` has b.
   std::string_view key = {};
   // The flags in the order of the line, all of them valid.
   std::string_view arguments = {};
-  // The same flags as a set; for commands that use only the key, at most b.
+  // The flags of the line as a set; for commands that use only the key, at most b.
   MetaFlagSet flags = {};
   // The token of F: 32 bits that the server stores for the client without using them.
   std::uint32_t client_flags = 0;

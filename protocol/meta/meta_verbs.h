@@ -35,6 +35,8 @@ enum class MetaFlagUse : std::uint8_t {
 };
 
 // One row of the table.
+//
+// Threads: immutable.
 struct MetaVerbSpec {
   // The command word.
   std::string_view name;

@@ -33,6 +33,8 @@ enum class Login : std::uint8_t {
 
 // One line of an unauthenticated client. The views point into the parser's input and are valid
 // until those bytes are dropped.
+//
+// Threads: one worker.
 struct LoginRequest {
   // What the client asks for.
   Login login = Login::kRefused;

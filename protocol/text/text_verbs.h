@@ -75,6 +75,8 @@ enum class Shape : std::uint8_t {
 inline constexpr std::size_t kBytesWord = 4;
 
 // One row of the table.
+//
+// Threads: immutable.
 struct TextVerbSpec {
   // The command word.
   std::string_view name;

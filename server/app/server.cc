@@ -244,7 +244,7 @@ void Server::Run() {
   // No new clients; the workers finish what their connections have in flight.
   for (Listening& listening : listening_) event_del(listening.on_readable.get());
   for (Worker& worker : workers_) worker.RequestStop();
-  // Asked all first and joined then, so that the workers finish at the same time.
+  // All workers are asked before the first one is joined, so that they finish in parallel.
   for (Worker& worker : workers_) worker.Stop();
   reporter_.Stop();
   background_.Stop();

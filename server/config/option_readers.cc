@@ -195,7 +195,7 @@ StepResult ReadThreads(Config& config, std::string_view value) {
   if (config.threads > kThreadsMax) {
     return ConfigExit::BadValue(fmt::format("Number of threads must be at most {}", kThreadsMax));
   }
-  // The server starts all the same.
+  // The server starts nevertheless.
   if (config.threads > kThreadsAdvised) {
     config.warnings.emplace_back(
         "WARNING: Setting a high number of worker threads is not recommended.\n"

@@ -10,55 +10,76 @@ namespace larder::server {
 // The counters, with the names that `stats` prints. Hits are counted by slab class, see
 // slab/lane.h.
 enum class Stat : std::uint8_t {
-
   // Connections that were accepted and given to a worker, and listeners.
   kTotalConnections,
   // Connections that were refused because of -c.
   kRejectedConnections,
-  // Commands by kind; kCmdTouch also counts gat.
+  // flush_all, of every protocol.
   kCmdFlush,
+  // Keys of touch, gat and gats.
   kCmdTouch,
+  // Commands of the meta protocol.
   kCmdMeta,
   // Keys of get, gets and mg that were not found. Misses of gat and gats are kTouchMisses.
   kGetMisses,
-  // The reason why each of these keys was not found; the seven add up to kGetMisses.
+  // Why each of these keys was not found, by its removal record; the seven add up to kGetMisses.
+  // The item was evicted.
   kGetMissesEvicted,
+  // The item had expired.
   kGetMissesExpired,
+  // The item was deleted.
   kGetMissesDeleted,
+  // A flush_all had made the item invalid.
   kGetMissesFlushed,
+  // A store of the key was refused because of its size.
   kGetMissesTooLarge,
+  // A store of the key was refused because there was no memory.
   kGetMissesNoMemory,
+  // There is no record of the key.
   kGetMissesNotSeen,
-  // Retrieval commands that found an item which had expired, or which a flush_all had invalidated.
+  // Misses of items that were still in the cache, but had expired.
   kGetExpired,
+  // Misses of items that were still in the cache, but were invalid since a flush_all.
   kGetFlushed,
-  // Commands that found no item.
+  // Deletes of keys that had no item.
   kDeleteMisses,
+  // incr commands that found no item.
   kIncrMisses,
+  // decr commands that found no item.
   kDecrMisses,
+  // cas commands that found no item.
   kCasMisses,
+  // Keys of touch, gat and gats that were not found.
   kTouchMisses,
-  // Stores that failed because of the size of the item, or because no memory could be had.
+  // Stores that were refused because of the size of the item.
   kStoreTooLarge,
+  // Stores that were refused because there was no memory.
   kStoreNoMemory,
-  // Attempts to authenticate, and those that failed.
+  // Attempts to authenticate.
   kAuthCmds,
+  // Attempts to authenticate that failed.
   kAuthErrors,
-  // Connections that were closed: idle ones, and those whose value did not arrive.
+  // Connections that were closed because they were idle.
   kIdleKicks,
+  // Connections that were closed because a value did not arrive.
   kUploadKicks,
+  // Values that had to wait for memory while they were received.
   kUploadWaits,
-  // Commands of the cluster configuration, and lists of nodes that could not be used.
+  // `config get`, and gets of the cluster's key.
   kCmdConfigGet,
+  // `config set`.
   kCmdConfigSet,
+  // Lists of nodes that could not be read or used.
   kConfigErrors,
-  // Bytes received from and sent to clients.
+  // Bytes received from clients.
   kBytesRead,
+  // Bytes sent to clients.
   kBytesWritten,
   // Turns that ended although the connection had more requests.
   kConnYields,
-  // How often, and for how many microseconds, the server did not accept connections.
+  // How often the server stopped accepting connections.
   kListenDisabled,
+  // For how many microseconds the server did not accept connections.
   kTimeInListenDisabledUs,
   // The number of enumerators above.
   kCount,
