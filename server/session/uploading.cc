@@ -23,6 +23,7 @@ Uploading::Step Uploading::Continue(std::string_view& input) {
   // The value outgrows the staging buffer: from here on it needs memory of the cache.
   if (!upload_->is_reserved() && !upload_->FitsStaged(n)) {
     if (!TakeShare()) {
+      if (!awaits_memory()) workspace_.counters.Add(Stat::kUploadWaits);
       wait_ = Wait::kForBytes;
       // The whole value is here already, so no further byte would bring the session back.
       if (input.size() >= rest_bytes()) Queue();
@@ -61,7 +62,6 @@ bool Uploading::Reserve() {
 
 void Uploading::Queue() {
   wait_ = Wait::kQueued;
-  workspace_.counters.Add(Stat::kUploadWaits);
   workspace_.shared.uploads.Await(this);
 }
 
