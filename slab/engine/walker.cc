@@ -206,8 +206,12 @@ ItemRef Walker::Resume(SlabClass& c, const QueueWalk& walk) const {
   }
   const Arena& arena = classes_.arena();
   for (const QueueWalk::Met& met : std::span(walk.met).first(walk.met_count)) {
-    // In a page of another class there need not be a header at this place.
-    if (classes_.page_table().class_of(arena.PageOf(met.ref)) != c.id()) continue;
+    // The page may have been another class's meanwhile. Where no chunk was made since, the bytes
+    // are those of other values.
+    const PageIndex page = arena.PageOf(met.ref);
+    const auto* const begin = reinterpret_cast<const std::byte*>(&arena.At(met.ref));
+    const auto number = static_cast<std::uint32_t>((begin - arena.PageAt(page)) / c.chunk_bytes());
+    if (!HasChunk(c, page, number)) continue;
     const Item& item = arena.At(met.ref);
     if (item.use() == ChunkUse::kQueued && item.key() == met.key()) return NextQueued(c, met.ref);
   }

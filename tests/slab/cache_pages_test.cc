@@ -177,7 +177,7 @@ TEST_CASE("a pinned item delays its page's move, and others go in the meantime",
 
 TEST_CASE("a walk takes no value for an item where its page was another class's meanwhile",
           "[slab][cache][pages][walk]") {
-  CacheFixture cache({.memory_bytes = 3 * kMiB});
+  CacheFixture cache({.memory_bytes = 3 * kPageBytes});
   const auto name = [](const char* prefix, std::size_t i) { return prefix + std::to_string(i); };
   const auto header_of = [&](const std::string& key) {
     std::byte* header = nullptr;
@@ -222,15 +222,14 @@ TEST_CASE("a walk takes no value for an item where its page was another class's 
 
   // One page goes to a class of large values, which fill it and another one.
   for (std::size_t i = 0; i < 2 * in_page; ++i) REQUIRE(cache.Delete(name("k", 1000 + i)));
-  constexpr std::size_t kLargeBytes = 500'000;
+  constexpr std::size_t kLargeBytes = kPageBytes / 2 - 4096;
   REQUIRE(cache.Set("v0", std::string(kLargeBytes, 'v')) == StoreStatus::kStored);
   const ClassId large_class = cache.See("v0")->class_id;
-  REQUIRE(cache.cache().Reassign(small_class, large_class) == ReassignStatus::kStarted);
-  cache.cache().BalancePages(cache.lane());
-  REQUIRE(cache.Class(large_class).pages == 2);
   for (std::size_t i = 1; i < 4; ++i) {
     REQUIRE(cache.Set(name("v", i), std::string(kLargeBytes, 'v')) == StoreStatus::kStored);
   }
+  REQUIRE(cache.Class(large_class).pages == 2);
+  REQUIRE(cache.Class(small_class).pages == 1);
 
   // Their bytes look like the items that the walk met, where those were.
   std::vector<std::string> in_moved_page;
