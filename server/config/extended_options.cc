@@ -133,7 +133,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
                  "Seconds after which a stalled value is given up; 0: never."}},
     {.name = "upload_rate",
      .value_name = "{}",
-     .help = "KiB a second of a value, at least, while others wait",
+     .help = "KiB a second of a value while others wait",
      .kind = kInteger,
      .high = kIntMax,
      .missing_text = "Missing numeric argument for upload_rate",
