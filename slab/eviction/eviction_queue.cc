@@ -36,7 +36,6 @@ bool EvictionQueue::NoteArrival(std::uint64_t hash) {
 
 void EvictionQueue::EnterArrived(ItemRef ref, bool into_main) {
   LARDER_ASSERT(arena_.At(ref).use() != ChunkUse::kQueued);
-  LARDER_ASSERT(into_main || arena_.At(ref).eviction_state().segment() == Segment::kProbation);
   if (into_main) return Enter(ref, EvictionState::Main(0));
   // The item keeps its birth tick, which it got when it was linked; it may have been hit since.
   clock_.CountArrival(probation_.count + 1);
