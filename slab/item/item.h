@@ -104,14 +104,20 @@ struct Item {
   ChunkUse use() const { return chunk_use.load(std::memory_order_acquire); }
   void set_use(ChunkUse use) { chunk_use.store(use, std::memory_order_release); }
   // The item is linked and not in a queue; magazine_slot() is valid.
-  bool is_in_magazine() const {
-    return use() == ChunkUse::kArriving || use() == ChunkUse::kLeaving;
+  static bool IsInMagazine(ChunkUse use) {
+    return use == ChunkUse::kArriving || use == ChunkUse::kLeaving;
   }
+  bool is_in_magazine() const { return IsInMagazine(use()); }
   // True if the value may be overwritten in place: it is in one chunk, and no pin allows another
   // thread to read it without the bucket's lock. REQUIRES: the item's bucket is locked.
   bool is_rewritable() const { return refs.load(std::memory_order_acquire) == 1 && !is_chained(); }
   // The item is in the index.
-  bool is_linked() const { return use() == ChunkUse::kQueued || is_in_magazine(); }
+  // Reads the use once: a linked item may go from a magazine to its queue meanwhile, and asked
+  // twice it would seem to be in neither.
+  bool is_linked() const {
+    const ChunkUse now = use();
+    return now == ChunkUse::kQueued || IsInMagazine(now);
+  }
   // True for the uses of a linked item whose key can be read while only the class is locked; see
   // Invariants.
   static bool IsSteady(ChunkUse use) {
