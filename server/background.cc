@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/socket/event_loop.h"
+#include "slab/sync/thread.h"
 
 namespace larder::server {
 namespace {

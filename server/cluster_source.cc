@@ -12,11 +12,11 @@
 #include <chrono>
 #include <ctime>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "server/log.h"
 #include "server/signals.h"
+#include "slab/sync/thread.h"
 
 namespace larder::server {
 namespace {
@@ -160,7 +160,7 @@ void ClusterSource::BeginLookup() {
   mailbox_ = std::make_shared<Mailbox>();
   try {
     // The thread shares only the mailbox, so it may outlive this object.
-    std::thread([mailbox = mailbox_, resolver = resolver_, host = dns_host_] {
+    StartThread([mailbox = mailbox_, resolver = resolver_, host = dns_host_] {
       AddressesResult answer = resolver(host);
       const MutexLock lock(mailbox->mutex);
       mailbox->answer = std::move(answer);

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "protocol/binary/binary_reply.h"
-#include "server/socket/event_loop.h"
 #include "server/stats.h"
+#include "slab/sync/thread.h"
 
 namespace larder::server {
 namespace {

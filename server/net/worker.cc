@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/session/turn_budget.h"
+#include "slab/sync/thread.h"
 
 namespace larder::server {
 namespace {

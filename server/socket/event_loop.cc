@@ -67,15 +67,6 @@ void AddEvent(event& event, const timeval* timeout) {
   if (event_add(&event, timeout) != 0) Refuse("no event of a loop", errno != 0 ? errno : ENOMEM);
 }
 
-std::thread StartThread(std::function<void()> run) {
-  try {
-    return std::thread(std::move(run));
-  } catch (const std::system_error& error) {
-    // The text says what was wanted, as in all exceptions of this file.
-    throw std::system_error(error.code(), "no thread");
-  }
-}
-
 WakeFd::WakeFd() : fd_(MakeWakeFd()) {}
 
 WakeFd::~WakeFd() { close(fd_); }

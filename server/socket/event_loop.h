@@ -1,11 +1,9 @@
-// The parts of an event loop: libevent's handles, threads, and a descriptor that wakes a thread.
+// The parts of an event loop: libevent's handles, and a descriptor that wakes a loop.
 #pragma once
 
 #include <event2/event.h>
 
-#include <functional>
 #include <memory>
-#include <thread>
 
 namespace larder::server {
 
@@ -34,9 +32,6 @@ Event MakeEvent(event_base* base, int fd, short what, event_callback_fn callback
 // Makes the event active, with a timeout if one is given. REQUIRES: no client is served yet,
 // because it throws. Later code calls libevent's event_add().
 void AddEvent(event& event, const timeval* timeout = nullptr);
-
-// Starts a thread that calls `run`.
-std::thread StartThread(std::function<void()> run);
 
 // WakeFd is a descriptor by which any thread can wake the event loop of another. It is readable
 // from the first Wake() until Clear(); further calls of Wake() in between have no effect.

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "slab/sync/thread.h"
+
 namespace larder::slab {
 namespace {
 
@@ -14,7 +16,7 @@ constexpr std::chrono::seconds kPauseOfGrowth{1};
 MemoryWarmer::MemoryWarmer(std::vector<GrowingMemory*> memories) : memories_(std::move(memories)) {
   // The thread is started first, because the system may refuse it. It waits until one of the
   // memories asks.
-  thread_ = std::thread([this] { Run(); });
+  thread_ = StartThread([this] { Run(); });
   for (GrowingMemory* memory : memories_) memory->SetWarmer(*this);
 }
 

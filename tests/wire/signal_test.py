@@ -10,6 +10,7 @@ import argparse
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +70,13 @@ class Server:
             time.sleep(0.005)
         return int(self._port_file.read_text().split(":")[1])
 
+    def check_masks(self):
+        """Only the first thread takes the signals: the others sleep in ways that no signal ends."""
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            blocked = int(re.search(r"SigBlk:\s*(\w+)", (task / "status").read_text())[1], 16)
+            wanted = task.name != str(self.process.pid)
+            check_equal([number for number in CAUGHT if (blocked >> (number - 1) & 1) != wanted], [])
+
     def log(self):
         self._log.seek(0)
         return self._log.read()
@@ -103,6 +111,7 @@ def whole_start_s(program, folder):
         with Client(server.port()) as client:
             start_s = time.monotonic() - started_at
             check_equal(client.stat("curr_items"), str(ITEMS))
+            server.check_masks()
         stopped_at = time.monotonic()
         server.send(signal.SIGTERM)
         server.end()
