@@ -328,6 +328,7 @@ void Stats::Memory(slab::Lane&, StatWriter& writer) const {
   }
   sample.use = shared_.cache.Memory();
   sample.upload_bytes = shared_.uploads.held_bytes();
+  sample.staged_bytes = shared_.uploads.staging_bytes();
   sample.resident_bytes = ResidentSetBytes();
   writer.WriteRows(MemoryMetrics(), sample);
 }

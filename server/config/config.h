@@ -50,6 +50,9 @@ struct Config {
   // -o upload_memory: the most memory that unfinished values may reserve, in percent of the memory
   // for items; 1 to 50.
   std::uint32_t upload_memory_percent = 3;
+  // -o upload_staging: the most MiB of buffers that unfinished values may fill beside that; 0:
+  // none.
+  std::uint32_t upload_staging_megabytes = 0;
   // -o upload_timeout: seconds without a byte after which an unfinished value is given up; 0:
   // never.
   int upload_timeout_s = 120;

@@ -15,6 +15,14 @@ constexpr std::size_t kStagedBytesMin = 4096;
 constexpr std::uint32_t kQuietChecksMax = 4;
 constexpr std::uint32_t kGraceS = 2;
 
+// For so many seconds of the clock a stage counts as young: it has just begun.
+constexpr std::uint32_t kYoungS = 1;
+// The part of the staging limit that only young stages may use: a quarter. A client that sends fast
+// has sent its value before it gets older.
+constexpr std::uint64_t kYoungPart = 4;
+// A value that could take more than this part of the staging limit is not staged.
+constexpr std::uint64_t kStageMaxPart = 8;
+
 }  // namespace
 
 std::optional<UploadMemory::Share> UploadMemory::Take(const StorePlan& plan, const void* who) {
@@ -27,11 +35,8 @@ std::optional<UploadMemory::Share> UploadMemory::Take(const StorePlan& plan, con
   const std::uint64_t held = held_bytes();
   if (held != 0 && held + bytes > limit) return std::nullopt;
   held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  if (!waiting_.empty()) {
-    // It was next(), so it leaves the list, and the other end of the list is served next time.
-    LeaveLocked(who);
-    is_newest_next_ = !is_newest_next_;
-  }
+  // If any upload waits, this one was next().
+  if (!waiting_.empty()) ServeLocked(who);
   return Share(this, bytes);
 }
 
@@ -41,9 +46,39 @@ void UploadMemory::Await(const void* who) {
   waiting_count_.store(waiting_.size(), std::memory_order_relaxed);
 }
 
+void UploadMemory::Serve(const void* who) {
+  const MutexLock lock(mutex_);
+  ServeLocked(who);
+}
+
 void UploadMemory::Leave(const void* who) {
   const MutexLock lock(mutex_);
   LeaveLocked(who);
+}
+
+bool UploadMemory::Stage::Grow(std::uint64_t bytes, std::uint32_t now_s) {
+  return memory_.Grow(*this, bytes, now_s);
+}
+
+bool UploadMemory::Grow(Stage& stage, std::uint64_t bytes, std::uint32_t now_s) {
+  if (stage.value_bytes_ > staging_bytes_max_ / kStageMaxPart) return false;
+  const MutexLock lock(mutex_);
+  const bool is_young = now_s <= stage.begun_at_s_ + kYoungS;
+  // The first one may go beyond the limit, by a value at most.
+  const bool is_first = stages_.empty() || stages_.front() == &stage;
+  const std::uint64_t limit =
+      is_young ? staging_bytes_max_ : staging_bytes_max_ - staging_bytes_max_ / kYoungPart;
+  if (!is_first && staging_bytes() + bytes > limit) return false;
+  if (stage.bytes_ == 0) stages_.push_back(&stage);
+  stage.bytes_ += bytes;
+  staging_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  return true;
+}
+
+void UploadMemory::Leave(const Stage& stage) {
+  const MutexLock lock(mutex_);
+  std::erase(stages_, &stage);
+  staging_bytes_.fetch_sub(stage.bytes_, std::memory_order_relaxed);
 }
 
 const void* UploadMemory::next() const {
@@ -54,6 +89,12 @@ const void* UploadMemory::next() const {
 const void* UploadMemory::NextLocked() const {
   if (waiting_.empty()) return nullptr;
   return is_newest_next_ ? waiting_.back() : waiting_.front();
+}
+
+void UploadMemory::ServeLocked(const void* who) {
+  LeaveLocked(who);
+  // The other end of the list is served next time.
+  is_newest_next_ = !is_newest_next_;
 }
 
 void UploadMemory::LeaveLocked(const void* who) {
@@ -83,10 +124,24 @@ void Upload::Write(std::string_view bytes) {
   left_bytes_ -= static_cast<std::uint32_t>(bytes.size());
 }
 
+bool Upload::GrowStaged(UploadMemory& memory, std::size_t bytes, std::uint32_t now_s) {
+  const std::size_t needed = staged_.size() + bytes;
+  // A quarter more than what is needed now: the buffer is moved few times, and little is empty.
+  const std::size_t capacity = std::min<std::size_t>(plan_.spec.value_bytes, needed + needed / 4);
+  if (!stage_) {
+    stage_.emplace(memory, plan_.spec.value_bytes, now_s);
+    held_since_s_ = now_s;
+  }
+  if (!stage_->Grow(capacity - kStagedBytesMax - stage_->bytes(), now_s)) return false;
+  staged_.reserve(capacity);
+  return true;
+}
+
 void Upload::Reserve(slab::ReservedItem item, UploadMemory::Share share, std::uint32_t now_s) {
   item_.emplace(std::move(item));
   share_.emplace(std::move(share));
-  reserved_at_s_ = now_s;
+  if (!stage_) held_since_s_ = now_s;
+  stage_.reset();
   at_ = item_->value();
   at_.Write(staged());
   // The staging buffer is not needed any more; clear() would keep its memory.
@@ -104,14 +159,14 @@ void Upload::Skip(std::size_t bytes) {
 }
 
 bool Upload::IsSlow(std::uint32_t now_s, std::uint64_t bytes_per_second_min) {
-  if (!share_) return false;
+  if (!share_ && (!stage_ || stage_->bytes() == 0)) return false;
   const bool is_quiet = std::exchange(checked_left_bytes_, left_bytes_) == left_bytes_;
   quiet_checks_ = is_quiet ? quiet_checks_ + 1 : 0;
   if (quiet_checks_ >= kQuietChecksMax) return true;
   // A client needs some time to begin sending: the average says little in the first seconds.
-  if (now_s < reserved_at_s_ + kGraceS) return false;
+  if (now_s < held_since_s_ + kGraceS) return false;
   const std::uint64_t came = plan_.spec.value_bytes - left_bytes_;
-  return came < (now_s - reserved_at_s_) * bytes_per_second_min;
+  return came < (now_s - held_since_s_) * bytes_per_second_min;
 }
 
 }  // namespace larder::server

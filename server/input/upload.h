@@ -17,13 +17,15 @@
 
 namespace larder::server {
 
-// UploadMemory bounds the cache memory that unfinished values may hold to a share of the memory
-// limit. Without the bound, clients that announce large values and never send them could evict the
-// whole cache, or make the stores of other clients fail.
+// UploadMemory bounds what unfinished values may hold, in two places. In the cache they may hold a
+// share of the memory limit. Without the bound, clients that announce large values and never send
+// them could evict the whole cache, or make the stores of other clients fail. Values that find
+// nothing left there stage the bytes that have come in buffers, up to a limit of its own: so many
+// clients that send slowly do not hold up those that send fast.
 //
-// Uploads that do not fit wait in a list. The list is served from both ends in turn, the newest and
-// then the oldest: a client that has just arrived does not wait for hundreds of silent ones, and no
-// client waits for ever.
+// Uploads that find room in neither place wait in a list. The list is served from both ends in
+// turn, the newest and then the oldest: a client that has just arrived does not wait for hundreds
+// of silent ones, and no client waits for ever.
 //
 // Threads: internally locked; any worker may call any method.
 // Owns:    nothing. `cache` must outlive it, and every Share must be destroyed before it.
@@ -49,9 +51,41 @@ class UploadMemory {
     std::uint64_t bytes_;
   };
 
-  // `percent` is the share of the cache's memory limit that unfinished values may hold together.
-  UploadMemory(const slab::Cache& cache, std::uint32_t percent)
-      : cache_(cache), percent_(percent) {}
+  // The bytes that the staging buffer of one upload may hold beyond kStagedBytesMax. Its destructor
+  // gives them back.
+  // Threads:    one worker.
+  // Invariants: it is in the memory's list of stages exactly when bytes() is not 0.
+  class Stage {
+   public:
+    // `value_bytes` is the length of the whole value, `now_s` the time at which the upload begins
+    // to stage.
+    Stage(UploadMemory& memory, std::uint64_t value_bytes, std::uint32_t now_s)
+        : memory_(memory), value_bytes_(value_bytes), begun_at_s_(now_s) {}
+    ~Stage() {
+      if (bytes_ != 0) memory_.Leave(*this);
+    }
+    Stage(const Stage&) = delete;
+    Stage& operator=(const Stage&) = delete;
+
+    std::uint64_t bytes() const { return bytes_; }
+    // Takes so many bytes more. Returns false when they do not fit. The value of which bytes were
+    // staged first always gets what it needs, so that uploads never wait for each other only; and a
+    // part of the limit is for those that have only just begun.
+    [[nodiscard]] bool Grow(std::uint64_t bytes, std::uint32_t now_s);
+
+   private:
+    friend class UploadMemory;
+
+    UploadMemory& memory_;
+    const std::uint64_t value_bytes_;
+    const std::uint32_t begun_at_s_;
+    std::uint64_t bytes_ = 0;
+  };
+
+  // `percent` is the share of the cache's memory limit that unfinished values may hold together,
+  // `staging_bytes` the limit of all stages together; 0: nothing is staged.
+  UploadMemory(const slab::Cache& cache, std::uint32_t percent, std::uint64_t staging_bytes)
+      : cache_(cache), percent_(percent), staging_bytes_max_(staging_bytes) {}
 
   // Takes what an upload of `plan` needs. Returns nothing when the remaining share is too small, or
   // when other uploads wait and next() is not `who`. If nothing is held at all, an upload of any
@@ -64,7 +98,9 @@ class UploadMemory {
   // next() only: otherwise an upload that needs much would wait for as long as smaller ones arrive.
   // REQUIRES: `who` is not in the list.
   void Await(const void* who);
-  // Removes `who` from the list, if it is there: the client has left before it got its share.
+  // Removes `who`, which has got memory without Take(), from the list.
+  void Serve(const void* who);
+  // Removes `who` from the list, if it is there: the client has left before it got memory.
   void Leave(const void* who);
   // The waiting upload that may take memory next, of any worker; null when none waits. The answer
   // may be out of date when it is used: Take() checks it again under the lock.
@@ -74,31 +110,42 @@ class UploadMemory {
 
   // The bytes that all shares hold together now.
   std::uint64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
+  // The bytes that all stages hold together now.
+  std::uint64_t staging_bytes() const { return staging_bytes_.load(std::memory_order_relaxed); }
 
  private:
-  // The implementations of next() and Leave() for callers that hold the lock.
+  // The implementation of Stage::Grow(), and the end of a stage that holds bytes.
+  bool Grow(Stage& stage, std::uint64_t bytes, std::uint32_t now_s);
+  void Leave(const Stage& stage);
+  // The implementations of next(), Serve() and Leave() for callers that hold the lock.
   const void* NextLocked() const LARDER_REQUIRES(mutex_);
+  void ServeLocked(const void* who) LARDER_REQUIRES(mutex_);
   void LeaveLocked(const void* who) LARDER_REQUIRES(mutex_);
 
   const slab::Cache& cache_;
   // Of the cache's memory limit at the moment of the call: `cache_memlimit` may change it.
   const std::uint32_t percent_;
-  // Both are read without the lock, in relaxed order: no other data depends on their values.
-  // held_bytes_ is raised under mutex_ only and lowered by any thread; waiting_count_ is written
-  // under mutex_.
+  const std::uint64_t staging_bytes_max_;
+  // All three are read without the lock, in relaxed order: no other data depends on their values.
+  // held_bytes_ is raised under mutex_ only and lowered by any thread; the others are written under
+  // mutex_.
   std::atomic<std::uint64_t> held_bytes_{0};
+  std::atomic<std::uint64_t> staging_bytes_{0};
   std::atomic<std::size_t> waiting_count_{0};
   mutable Mutex mutex_;
   // The waiting uploads in the order of their arrival, the oldest first.
   std::vector<const void*> waiting_ LARDER_GUARDED_BY(mutex_);
-  // Which end of waiting_ is served next. It changes each time that a waiting upload gets a share.
+  // The stages that hold bytes, in the order in which they began.
+  std::vector<const Stage*> stages_ LARDER_GUARDED_BY(mutex_);
+  // Which end of waiting_ is served next. It changes each time that a waiting upload gets memory.
   bool is_newest_next_ LARDER_GUARDED_BY(mutex_) = true;
 };
 
 // An upload first collects its value in a buffer of its own, up to this size. A value that outgrows
 // it, or of which more than this arrives with the request, takes a share of UploadMemory, has its
 // whole item reserved in the cache, and is received straight into the item. So a client that
-// announces a large value and sends little of it occupies little.
+// announces a large value and sends little of it occupies little. If no share is left, it stages on
+// in the buffer, as far as UploadMemory lets its stage grow.
 inline constexpr std::size_t kStagedBytesMax = 32 * 1024;
 
 // The parts of the request that the reply to an upload needs when the value is complete.
@@ -131,14 +178,19 @@ class Upload {
   // Whether the item was reserved: the next bytes belong at at().
   bool is_reserved() const { return item_.has_value(); }
   // Whether so many further bytes fit into the staging buffer.
-  bool FitsStaged(std::size_t bytes) const { return staged_.size() + bytes <= kStagedBytesMax; }
+  bool FitsStaged(std::size_t bytes) const {
+    return staged_.size() + bytes <= kStagedBytesMax + (stage_ ? stage_->bytes() : 0);
+  }
+  // Makes the staging buffer larger, so that so many further bytes fit. Returns false if `memory`,
+  // which must outlive the upload, does not have them. REQUIRES: not is_reserved(); bytes <=
+  // left_bytes(); not FitsStaged(bytes).
+  [[nodiscard]] bool GrowStaged(UploadMemory& memory, std::size_t bytes, std::uint32_t now_s);
 
   // Takes the next bytes of the value. REQUIRES: bytes.size() <= left_bytes(); is_reserved() or
   // FitsStaged(bytes.size()).
   void Write(std::string_view bytes);
   // Moves the staged bytes into `item`, gives the staging buffer back, and keeps `share` for as
-  // long as the upload lives. `now_s` is the start of the time over which IsSlow() measures the
-  // rate. REQUIRES: not is_reserved().
+  // long as the upload lives. REQUIRES: not is_reserved().
   void Reserve(slab::ReservedItem item, UploadMemory::Share share, std::uint32_t now_s);
 
   // The place in the item where the next bytes of the value belong, for a caller that receives them
@@ -151,8 +203,8 @@ class Upload {
   std::uint32_t left_bytes() const { return left_bytes_; }
   // Bytes that the staging buffer holds, for the statistics of buffers.
   std::size_t staged_capacity() const { return staged_.capacity(); }
-  // Whether the upload holds a share of UploadMemory and makes so little progress that others
-  // should have it: no byte arrived for a second, or, after two seconds, the average rate is below
+  // Whether the upload holds some of UploadMemory and makes so little progress that others should
+  // have it: no byte arrived for a second, or, after two seconds, the average rate is below
   // `bytes_per_second_min`. Each call counts as one check, so the caller has to call it regularly,
   // four times a second.
   bool IsSlow(std::uint32_t now_s, std::uint64_t bytes_per_second_min);
@@ -176,8 +228,11 @@ class Upload {
   std::string key_;
   StorePlan plan_;
   std::vector<char> staged_;
+  // At most one of both is there: the share once the item is reserved.
   std::optional<UploadMemory::Share> share_;
-  std::uint32_t reserved_at_s_ = 0;
+  std::optional<UploadMemory::Stage> stage_;
+  // When it first held one of them: the start of the time over which IsSlow() measures the rate.
+  std::uint32_t held_since_s_ = 0;
   // For IsSlow(): left_bytes() at the last check, and for how many checks in a row it has not
   // changed.
   std::uint32_t checked_left_bytes_ = 0;

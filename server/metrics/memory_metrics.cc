@@ -35,6 +35,7 @@ std::string Held(const Sample& sample) {
 }
 std::string Arena(const Sample& sample) { return Bytes(sample.use.arena()); }
 std::string Uploads(const Sample& sample) { return Bytes(sample.upload_bytes); }
+std::string Staged(const Sample& sample) { return Bytes(sample.staged_bytes); }
 
 // The families of the two levels: parts of the resident memory, and parts of the arena.
 constexpr MetricFamily OfMemory(std::string_view use) {
@@ -98,6 +99,8 @@ constexpr auto kRows = std::to_array<Metric<MemorySample>>({
      {"larder_index_used_bytes"}},
     // Not a further part: this memory is contained in the rows of the arena.
     {"unfinished_uploads", kGauge, Uploads, "Bytes reserved for values that are being received."},
+    // A part of "unfinished_input".
+    {"staged_uploads", kGauge, Staged, "Bytes that count towards upload_staging."},
 });
 
 }  // namespace

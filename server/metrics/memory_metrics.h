@@ -25,6 +25,7 @@ struct MemorySample {
   BufferGauges::Values buffers{};
   // Reserved in the arena for unfinished values, with the unused ends of their pages.
   std::uint64_t upload_bytes = 0;
+  std::uint64_t staged_bytes = 0;
   // See ResidentSetBytes().
   std::uint64_t resident_bytes = 0;
 

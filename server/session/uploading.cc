@@ -20,16 +20,17 @@ std::uint64_t Uploading::rest_bytes() const {
 Uploading::Step Uploading::Continue(std::string_view& input) {
   const std::size_t end_bytes = wire_.value_end_bytes();
   const std::size_t n = std::min<std::size_t>(upload_->left_bytes(), input.size());
-  // The value outgrows the staging buffer: from here on it needs memory of the cache.
+  // The value outgrows the staging buffer: from here on it needs memory that others need, too.
   if (!upload_->is_reserved() && !upload_->FitsStaged(n)) {
-    if (!TakeShare()) {
+    if (!TakeMemory(n)) {
       if (!awaits_memory()) workspace_.counters.Add(Stat::kUploadWaits);
       wait_ = Wait::kForBytes;
+      wanted_bytes_ = n;
       // The whole value is here already, so no further byte would bring the session back.
       if (input.size() >= rest_bytes()) Queue();
       return Step::kNeedsMore;
     }
-    if (!Reserve()) return Step::kRefused;
+    if (share_ && !Reserve()) return Step::kRefused;
   }
   const std::size_t staged_before = upload_->staged_capacity();
   upload_->Write(input.substr(0, n));
@@ -49,6 +50,15 @@ bool Uploading::TakeShare() {
   return share_.has_value();
 }
 
+bool Uploading::TakeMemory(std::size_t bytes) {
+  if (TakeShare()) return true;
+  const std::size_t before = upload_->staged_capacity();
+  const bool has_grown =
+      upload_->GrowStaged(workspace_.shared.uploads, bytes, workspace_.lane.now_s);
+  workspace_.buffers().Add(Buffer::kTails, upload_->staged_capacity() - before);
+  return has_grown;
+}
+
 bool Uploading::Reserve() {
   BufferGauges& buffers = workspace_.buffers();
   // The staging buffer is given back when the item is reserved.
@@ -66,7 +76,9 @@ void Uploading::Queue() {
 }
 
 bool Uploading::TakeMemory() {
-  if (!TakeShare()) return false;
+  if (!TakeMemory(wanted_bytes_)) return false;
+  // Take() removes it from the list by itself.
+  if (!share_) workspace_.shared.uploads.Serve(this);
   wait_ = Wait::kNone;
   return true;
 }

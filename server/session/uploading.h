@@ -22,9 +22,8 @@ inline constexpr std::size_t kUploadPiecesMax = 16;
 using InputPieces = std::array<iovec, kUploadPiecesMax + 1>;
 
 // Uploading receives a value that did not arrive completely with its request, and executes the
-// request when it is complete. A value that outgrows the staging buffer needs memory of the cache
-// before it is complete. It may have to wait for its share of UploadMemory; while it waits, no
-// further byte is taken in.
+// request when it is complete. A value that outgrows the staging buffer needs some of UploadMemory
+// before it is complete. It may have to wait for that; while it waits, no further byte is taken in.
 //
 // Threads:    one worker.
 // Owns:       the upload, the share that was taken for it, and its place among the uploads that
@@ -71,7 +70,7 @@ class Uploading {
   bool is_queued() const { return wait_ == Wait::kQueued; }
   // Enters the list. REQUIRES: not is_queued().
   void Queue();
-  // Takes the share of UploadMemory; afterwards Continue() may be called. Returns false if the
+  // Takes some of UploadMemory; afterwards Continue() may be called. Returns false if the
   // upload has to wait on.
   bool TakeMemory();
 
@@ -93,6 +92,9 @@ class Uploading {
     kQueued,
   };
 
+  // Takes a share of UploadMemory or, if there is none, room for so many more bytes to be staged.
+  // False if there is neither.
+  bool TakeMemory(std::size_t bytes);
   // Takes the share of UploadMemory, unless it has one. False if there is none for it now.
   bool TakeShare();
   // Reserves memory of the cache for the whole value. If there is none, replies with the error and
@@ -105,6 +107,8 @@ class Uploading {
   // A share that was taken and has not yet been passed on to the upload.
   std::optional<UploadMemory::Share> share_;
   Wait wait_ = Wait::kNone;
+  // While it waits: the bytes of the value that have come and find no room.
+  std::size_t wanted_bytes_ = 0;
 };
 
 }  // namespace larder::server
