@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kValueBytes = 1'000'000;
 constexpr std::uint64_t kMemoryBytes = std::uint64_t{64} << 20;
 
-// A server with one worker, whose memory is full of small items.
+// A server with one worker, whose memory is full of small items. Nothing is staged beyond what an
+// upload always keeps: its values wait for the cache's memory.
 struct FullCache {
   FullCache() {
     std::string sets;
@@ -30,6 +31,7 @@ struct FullCache {
   TestServer server{[](Config& config) {
     config.threads = 1;
     config.memory_bytes = kMemoryBytes;
+    config.upload_staging_megabytes = 0;
   }};
   Client client = server.Connect();
   std::uint64_t items = 0;
@@ -111,10 +113,13 @@ TEST_CASE_METHOD(FullCache, "values that come in part hold no more than their sh
 }
 
 TEST_CASE("uploads that wait for each other's memory all come through", "[wire][upload]") {
+  const std::uint32_t staging = GENERATE(0, 1, 9, 16);
+  CAPTURE(staging);
   // The share is that of two of them.
-  TestServer server([](Config& config) {
+  TestServer server([&](Config& config) {
     config.threads = 2;
     config.memory_bytes = kMemoryBytes;
+    config.upload_staging_megabytes = staging;
   });
   Client client = server.Connect();
   std::vector<std::string> requests;
@@ -210,9 +215,11 @@ TEST_CASE_METHOD(WireTest, "values about the size that is staged are stored as t
 TEST_CASE("beside stalled uploads large values of others are stored, whichever worker has them",
           "[wire][upload]") {
   const int threads = GENERATE(1, 2, 3);
+  const std::uint32_t staging = GENERATE(0, 8);
   TestServer server([&](Config& config) {
     config.threads = threads;
     config.memory_bytes = kMemoryBytes;
+    config.upload_staging_megabytes = staging;
   });
   // More has come of each than is kept for it without memory.
   constexpr std::size_t kCame = 100'000;
@@ -226,7 +233,7 @@ TEST_CASE("beside stalled uploads large values of others are stored, whichever w
   // More than there are workers, which get them in turn.
   for (int i = 0; i < 2 * threads; ++i) {
     const std::size_t bytes = i % 2 == 0 ? 100'000 : 500'000;
-    CAPTURE(threads, i, bytes);
+    CAPTURE(threads, staging, i, bytes);
     Client client = server.Connect();
     client.Send(SetRequest("own", PatternBytes(bytes, 2))).Expect("STORED\r\n");
   }
@@ -234,9 +241,12 @@ TEST_CASE("beside stalled uploads large values of others are stored, whichever w
 
 TEST_CASE("a large value gets its memory beside a stream of smaller ones", "[wire][upload]") {
   // It needs more than the share, so all others have to have ended.
-  TestServer server([](Config& config) {
+  const std::uint32_t staging = GENERATE(0, 2, 16);
+  CAPTURE(staging);
+  TestServer server([&](Config& config) {
     config.threads = 2;
     config.memory_bytes = kMemoryBytes;
+    config.upload_staging_megabytes = staging;
     config.item_bytes_max = 8 << 20;
   });
   const std::string small = SetRequest("small", PatternBytes(200'000, 1));
@@ -260,9 +270,12 @@ TEST_CASE("a large value gets its memory beside a stream of smaller ones", "[wir
 }
 
 TEST_CASE("many uploads of many sizes all come through, whoever waits for whom", "[wire][upload]") {
-  TestServer server([](Config& config) {
+  const std::uint32_t staging = GENERATE(0, 1, 16);
+  CAPTURE(staging);
+  TestServer server([&](Config& config) {
     config.threads = 2;
     config.memory_bytes = kMemoryBytes;
+    config.upload_staging_megabytes = staging;
   });
   constexpr int kClients = 40;
   std::deque<Client> clients;
@@ -292,10 +305,12 @@ TEST_CASE("many uploads of many sizes all come through, whoever waits for whom",
 TEST_CASE("a stop answers values that wait for memory, whichever worker has it",
           "[wire][upload][stop]") {
   const int threads = GENERATE(1, 2, 4);
-  CAPTURE(threads);
+  const std::uint32_t staging = GENERATE(0, 16);
+  CAPTURE(threads, staging);
   TestServer server([&](Config& config) {
     config.threads = threads;
     config.memory_bytes = kMemoryBytes;
+    config.upload_staging_megabytes = staging;
   });
   // These leave less than any of the others needs.
   const std::string part = PatternBytes(70'000, 1);
@@ -323,6 +338,7 @@ TEST_CASE("a stop answers values that have come and wait for memory", "[wire][up
   TestServer server([](Config& config) {
     config.threads = 1;
     config.memory_bytes = kMemoryBytes;
+    config.upload_staging_megabytes = 0;
   });
   const std::string part = PatternBytes(40'000, 1);
   std::deque<Client> stalled;
