@@ -52,7 +52,7 @@ struct Config {
   std::uint32_t upload_memory_percent = 3;
   // -o upload_staging: the most MiB of buffers that unfinished values may fill beside that; 0:
   // none.
-  std::uint32_t upload_staging_megabytes = 0;
+  std::uint32_t upload_staging_megabytes = 16;
   // -o upload_timeout: seconds without a byte after which an unfinished value is given up; 0:
   // never.
   int upload_timeout_s = 120;

@@ -20,8 +20,8 @@ constexpr std::uint32_t kYoungS = 1;
 // The part of the staging limit that only young stages may use: a quarter. A client that sends fast
 // has sent its value before it gets older.
 constexpr std::uint64_t kYoungPart = 4;
-// A value that could take more than this part of the staging limit is not staged.
-constexpr std::uint64_t kStageMaxPart = 8;
+// The part that only the stage which began first may use, an eighth. So long may a staged value be.
+constexpr std::uint64_t kFirstPart = 8;
 
 }  // namespace
 
@@ -61,13 +61,14 @@ bool UploadMemory::Stage::Grow(std::uint64_t bytes, std::uint32_t now_s) {
 }
 
 bool UploadMemory::Grow(Stage& stage, std::uint64_t bytes, std::uint32_t now_s) {
-  if (stage.value_bytes_ > staging_bytes_max_ / kStageMaxPart) return false;
+  const std::uint64_t for_first = staging_bytes_max_ / kFirstPart;
+  if (stage.value_bytes_ > for_first) return false;
   const MutexLock lock(mutex_);
   const bool is_young = now_s <= stage.begun_at_s_ + kYoungS;
-  // The first one may go beyond the limit, by a value at most.
-  const bool is_first = stages_.empty() || stages_.front() == &stage;
   const std::uint64_t limit =
-      is_young ? staging_bytes_max_ : staging_bytes_max_ - staging_bytes_max_ / kYoungPart;
+      staging_bytes_max_ - for_first - (is_young ? 0 : staging_bytes_max_ / kYoungPart);
+  // The others leave the first one enough for its whole value.
+  const bool is_first = stages_.empty() || stages_.front() == &stage;
   if (!is_first && staging_bytes() + bytes > limit) return false;
   if (stage.bytes_ == 0) stages_.push_back(&stage);
   stage.bytes_ += bytes;

@@ -68,9 +68,10 @@ class UploadMemory {
     Stage& operator=(const Stage&) = delete;
 
     std::uint64_t bytes() const { return bytes_; }
-    // Takes so many bytes more. Returns false when they do not fit. The value of which bytes were
-    // staged first always gets what it needs, so that uploads never wait for each other only; and a
-    // part of the limit is for those that have only just begun.
+    // Takes so many bytes more. Returns false when they do not fit. A part of the limit is for the
+    // stage that began first, which always gets what it needs, so that uploads never wait for each
+    // other only; and a part is for those that have only just begun. REQUIRES: all that it takes is
+    // at most the length of its value.
     [[nodiscard]] bool Grow(std::uint64_t bytes, std::uint32_t now_s);
 
    private:

@@ -239,6 +239,109 @@ TEST_CASE("beside stalled uploads large values of others are stored, whichever w
   }
 }
 
+std::uint64_t StagedBytes(Client& client) {
+  return std::stoull(client.Stats("memory").at("staged_uploads"));
+}
+
+// So many values of which `came` bytes have arrived each.
+std::deque<Client> Unfinished(TestServer& server, int count, std::size_t came,
+                              std::string_view protocol = "text") {
+  const std::string part = PatternBytes(came, 1);
+  std::deque<Client> clients;
+  for (int i = 0; i < count; ++i) {
+    clients.push_back(server.Connect());
+    clients.back().SendWithoutReading(AnnouncementOf(protocol, "u" + std::to_string(i)) + part);
+  }
+  server.Settle();
+  return clients;
+}
+
+TEST_CASE("values that come slowly hold up nobody else's", "[wire][upload]") {
+  const std::string protocol = GENERATE("text", "meta", "binary");
+  const int threads = GENERATE(1, 3);
+  CAPTURE(protocol, threads);
+  TestServer server([&](Config& config) {
+    config.threads = threads;
+    config.memory_bytes = kMemoryBytes;
+  });
+  Client client = server.Connect();
+  std::deque<Client> slow = Unfinished(server, 12, 900'000, protocol);
+  CHECK(StagedBytes(client) > 8'000'000);
+  for (int i = 0; i < 6; ++i) {
+    Client other = server.Connect();
+    other.Send(SetRequest("own", PatternBytes(200'000, 2))).Expect("STORED\r\n");
+  }
+  CHECK(client.Stat("upload_waits") == 0);
+  CHECK(client.Stat("upload_kicks") == 0);
+
+  // The slow ones come through, too.
+  const bool is_binary = protocol == "binary";
+  const std::string whole = PatternBytes(kValueBytes, 1);
+  const std::string reply = is_binary            ? Packet{.opcode = kSet}.Reply()
+                            : protocol == "meta" ? "HD\r\n"
+                                                 : "STORED\r\n";
+  for (std::size_t i = 0; i < slow.size(); ++i) {
+    slow[i].Send(whole.substr(900'000) + (is_binary ? "" : "\r\n"));
+    // The CAS value is the only part of the reply that is not known.
+    CHECK(slow[i].ReceiveBytes(reply.size()).substr(0, 16) == reply.substr(0, 16));
+    client.Send("mg u" + std::to_string(i) + " v\r\n");
+    client.Expect("VA 1000000\r\n" + whole + "\r\n");
+  }
+  CHECK(StagedBytes(client) == 0);
+  CHECK(client.Stats("memory").at("unfinished_input") == "0");
+}
+
+TEST_CASE("values that are staged stay within their limit", "[wire][upload]") {
+  TestServer server([](Config& config) {
+    config.threads = 2;
+    config.memory_bytes = kMemoryBytes;
+    config.upload_staging_megabytes = 8;
+  });
+  Client client = server.Connect();
+  std::deque<Client> stalled = Unfinished(server, 40, 600'000);
+  CHECK(StagedBytes(client) > 5'000'000);
+  CHECK(StagedBytes(client) <= 8u << 20);
+  CHECK(client.Stat("upload_waits") > 0);
+  client.Send(SetRequest("small", "x")).Expect("STORED\r\n");
+  // A value of which nothing more comes loses what it holds to those that wait.
+  client.Send(SetRequest("large", PatternBytes(500'000, 2))).Expect("STORED\r\n");
+  for (Client& each : stalled) each.Reset();
+  server.Settle();
+  CHECK(StagedBytes(client) == 0);
+}
+
+TEST_CASE("a value that was staged is stored and refused like any other", "[wire][upload]") {
+  TestServer server([](Config& config) {
+    config.threads = 1;
+    config.memory_bytes = kMemoryBytes;
+  });
+  // They hold so much of the cache's share that none of the others finds enough.
+  const std::deque<Client> first = Unfinished(server, 2, 600'000);
+  Client watching = server.Connect();
+  Client client = server.Connect();
+  const std::string value = PatternBytes(1'000'000, 3);
+  const auto send = [&](const std::string& line, const std::string& end) {
+    client.Send(line + "\r\n" + value.substr(0, 500'000)).ExpectSilence();
+    CHECK(StagedBytes(watching) > 0);
+    client.Send(value.substr(500'000) + end);
+  };
+  client.Send(SetRequest("a", "old")).Expect("STORED\r\n");
+  send("set a 0 0 1000000", "xx");
+  client.Expect(kBadDataChunk);
+  client.Send("get a\r\n").Expect(ValueReply("a", "old") + "END\r\n");
+  send("add a 0 0 1000000", "\r\n");
+  client.Expect("NOT_STORED\r\n");
+  send("cas a 0 0 1000000 12345", "\r\n");
+  client.Expect("EXISTS\r\n");
+  send("append a 0 0 1000000", "\r\n");
+  client.Expect("STORED\r\n");
+  client.Send("get a\r\n").Expect(ValueReply("a", "old" + value) + "END\r\n");
+  send("replace a 5 0 1000000 noreply", "\r\nmn\r\n");
+  client.Expect("MN\r\n");
+  client.Send("get a\r\n").Expect(ValueReply("a", value, 5) + "END\r\n");
+  CHECK(StagedBytes(watching) == 0);
+}
+
 TEST_CASE("a large value gets its memory beside a stream of smaller ones", "[wire][upload]") {
   // It needs more than the share, so all others have to have ended.
   const std::uint32_t staging = GENERATE(0, 2, 16);

@@ -45,6 +45,10 @@ TEST_CASE("what unfinished uploads may hold, and for how long, can be chosen",
   CHECK(ParseGood({}).upload_timeout_s == 120);
   CHECK(ParseGood({"-o", "upload_memory=50"}).upload_memory_percent == 50);
   CHECK(ParseGood({"-o", "upload_timeout=0,upload_memory=1"}).upload_timeout_s == 0);
+  CHECK(ParseGood({}).upload_staging_megabytes == 16);
+  CHECK(ParseGood({"-o", "upload_staging=0"}).upload_staging_megabytes == 0);
+  CHECK(ParseBad({"-o", "upload_staging"}).message == "Missing upload_staging argument");
+  CHECK(ParseBad({"-o", "upload_staging=-1"}).message == "upload_staging must be >= 0");
   for (const char* bad : {"upload_memory=0", "upload_memory=51", "upload_memory=x"}) {
     CHECK(ParseBad({"-o", bad}).exit_code == 1);
   }

@@ -1,0 +1,79 @@
+#include "server/input/upload.h"
+
+#include <catch2/catch.hpp>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace larder::server {
+namespace {
+
+constexpr std::uint64_t kLimit = 800;
+constexpr std::uint64_t kValue = 100;
+constexpr std::uint32_t kNow = 10;
+
+struct Staging {
+  std::unique_ptr<slab::Cache> cache = std::move(*slab::Cache::Create({}));
+  UploadMemory memory{*cache, 3, kLimit};
+};
+
+TEST_CASE_METHOD(Staging, "stages share a limit, of which a quarter is for the young", "[upload]") {
+  UploadMemory::Stage first(memory, kValue, kNow);
+  UploadMemory::Stage old(memory, kValue, kNow);
+  REQUIRE(first.Grow(1, kNow));
+  REQUIRE(old.Grow(1, kNow));
+  std::deque<UploadMemory::Stage> young;
+  const auto begin = [&](std::uint32_t now_s) -> UploadMemory::Stage& {
+    return young.emplace_back(memory, kValue, now_s);
+  };
+  for (int i = 0; i < 4; ++i) REQUIRE(begin(kNow + 2).Grow(100, kNow + 2));
+  REQUIRE(old.Grow(98, kNow + 2));
+  CHECK(memory.staging_bytes() == 500);
+  CHECK_FALSE(old.Grow(1, kNow + 2));
+  CHECK(old.bytes() == 99);
+  // Those that have just begun find the quarter, for a second or two.
+  UploadMemory::Stage& last = begin(kNow + 2);
+  CHECK(begin(kNow + 2).Grow(100, kNow + 3));
+  CHECK(last.Grow(99, kNow + 3));
+  CHECK_FALSE(last.Grow(1, kNow + 4));
+  CHECK(last.Grow(1, kNow + 3));
+  CHECK(memory.staging_bytes() == 700);
+  CHECK_FALSE(begin(kNow + 3).Grow(1, kNow + 3));
+  CHECK(young.back().bytes() == 0);
+  // What nobody else may take is there for the first one, however old.
+  CHECK(first.Grow(99, kNow + 1000));
+  CHECK(memory.staging_bytes() <= kLimit);
+  young.clear();
+  CHECK(memory.staging_bytes() == 199);
+}
+
+TEST_CASE_METHOD(Staging, "when the first stage ends, the next one always grows", "[upload]") {
+  std::optional<UploadMemory::Stage> first(std::in_place, memory, kValue, kNow);
+  UploadMemory::Stage second(memory, kValue, kNow);
+  std::deque<UploadMemory::Stage> others;
+  REQUIRE(first->Grow(1, kNow));
+  REQUIRE(second.Grow(1, kNow));
+  for (int i = 0; i < 7; ++i) {
+    (void)others.emplace_back(memory, kValue, kNow).Grow(i < 6 ? 100 : 98, kNow);
+  }
+  REQUIRE(memory.staging_bytes() == 700);
+  CHECK_FALSE(second.Grow(1, kNow));
+  first.reset();
+  CHECK(second.Grow(99, kNow + 1000));
+  CHECK(memory.staging_bytes() == 798);
+}
+
+TEST_CASE_METHOD(Staging, "a value that could take more than an eighth of the limit is not staged",
+                 "[upload]") {
+  UploadMemory::Stage fits(memory, kLimit / 8, kNow);
+  UploadMemory::Stage large(memory, kLimit / 8 + 1, kNow);
+  CHECK(fits.Grow(1, kNow));
+  CHECK_FALSE(large.Grow(1, kNow));
+  UploadMemory nothing(*cache, 3, 0);
+  UploadMemory::Stage small(nothing, 1, kNow);
+  CHECK_FALSE(small.Grow(1, kNow));
+}
+
+}  // namespace
+}  // namespace larder::server
