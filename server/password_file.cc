@@ -7,10 +7,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <random>
 
 #include "server/config/split.h"
 #include "server/log.h"
 #include "server/small_file.h"
+#include "slab/item/hash.h"
 
 namespace larder::server {
 namespace {
@@ -35,13 +37,26 @@ Result<std::shared_ptr<const Passwords>, std::string> ReadPasswords(const std::s
   return std::make_shared<const Passwords>(std::move(*passwords));
 }
 
+// A place holds a part of a hash above, and the position of a record below.
+std::uint64_t HashIn(std::uint64_t place) { return place >> 32; }
+std::size_t PositionIn(std::uint64_t place) { return place & 0xffff'ffff; }
+// Each line of the largest file takes at most one word more than it has bytes.
+static_assert(2 * kPasswordFileBytesMax <= 0xffff'ffff);
+
+// Returns the hash of a record as the upper half of a place. Nobody outside can compute it.
+std::uint64_t HashOf(const std::uint64_t* record, std::size_t words) {
+  static const std::uint64_t seed = std::random_device()() | std::uint64_t{std::random_device()()}
+                                                                 << 32;
+  const std::string_view bytes(reinterpret_cast<const char*>(record), words * sizeof *record);
+  return slab::HashKey(bytes, seed) & ~std::uint64_t{0xffff'ffff};
+}
+
 }  // namespace
 
 // --- Passwords ---------------------------------------------------------------------------------
 
 std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_lines) {
   Passwords passwords;
-  std::vector<std::uint64_t>& records = passwords.records_;
   while (!text.empty()) {
     std::string_view line = TakePiece(text, "\n");
     // Files with CRLF line ends are accepted.
@@ -50,24 +65,60 @@ std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_li
     if (colon != std::string_view::npos && line.size() <= kPasswordLineBytesMax) {
       const std::string_view user = line.substr(0, colon);
       const std::string_view password = line.substr(colon + 1);
-      // Only the words that the record uses are stored.
-      const Record record = RecordOf(user, password);
-      records.insert(records.end(), record.begin(),
-                     record.begin() + WordsOf(user.size(), password.size()));
+      passwords.Add(user, password);
     } else if (bad_lines == BadLines::kRefused) {
       return std::nullopt;
     }
   }
-  if (records.empty() && bad_lines == BadLines::kRefused) return std::nullopt;
+  if (passwords.records_.empty() && bad_lines == BadLines::kRefused) return std::nullopt;
+  passwords.Sort();
   // The list lives as long as the file is unchanged, so it should not hold unused memory.
-  records.shrink_to_fit();
+  passwords.records_.shrink_to_fit();
+  passwords.places_.shrink_to_fit();
   return passwords;
+}
+
+void Passwords::Add(std::string_view user, std::string_view password) {
+  const Record record = RecordOf(user, password);
+  const std::size_t words = WordsOf(user.size(), password.size());
+  places_.push_back(HashOf(record.data(), words) | records_.size());
+  // Only the words that the record uses are stored.
+  records_.insert(records_.end(), record.begin(), record.begin() + words);
+}
+
+void Passwords::Sort() {
+  std::ranges::sort(places_);
+  // Records that are the same have the same hash, so they stand side by side.
+  const auto same = std::ranges::unique(places_, [this](std::uint64_t a, std::uint64_t b) {
+    if (HashIn(a) != HashIn(b)) return false;
+    const std::uint64_t* const record = &records_[PositionIn(a)];
+    const std::size_t words = WordsAt(record);
+    return words == WordsAt(&records_[PositionIn(b)]) &&
+           std::equal(record, record + words, &records_[PositionIn(b)]);
+  });
+  places_.erase(same.begin(), same.end());
 }
 
 std::size_t Passwords::WordsOf(std::size_t user_bytes, std::size_t password_bytes) {
   constexpr std::size_t kWordBytes = sizeof(Record::value_type);
   // The two lengths take one byte each.
   return (2 + user_bytes + password_bytes + kWordBytes - 1) / kWordBytes;
+}
+
+std::size_t Passwords::WordsAt(const std::uint64_t* stored) {
+  std::array<unsigned char, 2> lengths;
+  std::memcpy(lengths.data(), stored, lengths.size());
+  return WordsOf(lengths[0], lengths[1]);
+}
+
+std::size_t Passwords::compared_max() const {
+  std::size_t most = 0;
+  std::size_t run = 0;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    run = i > 0 && HashIn(places_[i - 1]) == HashIn(places_[i]) ? run + 1 : 1;
+    most = std::max(most, run);
+  }
+  return most;
 }
 
 Passwords::Record Passwords::RecordOf(std::string_view user, std::string_view password) {
@@ -86,22 +137,25 @@ bool Passwords::Admit(std::string_view user, std::string_view password) const {
   const bool may_fit =
       user.size() < kPasswordLineBytesMax && password.size() < kPasswordLineBytesMax - user.size();
   const Record wanted = may_fit ? RecordOf(user, password) : Record{};
-  std::uint64_t found = 0;
-  for (auto record = records_.begin(); record != records_.end();) {
-    // The lengths of the stored record, which say where the next one begins.
-    std::array<unsigned char, 2> lengths;
-    std::memcpy(lengths.data(), &*record, lengths.size());
-    const std::size_t words = WordsOf(lengths[0], lengths[1]);
-    // If the lengths are equal, both records have only zeros behind these words.
-    std::uint64_t difference = 0;
-    for (std::size_t i = 0; i < words; ++i) difference |= *record++ ^ wanted[i];
-    // The compiler must not find out that a difference makes the rest of the comparison
-    // unnecessary.
-    asm volatile("" : "+r"(difference));
-    // No early return: all records are compared in every case.
-    found |= static_cast<std::uint64_t>(difference == 0);
+  const std::uint64_t hash = HashOf(wanted.data(), WordsAt(wanted.data()));
+  bool is_found = false;
+  for (auto place = std::ranges::lower_bound(places_, hash);
+       place != places_.end() && HashIn(*place) == HashIn(hash); ++place) {
+    // No early return: all records with this hash are compared.
+    is_found |= IsAt(*place, wanted);
   }
-  return may_fit && found != 0;
+  return may_fit && is_found;
+}
+
+bool Passwords::IsAt(std::uint64_t place, const Record& wanted) const {
+  const std::uint64_t* const record = &records_[PositionIn(place)];
+  // If the lengths are equal, both records have only zeros behind these words.
+  const std::size_t words = WordsAt(record);
+  std::uint64_t difference = 0;
+  for (std::size_t i = 0; i < words; ++i) difference |= record[i] ^ wanted[i];
+  // The compiler must not find out that a difference makes the rest of the comparison unnecessary.
+  asm volatile("" : "+r"(difference));
+  return difference == 0;
 }
 
 // --- PasswordFile ------------------------------------------------------------------------------

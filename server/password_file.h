@@ -27,7 +27,9 @@ inline constexpr std::size_t kPasswordFileBytesMax = std::size_t{16} << 20;
 //
 //   record   |user length|password length|user|password|zeros|
 //
-// There is one record for each line, in words of 8 bytes. Each length has one byte.
+// There is one record for each line, in words of 8 bytes. Each length has one byte. The records are
+// found by a hash of user and password together, with a seed that is secret and new in each
+// process.
 //
 // Threads: immutable.
 // Owns:    its records.
@@ -44,13 +46,18 @@ class Passwords {
   // always returns a list, which may be empty.
   static std::optional<Passwords> Parse(std::string_view text, BadLines bad_lines);
 
-  // Returns whether there is a line with this user and this password. The time it takes depends
-  // only on the size of the file and on the lengths of the arguments, so it does not reveal whether
-  // a user exists, or how much of a password is right.
+  // Returns whether there is a line with this user and this password. The time it takes grows with
+  // the logarithm of the number of lines. Beyond that it depends on the lengths of the arguments
+  // and on the hash of both together only, so it does not reveal whether a user exists, or how much
+  // of a password is right.
   bool Admit(std::string_view user, std::string_view password) const;
 
   // The memory of the records in bytes.
-  std::size_t held_bytes() const { return records_.capacity() * sizeof(std::uint64_t); }
+  std::size_t held_bytes() const {
+    return (records_.capacity() + places_.capacity()) * sizeof(std::uint64_t);
+  }
+  // The most records that Admit() may have to compare at once.
+  std::size_t compared_max() const;
 
  private:
   // Large enough for the longest record.
@@ -63,9 +70,20 @@ class Passwords {
   static Record RecordOf(std::string_view user, std::string_view password);
   // Returns the number of words that a record with these lengths has.
   static std::size_t WordsOf(std::size_t user_bytes, std::size_t password_bytes);
+  // The same of a record that is stored.
+  static std::size_t WordsAt(const std::uint64_t* stored);
+  // Appends a record.
+  void Add(std::string_view user, std::string_view password);
+  // Sorts the places, and gives up all but one of the lines that are the same.
+  void Sort();
+  // Returns whether the stored record at a place is `wanted`.
+  bool IsAt(std::uint64_t place, const Record& wanted) const;
 
   // All records, one behind the other.
   std::vector<std::uint64_t> records_;
+  // For each record a part of its hash in the upper half, and its position in records_ in the lower
+  // one. They are sorted.
+  std::vector<std::uint64_t> places_;
 };
 
 // PasswordFile is a password file that can be read again while the server runs.

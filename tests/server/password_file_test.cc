@@ -126,6 +126,21 @@ TEST_CASE("many short lines take little more than the file", "[password_file]") 
   CHECK(ParseGood(text).held_bytes() <= 4 * text.size());
 }
 
+TEST_CASE("an attempt compares few lines, however many there are", "[password_file]") {
+  std::string text;
+  for (int i = 0; i < 50'000; ++i) {
+    text +=
+        "user" + std::to_string(i) + ":password\nsame:line\nsame:user" + std::to_string(i) + "\n";
+  }
+  const Passwords passwords = ParseGood(text);
+  CHECK(passwords.compared_max() >= 1);
+  CHECK(passwords.compared_max() <= 8);
+  CHECK(passwords.Admit("same", "line"));
+  CHECK(passwords.Admit("same", "user49999"));
+  CHECK_FALSE(passwords.Admit("same", "user50000"));
+  CHECK_FALSE(passwords.Admit("user1", "line"));
+}
+
 TEST_CASE("a file may have a hundred lines", "[password_file]") {
   std::string text;
   for (int i = 0; i < 100; ++i) text += "u" + std::to_string(i) + ":p" + std::to_string(i) + "\n";
