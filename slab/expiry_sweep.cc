@@ -24,6 +24,8 @@ microseconds ExpirySweep::Slice(Clock::time_point now, Lane& lane) {
   if (!is_running()) {
     if (!IsPassDue(lane)) return kPauseMax;
     BeginPass(now, lane);
+  } else if (IsHurryDue()) {
+    BeginPass(now, lane);
   }
   const std::uint32_t chunks = ChunksDue(now);
   last_slice_ = now;
@@ -53,9 +55,15 @@ bool ExpirySweep::IsPassDue(const Lane& lane) const {
          ReadSigns() != signs_at_begin_;
 }
 
+// A hurried pass goes on to its end, so that flushes in a row do not keep it at the front.
+bool ExpirySweep::IsHurryDue() const {
+  return !is_hurried_ && cache_.flush_mark() != signs_at_begin_.flush_mark;
+}
+
+// A pass that is under way is abandoned.
 void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
-  LARDER_ASSERT(!is_running());
   const Signs signs = ReadSigns();
+  is_hurried_ = signs.flush_mark != signs_at_begin_.flush_mark;
   // Something new may expire or was flushed, so earlier passes without a find no longer count.
   if (signs != signs_at_begin_) barren_passes_ = 0;
   signs_at_begin_ = signs;
@@ -82,6 +90,7 @@ void ExpirySweep::EndPass() {
 }
 
 std::uint64_t ExpirySweep::ChunksPerSecond() const {
+  if (is_hurried_) return kChunksPerSecondMax;
   std::uint64_t items = 0;
   cache_.ForEachLane([&](const Lane& lane) { items += lane.items.value(); });
   // Free chunks have to be walked over too, and the number of items falls as the pass frees them.

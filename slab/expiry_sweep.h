@@ -17,6 +17,9 @@ namespace larder::slab {
 //
 //   pass    |slice| pause |slice| pause | ...     kPassTime long at up to kChunksPerSecondMax
 //
+// The pass after a flush is hurried: it goes at kChunksPerSecondMax, and does not wait for the end
+// of a pass that is not.
+//
 // While slices take longer than planned, because the machine is busy, the pause is doubled. A pass
 // begins when the clock's second has changed, and only while items may have to be freed: one of the
 // last two passes met an item with an expiry, or an expiry was given or a flush happened since they
@@ -91,7 +94,9 @@ class ExpirySweep {
   bool IsPassDue(const Lane& lane) const;
   void BeginPass(Clock::time_point now, const Lane& lane);
   void EndPass();
-  // The speed of the pass, so that it takes kPassTime.
+  // Whether a flush happened in the middle of a pass that takes its time.
+  bool IsHurryDue() const;
+  // The speed of the pass: so that it takes kPassTime, or the highest one if it is hurried.
   std::uint64_t ChunksPerSecond() const;
   // The chunks of the next slice.
   std::uint32_t ChunksDue(Clock::time_point now) const;
@@ -118,6 +123,8 @@ class ExpirySweep {
   std::uint64_t walked_last_pass_ = 0;
   // The pass began after RequestPass, so its end answers the request.
   bool answers_request_ = false;
+  // The pass is the first one after a flush.
+  bool is_hurried_ = false;
   // The pass met an item that may have to be freed later.
   bool has_found_some_ = false;
   // When the pass began, by the lane's clock, and the signs at that moment.

@@ -108,6 +108,38 @@ TEST_CASE_METHOD(SweepFixture, "a flush has the sweep begin again", "[slab][swee
   CHECK(items() == 0);
 }
 
+TEST_CASE_METHOD(SweepFixture, "what a flush leaves is freed at full speed", "[slab][sweep]") {
+  constexpr int kItems = 40'000;
+  SetMany(kItems, 0);
+  // A pass is under way that takes its time.
+  Slice();
+  REQUIRE(sweep.is_running());
+  cache().FlushAll();
+  microseconds taken{0};
+  for (microseconds pause{0}; items() != 0 && taken < std::chrono::seconds(5); taken += pause) {
+    pause = Slice(pause);
+  }
+  CHECK(items() == 0);
+  // Twice the time that the highest speed allows, for chunks without an item.
+  CHECK(taken <= microseconds(2'000'000ull * kItems / ExpirySweep::kChunksPerSecondMax));
+  // Then it takes its time again.
+  while (sweep.is_running()) Slice();
+  ++lane().now_s;
+  SetMany(kItems, kStartS + 1000);
+  Slice();
+  CHECK(Slice() > std::chrono::milliseconds(20));
+}
+
+TEST_CASE_METHOD(SweepFixture, "flushes in a row do not keep the sweep at the front",
+                 "[slab][sweep]") {
+  SetMany(20'000, 0);
+  for (int i = 0; i < 20 && items() != 0; ++i) {
+    cache().FlushAll();
+    Slice();
+  }
+  CHECK(items() == 0);
+}
+
 TEST_CASE_METHOD(SweepFixture, "an expiry of which nobody told is found in the end",
                  "[slab][sweep]") {
   SetMany(10, 0);
