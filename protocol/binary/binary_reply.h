@@ -94,7 +94,8 @@ struct ReplyShape {
 // Writes the header of a reply and returns the position behind it. The caller writes the body.
 //
 // REQUIRES: kPacketHeadBytes are writable at `out`; the body is shorter than 4 GiB.
-inline char* WriteReplyHead(char* out, const Echo& echo, const ReplyShape& shape) noexcept {
+[[gnu::always_inline]] inline char* WriteReplyHead(char* out, const Echo& echo,
+                                                   const ReplyShape& shape) noexcept {
   out[0] = static_cast<char>(kReplyMagic);
   out[1] = static_cast<char>(echo.opcode);
   StoreBig(out + 2, static_cast<std::uint16_t>(shape.key_bytes));

@@ -77,12 +77,9 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
     return AwaitKeyEnd(input, key_at, list, request);
   // Builds the request for a key that is valid. `next` is the first byte that is not consumed.
   const auto answer = [&](std::size_t key_bytes, const char* next, bool is_last_key) {
-    new (&request) LineRequest{
-        .key = {key, key_bytes},
-        .exptime = list.exptime,
-        .verb = list.verb,
-        .is_last_key = is_last_key,
-    };
+    request.BeginKeyed(list.verb, {key, key_bytes});
+    request.exptime = list.exptime;
+    request.is_last_key = is_last_key;
     if (is_last_key) list = KeyList{};
     return ParseResult{ParseStatus::kComplete, static_cast<std::size_t>(next - begin)};
   };

@@ -154,15 +154,13 @@ ParseResult ParsePlainStorage(std::string_view input, std::size_t key_at, TextVe
   if (!tail.is_plain) return kNotPlain;
 
   // As in memcached, only the low 32 bits of flags and exptime count.
-  new (&request) LineRequest{
-      .key = line.key,
-      .cas_unique = unique.value,
-      .client_flags = static_cast<std::uint32_t>(flags.value),
-      .exptime = static_cast<std::int32_t>(static_cast<std::uint32_t>(exptime.value)),
-      .value_bytes = static_cast<std::uint32_t>(value_bytes.value),
-      .verb = verb,
-      .noreply = tail.noreply,
-  };
+  request.BeginKeyed(verb, line.key);
+  request.value = {};
+  request.cas_unique = unique.value;
+  request.client_flags = static_cast<std::uint32_t>(flags.value);
+  request.exptime = static_cast<std::int32_t>(static_cast<std::uint32_t>(exptime.value));
+  request.value_bytes = static_cast<std::uint32_t>(value_bytes.value);
+  request.noreply = tail.noreply;
   return TakeValue(input, static_cast<std::size_t>(line.newline + 1 - input.data()),
                    request.value_bytes, request.value);
 }
@@ -266,13 +264,10 @@ constexpr std::uint64_t kPlainMetaFlags = [] {
     if (plain.status != kNotPlain.status) return plain;
     return ParseTextSlow(input, list, request);
   }
-  new (&request) LineRequest{
-      .key = {key, key_bytes},
-      .arguments = {flags, line_end},
-      .flags = MetaFlagSet(seen),
-      .verb = TextVerb::kMeta,
-      .meta_verb = MetaVerb::kGet,
-  };
+  request.BeginKeyed(TextVerb::kMeta, {key, key_bytes});
+  request.arguments = {flags, line_end};
+  request.flags = MetaFlagSet(seen);
+  request.meta_verb = MetaVerb::kGet;
   return {ParseStatus::kComplete, static_cast<std::size_t>(at + 1 - begin)};
 }
 

@@ -106,8 +106,10 @@ bool IsForOperators(TextVerb verb) {
 Next TextExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
   switch (request.verb) {
     case TextVerb::kGet:
+      Get<WithCas::kNo>(request, hash);
+      break;
     case TextVerb::kGets:
-      Get(request, hash);
+      Gets(request, hash);
       break;
     case TextVerb::kSet:
     case TextVerb::kAdd:
@@ -206,16 +208,17 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
 
 // Inlined into both look-ups: a call costs every get 50 instructions.
 [[gnu::always_inline]] inline char* TextExecutor::WriteHit(Item& item, std::uint32_t value_bytes,
-                                                           const LineRequest& request, char* out) {
-  const bool with_cas = request.verb == TextVerb::kGets || request.verb == TextVerb::kGats;
+                                                           const LineRequest& request,
+                                                           WithCas with_cas, char* out) {
   // While CAS is switched off, gets shows 0.
-  out = with_cas
+  out = with_cas == WithCas::kYes
             ? protocol::WriteValueHeadWithCas(out, request.key, item.client_flags(), value_bytes,
                                               shared_.config.use_cas ? item.cas() : 0)
             : protocol::WriteValueHead(out, request.key, item.client_flags(), value_bytes);
   return WriteText(WriteValue(item, value_bytes, out), protocol::kCrlf);
 }
 
+template <TextExecutor::WithCas with_cas>
 [[gnu::always_inline]] inline void TextExecutor::Get(const LineRequest& request,
                                                      std::uint64_t hash) {
   // The room is enough for every value that is copied, so that one check suffices for the whole
@@ -225,7 +228,7 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
       __attribute__((always_inline)) {
     // The reply shows nothing that a use changes, so the use is recorded first.
     note_use();
-    out = WriteHit(item, value_bytes, request, out);
+    out = WriteHit(item, value_bytes, request, with_cas, out);
   };
   const Presence presence = Commands::Get({.bytes = request.key, .hash = hash}, write);
   // In the text protocol a miss adds nothing to the reply.
@@ -234,12 +237,17 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
 }
 
 // Not inlined like Get(): these commands are rarer.
+void TextExecutor::Gets(const LineRequest& request, std::uint64_t hash) {
+  Get<WithCas::kYes>(request, hash);
+}
+
 Next TextExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
   char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
   const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
       __attribute__((always_inline)) {
     note_use();
-    out = WriteHit(item, value_bytes, request, out);
+    out = WriteHit(item, value_bytes, request,
+                   request.verb == TextVerb::kGats ? WithCas::kYes : WithCas::kNo, out);
   };
   const Presence presence = Commands::GetAndTouch({.bytes = request.key, .hash = hash},
                                                   SignedExpiresAt(request.exptime), write);

@@ -62,14 +62,20 @@ class TextExecutor : private Commands {
  private:
   // Executes the commands that Execute() does not: all but get, gets, stores and the meta commands.
   [[gnu::noinline]] Next ExecuteRarer(const protocol::LineRequest& request, std::uint64_t hash);
-  // One key of a get or gets line.
+  // Whether the reply to a hit shows the CAS value of the item.
+  enum class WithCas : std::uint8_t { kNo, kYes };
+
+  // One key of a get or gets line. A template, so that each has a look-up of its own: one that is
+  // called from two places is not inlined, which costs a get 15 instructions.
+  template <WithCas with_cas>
   void Get(const protocol::LineRequest& request, std::uint64_t hash);
+  [[gnu::noinline]] void Gets(const protocol::LineRequest& request, std::uint64_t hash);
   // One key of a gat or gats line. Returns kClose if an error makes the rest of the reply
   // impossible.
   Next GetAndTouch(const protocol::LineRequest& request, std::uint64_t hash);
   // Writes the reply to a hit at `out`, where there is room for it, and returns its end.
   char* WriteHit(slab::Item& item, std::uint32_t value_bytes, const protocol::LineRequest& request,
-                 char* out);
+                 WithCas with_cas, char* out);
   // Writes what a retrieval that found no item replies for this key: nothing, or the cluster's
   // configuration. Returns where the reply continues. `out` is the end of the reply so far, which
   // was not committed.

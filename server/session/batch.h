@@ -30,9 +30,9 @@ struct Batch {
   std::array<protocol::BinaryRequest, kBatchRequests> packets;
   // The hash of each request's key.
   std::array<std::uint64_t, kBatchRequests> hashes;
-  // The input behind each request, and the parser's state there: a batch may have to end before its
-  // last request, and then parsing continues from here.
-  std::array<std::string_view, kBatchRequests> rests;
+  // Where the input goes on behind each request, and the parser's state there: a batch may have to
+  // end before its last request, and then parsing continues from here.
+  std::array<const char*, kBatchRequests> ends;
   std::array<protocol::KeyList, kBatchRequests> key_lists;
   // Room for the decoded form of keys that arrive in base64.
   std::array<std::array<char, protocol::DecodedBytesMax(protocol::kKeyBytesMax)>, kBatchRequests>

@@ -49,7 +49,8 @@ inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
                                                            BatchResult result,
                                                            std::string_view& input,
                                                            protocol::KeyList& keys) {
-  input = batch.rests[result.at];
+  const char* const rest = batch.ends[result.at];
+  input = {rest, static_cast<std::size_t>(input.data() + input.size() - rest)};
   keys = batch.key_lists[result.at];
   result.swallow_bytes = 0;
   switch (then) {
@@ -96,34 +97,36 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
   auto& requests = Requests::In(batch);
   slab::Cache& cache = workspace.shared.cache;
   BatchResult result;
-  batch.count = 0;
+  // In a register while the batch grows.
+  std::size_t count = 0;
   ParseStatus status = ParseStatus::kComplete;
   const std::size_t batch_max = std::min<std::size_t>(kBatchRequests, limits.requests_max);
   const std::size_t work_bytes_max = limits.work_bytes_max;
   // The first pass: parse and prefetch. It ends at the first request that is not complete.
-  while (batch.count < batch_max) {
+  while (count < batch_max) {
     if (input.empty()) {
       status = ParseStatus::kNeedMore;
       break;
     }
-    typename Requests::Request& request = requests[batch.count];
+    typename Requests::Request& request = requests[count];
     const protocol::ParseResult parsed = Requests::Parse(input, keys, request);
     input.remove_prefix(parsed.consumed_bytes);
     status = parsed.status;
     // The rare cases: a key in base64, an incomplete request, an error that ends the connection.
     if (status != ParseStatus::kComplete) [[unlikely]] {
       if (status != ParseStatus::kNeedValue && status != ParseStatus::kEncodedKey) break;
-      Requests::DecodeKey(request, batch.decoded_keys[batch.count].data());
+      Requests::DecodeKey(request, batch.decoded_keys[count].data());
       if (status == ParseStatus::kEncodedKey) status = ParseStatus::kComplete;
     }
     // Few commands have no key; the hash of an empty key does no harm.
-    batch.hashes[batch.count] = cache.Hash(request.key);
-    cache.PrefetchBucket(batch.hashes[batch.count]);
+    const std::uint64_t hash = cache.Hash(request.key);
+    batch.hashes[count] = hash;
+    cache.PrefetchBucket(hash);
     // The request is stored behind the batch but not counted in it: an upload begins with it.
     if (status == ParseStatus::kNeedValue) break;
-    batch.rests[batch.count] = input;
-    batch.key_lists[batch.count] = keys;
-    ++batch.count;
+    batch.ends[count] = input.data();
+    batch.key_lists[count] = keys;
+    ++count;
     // The rest of a refused request follows and is to be thrown away: parsing cannot continue here.
     if (request.swallow_bytes != 0) {
       result.swallow_bytes = request.swallow_bytes;
@@ -131,17 +134,16 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
     }
   }
 
-  result.units = batch.count;
+  batch.count = count;
+  result.units = count;
   // A single request would be executed before the memory has arrived.
-  if (batch.count > 1) {
-    cache.PrefetchItems(std::span(batch.hashes).first(batch.count));
-  }
+  if (count > 1) cache.PrefetchItems(std::span(batch.hashes).first(count));
   const Watchers watchers{
       .is_logged = workspace.shared.verbosity.load(std::memory_order_relaxed) > 1,
       .is_shown = executor.BeginShow()};
   const bool is_watched = watchers.any();
   // The second pass: execute in order.
-  for (std::size_t i = 0; i < batch.count; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const typename Requests::Request& request = requests[i];
     // There is one call of Execute(), so that the compiler makes it a part of this loop.
     if (is_watched && watchers.is_logged) [[unlikely]]
@@ -154,7 +156,7 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
       return LeaveBatch(batch, then, result, input, keys);
     }
     if (Requests::EndsRequest(request)) ++result.requests;
-    if (workspace.output.work_bytes() > work_bytes_max && i + 1 < batch.count) [[unlikely]] {
+    if (workspace.output.work_bytes() > work_bytes_max && i + 1 < count) [[unlikely]] {
       // The turn is over. The rest of the batch is parsed again in the next turn, because the input
       // may have moved by then.
       result.at = i;
@@ -163,7 +165,7 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
   }
 
   // All requests of the batch are executed: what ended the first pass decides what comes next.
-  result.at = batch.count;
+  result.at = count;
   switch (status) {
     case ParseStatus::kComplete:
     case ParseStatus::kEncodedKey:

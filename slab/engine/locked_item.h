@@ -20,16 +20,17 @@ class LockedItem {
   // No item.
   LockedItem() = default;
   // The item in the slot; no item if the slot is empty.
-  LockedItem(const Index::Slot& slot, const Arena& arena)
-      : slot_(slot), item_(slot ? &arena.At(slot.ref()) : nullptr) {
-    LARDER_ASSERT(item_ == nullptr || item_->is_linked());
+  LockedItem(const Index::Slot& slot, const Arena& arena) : slot_(slot) {
+    if (!slot_) return;
+    item_ = &arena.At(slot_.ref());
+    LARDER_ASSERT(item_->is_linked());
   }
 
   // True if there is an item.
-  explicit operator bool() const { return item_ != nullptr; }
+  explicit operator bool() const { return static_cast<bool>(slot_); }
   // The item. This and the following: REQUIRES: there is one.
   Item& operator*() const {
-    LARDER_ASSERT(item_ != nullptr);
+    LARDER_ASSERT(slot_);
     return *item_;
   }
   Item* operator->() const { return &**this; }

@@ -43,18 +43,16 @@ class Lookup {
   [[gnu::always_inline]] LockedItem Find(const Index::Guard& guard,
                                          const HashedKey& key) const noexcept
       LARDER_REQUIRES(kBucketLocked) {
-    return LockedItem(
-        guard.Find(key.hash,
-                   [&](ItemRef ref) { return KeysEqual(arena_.At(ref).key(), key.bytes); }),
-        arena_);
+    return LockedItem(FindSlot(guard, key), arena_);
   }
   // The item of this key if it is alive. A dead item is unlinked, and none is returned.
   LockedItem FindAlive(Index::Guard& guard, const HashedKey& key, Lane& lane)
       LARDER_REQUIRES(kBucketLocked) {
-    const LockedItem item = Find(guard, key);
+    // One object is returned in every case, so that it is made where the caller wants it.
+    LockedItem item = Find(guard, key);
     if (item && liveness_.IsDead(*item, lane)) [[unlikely]] {
       (void)unlinker_.UnlinkDead(guard, item, lane);
-      return {};
+      item = {};
     }
     return item;
   }
@@ -66,12 +64,14 @@ class Lookup {
   [[gnu::always_inline]] Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn)
       LARDER_EXCLUDES(kBucketLocked) {
     Index::BucketLock guard(index_, key.hash);
-    const LockedItem item = Find(guard, key);
-    if (!item) return Presence::kMiss;
-    if (liveness_.IsDead(*item, lane)) [[unlikely]] {
-      return unlinker_.UnlinkDead(guard, item, lane);
+    // Only the rare case needs a LockedItem, which would not stay in registers.
+    const Index::Slot slot = FindSlot(guard, key);
+    if (!slot) return Presence::kMiss;
+    Item& item = arena_.At(slot.ref());
+    if (liveness_.IsDead(item, lane)) [[unlikely]] {
+      return unlinker_.UnlinkDead(guard, LockedItem(slot, arena_), lane);
     }
-    fn(*item);
+    fn(item);
     return Presence::kHit;
   }
 
@@ -82,6 +82,14 @@ class Lookup {
   void PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept;
 
  private:
+  // The place of this key in its bucket; an empty slot if it is not there.
+  [[gnu::always_inline]] Index::Slot FindSlot(const Index::Guard& guard,
+                                              const HashedKey& key) const noexcept
+      LARDER_REQUIRES(kBucketLocked) {
+    return guard.Find(key.hash,
+                      [&](ItemRef ref) { return KeysEqual(arena_.At(ref).key(), key.bytes); });
+  }
+
   // Prefetches an item, all of it if it is small.
   void PrefetchItem(ItemRef ref) const noexcept;
 
