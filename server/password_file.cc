@@ -89,14 +89,15 @@ void Passwords::Add(std::string_view user, std::string_view password) {
 void Passwords::Sort() {
   std::ranges::sort(places_);
   // Records that are the same have the same hash, so they stand side by side.
-  const auto same = std::ranges::unique(places_, [this](std::uint64_t a, std::uint64_t b) {
-    if (HashIn(a) != HashIn(b)) return false;
-    const std::uint64_t* const record = &records_[PositionIn(a)];
-    const std::size_t words = WordsAt(record);
-    return words == WordsAt(&records_[PositionIn(b)]) &&
-           std::equal(record, record + words, &records_[PositionIn(b)]);
-  });
-  places_.erase(same.begin(), same.end());
+  const auto same =
+      std::unique(places_.begin(), places_.end(), [this](std::uint64_t a, std::uint64_t b) {
+        if (HashIn(a) != HashIn(b)) return false;
+        const std::uint64_t* const record = &records_[PositionIn(a)];
+        const std::size_t words = WordsAt(record);
+        return words == WordsAt(&records_[PositionIn(b)]) &&
+               std::equal(record, record + words, &records_[PositionIn(b)]);
+      });
+  places_.erase(same, places_.end());
 }
 
 std::size_t Passwords::WordsOf(std::size_t user_bytes, std::size_t password_bytes) {

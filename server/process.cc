@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
@@ -122,7 +123,14 @@ StepResult DropPrivileges(const std::string& user) {
   if (getuid() != 0 && geteuid() != 0) return Done{};
   if (user.empty()) return ConfigExit::Refused("must add '-u root' to start as root");
 
+  errno = 0;
   const passwd* const entry = getpwnam(user.c_str());
+  // The users could not be read. Any other error says only that this one is not among them.
+  constexpr std::array kUnreadable = {EMFILE, ENFILE, ENOMEM, EIO, EINTR};
+  if (entry == nullptr && std::ranges::find(kUnreadable, errno) != kUnreadable.end()) {
+    return ConfigExit::SystemError(
+        fmt::format("failed to look up the user {}: {}", user, Reason()));
+  }
   if (entry == nullptr) {
     return Failure{ConfigExit{fmt::format("can't find the user {} to switch to", user), EX_NOUSER}};
   }

@@ -47,10 +47,12 @@ StepResult CatchSignals() {
   }
   signal_fd.store(fd, std::memory_order_relaxed);
 
-  // A write to a connection that was closed returns EPIPE instead of ending the process.
+  // A write to a connection that was closed returns EPIPE, and one to a file that may not grow
+  // returns EFBIG, instead of ending the process.
   struct sigaction ignored = {};
   ignored.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignored, nullptr);
+  sigaction(SIGXFSZ, &ignored, nullptr);
   struct sigaction caught = {};
   caught.sa_handler = &OnSignal;
   // System calls continue after the handler, except those that never do.

@@ -16,7 +16,7 @@ namespace larder::slab {
 class RaceSteps {
  public:
   RaceSteps(RacePoint point, std::function<void()> step)
-      : hook_([this, point, step = std::move(step)](RacePoint reached) {
+      : hook_([point, step = std::move(step)](RacePoint reached) {
           if (reached != point || is_stepping_) return;
           is_stepping_ = true;
           step();

@@ -158,6 +158,7 @@ SCENARIOS = [
     PipelineScenario("touch", "touch", text(b"touch v100 0\r\n")),
     PipelineScenario("gat", "gat of 100 B", text(b"gat 0 v100\r\n")),
     PipelineScenario("incr", "incr", text(b"incr number 1\r\n")),
+    PipelineScenario("ma", "ma", text(b"ma number\r\n")),
     PipelineScenario("flush-all", "flush_all", text(b"flush_all\r\n")),
     PipelineScenario("append", "append of 10 B to 900 kB",
                      text(store(b"v900k", NEARLY_LARGE) +

@@ -177,7 +177,7 @@ TEST_CASE_METHOD(RestartTest, "times are saved by the wall clock, though it was 
                                 .wall_ahead_s = step_s,
                                 .flush_due = Expiry::At(kBeginS + 200)}));
   Kill();
-  options().now_s = static_cast<std::uint32_t>(kBeginS + 100 + step_s);
+  options().now_s = kBeginS + 100 + static_cast<std::uint32_t>(step_s);
   Start();
   Lane& lane = cache().lane();
   CHECK(cache().Visit("idle", [&](Item& item) { CHECK(item.idle_s(lane.now_s) == 100); }) ==
@@ -452,7 +452,7 @@ TEST_CASE_METHOD(RestartTest, "a start that never serves leaves the items to the
   const int stored = cache().Fill(2000);
   REQUIRE(stored > 0);
   const std::uint64_t saved = Stop();
-  for (const std::uint64_t megabytes : {8, 32, 12}) {
+  for (const std::uint64_t megabytes : {8u, 32u, 12u}) {
     Cache::Options other = options();
     other.memory_bytes = megabytes * kMiB;
     const auto created = Cache::Create(other);
@@ -463,7 +463,7 @@ TEST_CASE_METHOD(RestartTest, "a start that never serves leaves the items to the
 }
 
 TEST_CASE_METHOD(RestartTest, "a restart may be ended, or killed, at any moment", "[restart]") {
-  for (int number = 0; number < 4000; ++number) {
+  for (std::size_t number = 0; number < 4000; ++number) {
     cache().Set("key" + std::to_string(number), Noise(number % 7 * 200, number));
   }
   for (int number = 0; number < 4000; number += 3) cache().Delete("key" + std::to_string(number));

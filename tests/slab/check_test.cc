@@ -15,7 +15,7 @@ bool Aborts(Fn&& fn) {
   const pid_t child = fork();
   if (child == 0) {
     std::signal(SIGABRT, SIG_DFL);
-    (void)std::freopen("/dev/null", "w", stderr);
+    if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(1);
     fn();
     _exit(0);
   }

@@ -157,7 +157,7 @@ TEST_CASE_METHOD(MemoryFileTest, "a file that others may use is refused, be it e
       WriteFile(path, "");
     }
     const std::string text = Contents(path);
-    for (const mode_t mode : {0644, 0640, 0601, 0700, 0400, 04600}) {
+    for (const mode_t mode : {0644u, 0640u, 0601u, 0700u, 0400u, 04600u}) {
       CAPTURE(is_saved, mode);
       REQUIRE(chmod(path.c_str(), mode) == 0);
       const auto opened = MemoryFile::Open(path);
@@ -279,7 +279,7 @@ TEST_CASE_METHOD(MemoryFileTest, "the file grows and shrinks with its arena", "[
   Save("items", "state");
   const auto file = Open();
   const Addresses addresses;
-  for (const std::uint64_t factor : {3, 1}) {
+  for (const std::uint64_t factor : {3u, 1u}) {
     REQUIRE(file->Prepare(factor * kArenaBytes, kStateBytesMax) == "");
     REQUIRE(file->BeginUse() == "");
     CHECK(std::filesystem::file_size(path) ==

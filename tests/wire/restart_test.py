@@ -236,6 +236,19 @@ def a_start_that_lacks_threads_or_descriptors_loses_nothing(program, folder):
         check_equal(count_present(client), expected)
 
 
+def a_user_that_cannot_be_looked_up_is_no_unknown_user(program, _):
+    if os.geteuid() != 0:
+        return
+    # Enough for the libraries, which are opened one at a time, but not for the list of users.
+    limit = subprocess.run([program, "-u", "daemon", "-c", "1", "-p", "0", "-U", "0"],
+                           stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4)),
+                           timeout=PATIENCE_S)
+    check_equal(limit.returncode, 71)
+    if "failed to look up the user daemon: Too many open files" not in limit.stderr:
+        raise AssertionError(limit.stderr)
+
+
 def other_files_are_refused_and_stay_as_they_are(program, folder):
     note = folder / "note"
     note.write_text("not a memory file\n" * 1000)
@@ -468,6 +481,7 @@ CASES = [
     a_memory_file_has_one_server,
     a_start_that_fails_loses_nothing,
     a_start_that_lacks_threads_or_descriptors_loses_nothing,
+    a_user_that_cannot_be_looked_up_is_no_unknown_user,
     other_files_are_refused_and_stay_as_they_are,
     no_space_is_told,
     the_limit_is_bounded_by_the_file,

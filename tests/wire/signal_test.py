@@ -77,6 +77,13 @@ class Server:
             wanted = task.name != str(self.process.pid)
             check_equal([number for number in CAUGHT if (blocked >> (number - 1) & 1) != wanted], [])
 
+    def check_ignored(self):
+        """A write that a closed connection or a limit refuses is an error, not the end."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        ignored = int(re.search(r"SigIgn:\s*(\w+)", status)[1], 16)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            check_equal(ignored >> (number - 1) & 1, 1)
+
     def log(self):
         self._log.seek(0)
         return self._log.read()
@@ -112,6 +119,7 @@ def whole_start_s(program, folder):
             start_s = time.monotonic() - started_at
             check_equal(client.stat("curr_items"), str(ITEMS))
             server.check_masks()
+            server.check_ignored()
         stopped_at = time.monotonic()
         server.send(signal.SIGTERM)
         server.end()

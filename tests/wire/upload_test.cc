@@ -113,7 +113,7 @@ TEST_CASE_METHOD(FullCache, "values that come in part hold no more than their sh
 }
 
 TEST_CASE("uploads that wait for each other's memory all come through", "[wire][upload]") {
-  const std::uint32_t staging = GENERATE(0, 1, 9, 16);
+  const std::uint32_t staging = GENERATE(0u, 1u, 9u, 16u);
   CAPTURE(staging);
   // The share is that of two of them.
   TestServer server([&](Config& config) {
@@ -215,7 +215,7 @@ TEST_CASE_METHOD(WireTest, "values about the size that is staged are stored as t
 TEST_CASE("beside stalled uploads large values of others are stored, whichever worker has them",
           "[wire][upload]") {
   const int threads = GENERATE(1, 2, 3);
-  const std::uint32_t staging = GENERATE(0, 8);
+  const std::uint32_t staging = GENERATE(0u, 8u);
   TestServer server([&](Config& config) {
     config.threads = threads;
     config.memory_bytes = kMemoryBytes;
@@ -344,7 +344,7 @@ TEST_CASE("a value that was staged is stored and refused like any other", "[wire
 
 TEST_CASE("a large value gets its memory beside a stream of smaller ones", "[wire][upload]") {
   // It needs more than the share, so all others have to have ended.
-  const std::uint32_t staging = GENERATE(0, 2, 16);
+  const std::uint32_t staging = GENERATE(0u, 2u, 16u);
   CAPTURE(staging);
   TestServer server([&](Config& config) {
     config.threads = 2;
@@ -373,7 +373,7 @@ TEST_CASE("a large value gets its memory beside a stream of smaller ones", "[wir
 }
 
 TEST_CASE("many uploads of many sizes all come through, whoever waits for whom", "[wire][upload]") {
-  const std::uint32_t staging = GENERATE(0, 1, 16);
+  const std::uint32_t staging = GENERATE(0u, 1u, 16u);
   CAPTURE(staging);
   TestServer server([&](Config& config) {
     config.threads = 2;
@@ -408,7 +408,7 @@ TEST_CASE("many uploads of many sizes all come through, whoever waits for whom",
 TEST_CASE("a stop answers values that wait for memory, whichever worker has it",
           "[wire][upload][stop]") {
   const int threads = GENERATE(1, 2, 4);
-  const std::uint32_t staging = GENERATE(0, 16);
+  const std::uint32_t staging = GENERATE(0u, 16u);
   CAPTURE(threads, staging);
   TestServer server([&](Config& config) {
     config.threads = threads;
@@ -424,7 +424,8 @@ TEST_CASE("a stop answers values that wait for memory, whichever worker has it",
   }
   server.Settle();
   std::deque<Client> clients;
-  for (const std::size_t bytes : {60'000, 100'000, 40'000, 60'000, 100'000, 40'000, 300'000}) {
+  for (const std::size_t bytes :
+       {60'000u, 100'000u, 40'000u, 60'000u, 100'000u, 40'000u, 300'000u}) {
     const std::string set =
         SetRequest("k" + std::to_string(clients.size()), PatternBytes(bytes, 2));
     Client& client = clients.emplace_back(server.Connect());
