@@ -162,6 +162,10 @@ def free_port():
         return server.getsockname()[1]
 
 
+# Looking for leaks, which a sanitizer does at the end, takes a process and a descriptor more. And one
+# goes on after what it takes for a fault: see NO_PIPE_FOR_SANITIZER.
+SANITIZERS_SHORT_OF_ALL = {"ASAN_OPTIONS": "detect_leaks=0",
+                           "UBSAN_OPTIONS": "halt_on_error=0:print_stacktrace=0"}
 # The undefined behaviour sanitizer opens a pipe to learn whether an object's memory may be read; out
 # of descriptors, it takes every object for none.
 NO_PIPE_FOR_SANITIZER = re.compile("which does not point to an object of type|"
@@ -178,12 +182,10 @@ def starts_with(limit, number, words, port):
             os.setuid(LIMITED_ID)
         resource.setrlimit(limit, (number, number))
 
-    # Looking for leaks, which a sanitizer does at the end, takes a process more. And it goes on after
-    # what it takes for a fault: see NO_PIPE_FOR_SANITIZER, other faults are still a line too many.
-    environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0",
-                                "UBSAN_OPTIONS": "halt_on_error=0:print_stacktrace=0"}
+    # Faults that are none of those are still a line too many.
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                               env=environment, preexec_fn=become_limited)
+                               env=os.environ | SANITIZERS_SHORT_OF_ALL,
+                               preexec_fn=become_limited)
     deadline = time.monotonic() + PATIENCE_S
     serves = False
     while process.poll() is None and not serves:
@@ -242,6 +244,7 @@ def a_user_that_cannot_be_looked_up_is_no_unknown_user(program, _):
     # Enough for the libraries, which are opened one at a time, but not for the list of users.
     limit = subprocess.run([program, "-u", "daemon", "-c", "1", "-p", "0", "-U", "0"],
                            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
+                           env=os.environ | SANITIZERS_SHORT_OF_ALL,
                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4)),
                            timeout=PATIENCE_S)
     check_equal(limit.returncode, 71)
