@@ -38,9 +38,10 @@ struct DumpOrder {
 // Owns:    its place in the walk over the pages, and no item.
 class Dump final : public ReplyStream {
  public:
-  // The most steps of the walk for one piece: pages without a wanted item produce no output, and
-  // then the size of the piece alone would not end it.
-  static constexpr std::uint32_t kStepsPerPiece = 8;
+  // The most steps of the walk for one piece, because other clients wait for its end, and pages
+  // without a wanted item produce no output that would end it. With twice as many they wait 18 us
+  // longer, and a list of a million keys takes 6% less time.
+  static constexpr std::uint32_t kStepsPerPiece = 4;
 
   Dump(slab::Cache& cache, const DumpOrder& order) : cache_(cache), order_(order) {}
 
