@@ -211,13 +211,13 @@ void Stats::Reset() {
     at_reset_ = Gather();
   }
   // Statistics that are kept under a lock can be set to 0.
-  shared_.cache.ResetClassStats();
+  shared_.cache.census().ResetClassStats();
   shared_.prefixes.Clear();
 }
 
 ServerSample Stats::SampleServer(slab::Lane& lane) const {
   const Config& config = shared_.config;
-  const slab::Cache& cache = shared_.cache;
+  slab::Cache& cache = shared_.cache;
   rusage usage{};
   // CPU time of all threads of the process.
   getrusage(RUSAGE_SELF, &usage);
@@ -245,12 +245,13 @@ ServerSample Stats::SampleServer(slab::Lane& lane) const {
                       .index_buckets = cache.index().bucket_count(),
                       .index_bytes = cache.index().used_bytes(),
                       .free_pages = cache.arena().free_pages(),
-                      .pages_moved = cache.pages_moved(),
-                      .page_moves = cache.page_move_stats(),
+                      .pages_moved = cache.page_mover().pages_moved(),
+                      .page_moves = cache.page_mover().stats(),
                       .alive = cache.Alive()};
   // After the items were counted, because asking for the ages of items removes those that have
   // expired.
-  for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) sample.AddClass(snapshot);
+  for (const ClassSnapshot& snapshot : shared_.cache.census().CleanAndDescribeClasses(lane))
+    sample.AddClass(snapshot);
   return sample;
 }
 
@@ -272,14 +273,14 @@ void Stats::Settings(slab::Lane&, StatWriter& writer) const {
       .sweeps = shared_.sweep.is_enabled(),
       .sweep_pause_us = shared_.sweep.pause_min_us(),
       .sweep_slice_max = shared_.sweep.slice_max(),
-      .page_moves = shared_.cache.page_moves()};
+      .page_moves = shared_.cache.page_mover().moves()};
   writer.WriteRows(SettingsMetrics(), SettingsSample(shared_.config, runtime));
 }
 
 void Stats::Items(slab::Lane& lane, StatWriter& writer) const {
   const CounterSums sums = GatherSinceReset();
   const bool is_segmented = shared_.cache.eviction_policy() == EvictionPolicy::kSegmented;
-  for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
+  for (const ClassSnapshot& snapshot : shared_.cache.census().CleanAndDescribeClasses(lane)) {
     // memcached omits classes without items, and below those without pages.
     if (snapshot.items() == 0) continue;
     writer.WriteRows(
@@ -294,7 +295,7 @@ void Stats::Slabs(slab::Lane& lane, StatWriter& writer) const {
   const CounterSums sums = GatherSinceReset();
   // Summed while the classes are printed, so that the totals fit the rows.
   SlabTotals totals;
-  for (const ClassSnapshot& snapshot : shared_.cache.Classes(lane)) {
+  for (const ClassSnapshot& snapshot : shared_.cache.census().CleanAndDescribeClasses(lane)) {
     if (snapshot.pages == 0) continue;
     ++totals.classes;
     totals.pages += snapshot.pages;
@@ -326,7 +327,7 @@ void Stats::Memory(slab::Lane&, StatWriter& writer) const {
     const MutexLock lock(mutex_);
     for (const WorkerCounters& worker : workers_) worker.buffers.AddTo(sample.buffers);
   }
-  sample.use = shared_.cache.Memory();
+  sample.use = shared_.cache.census().Memory();
   sample.upload_bytes = shared_.uploads.held_bytes();
   sample.staged_bytes = shared_.uploads.staging_bytes();
   sample.resident_bytes = ResidentSetBytes();

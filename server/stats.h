@@ -52,8 +52,8 @@ class Stats {
   // Takes a sample for `stats` without arguments.
   ServerSample SampleServer(slab::Lane& lane) const;
 
-  // Each writes the rows of one list. They are const, but Classes() of the cache removes expired
-  // items.
+  // Each writes the rows of one list. They are const, but Census::CleanAndDescribeClasses
+  // removes expired items.
   void General(slab::Lane& lane, StatWriter& writer) const;
   void Settings(slab::Lane& lane, StatWriter& writer) const;
   void Items(slab::Lane& lane, StatWriter& writer) const;

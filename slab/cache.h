@@ -10,7 +10,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "slab/engine/engine.h"
 #include "slab/engine/snapshot.h"
@@ -22,7 +21,8 @@
 namespace larder::slab {
 
 // Cache maps keys to items. It evicts items when memory is full, and never holds more than its
-// memory limit. It is a facade: the work is done by the parts of Engine.
+// memory limit. It is a facade: the work is done by the parts of Engine. Three of them, which few
+// callers need, are reached directly: page_mover(), walker() and census().
 //
 // Threads:    internally locked; every thread passes its own Lane. A caller of any method has no
 //             bucket locked, except for the methods that the function passed to Visit may call.
@@ -57,7 +57,7 @@ class Cache {
   }
 
   // If the key is present and alive, calls fn(Item&) with the item's bucket locked. fn may read all
-  // of the item, change its expiry and, if MayRewrite() is true, its value and CAS. fn must be
+  // of the item, change its expiry and, if it is_rewritable(), its value and CAS. fn must be
   // quick, and may call no method of the cache but Pin, Value, MarkAccess, MarkUse, NextCas,
   // ChooseCas, Renumber, AgeOf and ClassOf. Returns kHit if fn was called, else why not: kMiss,
   // kExpired or kFlushed.
@@ -82,17 +82,12 @@ class Cache {
   void MarkUse(Item& item, const Lane& lane) noexcept { engine_.usage.MarkUse(item, lane); }
   // The class of an item. Only inside Visit.
   ClassId ClassOf(const Item& item) const noexcept { return engine_.classes.IdOf(item); }
-  // Bytes of header, key, flags, expiry and value.
-  static std::size_t ItemBytes(const Item& item) noexcept { return item.item_bytes(); }
   // Pins the item: its value stays unchanged and in its place until the handle is destroyed, even
   // if the item is removed or replaced. Only inside Visit.
   ItemHandle Pin(Item& item) noexcept { return engine_.pins.Add(item); }
   // A cursor at the beginning of the value. It may be used inside Visit, or as long as a pin is
   // held.
   ValueCursor Value(Item& item) const noexcept { return {*engine_.arena, item}; }
-  // True if the value may be overwritten in place: it is in one chunk and not pinned. Only inside
-  // Visit.
-  static bool MayRewrite(const Item& item) noexcept { return item.is_rewritable(); }
   // Seconds since the item was written, with the accuracy of WriteTimes.
   std::uint32_t AgeOf(const Item& item, const Lane& lane) const noexcept {
     return engine_.versions.AgeOf(item, lane);
@@ -125,9 +120,6 @@ class Cache {
   // StoreStatus for the results.
   StoreOutcome Publish(ReservedItem item, const PublishTerms& terms, Lane& lane) {
     return engine_.storer.Publish(item, terms, lane);
-  }
-  StoreOutcome Publish(ReservedItem item, StoreMode mode, std::uint64_t cas_unique, Lane& lane) {
-    return engine_.storer.Publish(item, {.mode = mode, .cas_unique = cas_unique}, lane);
   }
 
   // Gives the item a new number and the CAS that a client chose. Returns false, and changes
@@ -167,11 +159,8 @@ class Cache {
   // removed later.
   void FlushAll() noexcept { engine_.versions.FlushAll(); }
 
-  // False if the item is over the item limit. Room for an expiry that is not set yet does not
-  // count.
-  bool Fits(const ItemSpec& spec) const noexcept { return engine_.admission.Fits(spec); }
   // The reason why such an item can never be stored, whatever memory there is: kTooLarge or
-  // kForbidden; or nothing.
+  // kForbidden; or nothing. Room for an expiry that is not set yet does not count for the limit.
   std::optional<StoreStatus> NeverStored(const ItemSpec& spec) const noexcept {
     return engine_.admission.Refusal(spec);
   }
@@ -192,14 +181,8 @@ class Cache {
   // Moves the page that Reassign asked for, and pages that would bring more hits to another class,
   // a bounded number per call. Call it many times a second.
   void BalancePages(Lane& lane);
-  PageMoves page_moves() const { return engine_.page_mover.moves(); }
-  void SetPageMoves(PageMoves moves) { engine_.page_mover.set_moves(moves); }
-  // Asks BalancePages to move a page of class `from` to class `to`. `from` 0: a page that no class
-  // has; -1: a page of the class that misses it least. `to` 0: to no class. The numbers come from
-  // clients, so any value is allowed.
-  ReassignStatus Reassign(std::int64_t from, std::int64_t to) {
-    return engine_.page_mover.Reassign(from, to);
-  }
+  // What BalancePages moves: the setting, requests and counts.
+  PageMover& page_mover() { return engine_.page_mover; }
   // The eviction policy in force.
   EvictionPolicy eviction_policy() const { return engine_.usage.policy(); }
   // Changes the policy for what happens from now on; no item moves.
@@ -210,23 +193,8 @@ class Cache {
 
   // --- Walks ---------------------------------------------------------------------------------
 
-  // True if the walk over the pages has visited all chunks.
-  bool IsAtEnd(const PageWalk& walk) const { return engine_.walker.IsAtEnd(walk); }
-  // Does the next step of a sweep, over up to kWalkChunksMax chunks of any class: frees items that
-  // expired or were flushed and that are not in use. REQUIRES: the walk is not at its end.
-  SweepTally Sweep(PageWalk& walk, Lane& lane) { return engine_.walker.Sweep(walk, lane); }
-  // Does the next step of a walk that copies the living items of `classes`. Returns how many of
-  // `snapshots` it has filled. REQUIRES: the walk is not at its end.
-  std::size_t Snapshot(PageWalk& walk, const ClassSet& classes, const Lane& lane,
-                       std::span<ItemSnapshot, kWalkChunksMax> snapshots) {
-    return engine_.walker.Snapshot(walk, classes, lane, snapshots);
-  }
-  // Does the next step of a walk over the queues of the one class that the walk names, from the
-  // newest item on. The class is locked for as many items as `snapshots` has room for, at most
-  // kWalkChunksMax. Returns how many of `snapshots` it has filled.
-  std::size_t SnapshotQueue(QueueWalk& walk, Lane& lane, std::span<ItemSnapshot> snapshots) {
-    return engine_.walker.SnapshotQueue(walk, lane, snapshots);
-  }
+  // Walks over all items, in steps: for the sweep and for dumps.
+  Walker& walker() { return engine_.walker; }
   // Changes with every FlushAll: then items that were alive may be dead.
   std::uint64_t flush_mark() const { return engine_.versions.flush_mark(); }
 
@@ -235,26 +203,16 @@ class Cache {
   // The number and bytes of the items that are alive. Exact except for changes made during the
   // call; a flush shows at once.
   AliveCount Alive() const { return engine_.liveness.Alive(); }
-  // The state and statistics of every class, by id.
-  std::vector<ClassSnapshot> Classes(Lane& lane) { return engine_.census.TakeClasses(lane); }
-  // What memory is used for. Takes milliseconds for every 10 GiB, see ResidentBytes.
-  MemoryUse Memory() { return engine_.census.Memory(); }
+  // The state and statistics of the classes, and what memory is used for.
+  Census& census() { return engine_.census; }
   // Calls fn for every lane, with the lock of the lanes held: fn must not add a lane.
   void ForEachLane(const std::function<void(const Lane&)>& fn) const { engine_.lanes.ForEach(fn); }
-  // Sets the statistics of all classes and queues to 0.
-  void ResetClassStats() { engine_.census.ResetClassStats(); }
   // How the key was removed last; nothing if there is no record.
   std::optional<RemovalRecord> LastRemovalOf(std::uint64_t hash, const Lane& lane) const noexcept {
     return engine_.removal_records.Find(hash, lane.now_s);
   }
-  // Pages that were moved from one class to another, or back to the system.
-  std::uint64_t pages_moved() const { return engine_.page_mover.pages_moved(); }
-  PageMoveStats page_move_stats() const { return engine_.page_mover.stats(); }
   const Arena& arena() const { return *engine_.arena; }
   const Index& index() const { return *engine_.index; }
-  const SizeLadder& ladder() const { return engine_.classes.ladder(); }
-  const RemovalRecords& removal_records() const { return engine_.removal_records; }
-  std::uint32_t item_bytes_max() const { return engine_.admission.item_bytes_max(); }
 
   // --- Restarts ------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ microseconds ExpirySweep::Slice(Clock::time_point now, Lane& lane) {
   const auto begin = Clock::now();
   Walk(chunks, lane);
   is_loaded_ = Clock::now() - begin > kSliceTimeMax;
-  if (cache_.IsAtEnd(walk_)) EndPass();
+  if (cache_.walker().IsAtEnd(walk_)) EndPass();
 
   const auto pause = microseconds(std::uint64_t{kSliceChunks} * 1'000'000 / ChunksPerSecond());
   return std::min(std::max(is_loaded_ ? 2 * pause : pause, pause_min), kPauseMax);
@@ -115,8 +115,8 @@ std::uint32_t ExpirySweep::ChunksDue(Clock::time_point now) const {
 }
 
 void ExpirySweep::Walk(std::uint32_t chunks, Lane& lane) {
-  for (std::uint32_t walked = 0; walked < chunks && !cache_.IsAtEnd(walk_);) {
-    const SweepTally tally = cache_.Sweep(walk_, lane);
+  for (std::uint32_t walked = 0; walked < chunks && !cache_.walker().IsAtEnd(walk_);) {
+    const SweepTally tally = cache_.walker().Sweep(walk_, lane);
     if (tally.expiring + tally.passed_over != 0) has_found_some_ = true;
     walked += tally.chunks;
     walked_ += tally.chunks;

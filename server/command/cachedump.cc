@@ -46,7 +46,7 @@ ReplyStream::Progress Cachedump::Continue(slab::Lane& lane, Output& output) {
     if (order_.items_max != 0) {
       wanted = wanted.first(std::min(wanted.size(), order_.items_max - items_written_));
     }
-    const std::size_t count = cache_.SnapshotQueue(walk_, lane, wanted);
+    const std::size_t count = cache_.walker().SnapshotQueue(walk_, lane, wanted);
     for (const slab::ItemSnapshot& item : wanted.first(count)) {
       // Such a key could contain spaces or line ends.
       if (item.has_binary_key || !protocol::IsTextKey(item.key())) continue;

@@ -242,7 +242,7 @@ void Commands::ChangeInPlace(Item& item, const NumberChange& change, NumberAttem
   attempt.digits = static_cast<std::size_t>(
       protocol::WriteDecimal(attempt.text.data(), outcome.number) - attempt.text.data());
   outcome.expiry = item.expiry();
-  if (attempt.digits > item.value_bytes() || !slab::Cache::MayRewrite(item)) {
+  if (attempt.digits > item.value_bytes() || !item.is_rewritable()) {
     attempt.fits_in_place = false;
     attempt.seen_number = item.number();
     attempt.spec.client_flags = item.client_flags();

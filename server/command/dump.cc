@@ -65,12 +65,12 @@ ReplyStream::Progress Dump::Continue(slab::Lane& lane, Output& output) {
   const std::size_t bytes_before = output.size();
   for (std::uint32_t step = 0; step < kStepsPerPiece; ++step) {
     // The last piece may have nothing but the end of the list.
-    if (cache_.IsAtEnd(walk_)) {
+    if (cache_.walker().IsAtEnd(walk_)) {
       output.Append(order_.format == DumpFormat::kMetadump ? protocol::kEnd : protocol::kMgdumpEnd);
       return Progress::kEnded;
     }
     // The items are copied under the locks and printed after they are released.
-    const std::size_t count = cache_.Snapshot(walk_, order_.classes, lane, items);
+    const std::size_t count = cache_.walker().Snapshot(walk_, order_.classes, lane, items);
     for (const slab::ItemSnapshot& item : std::span(items).first(count)) {
       Write(item, lane, output);
     }

@@ -87,7 +87,7 @@ void MetaExecutor::Explain(const protocol::LineRequest& request, std::uint64_t h
         out = !expiry.is_set()
                   ? WriteText(out, " ttl=-1")
                   : WriteField(out, " ttl=", static_cast<std::uint64_t>(expiry.SecondsLeft(lane_)));
-        out = WriteField(out, " size=", slab::Cache::ItemBytes(item));
+        out = WriteField(out, " size=", item.item_bytes());
         out = WriteField(out, " hits=", item.eviction_state().hits());
       });
   // The last removal of a key with this hash is remembered for some time.

@@ -342,7 +342,7 @@ void MetaExecutor::Debug(const LineRequest& request, std::uint64_t hash) {
     out = protocol::WriteDecimal(WriteText(out, " cas="), ShownCas(item.cas()));
     out = WriteText(out, item.was_fetched() ? " fetch=yes" : " fetch=no");
     out = protocol::WriteDecimal(WriteText(out, " cls="), cache_.ClassOf(item));
-    out = protocol::WriteDecimal(WriteText(out, " size="), slab::Cache::ItemBytes(item));
+    out = protocol::WriteDecimal(WriteText(out, " size="), item.item_bytes());
     output_.Commit(WriteText(out, protocol::kCrlf));
   });
   if (presence == Presence::kHit) return;

@@ -24,7 +24,7 @@ std::string_view Reassign(const Tokens& words, const Config& config, slab::Cache
   const auto from = ParseNumber<std::int32_t>(words[1]);
   const auto to = ParseNumber<std::int32_t>(words[2]);
   if (!from || !to) return kBadLine;
-  switch (cache.Reassign(*from, *to)) {
+  switch (cache.page_mover().Reassign(*from, *to)) {
     case slab::ReassignStatus::kStarted:
       return protocol::kOk;
     case slab::ReassignStatus::kBusy:
@@ -57,7 +57,7 @@ std::string_view Automove(const Tokens& words, const Config& config, slab::Cache
   if (!mode) return kBadLine;
   if (*mode > static_cast<std::uint32_t>(slab::PageMoves::kEager)) return protocol::kError;
   // Accepted without effect otherwise.
-  if (config.slab_reassign) cache.SetPageMoves(static_cast<slab::PageMoves>(*mode));
+  if (config.slab_reassign) cache.page_mover().set_moves(static_cast<slab::PageMoves>(*mode));
   return protocol::kOk;
 }
 

@@ -7,13 +7,13 @@
 
 namespace larder::slab {
 
-std::vector<ClassSnapshot> Census::TakeClasses(Lane& lane) {
+std::vector<ClassSnapshot> Census::CleanAndDescribeClasses(Lane& lane) {
   std::vector<ClassSnapshot> snapshots;
-  parts_.classes.ForEach([&](SlabClass& c) { snapshots.push_back(TakeClass(c, lane)); });
+  parts_.classes.ForEach([&](SlabClass& c) { snapshots.push_back(CleanAndDescribe(c, lane)); });
   return snapshots;
 }
 
-ClassSnapshot Census::TakeClass(SlabClass& c, Lane& lane) {
+ClassSnapshot Census::CleanAndDescribe(SlabClass& c, Lane& lane) {
   ClassSnapshot snapshot;
   snapshot.id = c.id();
   snapshot.chunk_bytes = c.chunk_bytes();

@@ -70,7 +70,7 @@ class Census {
 
   // The state of every class, by id. Returns magazines to their classes first. If the oldest item
   // of a segment is found dead, it is removed.
-  std::vector<ClassSnapshot> TakeClasses(Lane& lane) LARDER_EXCLUDES(kBucketLocked);
+  std::vector<ClassSnapshot> CleanAndDescribeClasses(Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // What memory is used for. Takes milliseconds for every 10 GiB, see ResidentBytes.
   MemoryUse Memory() const;
   // Sets the statistics of all classes and queues to 0.
@@ -81,7 +81,7 @@ class Census {
   void CheckInvariants() const;
 
  private:
-  ClassSnapshot TakeClass(SlabClass& c, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
+  ClassSnapshot CleanAndDescribe(SlabClass& c, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // Seconds since the item of this key was used; 0 if there is none or the key is empty.
   std::uint64_t IdleOf(const std::string& key, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // Checks the items of a segment. Returns the number of chunks that they use, and adds the living

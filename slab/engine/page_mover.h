@@ -30,7 +30,7 @@ enum class PageMoves : std::uint8_t {
   kEager = 2,
 };
 
-// The result of Cache::Reassign.
+// The result of PageMover::Reassign.
 enum class ReassignStatus : std::uint8_t {
   // The page will be moved.
   kStarted,
@@ -81,13 +81,13 @@ class PageMover {
   // Gives class `needy` a page that another class can do without, even the last one of that class.
   // Returns false if none can be had at the moment. Always false without eviction.
   [[nodiscard]] bool MakeRoom(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mutex_);
-  // Moves the page that Reassign asked for, and pages that would bring more hits to another class,
-  // a bounded number per call. Call it many times a second.
+  // See Cache::BalancePages.
   void Balance(Lane& lane) LARDER_EXCLUDES(mutex_);
-  // Returns pages above the memory limit to the system, a bounded number per call. Call it once a
-  // second.
+  // See Cache::Maintain.
   void EnforceLimit(Lane& lane) LARDER_EXCLUDES(mutex_);
-  // See Cache::Reassign.
+  // Asks Balance to move a page of class `from` to class `to`. `from` 0: a page that no class has;
+  // -1: a page of the class that misses it least. `to` 0: to no class. The numbers come from
+  // clients, so any value is allowed.
   ReassignStatus Reassign(std::int64_t from, std::int64_t to) LARDER_EXCLUDES(mutex_);
 
   // Pages that were moved from one class to another, or back to the system.

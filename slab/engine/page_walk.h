@@ -8,7 +8,7 @@
 namespace larder::slab {
 
 // PageWalk is a place in a walk over the chunks of all pages, in the order of their addresses,
-// which is the fastest order to read memory in. See Cache::Sweep and Cache::Snapshot.
+// which is the fastest order to read memory in. See Walker::Sweep and Walker::Snapshot.
 //
 // It names a place and locks nothing: pages may be taken and returned during the walk, and an item
 // that moves may be met twice or not at all.

@@ -11,7 +11,7 @@
 namespace larder::slab {
 
 // QueueWalk is a place in a walk over the items of a class, from the newest on probation to the
-// oldest in main. See Cache::SnapshotQueue.
+// oldest in main. See Walker::SnapshotQueue.
 //
 // It names the last items that were met and locks nothing. The walk goes on behind the last of them
 // that is still queued. If none of them is still queued, the walk ends, because then those behind

@@ -54,12 +54,19 @@ class Walker {
         pause_(pause),
         hash_(hash) {}
 
-  // See Cache for these four.
+  // True if the walk over the pages has visited all chunks.
   bool IsAtEnd(const PageWalk& walk) const { return walk.page >= classes_.arena().touched_pages(); }
+  // Does the next step of a sweep, over up to kWalkChunksMax chunks of any class: frees items that
+  // expired or were flushed and that are not in use. REQUIRES: the walk is not at its end.
   SweepTally Sweep(PageWalk& walk, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
+  // Does the next step of a walk that copies the living items of `classes`. Returns how many of
+  // `snapshots` it has filled. REQUIRES: the walk is not at its end.
   std::size_t Snapshot(PageWalk& walk, const ClassSet& classes, const Lane& lane,
                        std::span<ItemSnapshot, kWalkChunksMax> snapshots)
       LARDER_EXCLUDES(kBucketLocked);
+  // Does the next step of a walk over the queues of the one class that the walk names, from the
+  // newest item on. The class is locked for as many items as `snapshots` has room for, at most
+  // kWalkChunksMax. Returns how many of `snapshots` it has filled.
   std::size_t SnapshotQueue(QueueWalk& walk, Lane& lane, std::span<ItemSnapshot> snapshots)
       LARDER_EXCLUDES(kBucketLocked);
 

@@ -16,7 +16,8 @@ namespace {
 
 // One pass.
 void SweepAll(CacheFixture& cache, Lane& lane) {
-  for (PageWalk walk; !cache.cache().IsAtEnd(walk);) (void)cache.cache().Sweep(walk, lane);
+  for (PageWalk walk; !cache.cache().walker().IsAtEnd(walk);)
+    (void)cache.cache().walker().Sweep(walk, lane);
 }
 
 TEST_CASE_METHOD(CacheFixture, "what is alive falls to nothing with a flush", "[slab][flush_all]") {
@@ -139,7 +140,7 @@ TEST_CASE("what is alive is what a model says, whatever is done by which lane",
     if (turn % 20 == 0) {
       std::uint64_t bytes = 0;
       for (const auto& [name, unused] : model) {
-        cache.Visit(name, [&](const Item& item) { bytes += Cache::ItemBytes(item); });
+        cache.Visit(name, [&](const Item& item) { bytes += item.item_bytes(); });
       }
       REQUIRE(cache.alive().bytes == bytes);
     }
@@ -201,7 +202,7 @@ TEST_CASE("what is alive is exact when stores, removals and flushes are over",
   const auto count = [&](const std::string& key) {
     cache.Visit(key, [&](const Item& item) {
       ++found.items;
-      found.bytes += Cache::ItemBytes(item);
+      found.bytes += item.item_bytes();
     });
   };
   for (int i = 0; i < kKeys; ++i) count("key" + std::to_string(i));

@@ -272,12 +272,12 @@ class StormWorker {
       left.remove_prefix(n);
       std::this_thread::yield();  // The bytes of a slow client.
     }
-    cache_.Publish(std::move(*reserved), StoreMode::kSet, 0, lane_);
+    cache_.Publish(std::move(*reserved), {}, lane_);
   }
   void RewriteInPlace(std::uint64_t number, const HashedKey& key) {
     const std::uint64_t version = random_();
     cache_.Visit(key, lane_, [&](Item& item) {
-      if (!Cache::MayRewrite(item) || item.value_bytes() < Blocks::kHeadBytes) return;
+      if (!item.is_rewritable() || item.value_bytes() < Blocks::kHeadBytes) return;
       const std::string block =
           blocks_.Make(number, version, item.value_bytes() - Blocks::kHeadBytes);
       std::memcpy(item.value(), block.data(), block.size());
@@ -343,8 +343,8 @@ class Walker {
 
   void Run(std::chrono::steady_clock::time_point deadline) {
     while (std::chrono::steady_clock::now() < deadline) {
-      for (PageWalk walk; !cache_.IsAtEnd(walk); std::this_thread::yield()) {
-        (void)cache_.Sweep(walk, lane_);
+      for (PageWalk walk; !cache_.walker().IsAtEnd(walk); std::this_thread::yield()) {
+        (void)cache_.walker().Sweep(walk, lane_);
       }
       LookAtAll();
       for (int i = 0; i < 50; ++i) std::this_thread::yield();
@@ -352,7 +352,7 @@ class Walker {
     }
   }
   void LookAtAll() {
-    for (PageWalk walk; !cache_.IsAtEnd(walk); std::this_thread::yield()) Look(walk);
+    for (PageWalk walk; !cache_.walker().IsAtEnd(walk); std::this_thread::yield()) Look(walk);
   }
   std::size_t copied() const { return copied_; }
   // Snapshots of no item that was ever stored.
@@ -360,7 +360,7 @@ class Walker {
 
  private:
   void Look(PageWalk& walk) {
-    const std::size_t count = cache_.Snapshot(walk, ClassSet().set(), lane_, items_);
+    const std::size_t count = cache_.walker().Snapshot(walk, ClassSet().set(), lane_, items_);
     for (std::size_t i = 0; i < count; ++i) {
       const ItemSnapshot& item = items_[i];
       const std::string_view key = item.key();
@@ -387,10 +387,10 @@ void Disturb(Cache& cache, const Wares& wares, std::chrono::steady_clock::time_p
     (void)cache.SetMemoryLimit(wares.memory_bytes - (2 - turn % 5) * kMiB);
     cache.Maintain(lane);
     cache.Tick(static_cast<std::uint32_t>(lane.now_s + turn));
-    if (turn % 16 == 0) (void)cache.Memory();
+    if (turn % 16 == 0) (void)cache.census().Memory();
     std::uint64_t items = 0;
     cache.ForEachLane([&](const Lane& each) { items += each.items.value(); });
-    for (const ClassSnapshot& snapshot : cache.Classes(lane)) {
+    for (const ClassSnapshot& snapshot : cache.census().CleanAndDescribeClasses(lane)) {
       if (snapshot.items() > 0) (void)KeysOf(cache, lane, snapshot.id, 100);
     }
     for (int i = 0; i < 50; ++i) std::this_thread::yield();
@@ -435,7 +435,7 @@ TEST_CASE("readers see whole values of the right key, whatever happens",
   CHECK(walker.copied() > 0);
   CHECK(walker.faults() == 0);
   CHECK(cache.evicted() > 0);
-  CHECK(cache.cache().pages_moved() > 0);
+  CHECK(cache.cache().page_mover().pages_moved() > 0);
   cache.cache().CheckInvariants();
 
   for (std::uint64_t number = 0; number < wares.keys; ++number) {
@@ -639,7 +639,7 @@ TEST_CASE("no increment is lost, by cas or in place", "[slab][cache][concurrency
     Client client(cache.cache());
     for (std::uint64_t i = 0; i < kIncrements;) {
       client.Visit("k", [&](Item& item) {
-        if (!Cache::MayRewrite(item)) return;
+        if (!item.is_rewritable()) return;
         std::uint64_t number = 0;
         std::memcpy(&number, item.value(), sizeof number);
         ++number;

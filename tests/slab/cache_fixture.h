@@ -67,7 +67,7 @@ inline std::vector<std::string> KeysOf(Cache& cache, Lane& lane, ClassId id,
   while (!walk.is_at_end && (count == 0 || keys.size() < count)) {
     std::span<ItemSnapshot> wanted(items);
     if (count != 0) wanted = wanted.first(std::min(wanted.size(), count - keys.size()));
-    const std::size_t taken = cache.SnapshotQueue(walk, lane, wanted);
+    const std::size_t taken = cache.walker().SnapshotQueue(walk, lane, wanted);
     for (const ItemSnapshot& item : wanted.first(taken)) keys.emplace_back(item.key());
   }
   return keys;
@@ -167,7 +167,9 @@ class CacheFixture {
     auto reserved = cache_->Reserve(spec, *lane_);
     if (!reserved) return reserved.error();
     WriteAll(args.value, reserved->value());
-    return cache_->Publish(std::move(*reserved), args.mode, args.cas, *lane_).status;
+    return cache_
+        ->Publish(std::move(*reserved), {.mode = args.mode, .cas_unique = args.cas}, *lane_)
+        .status;
   }
 
   // What the meta commands ask for.
@@ -234,17 +236,19 @@ class CacheFixture {
   }
 
   ClassSnapshot Class(ClassId id) {
-    const auto snapshots = cache_->Classes(*lane_);
+    const auto snapshots = cache_->census().CleanAndDescribeClasses(*lane_);
     return snapshots.at(std::size_t{id} - 1);
   }
   std::uint64_t used_chunks() {
     std::uint64_t used = 0;
-    for (const ClassSnapshot& snapshot : cache_->Classes(*lane_)) used += snapshot.used_chunks;
+    for (const ClassSnapshot& snapshot : cache_->census().CleanAndDescribeClasses(*lane_))
+      used += snapshot.used_chunks;
     return used;
   }
   std::uint64_t evicted() {
     std::uint64_t evicted = 0;
-    for (const ClassSnapshot& snapshot : cache_->Classes(*lane_)) evicted += snapshot.stats.evicted;
+    for (const ClassSnapshot& snapshot : cache_->census().CleanAndDescribeClasses(*lane_))
+      evicted += snapshot.stats.evicted;
     return evicted;
   }
   AliveCount alive() const { return cache_->Alive(); }

@@ -345,14 +345,14 @@ TEST_CASE("a page that held a reserved item leaves once it is published", "[slab
   REQUIRE(cache.cache().SetMemoryLimit(kPageBytes));
   cache.cache().Maintain(cache.lane());
   CHECK(cache.cache().arena().pages_in_use() == 3);
-  CHECK(cache.cache().pages_moved() == 0);
+  CHECK(cache.cache().page_mover().pages_moved() == 0);
   for (ReservedItem& item : reserved) {
-    cache.cache().Publish(std::move(item), StoreMode::kSet, 0, cache.lane());
+    cache.cache().Publish(std::move(item), {}, cache.lane());
   }
   CHECK((cache.Get("90000") == Noise(90'000, 2)));
   cache.cache().Maintain(cache.lane());
   CHECK(cache.cache().arena().pages_in_use() == 1);
-  CHECK(cache.cache().pages_moved() == 2);
+  CHECK(cache.cache().page_mover().pages_moved() == 2);
   cache.cache().CheckInvariants();
 }
 

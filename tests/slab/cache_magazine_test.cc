@@ -20,7 +20,8 @@ int Fill(CacheFixture& cache, int number, int end = 1'000'000) {
 }
 
 ClassSnapshot OnlyClass(CacheFixture& cache) {
-  for (const ClassSnapshot& snapshot : cache.cache().Classes(cache.lane())) {
+  for (const ClassSnapshot& snapshot :
+       cache.cache().census().CleanAndDescribeClasses(cache.lane())) {
     if (snapshot.pages > 0) return snapshot;
   }
   return {};

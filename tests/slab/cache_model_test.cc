@@ -233,8 +233,8 @@ class ModelledCache {
                                               : std::string(added) + old->value;
       Adopt(key);
     } else {
-      const bool fits = old != nullptr &&
-                        cache_.cache().Fits(cache_.Spec(key, old->value.size() + added.size() + 4));
+      const bool fits = old != nullptr && cache_.cache().engine().admission.Fits(cache_.Spec(
+                                              key, old->value.size() + added.size() + 4));
       REQUIRE((!fits || losses_ == Losses::kEvicted));
     }
   }
@@ -260,7 +260,7 @@ class ModelledCache {
   void RewriteInPlace(const std::string& key) {
     SeenItem* old = Agreed(key);
     cache_.Visit(key, [&](Item& item) {
-      if (!Cache::MayRewrite(item)) return;
+      if (!item.is_rewritable()) return;
       std::ranges::reverse(old->value);
       std::memcpy(item.value(), old->value.data(), old->value.size());
       item.set_cas(cache_.cache().NextCas(cache_.lane()));

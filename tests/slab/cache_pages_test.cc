@@ -113,9 +113,9 @@ TEST_CASE("pages do not go to and fro while traffic stays as it is", "[slab][cac
     }
   };
   request(100'000);
-  const std::uint64_t settled = client.cache().cache().pages_moved();
+  const std::uint64_t settled = client.cache().cache().page_mover().pages_moved();
   request(100'000);
-  CHECK(client.cache().cache().pages_moved() - settled <= 60);
+  CHECK(client.cache().cache().page_mover().pages_moved() - settled <= 60);
   CHECK(client.failures() == 0);
 }
 
@@ -135,14 +135,14 @@ TEST_CASE("a page whose items find room in others costs no item", "[slab][cache]
   const ClassId from = cache.See("k1")->class_id;
   const std::uint32_t pages_before = cache.Class(from).pages;
   REQUIRE(pages_before >= 2);
-  REQUIRE(cache.cache().Reassign(from, 3) == ReassignStatus::kStarted);
-  CHECK(cache.cache().Reassign(from, 3) == ReassignStatus::kBusy);
+  REQUIRE(cache.cache().page_mover().Reassign(from, 3) == ReassignStatus::kStarted);
+  CHECK(cache.cache().page_mover().Reassign(from, 3) == ReassignStatus::kBusy);
   cache.cache().BalancePages(cache.lane());
-  CHECK(cache.cache().pages_moved() == 1);
+  CHECK(cache.cache().page_mover().pages_moved() == 1);
   CHECK(cache.Class(3).pages == 1);
   CHECK(cache.Class(from).pages == pages_before - 1);
   CHECK(cache.evicted() == 0);
-  CHECK(cache.cache().page_move_stats().dropped_items == 0);
+  CHECK(cache.cache().page_mover().stats().dropped_items == 0);
   for (int i = 1; i < count; i += 2) CHECK((cache.Get("k" + std::to_string(i)) == value));
   CHECK(cache.See("k1")->client_flags == 7);
   CHECK(cache.See("k1")->cas == cas);
@@ -162,16 +162,16 @@ TEST_CASE("a pinned item delays its page's move, and others go in the meantime",
     if (pinned.handle) pins.push_back(std::move(pinned));
   }
   const ClassId from = cache.See("k99")->class_id;
-  REQUIRE(cache.cache().Reassign(from, 3) == ReassignStatus::kStarted);
+  REQUIRE(cache.cache().page_mover().Reassign(from, 3) == ReassignStatus::kStarted);
   cache.cache().BalancePages(cache.lane());
-  CHECK(cache.cache().pages_moved() == 0);
-  CHECK(cache.cache().page_move_stats().busy_pages > 0);
-  CHECK(cache.cache().page_move_stats().is_running);
+  CHECK(cache.cache().page_mover().pages_moved() == 0);
+  CHECK(cache.cache().page_mover().stats().busy_pages > 0);
+  CHECK(cache.cache().page_mover().stats().is_running);
   for (const auto& pinned : pins) CHECK((ReadAll(pinned.value) == value));
   pins.clear();
   cache.cache().BalancePages(cache.lane());
-  CHECK(cache.cache().pages_moved() == 1);
-  CHECK_FALSE(cache.cache().page_move_stats().is_running);
+  CHECK(cache.cache().page_mover().pages_moved() == 1);
+  CHECK_FALSE(cache.cache().page_mover().stats().is_running);
   cache.cache().CheckInvariants();
 }
 
@@ -190,7 +190,8 @@ TEST_CASE("a walk takes no value for an item where its page was another class's 
   const std::string small = Noise(900, 1);
   REQUIRE(cache.Set("k1000", small) == StoreStatus::kStored);
   const ClassId small_class = cache.See("k1000")->class_id;
-  const std::size_t in_page = kPageBytes / cache.cache().ladder().chunk_bytes(small_class);
+  const std::size_t in_page =
+      kPageBytes / cache.cache().engine().classes.ladder().chunk_bytes(small_class);
   for (std::size_t i = 1; i < 2 * in_page; ++i) {
     REQUIRE(cache.Set(name("k", 1000 + i), small) == StoreStatus::kStored);
   }
@@ -201,11 +202,12 @@ TEST_CASE("a walk takes no value for an item where its page was another class's 
   std::array<ItemSnapshot, kWalkChunksMax> snapshots;
   for (std::size_t left = in_page - 2; left > 0;) {
     const std::size_t step = std::min(left, snapshots.size());
-    REQUIRE(cache.cache().SnapshotQueue(walk, cache.lane(), std::span(snapshots).first(step)) ==
-            step);
+    REQUIRE(cache.cache().walker().SnapshotQueue(walk, cache.lane(),
+                                                 std::span(snapshots).first(step)) == step);
     left -= step;
   }
-  REQUIRE(cache.cache().SnapshotQueue(walk, cache.lane(), std::span(snapshots).first(4)) == 4);
+  REQUIRE(cache.cache().walker().SnapshotQueue(walk, cache.lane(), std::span(snapshots).first(4)) ==
+          4);
   constexpr std::size_t kForgedBytes = sizeof(Item) + 5;
   struct Forgery {
     std::byte* at;
@@ -263,12 +265,13 @@ TEST_CASE("a walk takes no value for an item where its page was another class's 
   for (std::size_t i = 0; i < 4; ++i) {
     if (name("v", i) != kept) REQUIRE(cache.Delete(name("v", i)));
   }
-  REQUIRE(cache.cache().Reassign(large_class, small_class) == ReassignStatus::kStarted);
+  REQUIRE(cache.cache().page_mover().Reassign(large_class, small_class) ==
+          ReassignStatus::kStarted);
   cache.cache().BalancePages(cache.lane());
   REQUIRE(cache.Class(small_class).pages == 2);
   REQUIRE(header_of(kept) == kept_at);
 
-  CHECK(cache.cache().SnapshotQueue(walk, cache.lane(), snapshots) == 0);
+  CHECK(cache.cache().walker().SnapshotQueue(walk, cache.lane(), snapshots) == 0);
   CHECK(walk.is_at_end);
   cache.cache().CheckInvariants();
 }
@@ -279,9 +282,9 @@ TEST_CASE("without eviction a page leaves only a class that has room for its ite
   const int count = cache.Fill(900);
   const ClassId from = cache.See("fill0")->class_id;
   const auto items = cache.items();
-  CHECK(cache.cache().Reassign(from, 3) == ReassignStatus::kNoSpare);
+  CHECK(cache.cache().page_mover().Reassign(from, 3) == ReassignStatus::kNoSpare);
   for (int i = 0; i < count; i += 2) (void)cache.Delete("fill" + std::to_string(i));
-  CHECK(cache.cache().Reassign(from, 3) == ReassignStatus::kStarted);
+  CHECK(cache.cache().page_mover().Reassign(from, 3) == ReassignStatus::kStarted);
   cache.cache().BalancePages(cache.lane());
   CHECK(cache.Class(3).pages == 1);
   CHECK(cache.items() == items / 2);
@@ -291,14 +294,15 @@ TEST_CASE("without eviction a page leaves only a class that has room for its ite
 
 TEST_CASE_METHOD(CacheFixture, "a page is reassigned between classes that exist",
                  "[slab][cache][pages]") {
-  const auto end = static_cast<std::int64_t>(cache().ladder().class_count()) + 1;
-  CHECK(cache().Reassign(1, 1) == ReassignStatus::kSame);
-  CHECK(cache().Reassign(1, end) == ReassignStatus::kBadClass);
-  CHECK(cache().Reassign(end, 1) == ReassignStatus::kBadClass);
-  CHECK(cache().Reassign(-2, 1) == ReassignStatus::kBadClass);
-  CHECK(cache().Reassign(-1, 1) == ReassignStatus::kBadClass);  // None has a page to give.
-  CHECK(cache().Reassign(0, 1) == ReassignStatus::kNoSpare);
-  CHECK(cache().Reassign(1, 2) == ReassignStatus::kNoSpare);
+  const auto end = static_cast<std::int64_t>(cache().engine().classes.ladder().class_count()) + 1;
+  CHECK(cache().page_mover().Reassign(1, 1) == ReassignStatus::kSame);
+  CHECK(cache().page_mover().Reassign(1, end) == ReassignStatus::kBadClass);
+  CHECK(cache().page_mover().Reassign(end, 1) == ReassignStatus::kBadClass);
+  CHECK(cache().page_mover().Reassign(-2, 1) == ReassignStatus::kBadClass);
+  CHECK(cache().page_mover().Reassign(-1, 1) ==
+        ReassignStatus::kBadClass);  // None has a page to give.
+  CHECK(cache().page_mover().Reassign(0, 1) == ReassignStatus::kNoSpare);
+  CHECK(cache().page_mover().Reassign(1, 2) == ReassignStatus::kNoSpare);
 }
 
 // Stores 10,000 values of sizes log-uniform from 100 B to the item limit into memory that is full

@@ -265,13 +265,13 @@ TEST_CASE_METHOD(RemovalRecordsFixture, "a client's cas stays right over seconds
 TEST_CASE("what is remembered of removals keeps to its share of the memory limit",
           "[slab][cache][removal_records]") {
   RemovalRecordsFixture cache({.memory_bytes = 64 * kMiB});
-  CHECK(cache.cache().removal_records().bytes() <= 64 * kMiB / 100);
-  CHECK(cache.cache().removal_records().bytes() > 63 * kMiB / 100);
+  CHECK(cache.cache().engine().removal_records.bytes() <= 64 * kMiB / 100);
+  CHECK(cache.cache().engine().removal_records.bytes() > 63 * kMiB / 100);
   REQUIRE(cache.cache().SetMemoryLimit(8 * kMiB));
-  CHECK(cache.cache().removal_records().bytes() <= 8 * kMiB / 100);
+  CHECK(cache.cache().engine().removal_records.bytes() <= 8 * kMiB / 100);
   REQUIRE(cache.cache().SetMemoryLimit(256 * kMiB));
-  CHECK(cache.cache().removal_records().bytes() <= 256 * kMiB / 100);
-  CHECK(cache.cache().removal_records().bytes() > 255 * kMiB / 100);
+  CHECK(cache.cache().engine().removal_records.bytes() <= 256 * kMiB / 100);
+  CHECK(cache.cache().engine().removal_records.bytes() > 255 * kMiB / 100);
 }
 
 }  // namespace

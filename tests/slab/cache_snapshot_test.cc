@@ -262,7 +262,8 @@ TEST_CASE_METHOD(RestartTest, "segments, their order and their sizes survive", "
   (void)cache().Fill(1000, 2);
   const auto shape = [&] {
     std::vector<std::string> seen;
-    for (const ClassSnapshot& c : cache().cache().Classes(cache().lane())) {
+    for (const ClassSnapshot& c :
+         cache().cache().census().CleanAndDescribeClasses(cache().lane())) {
       seen.push_back(std::to_string(c.probation_items) + " " + std::to_string(c.main_items) + " " +
                      std::to_string(c.probation_target) + " " + std::to_string(c.pages));
       for (const std::string& key : KeysOf(cache().cache(), cache().lane(), c.id))

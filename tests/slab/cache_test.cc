@@ -220,8 +220,8 @@ TEST_CASE_METHOD(CacheFixture, "an item over the limit is too large", "[slab][ca
   const std::size_t bytes_max = kMiB - Item::OverheadBytes(1);
   const std::string largest = Noise(bytes_max, 1);
   const std::string too_large = Noise(bytes_max + 1, 1);
-  CHECK(cache().Fits(Spec("k", bytes_max)));
-  CHECK_FALSE(cache().Fits(Spec("k", bytes_max + 1)));
+  CHECK(cache().engine().admission.Fits(Spec("k", bytes_max)));
+  CHECK_FALSE(cache().engine().admission.Fits(Spec("k", bytes_max + 1)));
   CHECK(Set("k", largest) == StoreStatus::kStored);
   CHECK((Get("k") == largest));
   CHECK(Replace("k", too_large) == StoreStatus::kTooLarge);
@@ -247,15 +247,15 @@ TEST_CASE("the forbidden key is never stored", "[slab][cache]") {
 
 TEST_CASE_METHOD(CacheFixture, "a store tells the class of the item", "[slab][cache]") {
   const auto stored = StoreWithClass({.key = "k", .value = "abc"});
-  CHECK(stored.class_id == cache().ladder().ClassFor(Item::OverheadBytes(1) + 3));
+  CHECK(stored.class_id == cache().engine().classes.ladder().ClassFor(Item::OverheadBytes(1) + 3));
   CHECK(stored.class_id == See("k")->class_id);
   const auto refused =
       StoreWithClass({.mode = StoreMode::kCas, .key = "k", .value = Noise(3000, 1), .cas = ~0ULL});
   CHECK(refused.status == StoreStatus::kExists);
   CHECK(refused.class_id == stored.class_id);
   const auto large = StoreWithClass({.key = "k", .value = Noise(500'000, 1)});
-  CHECK(large.class_id == cache().ladder().largest());
-  CHECK(cache().Delete(Key("k"), lane()) == cache().ladder().largest());
+  CHECK(large.class_id == cache().engine().classes.ladder().largest());
+  CHECK(cache().Delete(Key("k"), lane()) == cache().engine().classes.ladder().largest());
 }
 
 // --- Delete, expiry and flush ------------------------------------------------------------------
@@ -373,7 +373,7 @@ TEST_CASE_METHOD(CacheFixture, "a reserved item is unseen until it is published"
   WriteAll(value, reserved->value());
   CHECK(Get("k") == "old");
   CHECK(items() == 1);
-  const auto outcome = cache().Publish(std::move(*reserved), StoreMode::kSet, 0, lane());
+  const auto outcome = cache().Publish(std::move(*reserved), {}, lane());
   CHECK(outcome.status == StoreStatus::kStored);
   CHECK((Get("k") == value));
   CHECK(items() == 1);
@@ -425,7 +425,7 @@ TEST_CASE_METHOD(CacheFixture, "an item reserved before a flush and published af
   REQUIRE(reserved);
   WriteAll("abc", reserved->value());
   cache().FlushAll();
-  cache().Publish(std::move(*reserved), StoreMode::kSet, 0, lane());
+  cache().Publish(std::move(*reserved), {}, lane());
   CHECK(Get("k") == "abc");
 }
 
@@ -499,7 +499,7 @@ TEST_CASE_METHOD(CacheFixture, "a pinned or chained value may not be rewritten i
   REQUIRE(Set("chained", Noise(300'000, 1)) == StoreStatus::kStored);
   const auto may_rewrite = [&](std::string_view key) {
     bool may = false;
-    Visit(key, [&](const Item& item) { may = Cache::MayRewrite(item); });
+    Visit(key, [&](const Item& item) { may = item.is_rewritable(); });
     return may;
   };
   CHECK(may_rewrite("k"));
@@ -542,7 +542,7 @@ TEST_CASE_METHOD(CacheFixture, "an item takes any number of pins, and goes with 
   }
   const auto may_rewrite = [&] {
     bool may = false;
-    Visit("k", [&](const Item& item) { may = Cache::MayRewrite(item); });
+    Visit("k", [&](const Item& item) { may = item.is_rewritable(); });
     return may;
   };
   CHECK_FALSE(may_rewrite());
@@ -590,7 +590,7 @@ TEST_CASE_METHOD(CacheFixture, "pins beyond those of the header come and go whil
   pins.clear();
   CHECK(used_chunks() == 0);
   CHECK(Set("k", "def") == StoreStatus::kStored);
-  Visit("k", [&](const Item& item) { CHECK(Cache::MayRewrite(item)); });
+  Visit("k", [&](const Item& item) { CHECK(item.is_rewritable()); });
 }
 
 TEST_CASE("a value with any number of pins is not evicted, nor does its page move",
@@ -640,7 +640,7 @@ TEST_CASE_METHOD(CacheFixture, "values round trip at every size around the limit
   CAPTURE(key_bytes);
   const std::string noise = Noise(kMiB + 64, 1);
   const std::size_t overhead = Item::OverheadBytes(key.size(), flags != 0);
-  const std::size_t chunk_bytes_max = cache().ladder().chunk_bytes_max();
+  const std::size_t chunk_bytes_max = cache().engine().classes.ladder().chunk_bytes_max();
   std::set<std::size_t> sizes;
   const auto add_around = [&](std::size_t bytes) {
     for (std::size_t size = bytes - 2; size <= bytes + 2; ++size) {
@@ -724,7 +724,7 @@ TEST_CASE("ages are not negative when the clocks of lanes differ", "[slab][cache
   for (int i = 200; i < 400; ++i) (void)cache.Set("k" + std::to_string(i), value);
   CHECK(cache.evicted() > 0);
   CHECK(cache.Class(class_id).stats.evicted_age_s == 0);
-  cache.cache().ResetClassStats();
+  cache.cache().census().ResetClassStats();
   CHECK(cache.evicted() == 0);
 }
 
@@ -744,16 +744,16 @@ TEST_CASE_METHOD(CacheFixture, "a walk over a class goes on behind what left it 
   const ClassId class_id = See("k0")->class_id;
   QueueWalk walk{.class_id = class_id};
   std::array<ItemSnapshot, 10> items;
-  REQUIRE(cache().SnapshotQueue(walk, lane(), items) == 10);
+  REQUIRE(cache().walker().SnapshotQueue(walk, lane(), items) == 10);
   CHECK(items[9].key() == "k190");
   CHECK(items[9].value_bytes == 1);
   for (const char* key : {"k190", "k192"}) REQUIRE(Delete(key));
-  REQUIRE(cache().SnapshotQueue(walk, lane(), items) == 10);
+  REQUIRE(cache().walker().SnapshotQueue(walk, lane(), items) == 10);
   CHECK(items[0].key() == "k189");
   CHECK(items[9].key() == "k180");
   // Where all are gone that were met last, it ends.
   for (int i = 180; i < 190; ++i) REQUIRE(Delete("k" + std::to_string(i)));
-  CHECK(cache().SnapshotQueue(walk, lane(), items) == 0);
+  CHECK(cache().walker().SnapshotQueue(walk, lane(), items) == 0);
   CHECK(walk.is_at_end);
 }
 
@@ -792,8 +792,8 @@ TEST_CASE_METHOD(CacheFixture, "prefetching changes nothing, present or absent",
 
 TEST_CASE("chunk sizes follow the options", "[slab][cache]") {
   CacheFixture cache({.chunk_room_min = 48, .growth_factor = 2.0});
-  CHECK(cache.cache().ladder().chunk_bytes(1) == 72);
-  CHECK(cache.cache().ladder().chunk_bytes(2) == 144);
+  CHECK(cache.cache().engine().classes.ladder().chunk_bytes(1) == 72);
+  CHECK(cache.cache().engine().classes.ladder().chunk_bytes(2) == 144);
   CHECK(cache.Set("k", Noise(200'000, 1)) == StoreStatus::kStored);
   CHECK((cache.Get("k") == Noise(200'000, 1)));
 }

@@ -115,13 +115,15 @@ class RaceFixture {
     return {};
   }
   ClassId OnlyClass() {
-    return cache_.cache().ladder().ClassFor(Item::OverheadBytes(OldKey(0).size(), false, false) +
-                                            kValue.size());
+    return cache_.cache().engine().classes.ladder().ClassFor(
+        Item::OverheadBytes(OldKey(0).size(), false, false) + kValue.size());
   }
-  std::uint32_t ChunkBytes() { return cache_.cache().ladder().chunk_bytes(OnlyClass()); }
+  std::uint32_t ChunkBytes() {
+    return cache_.cache().engine().classes.ladder().chunk_bytes(OnlyClass());
+  }
   std::set<std::string> KeysAt(PageWalk walk, Lane& lane) {
     std::array<ItemSnapshot, kWalkChunksMax> items;
-    const std::size_t count = cache_.cache().Snapshot(walk, ClassSet().set(), lane, items);
+    const std::size_t count = cache_.cache().walker().Snapshot(walk, ClassSet().set(), lane, items);
     std::set<std::string> keys;
     for (std::size_t i = 0; i < count; ++i) keys.emplace(items[i].key());
     return keys;
@@ -176,7 +178,7 @@ TEST_CASE_METHOD(RaceFixture, "a sweep takes no item for one that had its chunk 
   StartWriter(Moment::kBatchTaken, "new100000", kLongAgoS);
   PageWalk walk = LeavingChunk();
   when_listed_ = [this] { ReleaseWriter(); };
-  const SweepTally tally = cache().cache().Sweep(walk, cache().lane());
+  const SweepTally tally = cache().cache().walker().Sweep(walk, cache().lane());
   CHECK(tally.checked == kWalkChunksMax);
   CHECK(tally.reclaimed == 0);
   CHECK(tally.passed_over == 0);
@@ -216,11 +218,11 @@ TEST_CASE_METHOD(RaceFixture, "a page move reads no key that a lane may write ov
     when_tenant_seen_ = nullptr;
     ReleaseWriter();
   };
-  REQUIRE(cache().cache().Reassign(OnlyClass(), 0) == ReassignStatus::kStarted);
+  REQUIRE(cache().cache().page_mover().Reassign(OnlyClass(), 0) == ReassignStatus::kStarted);
   cache().cache().BalancePages(cache().lane());
   Join();
   cache().cache().CheckInvariants();
-  CHECK(cache().cache().pages_moved() == 1);
+  CHECK(cache().cache().page_mover().pages_moved() == 1);
 }
 
 class SpareFixture : public RaceFixture {
@@ -235,13 +237,13 @@ TEST_CASE_METHOD(SpareFixture, "a sweep passes over an item that a lane has in i
                  "[slab][sweep][walk][concurrency]") {
   StartWriter(Moment::kSpared, "new100000", 0);
   PageWalk walk = LeavingChunk();
-  const SweepTally tally = cache().cache().Sweep(walk, cache().lane());
+  const SweepTally tally = cache().cache().walker().Sweep(walk, cache().lane());
   CHECK(tally.checked == kWalkChunksMax - 1);
   CHECK(tally.passed_over == 1);
   CHECK(tally.reclaimed == 0);
   Join();
   PageWalk again;
-  CHECK(cache().cache().Sweep(again, cache().lane()).passed_over == 0);
+  CHECK(cache().cache().walker().Sweep(again, cache().lane()).passed_over == 0);
   cache().cache().CheckInvariants();
 }
 
@@ -269,11 +271,11 @@ TEST_CASE_METHOD(SpareFixture, "a page move leaves alone an item that a lane has
     leaving = LeavingChunk();
     when_page_chosen_ = [this] { Join(); };  // The next page, for the first one was busy.
   };
-  const std::uint64_t busy = cache().cache().page_move_stats().busy_pages;
-  REQUIRE(cache().cache().Reassign(OnlyClass(), 0) == ReassignStatus::kStarted);
+  const std::uint64_t busy = cache().cache().page_mover().stats().busy_pages;
+  REQUIRE(cache().cache().page_mover().Reassign(OnlyClass(), 0) == ReassignStatus::kStarted);
   cache().cache().BalancePages(cache().lane());
-  CHECK(cache().cache().page_move_stats().busy_pages > busy);
-  CHECK(cache().cache().pages_moved() == 1);
+  CHECK(cache().cache().page_mover().stats().busy_pages > busy);
+  CHECK(cache().cache().page_mover().pages_moved() == 1);
   CHECK(leaving.page == 1);
   CHECK(leaving.chunk == 0);
   CHECK(cache().Look(OldKey(next_to_go())) == Presence::kHit);

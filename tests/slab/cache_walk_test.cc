@@ -23,8 +23,8 @@ class WalkFixture : public CacheFixture {
   // One pass.
   SweepTally SweepAll() {
     SweepTally sum{.chunks = 0};
-    for (PageWalk walk; !cache().IsAtEnd(walk);) {
-      const SweepTally tally = cache().Sweep(walk, lane());
+    for (PageWalk walk; !cache().walker().IsAtEnd(walk);) {
+      const SweepTally tally = cache().walker().Sweep(walk, lane());
       sum.chunks += tally.chunks;
       sum.checked += tally.checked;
       sum.expiring += tally.expiring;
@@ -36,8 +36,8 @@ class WalkFixture : public CacheFixture {
   std::multiset<std::string> Keys(const ClassSet& classes = ClassSet().set()) {
     std::multiset<std::string> keys;
     std::array<ItemSnapshot, kWalkChunksMax> items;
-    for (PageWalk walk; !cache().IsAtEnd(walk);) {
-      const std::size_t count = cache().Snapshot(walk, classes, lane(), items);
+    for (PageWalk walk; !cache().walker().IsAtEnd(walk);) {
+      const std::size_t count = cache().walker().Snapshot(walk, classes, lane(), items);
       for (std::size_t i = 0; i < count; ++i) keys.emplace(items[i].key());
     }
     return keys;
@@ -55,7 +55,8 @@ class WalkFixture : public CacheFixture {
   template <class Field>
   std::uint64_t SumOf(Field field) {
     std::uint64_t sum = 0;
-    for (const ClassSnapshot& snapshot : cache().Classes(lane())) sum += snapshot.stats.*field;
+    for (const ClassSnapshot& snapshot : cache().census().CleanAndDescribeClasses(lane()))
+      sum += snapshot.stats.*field;
     return sum;
   }
 };
@@ -182,7 +183,7 @@ TEST_CASE_METHOD(WalkFixture, "an item whose bucket is busy is passed over, not 
 TEST_CASE_METHOD(WalkFixture, "one step looks at a bounded number of chunks", "[slab][sweep]") {
   SetMany("k", 1000, kSoonS);
   PageWalk walk;
-  const SweepTally tally = cache().Sweep(walk, lane());
+  const SweepTally tally = cache().walker().Sweep(walk, lane());
   CHECK(tally.chunks == kWalkChunksMax);
   CHECK(tally.checked == kWalkChunksMax);
   CHECK(walk.chunk == kWalkChunksMax);
@@ -232,7 +233,7 @@ TEST_CASE_METHOD(WalkFixture, "a snapshot tells what the item is", "[slab][snaps
   Pass(4);
   std::array<ItemSnapshot, kWalkChunksMax> found;
   PageWalk walk;
-  REQUIRE(cache().Snapshot(walk, ClassSet().set(), lane(), found) == 1);
+  REQUIRE(cache().walker().Snapshot(walk, ClassSet().set(), lane(), found) == 1);
   const ItemSnapshot& item = found[0];
   const SeenItem seen = *See("k");
   CHECK(item.key() == "k");

@@ -36,7 +36,7 @@ class SweepFixture : public CacheFixture {
   }
   std::uint64_t checked() {
     std::uint64_t checked = 0;
-    for (const ClassSnapshot& snapshot : cache().Classes(lane())) {
+    for (const ClassSnapshot& snapshot : cache().census().CleanAndDescribeClasses(lane())) {
       checked += snapshot.stats.crawler_items_checked;
     }
     return checked;
