@@ -24,11 +24,11 @@ PrefixStats::Counts* PrefixStats::Find(std::string_view key) {
   return &counts_[prefix];
 }
 
-void PrefixStats::CountGet(std::string_view key, bool is_hit) {
+void PrefixStats::CountGet(std::string_view key, Result result) {
   const MutexLock lock(mutex_);
   if (Counts* counts = Find(key)) {
     ++counts->gets;
-    if (is_hit) ++counts->hits;
+    if (result == Result::kHit) ++counts->hits;
   }
 }
 

@@ -21,9 +21,12 @@ class PrefixStats {
  public:
   explicit PrefixStats(char delimiter) : delimiter_(delimiter) {}
 
+  // What a retrieval has found.
+  enum class Result : std::uint8_t { kHit, kMiss };
+
   // Count one command for the prefix of `key`. Keys without a countable prefix (see Find) are
   // ignored.
-  void CountGet(std::string_view key, bool is_hit) LARDER_EXCLUDES(mutex_);
+  void CountGet(std::string_view key, Result result) LARDER_EXCLUDES(mutex_);
   void CountSet(std::string_view key) LARDER_EXCLUDES(mutex_);
   void CountDelete(std::string_view key) LARDER_EXCLUDES(mutex_);
   // Forgets all prefixes.

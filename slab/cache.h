@@ -113,8 +113,9 @@ class Cache {
   }
   // Bytes of the arena that Reserve takes: those of the chunks, each with its share of the unused
   // end of its page.
-  std::uint64_t ReservedBytes(const ItemSpec& spec, bool has_chosen_cas) const noexcept {
-    return engine_.reserver.BytesFor(spec, has_chosen_cas);
+  std::uint64_t ReservedBytes(const ItemSpec& spec,
+                              std::optional<std::uint64_t> chosen_cas) const noexcept {
+    return engine_.reserver.BytesFor(spec, chosen_cas);
   }
   // Makes a filled item visible, as `terms` say; the item is freed if they refuse it. See
   // StoreStatus for the results.

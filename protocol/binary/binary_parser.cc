@@ -8,9 +8,10 @@
 namespace larder::protocol {
 namespace {
 
-// Returns whether a part of a packet (extras, key or value) may be present, or absent, according to
-// the row of its opcode.
-bool Allows(PacketPart part, bool is_there) noexcept {
+// Returns whether a part of a packet (extras, key or value) may have this length, which is 0 if the
+// part is absent, according to the row of its opcode.
+bool Allows(PacketPart part, std::uint32_t part_bytes) noexcept {
+  const bool is_there = part_bytes != 0;
   switch (part) {
     case PacketPart::kForbidden:
       return !is_there;
@@ -68,8 +69,8 @@ ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept
   if (spec.verb == BinaryVerb::kNone) [[unlikely]]
     return Refuse(input, PacketError::kUnknownCommand, body_bytes, request);
   const std::uint32_t value_bytes = body_bytes - key_bytes - extras_bytes;
-  if (!Allows(spec.key, key_bytes != 0) || !Allows(spec.value, value_bytes != 0) ||
-      !Allows(spec.extras, extras_bytes != 0) ||
+  if (!Allows(spec.key, key_bytes) || !Allows(spec.value, value_bytes) ||
+      !Allows(spec.extras, extras_bytes) ||
       (extras_bytes != 0 && extras_bytes != spec.extras_bytes)) [[unlikely]]
     return Refuse(input, PacketError::kBadArguments, 0, request);
 

@@ -65,13 +65,17 @@ inline char* WriteMetaNumber(char* out, char letter, std::uint64_t number) noexc
   return WriteDecimal(out, number);
 }
 
-// Writes the key as flag k; an encoded key as base64, followed by the flag b.
-//
-// REQUIRES: key.size() <= kKeyBytesMax.
-inline char* WriteMetaKey(char* out, std::string_view key, bool is_encoded) noexcept {
+// Writes the key as flag k. This and the following: REQUIRES: key.size() <= kKeyBytesMax.
+inline char* WriteMetaKey(char* out, std::string_view key) noexcept {
   *out++ = ' ';
   *out++ = 'k';
-  if (!is_encoded) return WriteKey(out, key);
+  return WriteKey(out, key);
+}
+
+// Writes the key in base64 as flag k, followed by the flag b.
+inline char* WriteEncodedMetaKey(char* out, std::string_view key) noexcept {
+  *out++ = ' ';
+  *out++ = 'k';
   out = EncodeBase64(out, key);
   *out++ = ' ';
   *out++ = 'b';

@@ -75,11 +75,11 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
   if (key_end == end) [[unlikely]]
     return AwaitKeyEnd(input, key_at, list, request);
   // Builds the request for a key that is valid. `next` is the first byte that is not consumed.
-  const auto answer = [&](std::size_t key_bytes, const char* next, bool is_last_key) {
+  const auto answer = [&](std::size_t key_bytes, const char* next, AfterSpaces::Kind follows) {
     request.BeginKeyed(list.verb, {key, key_bytes});
     request.exptime = list.exptime;
-    request.is_last_key = is_last_key;
-    if (is_last_key) list = KeyList{};
+    request.is_last_key = follows == AfterSpaces::Kind::kLineEnd;
+    if (request.is_last_key) list = KeyList{};
     return ParseResult{ParseStatus::kComplete, static_cast<std::size_t>(next - begin)};
   };
   auto key_bytes = static_cast<std::size_t>(key_end - key);
@@ -88,13 +88,13 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
     // A key of no bytes wraps around to a large number, so one comparison refuses both kinds.
     if (key_bytes - 1 >= kKeyBytesMax) [[unlikely]]
       return RefuseKey(input, key_at, list, request);
-    return answer(key_bytes, key_end + 1, true);
+    return answer(key_bytes, key_end + 1, AfterSpaces::Kind::kLineEnd);
   }
   if (key_bytes > kKeyBytesMax) [[unlikely]]
     return RefuseKey(input, key_at, list, request);
   const AfterSpaces after = SkipSpaces(key_end + 1, end);
   if (after.kind == AfterSpaces::Kind::kUnknown) return AwaitNextKey(input, key_at);
-  return answer(key_bytes, after.next, after.kind == AfterSpaces::Kind::kLineEnd);
+  return answer(key_bytes, after.next, after.kind);
 }
 
 // Opens the list of a `gat` or `gats` and takes its first key. `at` is the position behind the

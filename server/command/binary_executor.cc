@@ -264,7 +264,10 @@ slab::ItemSpec BinaryExecutor::SpecOf(const BinaryRequest& request, std::uint64_
 void BinaryExecutor::Store(const BinaryRequest& request, std::uint64_t hash) {
   const PlainStore store = HowToStore(request);
   const slab::StoreOutcome outcome = Commands::Store(store, SpecOf(request, hash), request.value);
-  AnswerStore(request.echo(), store.mode, outcome, request.is_quiet);
+  if (outcome.status != StoreStatus::kStored) [[unlikely]]
+    return AnswerRefusedStore(request.echo(), store.mode, outcome.status);
+  // A quiet request gets no reply to a success.
+  if (!request.is_quiet) AnswerSuccess(request.echo(), CasShown(outcome.cas));
 }
 
 std::unique_ptr<Upload> BinaryExecutor::BeginUpload(const BinaryRequest& request,
@@ -279,37 +282,32 @@ std::unique_ptr<Upload> BinaryExecutor::BeginUpload(const BinaryRequest& request
   // An item that could never be stored is refused before its value is received.
   const auto refusal = RefusalOf(*upload);
   if (!refusal) return upload;
-  AnswerStore(upload->origin.echo, store.mode, {.status = *refusal}, request.is_quiet);
+  AnswerRefusedStore(request.echo(), store.mode, *refusal);
   return nullptr;
 }
 
 // The upload has kept what the reply needs of the request, which has left the input.
 bool BinaryExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
   const auto refusal = ReserveRoom(upload, std::move(share));
-  if (refusal) {
-    AnswerStore(upload.origin.echo, upload.plan().terms.mode, {.status = *refusal},
-                upload.origin.noreply);
-  }
+  if (refusal) AnswerRefusedStore(upload.origin.echo, upload.plan().terms.mode, *refusal);
   return !refusal;
 }
 
 void BinaryExecutor::FinishUpload(Upload& upload) {
   const slab::StoreOutcome outcome = Commands::Store(upload);
-  AnswerStore(upload.origin.echo, upload.plan().terms.mode, outcome, upload.origin.noreply);
+  const Echo& echo = upload.origin.echo;
+  if (outcome.status != StoreStatus::kStored) {
+    return AnswerRefusedStore(echo, upload.plan().terms.mode, outcome.status);
+  }
+  if (!upload.origin.noreply) AnswerSuccess(echo, CasShown(outcome.cas));
 }
 
-void BinaryExecutor::AnswerStore(const Echo& echo, StoreMode mode,
-                                 const slab::StoreOutcome& outcome, bool noreply) {
-  // Most stores succeed.
-  if (outcome.status == StoreStatus::kStored) [[likely]] {
-    if (!noreply) AnswerSuccess(echo, CasShown(outcome.cas));
-    return;
-  }
+void BinaryExecutor::AnswerRefusedStore(const Echo& echo, StoreMode mode, StoreStatus status) {
   // memcached's text for this command differs from that of the status.
-  if (outcome.status == StoreStatus::kNoMemory) {
+  if (status == StoreStatus::kNoMemory) {
     return AnswerError(echo, BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
   }
-  AnswerError(echo, StatusOf(mode, outcome.status));
+  AnswerError(echo, StatusOf(mode, status));
 }
 
 // --- Single keys -------------------------------------------------------------------------------

@@ -107,9 +107,9 @@ class BinaryExecutor : private Commands {
   // The CAS of a reply: 0 while CAS is switched off.
   std::uint64_t CasShown(std::uint64_t cas) const { return shared_.config.use_cas ? cas : 0; }
 
-  // Replies to a store. A quiet request (`noreply`) gets no reply to a success.
-  void AnswerStore(const protocol::Echo& echo, slab::StoreMode mode,
-                   const slab::StoreOutcome& outcome, bool noreply);
+  // Replies to a store that was refused.
+  void AnswerRefusedStore(const protocol::Echo& echo, slab::StoreMode mode,
+                          slab::StoreStatus status);
   // Append a reply with a value or an error text, and without extras and key.
   void AnswerSuccess(const protocol::Echo& echo, std::uint64_t cas, std::string_view value = {});
   void AnswerError(const protocol::Echo& echo, protocol::BinaryStatus status,

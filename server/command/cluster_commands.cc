@@ -54,7 +54,7 @@ void TextExecutor::Config(const LineRequest& request) {
       reply = is_known && shared_.cluster.Delete() ? protocol::kDeleted : protocol::kNotFound;
     }
   }
-  Answer(reply, request.noreply);
+  Answer(reply, request);
 }
 
 // Sets the configuration that the request brings, and returns the reply.

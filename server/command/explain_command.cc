@@ -69,15 +69,16 @@ void MetaExecutor::Explain(const protocol::LineRequest& request, std::uint64_t h
   char* out = WriteText(output_.Room(kExplainLineBytesMax), protocol::kExplainHead);
   // The key is written after the look-up has shown whether it has to be in base64.
   char* const key_at = out;
-  const auto write_key = [&](bool is_encoded) {
+  bool is_encoded = !protocol::IsTextKey(request.key);
+  const auto write_key = [&] {
     return is_encoded ? protocol::EncodeBase64(key_at, request.key)
                       : WriteText(key_at, request.key);
   };
-  const bool is_binary = !protocol::IsTextKey(request.key);
   // The item is only read: a look-up with `explain` does not count as a use.
   const Presence presence =
       cache_.Visit({.bytes = request.key, .hash = hash}, lane_, [&](const Item& item) {
-        out = WriteText(write_key(is_binary || item.has_binary_key()), protocol::kExplainPresent);
+        is_encoded |= item.has_binary_key();
+        out = WriteText(write_key(), protocol::kExplainPresent);
         out = WriteField(out, " cls=", cache_.ClassOf(item));
         out = WriteText(WriteText(out, " seg="),
                         NameOf(item.eviction_state().segment(), cache_.eviction_policy()));
@@ -92,7 +93,7 @@ void MetaExecutor::Explain(const protocol::LineRequest& request, std::uint64_t h
       });
   // The last removal of a key with this hash is remembered for some time.
   if (presence != Presence::kHit) {
-    out = write_key(is_binary);
+    out = write_key();
     const auto removal = cache_.LastRemovalOf(hash, lane_);
     out = removal ? WriteRemoval(out, *removal) : WriteText(out, protocol::kExplainNotSeen);
   }

@@ -84,7 +84,8 @@ char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::
         out = protocol::WriteMetaText(out, flags.text());
         break;
       case 'k':
-        out = protocol::WriteMetaKey(out, shown.key, shown.is_key_encoded);
+        out = shown.is_key_encoded ? protocol::WriteEncodedMetaKey(out, shown.key)
+                                   : protocol::WriteMetaKey(out, shown.key);
         break;
       case 'c':
         out = protocol::WriteMetaNumber(out, letter, ShownCas(shown.cas));

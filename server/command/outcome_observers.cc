@@ -134,18 +134,19 @@ void OutcomeObservers::Show(std::string_view key) {
   // memcached counts no meta command by prefix.
   if (protocol_ == Protocol::kMeta) return;
   const bool is_text = protocol_ == Protocol::kText;
-  const bool is_done = outcome.result == CommandResult::kDone;
+  const auto found = outcome.result == CommandResult::kDone ? PrefixStats::Result::kHit
+                                                            : PrefixStats::Result::kMiss;
   switch (outcome.operation) {
     case Operation::kGet:
-      return shared_.prefixes.CountGet(key, is_done);
+      return shared_.prefixes.CountGet(key, found);
     case Operation::kGetAndTouch:
       // A text client got an error instead of a value.
       if (is_text && outcome.result == CommandResult::kNoMemory) return;
-      return shared_.prefixes.CountGet(key, is_done);
+      return shared_.prefixes.CountGet(key, found);
     case Operation::kTouch:
       // memcached treats a touch in the binary protocol as a get without the value, and counts it
       // as one. A touch in the text protocol is not counted.
-      if (!is_text) shared_.prefixes.CountGet(key, is_done);
+      if (!is_text) shared_.prefixes.CountGet(key, found);
       return;
     case Operation::kStore:
       return shared_.prefixes.CountSet(key);

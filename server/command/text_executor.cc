@@ -172,15 +172,15 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
       Config(request);
       break;
     case TextVerb::kLru:
-      Answer(RunLru(request.arguments, cache_), request.noreply);
+      Answer(RunLru(request.arguments, cache_), request);
       break;
     case TextVerb::kLruCrawler:
       // A dump is a long list, so it is streamed.
       if (AskForDump(request.arguments)) return Next::kStream;
-      Answer(RunLruCrawler(request.arguments, shared_.sweep), request.noreply);
+      Answer(RunLruCrawler(request.arguments, shared_.sweep), request);
       break;
     case TextVerb::kSlabs:
-      Answer(RunSlabs(request.arguments, shared_.config, cache_), request.noreply);
+      Answer(RunSlabs(request.arguments, shared_.config, cache_), request);
       break;
     case TextVerb::kRefreshCerts:
       output_.Append(protocol::kTlsNotEnabled);
@@ -198,7 +198,7 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
       break;
     // A line that could not be parsed: the parser has chosen the error.
     case TextVerb::kNone:
-      Answer(protocol::ErrorText(request.error), request.noreply);
+      Answer(protocol::ErrorText(request.error), request);
       break;
   }
   return Next::kGoOn;
@@ -309,16 +309,13 @@ StorePlan TextExecutor::PlanStore(const LineRequest& request, std::uint64_t hash
 
 // Inlined into Store(). The common reply is written without the check for an empty text that
 // Append() makes.
-[[gnu::always_inline]] inline void TextExecutor::AnswerStore(StoreStatus status, bool noreply) {
+[[gnu::always_inline]] inline void TextExecutor::AnswerStore(StoreStatus status) {
   if (status != StoreStatus::kStored) [[unlikely]]
-    return AnswerRefusedStore(status, noreply);
-  if (!noreply)
-    output_.Commit(WriteText(output_.Room(protocol::kStored.size()), protocol::kStored));
+    return AnswerRefusedStore(status);
+  output_.Commit(WriteText(output_.Room(protocol::kStored.size()), protocol::kStored));
 }
 
-void TextExecutor::AnswerRefusedStore(StoreStatus status, bool noreply) {
-  Answer(ReplyTo(status), noreply);
-}
+void TextExecutor::AnswerRefusedStore(StoreStatus status) { output_.Append(ReplyTo(status)); }
 
 // A PlainStore is enough for every storage command of the text protocol, so no plan is built.
 void TextExecutor::Store(const LineRequest& request, std::uint64_t hash) {
@@ -329,7 +326,7 @@ void TextExecutor::Store(const LineRequest& request, std::uint64_t hash) {
                        .cas_unique = shared_.config.use_cas ? request.cas_unique : 0,
                        .if_refused = IfRefused(mode)},
                       SpecOf(request, hash), request.value);
-  AnswerStore(outcome.status, request.noreply);
+  if (!request.noreply) AnswerStore(outcome.status);
 }
 
 std::unique_ptr<Upload> TextExecutor::BeginUpload(const LineRequest& request, std::uint64_t hash) {
@@ -339,7 +336,7 @@ std::unique_ptr<Upload> TextExecutor::BeginUpload(const LineRequest& request, st
   // An upload that could never be stored is refused before its value is received.
   const auto refusal = RefusalOf(*upload);
   if (!refusal) return upload;
-  AnswerStore(*refusal, request.noreply);
+  if (!request.noreply) AnswerStore(*refusal);
   return nullptr;
 }
 
@@ -347,18 +344,19 @@ std::unique_ptr<Upload> TextExecutor::BeginUpload(const LineRequest& request, st
 bool TextExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
   if (upload.origin.is_meta) return meta_.ReserveUpload(upload, std::move(share));
   const auto refusal = ReserveRoom(upload, std::move(share));
-  if (refusal) AnswerStore(*refusal, upload.origin.noreply);
+  if (refusal && !upload.origin.noreply) AnswerStore(*refusal);
   return !refusal;
 }
 
 void TextExecutor::FinishUpload(Upload& upload) {
   if (upload.origin.is_meta) return meta_.FinishUpload(upload);
-  AnswerStore(Commands::Store(upload).status, upload.origin.noreply);
+  const StoreStatus status = Commands::Store(upload).status;
+  if (!upload.origin.noreply) AnswerStore(status);
 }
 
 // The reply is the same for a request of either protocol.
 void TextExecutor::RejectUpload(const Upload& upload) {
-  Answer(protocol::kBadDataChunk, upload.origin.noreply);
+  if (!upload.origin.noreply) output_.Append(protocol::kBadDataChunk);
 }
 
 // --- Single keys -------------------------------------------------------------------------------
@@ -366,8 +364,7 @@ void TextExecutor::RejectUpload(const Upload& upload) {
 // In the text protocol a delete never names a CAS.
 void TextExecutor::Delete(const LineRequest& request, std::uint64_t hash) {
   const CommandResult result = Commands::Delete({.bytes = request.key, .hash = hash}, std::nullopt);
-  Answer(result == CommandResult::kDone ? protocol::kDeleted : protocol::kNotFound,
-         request.noreply);
+  Answer(result == CommandResult::kDone ? protocol::kDeleted : protocol::kNotFound, request);
 }
 
 // The reply has nothing of the item, so the touch has nothing to write.
@@ -375,8 +372,8 @@ void TextExecutor::Touch(const LineRequest& request, std::uint64_t hash) {
   const Presence presence =
       Commands::Touch({.bytes = request.key, .hash = hash}, SignedExpiresAt(request.exptime),
                       [](Item&, std::uint32_t, const auto& note_use) { note_use(); });
-  if (presence == Presence::kNoRoom) return Answer(protocol::kNoMemory, request.noreply);
-  Answer(presence == Presence::kHit ? protocol::kTouched : protocol::kNotFound, request.noreply);
+  if (presence == Presence::kNoRoom) return Answer(protocol::kNoMemory, request);
+  Answer(presence == Presence::kHit ? protocol::kTouched : protocol::kNotFound, request);
 }
 
 // Without a CAS, and without creating an item: these exist in the other protocols only.
@@ -389,15 +386,15 @@ void TextExecutor::Arithmetic(const LineRequest& request, std::uint64_t hash) {
       std::array<char, protocol::kDecimalBytesMax + protocol::kCrlf.size()> text;
       char* const end =
           WriteText(protocol::WriteDecimal(text.data(), outcome.number), protocol::kCrlf);
-      return Answer({text.data(), end}, request.noreply);
+      return Answer({text.data(), end}, request);
     }
     case CommandResult::kMiss:
-      return Answer(protocol::kNotFound, request.noreply);
+      return Answer(protocol::kNotFound, request);
     case CommandResult::kNotNumeric:
-      return Answer(protocol::kNonNumeric, request.noreply);
+      return Answer(protocol::kNonNumeric, request);
     // Without a CAS nothing else is possible but a lack of memory.
     default:
-      return Answer(protocol::kNoMemory, request.noreply);
+      return Answer(protocol::kNoMemory, request);
   }
 }
 
@@ -407,11 +404,11 @@ void TextExecutor::Arithmetic(const LineRequest& request, std::uint64_t hash) {
 void TextExecutor::FlushAll(const LineRequest& request) {
   counters_.Add(Stat::kCmdFlush);
   if (!shared_.config.flush_enabled) {
-    return Answer(protocol::kFlushNotAllowed, request.noreply);
+    return Answer(protocol::kFlushNotAllowed, request);
   }
   // A negative time means now, as 0 does.
   FlushAt(request.exptime > 0 ? SignedExpiresAt(request.exptime) : slab::Expiry());
-  Answer(protocol::kOk, request.noreply);
+  Answer(protocol::kOk, request);
 }
 
 void TextExecutor::AnswerVersion() {
@@ -424,7 +421,7 @@ void TextExecutor::Verbosity(const LineRequest& request) {
   // Levels above 2 mean the same as 2.
   shared_.verbosity.store(static_cast<int>(std::min<std::uint32_t>(request.setting, 2)),
                           std::memory_order_relaxed);
-  Answer(protocol::kOk, request.noreply);
+  Answer(protocol::kOk, request);
 }
 
 // The cache refuses a limit that is outside of the memory that it was created with. A lowered limit
@@ -438,7 +435,7 @@ void TextExecutor::CacheMemlimit(const LineRequest& request) {
   } else if (!cache_.SetMemoryLimit(std::uint64_t{request.setting} << 20)) {
     reply = protocol::kMemlimitOutOfBounds;
   }
-  Answer(reply, request.noreply);
+  Answer(reply, request);
 }
 
 // Dumps and cachedumps read the cache piece by piece on this thread. All other statistics are
@@ -467,13 +464,13 @@ std::unique_ptr<ReplyStream> TextExecutor::BeginCachedump(const LineRequest& req
 // The reply to a successful shutdown is the closed connection.
 Next TextExecutor::Shutdown(const LineRequest& request) {
   if (!shared_.config.shutdown_command) {
-    Answer(protocol::kShutdownNotEnabled, request.noreply);
+    Answer(protocol::kShutdownNotEnabled, request);
     return Next::kGoOn;
   }
   const protocol::Tokens modes(request.arguments);
   // Every shutdown is a graceful one: requests that have arrived are served.
   if (modes.count() > 0 && modes[0] != "graceful") {
-    Answer(protocol::kBadShutdownMode, request.noreply);
+    Answer(protocol::kBadShutdownMode, request);
     return Next::kGoOn;
   }
   // Returns at once; the main thread then stops the workers, including this one.

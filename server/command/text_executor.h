@@ -114,13 +114,13 @@ class TextExecutor : private Commands {
   slab::ItemSpec SpecOf(const protocol::LineRequest& request, std::uint64_t hash) const;
   // The terms of a storage request for an upload.
   StorePlan PlanStore(const protocol::LineRequest& request, std::uint64_t hash) const;
-  // Replies to a store.
-  void AnswerStore(slab::StoreStatus status, bool noreply);
+  // Replies to a store. REQUIRES: the client wants a reply.
+  void AnswerStore(slab::StoreStatus status);
   // Replies to a store that failed. Not inlined, because most stores succeed.
-  [[gnu::noinline]] void AnswerRefusedStore(slab::StoreStatus status, bool noreply);
-  // Appends a reply, unless the client wants none.
-  void Answer(std::string_view reply, bool noreply) {
-    if (!noreply) output_.Append(reply);
+  [[gnu::noinline]] void AnswerRefusedStore(slab::StoreStatus status);
+  // Appends the reply to a request, unless the client wants none.
+  void Answer(std::string_view reply, const protocol::LineRequest& request) {
+    if (!request.noreply) output_.Append(reply);
   }
 
   // Executes the lines that are meta commands.

@@ -22,10 +22,14 @@ constexpr double kAnyMax = std::numeric_limits<double>::max();
 //
 // All of them expect a value that was checked against its row of the table.
 
-// Sets a switch to a value that the name of the option determines.
-template <bool Config::*kSwitch, bool kValue>
-void Set(Config& config, std::string_view) {
-  config.*kSwitch = kValue;
+// Set a switch to a value that the name of the option determines.
+template <bool Config::*kSwitch>
+void SwitchOn(Config& config, std::string_view) {
+  config.*kSwitch = true;
+}
+template <bool Config::*kSwitch>
+void SwitchOff(Config& config, std::string_view) {
+  config.*kSwitch = false;
 }
 
 // Sets a number to the given value.
@@ -92,7 +96,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
     {.name = "no_maxconns_fast",
      .help = "over the -c limit, let clients wait",
      .effect = kApplied,
-     .apply = Set<&Config::maxconns_fast, false>,
+     .apply = SwitchOff<&Config::maxconns_fast>,
      .setting = {"maxconns_fast", kSwitch, Switch<&Config::maxconns_fast>,
                  "Connections above the limit are refused at once."}},
     // The command `lru mode` changes the policy while the server runs.
@@ -157,7 +161,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
     {.name = "track_sizes",
      .help = "count items by size for stats sizes",
      .effect = kApplied,
-     .apply = Set<&Config::track_sizes, true>,
+     .apply = SwitchOn<&Config::track_sizes>,
      .setting = {"track_sizes", kSwitch, Switch<&Config::track_sizes>,
                  "Items are counted by size."}},
 
@@ -208,7 +212,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
     // The search for expired items, which memcached calls the LRU crawler.
     {.name = "lru_crawler",
      .effect = kApplied,
-     .apply = Set<&Config::sweeps, true>,
+     .apply = SwitchOn<&Config::sweeps>,
      .setting = {"lru_crawler",
                  kSwitch,
                  Switch<&Config::sweeps>,
@@ -247,7 +251,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
          kSwitch, "Accepted: memcached has a thread that moves items between segments.",
          {"memcached_lru_crawler_maintainer_thread"}),
      .changes = {{{"lru_maintainer_thread", kYes}}}},
-    {.name = "maxconns_fast", .effect = kApplied, .apply = Set<&Config::maxconns_fast, true>},
+    {.name = "maxconns_fast", .effect = kApplied, .apply = SwitchOn<&Config::maxconns_fast>},
     {.name = "modern"},
     // Items that are larger than a chunk always have several chunks: only the row changes.
     {.name = "no_chunked_items", .changes = {{{"slab_chunk_max", kMemcachedPage}}}},
@@ -255,7 +259,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
     // The index always grows.
     {.name = "no_hashexpand"},
     {.name = "no_inline_ascii_resp"},
-    {.name = "no_lru_crawler", .effect = kApplied, .apply = Set<&Config::sweeps, false>},
+    {.name = "no_lru_crawler", .effect = kApplied, .apply = SwitchOff<&Config::sweeps>},
     // Conflicts with temporary_ttl, see CheckExtendedOptions().
     {.name = "no_lru_maintainer", .changes = {{{"lru_maintainer_thread", kNo}}}},
     // Stands for no_maxconns_fast, no_lru_crawler, no_slab_reassign and slab_automove=0.
@@ -265,7 +269,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
                   {"hash_algorithm", kJenkins},
                   {"lru_maintainer_thread", kNo}}}},
     {.name = "no_slab_automove", .apply = SetNoPageMoves},
-    {.name = "no_slab_reassign", .apply = Set<&Config::slab_reassign, false>},
+    {.name = "no_slab_reassign", .apply = SwitchOff<&Config::slab_reassign>},
     // The input buffers have a fixed size for each worker, so their memory needs no limit.
     {.name = "read_buf_mem_limit",
      .kind = kInteger,
@@ -316,7 +320,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .changes = {{{"slab_chunk_max", kKilobytes}}}},
     // Without it no page ever moves, neither by itself nor by the command `slabs reassign`.
     {.name = "slab_reassign",
-     .apply = Set<&Config::slab_reassign, true>,
+     .apply = SwitchOn<&Config::slab_reassign>,
      .setting = {"slab_reassign", kSwitch, Switch<&Config::slab_reassign>,
                  "Pages may move between classes."}},
     // The list of sizes is checked, but the sizes of chunks follow from -f and -n.

@@ -28,7 +28,7 @@ constexpr std::uint64_t kFirstPart = 8;
 std::optional<UploadMemory::Share> UploadMemory::Take(const StorePlan& plan, const void* who) {
   const MutexLock lock(mutex_);
   if (!waiting_.empty() && NextLocked() != who) return std::nullopt;
-  const std::uint64_t bytes = cache_.ReservedBytes(plan.spec, plan.chosen_cas.has_value());
+  const std::uint64_t bytes = cache_.ReservedBytes(plan.spec, plan.chosen_cas);
   // The limit may have been lowered below what is held: then nothing fits until enough was given
   // back.
   const std::uint64_t limit = cache_.memory_limit_bytes() / 100 * percent_;

@@ -14,7 +14,8 @@ namespace larder::slab {
 
 // Bytes of header, key, flags, expiry and value of an item of this spec.
 inline std::size_t ItemBytes(const ItemSpec& spec) noexcept {
-  return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags != 0, spec.can_expire()) +
+  return Item::OverheadBytes(spec.key.bytes.size(), {.has_flags = spec.client_flags != 0,
+                                                     .can_expire = spec.can_expire()}) +
          spec.value_bytes;
 }
 
@@ -36,8 +37,8 @@ class Admission {
 
   // True if the item is within the limit. Room for an expiry that is not set yet does not count.
   bool Fits(const ItemSpec& spec) const noexcept {
-    return Item::OverheadBytes(spec.key.bytes.size(), spec.client_flags != 0,
-                               spec.expiry.is_set()) +
+    return Item::OverheadBytes(spec.key.bytes.size(), {.has_flags = spec.client_flags != 0,
+                                                       .can_expire = spec.expiry.is_set()}) +
                spec.value_bytes <=
            item_bytes_max_;
   }

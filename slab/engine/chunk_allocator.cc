@@ -71,7 +71,9 @@ ItemRef ChunkAllocator::Evict(SlabClass& c, const Held& held, Lane& lane, FreeLa
     } else {
       queue.Evict(candidate, hash);
     }
-    c.stats().Count(unlinker_.UnlinkReleased(guard, ref, hash, is_dead, lane, free_later));
+    const RemovalReason why =
+        is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kEvicted;
+    c.stats().Count(unlinker_.UnlinkReleased(guard, ref, hash, why, lane, free_later));
     // Prefetches the next candidate while the chunk of this one is filled.
     const ItemRef next = queue.Next().ref;
     if (next != kNoItem) __builtin_prefetch(&classes_.arena().At(next), 1);
@@ -193,7 +195,8 @@ ItemRef ChunkAllocator::Release(Magazine& magazine, std::uint32_t slot, const In
     magazine.Return(slot, ref, QueueEntry::kPutBack);
     return kNoItem;
   }
-  magazine.AddReclaimed(unlinker_.UnlinkReleased(guard, ref, hash, is_dead, lane, free_later));
+  const RemovalReason why = is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kEvicted;
+  magazine.AddReclaimed(unlinker_.UnlinkReleased(guard, ref, hash, why, lane, free_later));
   item.set_use(ChunkUse::kOwned);
   return ref;
 }

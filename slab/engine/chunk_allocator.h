@@ -31,17 +31,27 @@ struct Held {
 // Owns:       nothing; its parts must outlive it.
 class ChunkAllocator {
  public:
-  ChunkAllocator(const SlabClasses& classes, Index& index, const Magazines& magazines,
-                 const Liveness& liveness, Unlinker& unlinker, const Pause& pause, KeyHasher hash,
-                 bool evicts)
-      : classes_(classes),
-        index_(index),
-        magazines_(magazines),
-        liveness_(liveness),
-        unlinker_(unlinker),
-        pause_(pause),
-        hash_(hash),
-        evicts_(evicts) {}
+  // The parts of the cache that it uses.
+  struct Parts {
+    const SlabClasses& classes;
+    Index& index;
+    const Magazines& magazines;
+    const Liveness& liveness;
+    Unlinker& unlinker;
+    const Pause& pause;
+    KeyHasher hash;
+    // See ChunkAllocator::evicts().
+    bool evicts;
+  };
+  explicit ChunkAllocator(const Parts& parts)
+      : classes_(parts.classes),
+        index_(parts.index),
+        magazines_(parts.magazines),
+        liveness_(parts.liveness),
+        unlinker_(parts.unlinker),
+        pause_(parts.pause),
+        hash_(parts.hash),
+        evicts_(parts.evicts) {}
 
   // False: eviction is off, and a class without a free chunk gets none.
   bool evicts() const { return evicts_; }

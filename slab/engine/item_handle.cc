@@ -13,28 +13,29 @@ ItemHandle Pins::Add(Item& item) noexcept {
   } else {
     item.AddReference();
   }
-  return {this, ref, is_extra};
+  return {this, ref, is_extra ? PinPlace::kExtra : PinPlace::kHeader};
 }
 
-void Pins::Remove(ItemRef ref, bool is_extra) noexcept {
+void Pins::Remove(ItemRef ref, PinPlace place) noexcept {
   Item& item = classes_.arena().At(ref);
-  const bool is_last = is_extra ? extra_pins_.Remove(ref, item) : item.DropReference();
+  const bool is_last =
+      place == PinPlace::kExtra ? extra_pins_.Remove(ref, item) : item.DropReference();
   // The item was unlinked meanwhile, and this was its last reference.
   if (is_last) classes_.Free(ref);
 }
 
 ItemHandle& ItemHandle::operator=(ItemHandle&& other) noexcept {
   if (this != &other) {
-    if (pins_ != nullptr) pins_->Remove(ref_, is_extra_);
+    if (pins_ != nullptr) pins_->Remove(ref_, place_);
     pins_ = std::exchange(other.pins_, nullptr);
     ref_ = other.ref_;
-    is_extra_ = other.is_extra_;
+    place_ = other.place_;
   }
   return *this;
 }
 
 ItemHandle::~ItemHandle() {
-  if (pins_ != nullptr) pins_->Remove(ref_, is_extra_);
+  if (pins_ != nullptr) pins_->Remove(ref_, place_);
 }
 
 ReservedItem::~ReservedItem() {

@@ -17,6 +17,9 @@ namespace larder::slab {
 
 class ItemHandle;
 
+// Where a pin is counted: in the header of the item or, if that is full, in ExtraPins.
+enum class PinPlace : std::uint8_t { kHeader, kExtra };
+
 // Pins counts the pins of items. A pinned item keeps its chunk and its value.
 //
 // Threads:    internally locked. Add: caller locks the item's bucket. Remove: any thread that has
@@ -31,8 +34,8 @@ class Pins {
 
  private:
   friend class ItemHandle;
-  // Removes a pin, and frees the item if it was the last reference.
-  void Remove(ItemRef ref, bool is_extra) noexcept;
+  // Removes a pin that is counted in this place, and frees the item if it was the last reference.
+  void Remove(ItemRef ref, PinPlace place) noexcept;
 
   const SlabClasses& classes_;
   ExtraPins extra_pins_;
@@ -48,7 +51,7 @@ class ItemHandle {
   // Pins nothing.
   ItemHandle() = default;
   ItemHandle(ItemHandle&& other) noexcept
-      : pins_(std::exchange(other.pins_, nullptr)), ref_(other.ref_), is_extra_(other.is_extra_) {}
+      : pins_(std::exchange(other.pins_, nullptr)), ref_(other.ref_), place_(other.place_) {}
   ItemHandle& operator=(ItemHandle&& other) noexcept;
   ~ItemHandle();
 
@@ -57,13 +60,11 @@ class ItemHandle {
 
  private:
   friend class Pins;
-  ItemHandle(Pins* pins, ItemRef ref, bool is_extra)
-      : pins_(pins), ref_(ref), is_extra_(is_extra) {}
+  ItemHandle(Pins* pins, ItemRef ref, PinPlace place) : pins_(pins), ref_(ref), place_(place) {}
 
   Pins* pins_ = nullptr;
   ItemRef ref_ = kNoItem;
-  // The pin is counted in ExtraPins, not in the item's header.
-  bool is_extra_ = false;
+  PinPlace place_ = PinPlace::kHeader;
 };
 
 // ReservedItem is an item that is being made: its chunks are reserved, and no other thread can see

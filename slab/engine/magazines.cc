@@ -27,7 +27,7 @@ void Magazines::Empty(SlabClass& c, Magazine& magazine, const Index::Guard* held
       // bucket must be locked. If another thread holds the bucket, the item goes to probation.
       const bool came_back = queue.NoteArrival(entry.hash);
       const Index::Guard guard = came_back ? index_.TryLock(entry.hash, held) : Index::Guard();
-      queue.EnterArrived(taken.ref, static_cast<bool>(guard));
+      queue.EnterArrived(taken.ref, guard ? Segment::kMain : Segment::kProbation);
     }
   }
 }

@@ -205,19 +205,19 @@ bool PageEvacuator::EmptyChunk(SlabClass& c, const UsedChunk& used, Lane& lane) 
     const Arena& arena = classes_.arena();
     if (!allocator_.evicts() && arena.pages_in_use() <= arena.limit_pages()) return false;
   }
-  CountRemoved(item, is_dead);
+  const RemovalReason why = is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kMoved;
+  CountRemoved(item, why);
   // An eviction from this very bucket may have moved the slot, so it is looked for again.
-  unlinker_.Unlink(guard, LockedItem(guard.Find(hash, ref), classes_.arena()), hash,
-                   is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kMoved, lane);
+  unlinker_.Unlink(guard, LockedItem(guard.Find(hash, ref), classes_.arena()), hash, why, lane);
   return true;
 }
 
 // Counts an item that is removed because its page is to be emptied.
-void PageEvacuator::CountRemoved(const Item& item, bool is_dead) {
+void PageEvacuator::CountRemoved(const Item& item, RemovalReason why) {
   SlabClass& c = classes_.ById(classes_.IdOf(item));
   const MutexLock lock(c.mutex());
   ClassStats& stats = c.stats();
-  if (is_dead) {
+  if (why != RemovalReason::kMoved) {
     ++stats.reclaimed;
     return;
   }

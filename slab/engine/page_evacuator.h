@@ -94,8 +94,8 @@ class PageEvacuator {
       LARDER_EXCLUDES(c.mutex(), kBucketLocked);
   // Copies the key of the item, if it still has the chunk.
   Seen ReadKey(SlabClass& c, const UsedChunk& used, SeenKey& key) const LARDER_EXCLUDES(c.mutex());
-  // Counts an item that is removed.
-  void CountRemoved(const Item& item, bool is_dead);
+  // Counts an item that is removed: kMoved if it was alive, else the cause of its death.
+  void CountRemoved(const Item& item, RemovalReason why);
   // MoveItem and MovePiece copy an item, or a piece of it, to another page of the class. They
   // return false, and change nothing, if no chunk was found or the chain of pieces is too long.
   // MovePiece also returns true if the chunk is no longer a piece of the item. REQUIRES: `guard`

@@ -73,8 +73,8 @@ Result<ReservedItem, StoreStatus> Reserver::Reserve(ItemSpec spec,
   }
   // The first chunk has the key and all optional parts. It is filled up with the beginning of the
   // value.
-  const std::size_t overhead =
-      Item::OverheadBytes(head.key_bytes, spec.client_flags != 0, spec.can_expire());
+  const std::size_t overhead = Item::OverheadBytes(
+      head.key_bytes, {.has_flags = spec.client_flags != 0, .can_expire = spec.can_expire()});
   const auto here = static_cast<std::uint32_t>(std::min<std::size_t>(
       ladder.chunk_bytes_max() - overhead - Item::kChainBytes - cas_bytes, spec.value_bytes));
   (void)FillHeader(head, spec, 0, lane);
@@ -117,14 +117,15 @@ bool Reserver::ReserveContinuations(ItemRef head_ref, std::size_t value_bytes, c
   return true;
 }
 
-std::uint64_t Reserver::BytesFor(ItemSpec spec, bool has_chosen_cas) const noexcept {
+std::uint64_t Reserver::BytesFor(ItemSpec spec,
+                                 std::optional<std::uint64_t> chosen_cas) const noexcept {
   const SizeLadder& ladder = classes_.ladder();
   // The size of a chunk with its share of the page's end.
   const auto share_of_page = [&](std::size_t bytes) -> std::uint64_t {
     return kPageBytes / (kPageBytes / ladder.chunk_bytes(ladder.ClassFor(bytes)));
   };
   if (!allocator_.evicts()) spec.has_expiry_room = true;
-  const std::size_t bytes = ItemBytes(spec) + (has_chosen_cas ? Item::kChosenCasBytes : 0);
+  const std::size_t bytes = ItemBytes(spec) + (chosen_cas ? Item::kChosenCasBytes : 0);
   const std::size_t chunk_bytes = ladder.chunk_bytes_max();
   if (bytes <= chunk_bytes) return share_of_page(bytes);
   // One chunk is full of the head, the others of pieces.

@@ -48,7 +48,7 @@ class Reserver {
 
   // Bytes of the arena that Reserve takes: those of the chunks, each with its share of the unused
   // end of its page.
-  std::uint64_t BytesFor(ItemSpec spec, bool has_chosen_cas) const noexcept;
+  std::uint64_t BytesFor(ItemSpec spec, std::optional<std::uint64_t> chosen_cas) const noexcept;
 
   // To be called when class `c` had no chunk: tries to get a page for the class. Returns false if
   // there is nothing more to try; then the failure is counted. `tries` is the number of calls

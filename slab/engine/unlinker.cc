@@ -54,20 +54,19 @@ void Unlinker::UnlinkDeadInClass(SlabClass& c, Index::Guard& guard, const Locked
 
 // For evictions: the item has left its queue before, so no class has to be locked.
 ReclaimedItem Unlinker::UnlinkReleased(Index::Guard& guard, ItemRef ref, std::uint64_t hash,
-                                       bool is_dead, Lane& lane, FreeLater& free_later) {
+                                       RemovalReason why, Lane& lane, FreeLater& free_later) {
   records_.Prefetch(hash);
   const Index::Slot slot = guard.Find(hash, ref);
   LARDER_CHECK(slot);
   const Item& item = classes_.arena().At(ref);
   LARDER_ASSERT(item.refs.load(std::memory_order_relaxed) == 1);
-  LARDER_ASSERT(!is_dead || liveness_.IsDead(item, lane));
-  const RemovalReason why = is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kEvicted;
+  LARDER_ASSERT(why == RemovalReason::kEvicted || liveness_.IsDead(item, lane));
   Forget(guard, slot, hash, why, lane);
   free_later.AddContinuationsOf(item);
   return {.hash = hash,
           .idle_s = item.idle_s(lane.now_s),
           .segment = item.eviction_state().segment(),
-          .is_dead = is_dead,
+          .is_dead = why != RemovalReason::kEvicted,
           .could_expire = item.expiry().is_set(),
           .was_fetched = item.was_fetched()};
 }

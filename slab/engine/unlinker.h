@@ -55,10 +55,11 @@ class Unlinker {
                          std::uint64_t hash, Lane& lane, FreeLater& free_later)
       LARDER_REQUIRES(kBucketLocked, c.mutex());
   // Removes an item to make room. Its chunk then belongs to the caller. Returns what the class has
-  // to count. REQUIRES: `ref` is no longer in a queue, and not pinned; `is_dead` says whether it is
-  // dead.
-  ReclaimedItem UnlinkReleased(Index::Guard& guard, ItemRef ref, std::uint64_t hash, bool is_dead,
-                               Lane& lane, FreeLater& free_later) LARDER_REQUIRES(kBucketLocked);
+  // to count. REQUIRES: `ref` is no longer in a queue, and not pinned; `why` is kEvicted, or the
+  // cause of its death if it is dead.
+  ReclaimedItem UnlinkReleased(Index::Guard& guard, ItemRef ref, std::uint64_t hash,
+                               RemovalReason why, Lane& lane, FreeLater& free_later)
+      LARDER_REQUIRES(kBucketLocked);
 
   // Reports the items that the lane has linked and unlinked to the index, once they are enough, so
   // that the index grows. REQUIRES: no bucket is locked.

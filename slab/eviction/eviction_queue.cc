@@ -34,9 +34,9 @@ bool EvictionQueue::NoteArrival(std::uint64_t hash) {
   return true;
 }
 
-void EvictionQueue::EnterArrived(ItemRef ref, bool into_main) {
+void EvictionQueue::EnterArrived(ItemRef ref, Segment segment) {
   LARDER_ASSERT(arena_.At(ref).use() != ChunkUse::kQueued);
-  if (into_main) return Enter(ref, EvictionState::Main(0));
+  if (segment == Segment::kMain) return Enter(ref, EvictionState::Main(0));
   // The item keeps its birth tick, which it got when it was linked; it may have been hit since.
   clock_.CountArrival(probation_.count + 1);
   Push(probation_, ref);

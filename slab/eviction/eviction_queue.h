@@ -99,9 +99,10 @@ class EvictionQueue {
   // key was stored. Returns true if the key came back soon after its eviction, so that its item
   // belongs into main.
   [[nodiscard]] bool NoteArrival(std::uint64_t hash);
-  // Second step: queues the item. Its eviction state says that it was born on probation; it may
-  // have been hit since. REQUIRES: to queue it in main, the item's bucket is locked.
-  void EnterArrived(ItemRef ref, bool into_main);
+  // Second step: queues the item in this segment. Its eviction state says that it was born on
+  // probation; it may have been hit since. REQUIRES: to queue it in main, the item's bucket is
+  // locked.
+  void EnterArrived(ItemRef ref, Segment segment);
   // Evict in two steps. Release takes the candidate out of its list. Then the caller calls
   // NoteEviction when the item was removed, or Return when it stays; by then the item may be in
   // another chunk.

@@ -127,7 +127,7 @@ Index::Guard Index::TryLock(std::uint64_t hash, const Guard* held) noexcept {
   Bucket& bucket = buckets_[NumberFor(hash, state)];
   if (held != nullptr && held->bucket_ == &bucket) {
     // A bucket that is locked cannot be split, so it is still the bucket of this hash.
-    return Guard(this, &bucket, false);
+    return Guard(this, &bucket, Guard::LockKind::kShared);
   }
   if (!TryAcquire(bucket)) return {};
   // The table has grown in between, and the hash may belong to another bucket.
@@ -135,7 +135,7 @@ Index::Guard Index::TryLock(std::uint64_t hash, const Guard* held) noexcept {
     Release(bucket);
     return {};
   }
-  return Guard(this, &bucket, true);
+  return Guard(this, &bucket, Guard::LockKind::kOwn);
 }
 
 void Index::Insert(Bucket& head, std::uint32_t tag24, ItemRef ref, std::uint32_t lane) noexcept {

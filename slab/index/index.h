@@ -309,8 +309,7 @@ class Index::Guard {
  public:
   // Holds no bucket.
   Guard() = default;
-  Guard(Guard&& other) noexcept
-      : index_(other.index_), bucket_(other.bucket_), unlocks_(other.unlocks_) {
+  Guard(Guard&& other) noexcept : index_(other.index_), bucket_(other.bucket_), lock_(other.lock_) {
     other.bucket_ = nullptr;
   }
   Guard& operator=(Guard&&) = delete;
@@ -320,7 +319,7 @@ class Index::Guard {
   explicit operator bool() const { return bucket_ != nullptr; }
   // Gives the lock up before the guard is destroyed. Does nothing if there is none.
   [[gnu::always_inline]] void Unlock() noexcept {
-    if (bucket_ != nullptr && unlocks_) Release(*bucket_);
+    if (bucket_ != nullptr && lock_ == LockKind::kOwn) Release(*bucket_);
     bucket_ = nullptr;
   }
 
@@ -379,13 +378,14 @@ class Index::Guard {
 
  private:
   friend class Index;
-  Guard(Index* index, Bucket* bucket, bool unlocks)
-      : index_(index), bucket_(bucket), unlocks_(unlocks) {}
+  // kShared: the lock is that of another guard, which unlocks the bucket.
+  enum class LockKind : std::uint8_t { kShared, kOwn };
+  Guard(Index* index, Bucket* bucket, LockKind lock)
+      : index_(index), bucket_(bucket), lock_(lock) {}
 
   Index* index_ = nullptr;
   Bucket* bucket_ = nullptr;
-  // False: the lock is shared with another guard, which unlocks it.
-  bool unlocks_ = false;
+  LockKind lock_ = LockKind::kShared;
 };
 
 inline unsigned Index::Bucket::Match(std::uint16_t tag) const noexcept {
@@ -415,7 +415,7 @@ inline unsigned Index::Bucket::Match(std::uint16_t tag) const noexcept {
     Release(*bucket);
     bucket = &LockSlowly(hash);
   }
-  return Guard(this, bucket, true);
+  return Guard(this, bucket, Guard::LockKind::kOwn);
 }
 
 // BucketLock is a Guard that waits for its bucket, and that clang's analysis can see.

@@ -37,6 +37,12 @@ enum class ChunkUse : std::uint8_t {
 // The most references that the header of an item can count.
 inline constexpr std::uint8_t kRefsMax = 255;
 
+// Which of the optional parts an item has that count for its size.
+struct OptionalParts {
+  bool has_flags = false;
+  bool can_expire = false;
+};
+
 // Item is the header of every chunk, 24 bytes, and gives access to what lies behind it in the
 // chunk.
 //
@@ -235,7 +241,8 @@ struct Item {
   // Bytes of header, key, flags, expiry and value, as the item limit and the statistic `bytes`
   // count them.
   std::size_t item_bytes() const {
-    return OverheadBytes(key_bytes, has_flags(), can_expire()) + value_bytes();
+    return OverheadBytes(key_bytes, {.has_flags = has_flags(), .can_expire = can_expire()}) +
+           value_bytes();
   }
   // Bytes of the value that lie in this chunk.
   std::uint32_t value_bytes_here() const {
@@ -304,8 +311,7 @@ struct Item {
   std::size_t used_bytes() const { return head_bytes() + value_bytes_here(); }
 
   // Bytes of an item without its value, as the slab classes and the item limit count them.
-  static constexpr std::size_t OverheadBytes(std::size_t key_bytes, bool has_flags = false,
-                                             bool can_expire = false);
+  static constexpr std::size_t OverheadBytes(std::size_t key_bytes, OptionalParts parts = {});
   // Bytes of the optional parts.
   static constexpr std::size_t kExpiryBytes = 4;
   static constexpr std::size_t kChainBytes = 12;
@@ -346,8 +352,8 @@ enum class ItemMark : std::uint32_t {
 };
 static_assert(std::atomic<std::uint8_t>::is_always_lock_free);
 
-constexpr std::size_t Item::OverheadBytes(std::size_t key_bytes, bool has_flags, bool can_expire) {
-  return sizeof(Item) + key_bytes + (can_expire ? 4 : 0) + (has_flags ? 4 : 0);
+constexpr std::size_t Item::OverheadBytes(std::size_t key_bytes, OptionalParts parts) {
+  return sizeof(Item) + key_bytes + (parts.can_expire ? 4 : 0) + (parts.has_flags ? 4 : 0);
 }
 
 }  // namespace larder::slab

@@ -52,7 +52,7 @@ TEST_CASE("what an item will take of the memory is known before it is reserved",
   const ItemSpec spec{
       .key = {"key", cache.Hash("key")}, .client_flags = 1, .value_bytes = value_bytes};
   const std::optional<std::uint64_t> cas = has_chosen_cas ? std::optional(7U) : std::nullopt;
-  const std::uint64_t each = cache.ReservedBytes(spec, has_chosen_cas);
+  const std::uint64_t each = cache.ReservedBytes(spec, cas);
   std::vector<ReservedItem> reserved;
   std::uint64_t told = 0;
   for (; told < 16 * kMiB; told += each) {

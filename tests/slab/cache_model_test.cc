@@ -81,9 +81,10 @@ class ModelledCache {
       Read(key);
       const auto found = model_.find(key);
       if (found == model_.end()) continue;
-      expected_bytes += Item::OverheadBytes(key.size(), found->second.client_flags != 0,
-                                            found->second.expires_at_s != 0) +
-                        found->second.value.size();
+      expected_bytes +=
+          Item::OverheadBytes(key.size(), {.has_flags = found->second.client_flags != 0,
+                                           .can_expire = found->second.expires_at_s != 0}) +
+          found->second.value.size();
     }
     // All that is left in the cache is in the model, or dead and not noticed yet.
     cache_.cache().CheckInvariants();

@@ -639,7 +639,7 @@ TEST_CASE_METHOD(CacheFixture, "values round trip at every size around the limit
   const std::string key(key_bytes, 'k');
   CAPTURE(key_bytes);
   const std::string noise = Noise(kMiB + 64, 1);
-  const std::size_t overhead = Item::OverheadBytes(key.size(), flags != 0);
+  const std::size_t overhead = Item::OverheadBytes(key.size(), {.has_flags = flags != 0});
   const std::size_t chunk_bytes_max = cache().engine().classes.ladder().chunk_bytes_max();
   std::set<std::size_t> sizes;
   const auto add_around = [&](std::size_t bytes) {

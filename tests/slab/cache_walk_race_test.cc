@@ -115,8 +115,8 @@ class RaceFixture {
     return {};
   }
   ClassId OnlyClass() {
-    return cache_.cache().engine().classes.ladder().ClassFor(
-        Item::OverheadBytes(OldKey(0).size(), false, false) + kValue.size());
+    return cache_.cache().engine().classes.ladder().ClassFor(Item::OverheadBytes(OldKey(0).size()) +
+                                                             kValue.size());
   }
   std::uint32_t ChunkBytes() {
     return cache_.cache().engine().classes.ladder().chunk_bytes(OnlyClass());
