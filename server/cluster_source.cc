@@ -33,9 +33,9 @@ std::uint32_t UnixNow() { return static_cast<std::uint32_t>(std::time(nullptr));
 // behind; a file from further in the future was written by a clock that was wrong, and is not
 // waited for.
 bool IsFresh(const FileStamp& stamp, std::uint32_t now_s) {
-  constexpr std::int64_t kClockLagMax_s = 2;
+  constexpr std::int64_t kClockLagMaxS = 2;
   const std::int64_t age_s = std::int64_t{now_s} - stamp.changed_s();
-  return age_s <= 0 && age_s >= -kClockLagMax_s;
+  return age_s <= 0 && age_s >= -kClockLagMaxS;
 }
 
 // Returns an address in its usual notation.

@@ -341,7 +341,7 @@ void Stats::Connections(slab::Lane& lane, StatWriter& writer) const {
     const bool is_listener = state == ConnectionState::kListening;
     const std::string local = LocalAddress(fd);
     const std::string address = is_listener ? local : PeerAddress(fd);
-    const std::uint32_t last_s = info.last_command_s.load(std::memory_order_relaxed);
+    const std::uint32_t last_s = info.last_input_s.load(std::memory_order_relaxed);
     writer.WriteRows(ConnectionMetrics(),
                      ConnectionSample{.address = address,
                                       .listen_address = local,

@@ -183,7 +183,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
     listening.server = this;
     listening.socket = &socket;
     listening.info.state.store(ConnectionState::kListening, std::memory_order_relaxed);
-    listening.info.last_command_s.store(clock_.now_s(), std::memory_order_relaxed);
+    listening.info.last_input_s.store(clock_.now_s(), std::memory_order_relaxed);
     connections_.Add(socket.fd(), listening.info);
     counters_.Add(Stat::kTotalConnections);
     // The callback runs on the thread that calls Run().
@@ -362,7 +362,7 @@ void Server::Accept(Listening& listening) {
           PauseAccepting();
           return;
         case AcceptError::kBroken:
-          LeaveAlone(listening, error);
+          IgnoreBroken(listening, error);
           return;
       }
     }
@@ -416,7 +416,7 @@ void Server::ResumeAccepting() {
 
 // Ignores a listener whose accept() fails, until the next second; the other listeners are not
 // affected. It is readable all the time and would keep the loop busy. The error is logged once.
-void Server::LeaveAlone(Listening& listening, int error) {
+void Server::IgnoreBroken(Listening& listening, int error) {
   event_del(listening.on_readable.get());
   listening.is_broken = true;
   if (std::exchange(listening.has_complained, true)) return;

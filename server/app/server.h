@@ -106,7 +106,7 @@ class Server {
   // Accepts the connections that are waiting at a listener, and gives each to a worker.
   void Accept(Listening& listening);
   // Ignores a listener whose accept() failed with `error`, until TryBrokenAgain().
-  void LeaveAlone(Listening& listening, int error);
+  void IgnoreBroken(Listening& listening, int error);
   // Lets listeners that were ignored accept again.
   void TryBrokenAgain();
   // Stops accepting at all listeners, because the limit of connections is reached or the system is

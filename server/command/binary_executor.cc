@@ -24,9 +24,6 @@ using slab::Presence;
 using slab::StoreMode;
 using slab::StoreStatus;
 
-// A CAS that no item has: the cache assigns none of more than 48 bits.
-constexpr std::uint64_t kNoItemsCas = ~std::uint64_t{0};
-
 // The mode of a storage request that names no CAS.
 StoreMode ModeOf(BinaryVerb verb) {
   switch (verb) {
@@ -224,7 +221,7 @@ void BinaryExecutor::Miss(const BinaryRequest& request, Operation operation, Pre
   if (presence == Presence::kNoRoom) {
     return AnswerError(request.echo(), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
   }
-  const auto cluster = SeeMiss(request.key, operation, presence);
+  const auto cluster = ReportMiss(request.key, operation, presence);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   // A quiet retrieval gets no reply to a miss.
   if (request.is_quiet) return;
@@ -313,7 +310,7 @@ void BinaryExecutor::AnswerRefusedStore(const Echo& echo, StoreMode mode, StoreS
 // --- Single keys -------------------------------------------------------------------------------
 
 std::uint64_t BinaryExecutor::CasWanted(std::uint64_t cas) const {
-  return cas != 0 && !shared_.config.use_cas ? kNoItemsCas : cas;
+  return cas != 0 && !shared_.config.use_cas ? kCasOfNoItem : cas;
 }
 
 // A delete with a CAS removes the item only if its CAS is the same. Errors are replied to quiet

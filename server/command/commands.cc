@@ -65,29 +65,30 @@ char* Commands::PinValue(Item& item, std::uint32_t value_bytes, char* out) {
 
 // --- Retrieval ---------------------------------------------------------------------------------
 
-std::shared_ptr<const ClusterSnapshot> Commands::SeeMiss(std::string_view key, Operation operation,
-                                                         Presence presence) {
-  auto cluster = SeeCluster(key, operation);
-  if (cluster == nullptr) SeePlainMiss(key, operation, presence);
+std::shared_ptr<const ClusterSnapshot> Commands::ReportMiss(std::string_view key,
+                                                            Operation operation,
+                                                            Presence presence) {
+  auto cluster = FindCluster(key, operation);
+  if (cluster == nullptr) ReportPlainMiss(key, operation, presence);
   return cluster;
 }
 
-std::shared_ptr<const ClusterSnapshot> Commands::SeeCluster(std::string_view key,
-                                                            Operation operation) {
+std::shared_ptr<const ClusterSnapshot> Commands::FindCluster(std::string_view key,
+                                                             Operation operation) {
   // Nearly every miss ends here: the lock of Current() is taken for one key only.
   if (key != kClusterKey) return nullptr;
   auto cluster = shared_.cluster.Current();
   if (cluster != nullptr)
-    observers_.See({.operation = operation, .result = CommandResult::kCluster});
+    observers_.Report({.operation = operation, .result = CommandResult::kCluster});
   return cluster;
 }
 
-void Commands::SeePlainMiss(std::string_view key, Operation operation, Presence presence) {
+void Commands::ReportPlainMiss(std::string_view key, Operation operation, Presence presence) {
   const auto removal = cache_.LastRemovalOf(cache_.Hash(key), lane_);
-  observers_.See({.operation = operation,
-                  .result = CommandResult::kMiss,
-                  .reason = removal ? ReasonOf(removal->reason) : MissReason::kNotSeen,
-                  .presence = presence});
+  observers_.Report({.operation = operation,
+                     .result = CommandResult::kMiss,
+                     .reason = removal ? ReasonOf(removal->reason) : MissReason::kNotSeen,
+                     .presence = presence});
 }
 
 // --- Storage -----------------------------------------------------------------------------------
@@ -99,16 +100,16 @@ slab::StoreOutcome Commands::Store(const StorePlan& plan, std::string_view value
                   .if_refused = plan.if_refused},
                  plan.spec, value);
   }
-  const slab::StoreOutcome outcome = StoreUnseen(plan, value);
+  const slab::StoreOutcome outcome = StoreUnreported(plan, value);
   if (NeedsRoom(ResultOf(outcome.status))) {
-    SeeRefusal(plan.spec, plan.terms.mode, outcome.status, plan.if_refused);
+    HandleRefusal(plan.spec, plan.terms.mode, outcome.status, plan.if_refused);
   } else {
-    SeeStore(plan.terms.mode, plan.spec.value_bytes, outcome);
+    ReportStore(plan.terms.mode, plan.spec.value_bytes, outcome);
   }
   return outcome;
 }
 
-slab::StoreOutcome Commands::StoreUnseen(const StorePlan& plan, std::string_view value) {
+slab::StoreOutcome Commands::StoreUnreported(const StorePlan& plan, std::string_view value) {
   if (plan.is_plain()) {
     return cache_.Store(plan.terms.mode, plan.spec, value, plan.terms.cas_unique, lane_);
   }
@@ -120,10 +121,10 @@ slab::StoreOutcome Commands::StoreUnseen(const StorePlan& plan, std::string_view
   return cache_.Publish(std::move(*reserved), plan.terms, lane_);
 }
 
-void Commands::SeeRefusal(const slab::ItemSpec& spec, StoreMode mode, StoreStatus why,
-                          OldItem if_refused) {
+void Commands::HandleRefusal(const slab::ItemSpec& spec, StoreMode mode, StoreStatus why,
+                             OldItem if_refused) {
   if (if_refused == OldItem::kIsRemoved) cache_.DropRefused(spec.key, why, lane_);
-  observers_.See({.operation = Operation::kStore, .result = ResultOf(why), .mode = mode});
+  observers_.Report({.operation = Operation::kStore, .result = ResultOf(why), .mode = mode});
 }
 
 std::optional<StoreStatus> Commands::RefusalOf(const Upload& upload) {
@@ -132,7 +133,7 @@ std::optional<StoreStatus> Commands::RefusalOf(const Upload& upload) {
   const ShownAlone shown(observers_, plan.spec.key.bytes);
   const auto refusal = cache_.NeverStored(plan.spec);
   if (!refusal) return std::nullopt;
-  SeeRefusal(plan.spec, plan.terms.mode, *refusal, plan.if_refused);
+  HandleRefusal(plan.spec, plan.terms.mode, *refusal, plan.if_refused);
   return refusal;
 }
 
@@ -142,7 +143,7 @@ std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::S
   const ShownAlone shown(observers_, plan.spec.key.bytes);
   auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
   if (!reserved) {
-    SeeRefusal(plan.spec, plan.terms.mode, reserved.error(), plan.if_refused);
+    HandleRefusal(plan.spec, plan.terms.mode, reserved.error(), plan.if_refused);
     return reserved.error();
   }
   reserved->SetMark(plan.mark);
@@ -158,9 +159,9 @@ slab::StoreOutcome Commands::Store(Upload& upload) {
   if (upload.is_reserved()) {
     outcome = cache_.Publish(upload.TakeItem(), plan.terms, lane_);
     if (NeedsRoom(ResultOf(outcome.status))) {
-      SeeRefusal(plan.spec, plan.terms.mode, outcome.status, plan.if_refused);
+      HandleRefusal(plan.spec, plan.terms.mode, outcome.status, plan.if_refused);
     } else {
-      SeeStore(plan.terms.mode, plan.spec.value_bytes, outcome);
+      ReportStore(plan.terms.mode, plan.spec.value_bytes, outcome);
     }
   } else {
     // The expiry was counted when the request arrived, and a pass of the sweep may have ended
@@ -185,7 +186,8 @@ CommandResult Commands::Delete(const slab::HashedKey& key,
   CommandResult result = CommandResult::kMiss;
   if (outcome.status == slab::DeleteStatus::kDeleted) result = CommandResult::kDone;
   if (outcome.status == slab::DeleteStatus::kExists) result = CommandResult::kExists;
-  observers_.See({.operation = Operation::kDelete, .result = result, .class_id = outcome.class_id});
+  observers_.Report(
+      {.operation = Operation::kDelete, .result = result, .class_id = outcome.class_id});
   return result;
 }
 
@@ -257,7 +259,7 @@ void Commands::ChangeInPlace(Item& item, const NumberChange& change, NumberAttem
   std::memcpy(item.value(), attempt.text.data(), attempt.digits);
   std::memset(item.value() + attempt.digits, ' ', item.value_bytes() - attempt.digits);
   outcome.cas = item.cas();
-  SeeChanged(change, cache_.ClassOf(item));
+  ReportChanged(change, cache_.ClassOf(item));
   outcome.result = CommandResult::kDone;
 }
 
@@ -274,15 +276,15 @@ ChangeOutcome Commands::TryChange(const slab::HashedKey& key, const NumberChange
     if (presence != Presence::kHit || attempt.fits_in_place) return attempt.outcome;
 
     slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
-    const slab::StoreOutcome stored = StoreUnseen({.spec = attempt.spec,
-                                                   .terms = {.mode = StoreMode::kUnchanged,
-                                                             .cas_unique = attempt.seen_number,
-                                                             .keeps_expiry = !change.expiry},
-                                                   .chosen_cas = change.chosen_cas},
-                                                  {attempt.text.data(), attempt.digits});
+    const slab::StoreOutcome stored = StoreUnreported({.spec = attempt.spec,
+                                                       .terms = {.mode = StoreMode::kUnchanged,
+                                                                 .cas_unique = attempt.seen_number,
+                                                                 .keeps_expiry = !change.expiry},
+                                                       .chosen_cas = change.chosen_cas},
+                                                      {attempt.text.data(), attempt.digits});
     if (stored.status == StoreStatus::kNoMemory || stored.status == StoreStatus::kTooLarge) break;
     if (stored.status != StoreStatus::kStored) continue;  // Changed in between: look again.
-    SeeChanged(change, stored.class_id);
+    ReportChanged(change, stored.class_id);
     attempt.outcome.result = CommandResult::kDone;
     attempt.outcome.cas = stored.cas;
     attempt.outcome.expiry = stored.expiry;
@@ -291,15 +293,15 @@ ChangeOutcome Commands::TryChange(const slab::HashedKey& key, const NumberChange
   return {.result = CommandResult::kNoMemory};
 }
 
-void Commands::SeeChanged(const NumberChange& change, slab::ClassId class_id) {
-  observers_.See({.operation = change.is_incr ? Operation::kIncr : Operation::kDecr,
-                  .result = CommandResult::kDone,
-                  .class_id = class_id});
+void Commands::ReportChanged(const NumberChange& change, slab::ClassId class_id) {
+  observers_.Report({.operation = change.is_incr ? Operation::kIncr : Operation::kDecr,
+                     .result = CommandResult::kDone,
+                     .class_id = class_id});
 }
 
-void Commands::SeeUnchanged(const NumberChange& change, CommandResult result) {
+void Commands::ReportUnchanged(const NumberChange& change, CommandResult result) {
   if (result == CommandResult::kDone) return;
-  observers_.See(
+  observers_.Report(
       {.operation = change.is_incr ? Operation::kIncr : Operation::kDecr, .result = result});
 }
 
@@ -310,7 +312,7 @@ ChangeOutcome Commands::Create(StorePlan plan, std::uint64_t initial) {
   // instead.
   plan.spec.value_bytes = static_cast<std::uint32_t>(digits.size());
   plan.terms.mode = StoreMode::kAdd;
-  const slab::StoreOutcome stored = StoreUnseen(plan, digits);
+  const slab::StoreOutcome stored = StoreUnreported(plan, digits);
   CommandResult result = ResultOf(stored.status);
   // A number is never too large; the limit of items is too small even for it.
   if (result == CommandResult::kTooLarge) result = CommandResult::kNoMemory;

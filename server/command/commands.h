@@ -59,24 +59,28 @@ struct ChangeOutcome {
   bool is_new = false;
 };
 
+// A CAS that no item has: the cache assigns none of more than 48 bits, and clients are not
+// expected to choose this one.
+inline constexpr std::uint64_t kCasOfNoItem = ~std::uint64_t{0};
+
 // Which part of the program gives the item the expiry that a touch asks for.
 enum class SetsExpiry : std::uint8_t {
   // The command does, before the reply is written.
   kCommand,
-  // The codec does, because its reply may show the expiry before the touch or after it, in the
-  // order that the request asks for.
-  kCodec,
+  // The function that writes the reply does, because the reply may show the expiry before the touch
+  // or after it, in the order that the request asks for.
+  kWriter,
 };
 
 // Commands is the base of the executors of all protocols. It has the operations on the cache, which
 // write no replies: an executor derives from it, parses and writes replies.
 //
 // A retrieval copies the value under the bucket's lock straight into the output, so it calls the
-// codec in the middle of its look-up, as write(item, value_bytes, note_use). The codec reads from
-// the item what its reply shows, calls note_use(), and then copies the value. note_use() records
-// that the item was used and so changes, for example, the time of its last use. It is not called if
-// the retrieval is not to count as a use. Calling it before the value is copied costs less than
-// after.
+// executor's writer in the middle of its look-up, as write(item, value_bytes, note_use). The writer
+// reads from the item what its reply shows, calls note_use(), and then copies the value. note_use()
+// records that the item was used and so changes, for example, the time of its last use. It is not
+// called if the retrieval is not to count as a use. Calling it before the value is copied costs
+// less than after.
 //
 // Threads: one worker.
 // Owns:    its observers. What it refers to must outlive it.
@@ -117,7 +121,7 @@ class Commands {
   // --- Retrieval -------------------------------------------------------------------------------
 
   // Looks the key up and, on a hit, counts it and calls `write`. A miss is not counted here: the
-  // protocol decides what follows it and then calls SeeMiss(), or one of the two below it.
+  // protocol decides what follows it and then calls ReportMiss(), or one of the two below it.
   template <class Write>
   [[gnu::always_inline]] slab::Presence Get(const slab::HashedKey& key, const Write& write) {
     return cache_.Visit(
@@ -137,7 +141,7 @@ class Commands {
     const slab::Presence presence =
         Touch<SetsExpiry::kCommand>(Operation::kTouch, key, expiry, write);
     if (ResultOf(presence) == CommandResult::kMiss) {
-      observers_.See({.operation = Operation::kTouch, .result = CommandResult::kMiss});
+      observers_.Report({.operation = Operation::kTouch, .result = CommandResult::kMiss});
     }
     return presence;
   }
@@ -145,14 +149,14 @@ class Commands {
   // answered in place of the item, because one is configured and this is its key; otherwise null,
   // and the miss is counted. `operation` is kGet or kGetAndTouch. The hash is computed again from
   // the key: passing it along would cost each hit.
-  [[gnu::noinline]] std::shared_ptr<const ClusterSnapshot> SeeMiss(std::string_view key,
-                                                                   Operation operation,
-                                                                   slab::Presence presence);
-  // The first half of SeeMiss(): returns the cluster's configuration, or null. If it is returned,
-  // that is counted.
-  std::shared_ptr<const ClusterSnapshot> SeeCluster(std::string_view key, Operation operation);
-  // The second half of SeeMiss(): counts the miss, with the reason that the cache remembers.
-  void SeePlainMiss(std::string_view key, Operation operation, slab::Presence presence);
+  [[gnu::noinline]] std::shared_ptr<const ClusterSnapshot> ReportMiss(std::string_view key,
+                                                                      Operation operation,
+                                                                      slab::Presence presence);
+  // The first half of ReportMiss(): returns the cluster's configuration, or null. If it is
+  // returned, that is counted.
+  std::shared_ptr<const ClusterSnapshot> FindCluster(std::string_view key, Operation operation);
+  // The second half of ReportMiss(): counts the miss, with the reason that the cache remembers.
+  void ReportPlainMiss(std::string_view key, Operation operation, slab::Presence presence);
 
   // Writes an item's value at `out` and returns where the reply continues. A value of kPinBytesMin
   // bytes or more is not copied but pinned, see PinValue(). REQUIRES: there is room for
@@ -187,16 +191,17 @@ class Commands {
     if (NeedsRoom(ResultOf(outcome.status))) [[unlikely]] {
       // Cache::Store itself removes the old item when a set is refused.
       const bool is_removed = store.mode == slab::StoreMode::kSet;
-      SeeRefusal(spec, store.mode, outcome.status, is_removed ? OldItem::kStays : store.if_refused);
+      HandleRefusal(spec, store.mode, outcome.status,
+                    is_removed ? OldItem::kStays : store.if_refused);
     } else {
-      SeeStore(store.mode, spec.value_bytes, outcome);
+      ReportStore(store.mode, spec.value_bytes, outcome);
     }
     return outcome;
   }
   // Stores a value with any option that Cache has, and counts the outcome.
   slab::StoreOutcome Store(const StorePlan& plan, std::string_view value);
   // Stores like Store(), but counts nothing, because the store is a part of another command.
-  slab::StoreOutcome StoreUnseen(const StorePlan& plan, std::string_view value);
+  slab::StoreOutcome StoreUnreported(const StorePlan& plan, std::string_view value);
 
   // Reserves the whole item of the upload and passes it and `share` to the upload. Returns the
   // reason if there is no room; the refusal was counted.
@@ -222,7 +227,7 @@ class Commands {
   // kNotNumeric or kNoMemory.
   ChangeOutcome Change(const slab::HashedKey& key, const NumberChange& change) {
     const ChangeOutcome outcome = TryChange(key, change);
-    SeeUnchanged(change, outcome.result);
+    ReportUnchanged(change, outcome.result);
     return outcome;
   }
   // Changes the number of an item like Change(). If there is no item, it stores the number
@@ -240,7 +245,7 @@ class Commands {
         // Another client has created the item: now it can be changed.
         if (outcome.result == CommandResult::kNotStored) continue;
       }
-      SeeUnchanged(change, outcome.result);
+      ReportUnchanged(change, outcome.result);
       return outcome;
     }
   }
@@ -271,13 +276,13 @@ class Commands {
   slab::Expiry ExpiresLater(std::uint32_t exptime) const;
   // SignedExpiresAt() for a negative exptime. Not inlined, because it is rare.
   [[gnu::noinline, gnu::cold]] slab::Expiry LongPast() const;
-  // Counts a hit and has the codec write it. Called under the bucket's lock. The class and the
-  // length are read once, before the codec changes anything.
+  // Counts a hit and has the writer reply it. Called under the bucket's lock. The class and the
+  // length are read once, before the writer changes anything.
   template <class Write>
   [[gnu::always_inline]] void Serve(Operation operation, slab::Item& item, const Write& write) {
     const slab::ClassId class_id = cache_.ClassOf(item);
     const std::uint32_t value_bytes = item.value_bytes();
-    observers_.See({.operation = operation, .value_bytes = value_bytes, .class_id = class_id});
+    observers_.Report({.operation = operation, .value_bytes = value_bytes, .class_id = class_id});
     write(
         item, value_bytes, [&]() __attribute__((always_inline)) {
           cache_.MarkAccess(item, class_id, lane_);
@@ -293,7 +298,7 @@ class Commands {
       Serve(operation, item, write);
     });
     if (presence == slab::Presence::kNoRoom) {
-      observers_.See({.operation = operation, .result = CommandResult::kNoMemory});
+      observers_.Report({.operation = operation, .result = CommandResult::kNoMemory});
     }
     return presence;
   }
@@ -309,26 +314,26 @@ class Commands {
 
   // Counts a store that was not refused for lack of room. An append or prepend copies the whole new
   // value, which is work of this turn.
-  [[gnu::always_inline]] void SeeStore(slab::StoreMode mode, std::uint32_t value_bytes,
-                                       const slab::StoreOutcome& outcome) {
+  [[gnu::always_inline]] void ReportStore(slab::StoreMode mode, std::uint32_t value_bytes,
+                                          const slab::StoreOutcome& outcome) {
     if (mode != slab::StoreMode::kSet) output_.AddWork(outcome.joined_bytes);
-    observers_.See({.operation = Operation::kStore,
-                    .result = ResultOf(outcome.status),
-                    .value_bytes = value_bytes,
-                    .class_id = outcome.class_id,
-                    .mode = mode});
+    observers_.Report({.operation = Operation::kStore,
+                       .result = ResultOf(outcome.status),
+                       .value_bytes = value_bytes,
+                       .class_id = outcome.class_id,
+                       .mode = mode});
   }
   // Counts a store that was refused for lack of room. This is the only place where the old item is
   // removed for that reason.
-  [[gnu::noinline]] void SeeRefusal(const slab::ItemSpec& spec, slab::StoreMode mode,
-                                    slab::StoreStatus why, OldItem if_refused);
+  [[gnu::noinline]] void HandleRefusal(const slab::ItemSpec& spec, slab::StoreMode mode,
+                                       slab::StoreStatus why, OldItem if_refused);
 
   // Counts hits, and nothing else.
   struct NumberAttempt;
   ChangeOutcome TryChange(const slab::HashedKey& key, const NumberChange& change);
   void ChangeInPlace(slab::Item& item, const NumberChange& change, NumberAttempt& attempt);
-  void SeeChanged(const NumberChange& change, slab::ClassId class_id);
-  void SeeUnchanged(const NumberChange& change, CommandResult result);
+  void ReportChanged(const NumberChange& change, slab::ClassId class_id);
+  void ReportUnchanged(const NumberChange& change, CommandResult result);
   ChangeOutcome Create(StorePlan plan, std::uint64_t initial);
 
   // Counts the values that the cache has copied to larger chunks as work of this turn.

@@ -161,7 +161,7 @@ void MetaExecutor::Delete(const LineRequest& request, std::uint64_t hash) {
   // The item is kept, with a mark or without its value.
   if (asked.has('x') || asked.has('I')) {
     const CommandResult result = asked.has('x') ? Empty(request, hash) : Invalidate(request, hash);
-    observers_.See({.operation = Operation::kInvalidate, .result = result});
+    observers_.Report({.operation = Operation::kInvalidate, .result = result});
     return AnswerDelete(request, result);
   }
   auto cas = asked.has('C') ? NamedCas(request.arguments) : std::nullopt;
@@ -235,7 +235,7 @@ CommandResult MetaExecutor::Empty(const LineRequest& request, std::uint64_t hash
     if (is_other) return CommandResult::kExists;
     // Tests stop here, between the look-up and the store.
     slab::RaceHook::Reach(slab::RacePoint::kStoreSeen);
-    const slab::StoreOutcome outcome = StoreUnseen(plan, {});
+    const slab::StoreOutcome outcome = StoreUnreported(plan, {});
     if (outcome.status == StoreStatus::kStored) return CommandResult::kDone;
     // The item was changed or removed between the two steps: look again. Anything else is a lack of
     // memory.

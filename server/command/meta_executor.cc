@@ -3,7 +3,6 @@
 #include "server/command/meta_executor.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
@@ -21,8 +20,6 @@ using slab::Presence;
 using slab::StoreMode;
 using slab::StoreStatus;
 
-// A CAS that no item has.
-constexpr std::uint64_t kNoSuchCas = std::numeric_limits<std::uint64_t>::max();
 // The most bytes of a reply to a hit that are copied: larger values are pinned.
 constexpr std::size_t kHitBytesMax = protocol::kMetaLineBytesMax + kPinBytesMin + kTailBytesMax;
 // The flags that add something to the reply to a hit.
@@ -60,7 +57,7 @@ void MetaExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
 // While CAS is switched off every item shows 0, so a client may still name that.
 std::optional<std::uint64_t> MetaExecutor::NamedCas(std::string_view arguments) const {
   const auto cas = protocol::MetaNumberOf(arguments, 'C');
-  return cas && *cas != 0 && !shared_.config.use_cas ? kNoSuchCas : cas;
+  return cas && *cas != 0 && !shared_.config.use_cas ? kCasOfNoItem : cas;
 }
 
 std::optional<std::uint64_t> MetaExecutor::ChosenCas(std::string_view arguments) const {
@@ -123,9 +120,9 @@ char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::
       // This client wins if the item is to expire sooner than the token says, and no other has won
       // before.
       case 'R':
-        if (!shown.is_won && !shown.is_new && shown.expiry.is_set()) {
+        if (!shown.has_other_winner && !shown.is_new && shown.expiry.is_set()) {
           const slab::Expiry later = expires_at();
-          shown.wins |=
+          shown.is_winner |=
               later.is_set() && shown.expiry.SecondsLeft(lane_) < later.SecondsLeft(lane_);
         }
         break;
@@ -199,8 +196,8 @@ void MetaExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
   const auto write = [&](Item& item, std::uint32_t value_bytes, const auto& note_use) {
     out = WriteHit(item, value_bytes, request, note_use, out);
   };
-  // The codec sets the expiry, because the flags of the reply may show the one from before.
-  const Presence presence = Commands::GetAndTouch<SetsExpiry::kCodec>(
+  // The writer sets the expiry, because the flags of the reply may show the one from before.
+  const Presence presence = Commands::GetAndTouch<SetsExpiry::kWriter>(
       {.bytes = request.key, .hash = hash}, SignedExpiresAt(request.exptime), write);
   if (presence != Presence::kHit) return Miss(request, hash, presence);
   output_.Commit(out);
@@ -220,19 +217,19 @@ char* MetaExecutor::WriteHitFlags(char* out, Item& item, const LineRequest& requ
                   .cas = item.cas(),
                   .idle_s = item.idle_s(lane_.now_s),
                   .was_fetched = item.was_fetched(),
-                  .is_won = item.is_won()};
+                  .has_other_winner = item.is_won()};
   out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
   // Without a flag T this is the expiry that the item has. With it, VisitToExpire() has made sure
   // that the item has the room.
   (void)item.SetExpiry(shown.expiry);
   // Z: another client has won before. X: the value is stale. W: this client has won: it is the one
   // that should store the next value. A stale item is won by the first client that reads it.
-  if (shown.is_won) out = protocol::WriteMetaText(out, "Z");
+  if (shown.has_other_winner) out = protocol::WriteMetaText(out, "Z");
   if (item.is_stale()) {
     out = protocol::WriteMetaText(out, "X");
-    shown.wins |= !shown.is_won;
+    shown.is_winner |= !shown.has_other_winner;
   }
-  if (shown.wins) {
+  if (shown.is_winner) {
     out = protocol::WriteMetaText(out, "W");
     // From now on other clients get Z, until the value is stored again.
     item.set_won();
@@ -246,11 +243,11 @@ void MetaExecutor::Miss(const LineRequest& request, std::uint64_t hash, Presence
   const MetaFlagSet asked = request.flags;
   const Operation operation = asked.has('T') ? Operation::kGetAndTouch : Operation::kGet;
   // The cluster's configuration comes before an item that the request would create.
-  const auto cluster = SeeCluster(request.key, operation);
+  const auto cluster = FindCluster(request.key, operation);
   if (cluster != nullptr) return AnswerCluster(request, *cluster);
   // Creating the item counts as a hit and not as a miss.
   if (asked.has('N') && CreateEmpty(request, hash)) return;
-  SeePlainMiss(request.key, operation, presence);
+  ReportPlainMiss(request.key, operation, presence);
   // A quiet request gets no reply to a miss.
   if (!asked.has('q')) AnswerOther(protocol::kMetaMissing, request);
 }
@@ -294,7 +291,7 @@ bool MetaExecutor::CreateEmpty(const LineRequest& request, std::uint64_t hash) {
                        .terms = {.mode = StoreMode::kAdd},
                        .chosen_cas = ChosenCas(request.arguments),
                        .mark = slab::ItemMark::kWon};
-  const slab::StoreOutcome outcome = StoreUnseen(plan, {});
+  const slab::StoreOutcome outcome = StoreUnreported(plan, {});
   if (outcome.status == StoreStatus::kNotStored) {
     // Another client has created the item first: now the request finds it.
     Execute(request, hash);
@@ -303,8 +300,8 @@ bool MetaExecutor::CreateEmpty(const LineRequest& request, std::uint64_t hash) {
   // The caller replies with a miss.
   if (outcome.status != StoreStatus::kStored) return false;
   // The request counts as a hit of the item that it has created.
-  observers_.See({.operation = asked.has('T') ? Operation::kGetAndTouch : Operation::kGet,
-                  .class_id = outcome.class_id});
+  observers_.Report({.operation = asked.has('T') ? Operation::kGetAndTouch : Operation::kGet,
+                     .class_id = outcome.class_id});
   char* out = output_.Room(protocol::kMetaLineBytesMax);
   out = WriteText(out, asked.has('v') ? "VA 0" : protocol::kMetaDone);
   ShownItem shown{.key = request.key,

@@ -68,9 +68,9 @@ class MetaExecutor : private Commands {
     // The item was created by this command.
     bool is_new = false;
     // Another client has won the right to store the next value (flag Z of the reply).
-    bool is_won = false;
-    // This client wins that right (flag W of the reply).
-    bool wins = false;
+    bool has_other_winner = false;
+    // This client has just won that right (flag W of the reply).
+    bool is_winner = false;
   };
 
   // Executes the commands that Execute() does not: all but mg.

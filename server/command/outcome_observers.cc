@@ -61,14 +61,14 @@ void OutcomeObservers::CountCas(const Outcome& outcome) {
   if (outcome.result == CommandResult::kMiss) counters_.Add(Stat::kCasMisses);
 }
 
-// The operations that See() does not count itself. Without a default, so that the compiler reports
-// an operation that is missing here.
+// The operations that Report() does not count itself. Without a default, so that the compiler
+// reports an operation that is missing here.
 void OutcomeObservers::CountRarer(const Outcome& outcome) {
   switch (outcome.operation) {
     case Operation::kOther:
     case Operation::kGet:
     case Operation::kStore:
-      // See() counts them.
+      // Report() counts them.
       return;
     case Operation::kGetAndTouch:
       return CountGetAndTouch(outcome);

@@ -27,7 +27,7 @@ class OutcomeObservers {
   // Counts the outcome of a command and stores it for Show(). It is inlined because most fields of
   // an outcome are constants where it is called, and then a single counter is all that is left of
   // it.
-  [[gnu::always_inline]] void See(const Outcome& outcome) {
+  [[gnu::always_inline]] void Report(const Outcome& outcome) {
     if (is_shown_) [[unlikely]]
       last_ = outcome;
     switch (outcome.operation) {

@@ -272,7 +272,7 @@ Next TextExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
 // version of the configuration.
 char* TextExecutor::Miss(const LineRequest& request, Operation operation, Presence presence,
                          char* out) {
-  const auto cluster = SeeMiss(request.key, operation, presence);
+  const auto cluster = ReportMiss(request.key, operation, presence);
   if (cluster == nullptr) return out;
   // The configuration may be larger than the room that Get() has reserved: new room is needed, and
   // the reply so far is committed before.

@@ -20,7 +20,7 @@ using enum Section;
 // Upper limits of cluster options.
 constexpr std::uint32_t kClusterNodesCeiling = 4096;
 constexpr std::uint32_t kClusterFileBytesCeiling = 1 << 20;
-constexpr std::uint32_t kClusterDnsIntervalCeiling_s = 24 * 60 * 60;
+constexpr std::uint32_t kClusterDnsIntervalCeilingS = 24 * 60 * 60;
 
 // --- Functions that apply an option -----------------------------------------------------------
 //
@@ -361,7 +361,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .name = "cluster-dns-interval",
      .value_name = "SECONDS",
      .help = "how often the name is resolved (default {})",
-     .apply = ReadUpTo<&Config::cluster_dns_interval_s, kClusterDnsIntervalCeiling_s>,
+     .apply = ReadUpTo<&Config::cluster_dns_interval_s, kClusterDnsIntervalCeilingS>,
      .setting = {"cluster_dns_interval", kGauge, Value<&Config::cluster_dns_interval_s>,
                  "Seconds after which the name is resolved again."}},
     // Without a state file, a restarted server could give its list a version that clients have

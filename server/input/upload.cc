@@ -10,8 +10,9 @@ namespace {
 // The least capacity of a staging buffer that is allocated, unless the value is shorter.
 constexpr std::size_t kStagedBytesMin = 4096;
 
-// When IsSlow() reports an upload: after so many checks in a row without a new byte (four checks
-// are made in a second), or, once kGraceS seconds have passed, at an average rate that is too low.
+// When CheckForSlowness() reports an upload: after so many checks in a row without a new byte (four
+// checks are made in a second), or, once kGraceS seconds have passed, at an average rate that is
+// too low.
 constexpr std::uint32_t kQuietChecksMax = 4;
 constexpr std::uint32_t kGraceS = 2;
 
@@ -51,9 +52,9 @@ void UploadMemory::Serve(const void* who) {
   ServeLocked(who);
 }
 
-void UploadMemory::Leave(const void* who) {
+void UploadMemory::LeaveQueue(const void* who) {
   const MutexLock lock(mutex_);
-  LeaveLocked(who);
+  LeaveQueueLocked(who);
 }
 
 bool UploadMemory::Stage::Grow(std::uint64_t bytes, std::uint32_t now_s) {
@@ -76,7 +77,7 @@ bool UploadMemory::Grow(Stage& stage, std::uint64_t bytes, std::uint32_t now_s) 
   return true;
 }
 
-void UploadMemory::Leave(const Stage& stage) {
+void UploadMemory::EndStage(const Stage& stage) {
   const MutexLock lock(mutex_);
   std::erase(stages_, &stage);
   staging_bytes_.fetch_sub(stage.bytes_, std::memory_order_relaxed);
@@ -93,12 +94,12 @@ const void* UploadMemory::NextLocked() const {
 }
 
 void UploadMemory::ServeLocked(const void* who) {
-  LeaveLocked(who);
+  LeaveQueueLocked(who);
   // The other end of the list is served next time.
   is_newest_next_ = !is_newest_next_;
 }
 
-void UploadMemory::LeaveLocked(const void* who) {
+void UploadMemory::LeaveQueueLocked(const void* who) {
   std::erase(waiting_, who);
   waiting_count_.store(waiting_.size(), std::memory_order_relaxed);
 }
@@ -159,7 +160,7 @@ void Upload::Skip(std::size_t bytes) {
   }
 }
 
-bool Upload::IsSlow(std::uint32_t now_s, std::uint64_t bytes_per_second_min) {
+bool Upload::CheckForSlowness(std::uint32_t now_s, std::uint64_t bytes_per_second_min) {
   if (!share_ && (!stage_ || stage_->bytes() == 0)) return false;
   const bool is_quiet = std::exchange(checked_left_bytes_, left_bytes_) == left_bytes_;
   quiet_checks_ = is_quiet ? quiet_checks_ + 1 : 0;

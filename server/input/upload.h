@@ -62,7 +62,7 @@ class UploadMemory {
     Stage(UploadMemory& memory, std::uint64_t value_bytes, std::uint32_t now_s)
         : memory_(memory), value_bytes_(value_bytes), begun_at_s_(now_s) {}
     ~Stage() {
-      if (bytes_ != 0) memory_.Leave(*this);
+      if (bytes_ != 0) memory_.EndStage(*this);
     }
     Stage(const Stage&) = delete;
     Stage& operator=(const Stage&) = delete;
@@ -102,7 +102,7 @@ class UploadMemory {
   // Removes `who`, which has got memory without Take(), from the list.
   void Serve(const void* who);
   // Removes `who` from the list, if it is there: the client has left before it got memory.
-  void Leave(const void* who);
+  void LeaveQueue(const void* who);
   // The waiting upload that may take memory next, of any worker; null when none waits. The answer
   // may be out of date when it is used: Take() checks it again under the lock.
   const void* next() const;
@@ -117,11 +117,11 @@ class UploadMemory {
  private:
   // The implementation of Stage::Grow(), and the end of a stage that holds bytes.
   bool Grow(Stage& stage, std::uint64_t bytes, std::uint32_t now_s);
-  void Leave(const Stage& stage);
-  // The implementations of next(), Serve() and Leave() for callers that hold the lock.
+  void EndStage(const Stage& stage);
+  // The implementations of next(), Serve() and LeaveQueue() for callers that hold the lock.
   const void* NextLocked() const LARDER_REQUIRES(mutex_);
   void ServeLocked(const void* who) LARDER_REQUIRES(mutex_);
-  void LeaveLocked(const void* who) LARDER_REQUIRES(mutex_);
+  void LeaveQueueLocked(const void* who) LARDER_REQUIRES(mutex_);
 
   const slab::Cache& cache_;
   // Of the cache's memory limit at the moment of the call: `cache_memlimit` may change it.
@@ -208,7 +208,7 @@ class Upload {
   // have it: no byte arrived for a second, or, after two seconds, the average rate is below
   // `bytes_per_second_min`. Each call counts as one check, so the caller has to call it regularly,
   // four times a second.
-  bool IsSlow(std::uint32_t now_s, std::uint64_t bytes_per_second_min);
+  bool CheckForSlowness(std::uint32_t now_s, std::uint64_t bytes_per_second_min);
 
   // Lives as long as this object, and so does the key in it.
   const StorePlan& plan() const { return plan_; }
@@ -232,10 +232,11 @@ class Upload {
   // At most one of both is there: the share once the item is reserved.
   std::optional<UploadMemory::Share> share_;
   std::optional<UploadMemory::Stage> stage_;
-  // When it first held one of them: the start of the time over which IsSlow() measures the rate.
+  // When it first held one of them: the start of the time over which CheckForSlowness() measures
+  // the rate.
   std::uint32_t held_since_s_ = 0;
-  // For IsSlow(): left_bytes() at the last check, and for how many checks in a row it has not
-  // changed.
+  // For CheckForSlowness(): left_bytes() at the last check, and for how many checks in a row it has
+  // not changed.
   std::uint32_t checked_left_bytes_ = 0;
   std::uint32_t quiet_checks_ = 0;
   std::optional<slab::ReservedItem> item_;

@@ -11,7 +11,7 @@ Connection::Connection(Wires& wires, ConnectionHost& host, event_base& base, Acc
       host_(host),
       transport_(MakeTransport(client.terms.transport, client.fd, base, *this)),
       session_(wires, client.terms.session, std::move(client.identity), transport_->descriptor()) {
-  info_.last_command_s.store(workspace_.lane.now_s, std::memory_order_relaxed);
+  info_.last_input_s.store(workspace_.lane.now_s, std::memory_order_relaxed);
   workspace_.buffers().Add(Buffer::kConnections, sizeof *this + transport_->held_bytes());
   workspace_.shared.connections.Add(transport_->descriptor(), info_);
 }
@@ -58,13 +58,13 @@ void Connection::Process() {
 
 bool Connection::Receive() {
   InputPieces room;
-  const auto pieces = session_.Room(room);
+  const auto pieces = session_.PreparePieces(room);
   if (pieces.empty()) return true;
   const Transferred received = transport_->Receive(pieces);
   switch (received.status) {
     case TransferStatus::kDone:
       workspace_.counters.Add(Stat::kBytesRead, received.bytes);
-      info_.last_command_s.store(workspace_.lane.now_s, std::memory_order_relaxed);
+      info_.last_input_s.store(workspace_.lane.now_s, std::memory_order_relaxed);
       session_.Took(received.bytes);
       return true;
     case TransferStatus::kBlocked:
@@ -153,17 +153,17 @@ void Connection::Rest() {
   transport_->Wake(takes_no_input ? Await::kNothing : Await::kInput);
 }
 
-bool Connection::is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const {
+bool Connection::IsIdleTooLong(std::uint32_t now_s, std::uint32_t timeout_s) const {
   // In the middle of a value or a reply the time since the last request says nothing.
   return !session_.client().address.is_unix() && session_.is_between_requests() &&
          pending_ == nullptr &&
-         now_s > info_.last_command_s.load(std::memory_order_relaxed) + timeout_s;
+         now_s > info_.last_input_s.load(std::memory_order_relaxed) + timeout_s;
 }
 
-bool Connection::IsUploadStalled(std::uint32_t now_s) {
+bool Connection::CheckUploadForStall(std::uint32_t now_s) {
   Uploading* const uploading = session_.uploading();
   return uploading != nullptr &&
-         uploading->IsStalled(now_s, info_.last_command_s.load(std::memory_order_relaxed));
+         uploading->CheckForStall(now_s, info_.last_input_s.load(std::memory_order_relaxed));
 }
 
 // --- Flush -------------------------------------------------------------------------------------

@@ -87,10 +87,11 @@ class Connection final : private TransportUser {
   bool is_closing() const { return is_closed_ || (session_.has_ended() && pending_ == nullptr); }
   // Whether the client has sent nothing for more than `timeout_s` seconds while the server waits
   // for a request. Always false for unix sockets, and in the middle of a value or a reply.
-  bool is_idle_too_long(std::uint32_t now_s, std::uint32_t timeout_s) const;
+  bool IsIdleTooLong(std::uint32_t now_s, std::uint32_t timeout_s) const;
   // Whether the client has stopped sending the value that it announced, or sends it too slowly
-  // while other uploads wait for memory. Each call counts as one check; see Upload::IsSlow().
-  bool IsUploadStalled(std::uint32_t now_s);
+  // while other uploads wait for memory. Each call counts as one check; see
+  // Upload::CheckForSlowness().
+  bool CheckUploadForStall(std::uint32_t now_s);
   // The value that the client sends now; null if it sends none. Valid until the next call of
   // Process().
   const Uploading* uploading() const { return session_.uploading(); }

@@ -23,7 +23,7 @@ Transferred FailureOf(int error) {
 
 PlainTransport::PlainTransport(int fd, event_base& base, TransportUser& user)
     : fd_(fd), base_(base), user_(user) {
-  Listen(EV_READ);
+  Register(EV_READ);
 }
 
 PlainTransport::~PlainTransport() {
@@ -35,7 +35,7 @@ void PlainTransport::OnEvent(int, short, void* self) noexcept {
   static_cast<PlainTransport*>(self)->user_.OnTransportReady();
 }
 
-void PlainTransport::Listen(short what) {
+void PlainTransport::Register(short what) {
   event_assign(&event_, &base_, fd_, static_cast<short>(what | EV_PERSIST), &OnEvent, this);
   event_add(&event_, nullptr);
 }
@@ -48,9 +48,9 @@ void PlainTransport::Wake(Await on) {
     case Await::kNothing:
       break;
     case Await::kInput:
-      return Listen(EV_READ);
+      return Register(EV_READ);
     case Await::kOutput:
-      return Listen(EV_WRITE);
+      return Register(EV_WRITE);
   }
 }
 

@@ -34,7 +34,7 @@ class PlainTransport final : public Transport {
   // The callback of libevent; `self` is the transport.
   static void OnEvent(int fd, short what, void* self) noexcept;
   // Registers event_ for EV_READ or EV_WRITE. REQUIRES: event_ is not registered.
-  void Listen(short what);
+  void Register(short what);
 
   const int fd_;
   event_base& base_;

@@ -21,7 +21,7 @@ constexpr std::chrono::milliseconds kDrainSilenceMax{500};
 constexpr useconds_t kDrainPauseUs = 10'000;
 // After so many turns without a received byte, values that are incomplete are given up.
 constexpr int kQuietRoundsMax = 4;
-// How often uploads are checked for progress. Upload::IsSlow() counts on it.
+// How often uploads are checked for progress. Upload::CheckForSlowness() counts on it.
 constexpr timeval kUploadCheck{.tv_sec = 0, .tv_usec = 250'000};
 // How often the worker looks whether other workers have given upload memory back.
 constexpr timeval kMemoryCheck{.tv_sec = 0, .tv_usec = 5'000};
@@ -98,7 +98,7 @@ void Worker::OnWake() {
   wake_.Clear();
   // All streams are woken, whichever the wake-up was for. A stream whose content is not ready waits
   // again.
-  for (Connection* const connection : std::exchange(awaiting_, {})) connection->WakeStream();
+  for (Connection* const connection : std::exchange(awaiting_wake_, {})) connection->WakeStream();
   TakeHandovers();
 }
 
@@ -142,8 +142,8 @@ void Worker::RunTurn(int loop_flags) {
 
   // From here on connections that become ready are served in the next turn.
   serving_.swap(ready_);
-  for (served_ = 0; served_ < serving_.size();) {
-    Connection* const connection = serving_[served_++];
+  for (next_to_serve_ = 0; next_to_serve_ < serving_.size();) {
+    Connection* const connection = serving_[next_to_serve_++];
     connection->is_ready = false;
     // A connection that has yielded has many requests: the replies to the others are sent first.
     if (connection->has_yielded) FlushAll();
@@ -167,14 +167,14 @@ void Worker::RunTurn(int loop_flags) {
   serving_.clear();
   if (is_idle_check_due_ || is_upload_check_due_) [[unlikely]]
     CloseDue();
-  if (!uploading_.empty()) [[unlikely]]
+  if (!awaiting_memory_.empty()) [[unlikely]]
     GiveUploadMemory();
 }
 
 bool Worker::AreOthersReady() {
   // Connections of this turn that have not been served yet are ready.
-  if (served_ < serving_.size()) return true;
-  const Connection* const current = serving_[served_ - 1];
+  if (next_to_serve_ < serving_.size()) return true;
+  const Connection* const current = serving_[next_to_serve_ - 1];
   // The connection that is served may be in ready_ itself.
   const auto is_other_ready = [&] {
     return std::ranges::any_of(ready_,
@@ -214,7 +214,7 @@ void Worker::CloseIdle() {
   for (Connection* connection = connections_; connection != nullptr;) {
     // Read before the connection may be destroyed.
     Connection* next = connection->next;
-    if (connection->is_idle_too_long(now_s, timeout_s)) {
+    if (connection->IsIdleTooLong(now_s, timeout_s)) {
       workspace_.counters.Add(Stat::kIdleKicks);
       Destroy(*connection);
     }
@@ -234,7 +234,7 @@ void Worker::CloseStalledUploads() {
   bool has_uploads = false;
   for (Connection* connection = connections_; connection != nullptr;) {
     Connection* next = connection->next;
-    if (connection->IsUploadStalled(now_s)) {
+    if (connection->CheckUploadForStall(now_s)) {
       workspace_.counters.Add(Stat::kUploadKicks);
       Destroy(*connection);
     } else {
@@ -256,22 +256,22 @@ void Worker::CloseUploads() {
 }
 
 void Worker::AwaitUploadMemory(Connection& connection) {
-  uploading_.push_back(&connection);
+  awaiting_memory_.push_back(&connection);
   event_add(memory_event_.get(), &kMemoryCheck);
 }
 
 void Worker::GiveUploadMemory() {
   // The next upload may belong to another worker, which then gives it memory itself.
-  while (!uploading_.empty()) {
+  while (!awaiting_memory_.empty()) {
     const void* const next_uploading = shared_.uploads.next();
-    const auto next = std::ranges::find_if(uploading_, [&](const Connection* connection) {
+    const auto next = std::ranges::find_if(awaiting_memory_, [&](const Connection* connection) {
       return connection->uploading() == next_uploading;
     });
-    if (next == uploading_.end() || !(*next)->TakeUploadMemory()) break;
+    if (next == awaiting_memory_.end() || !(*next)->TakeUploadMemory()) break;
     has_given_memory_ = true;
-    uploading_.erase(next);
+    awaiting_memory_.erase(next);
   }
-  if (!uploading_.empty()) event_add(memory_event_.get(), &kMemoryCheck);
+  if (!awaiting_memory_.empty()) event_add(memory_event_.get(), &kMemoryCheck);
 }
 
 // Requests that have arrived are answered, values under way are received, and replies are sent
@@ -319,8 +319,8 @@ void Worker::Destroy(Connection& connection) {
   // serving_ is not searched: the caller has finished with it or iterates over it.
   if (connection.is_ready) std::erase(ready_, &connection);
   std::erase(unflushed_, &connection);
-  std::erase(awaiting_, &connection);
-  std::erase(uploading_, &connection);
+  std::erase(awaiting_wake_, &connection);
+  std::erase(awaiting_memory_, &connection);
   if (connection.next != nullptr) connection.next->previous = connection.previous;
   (connection.previous != nullptr ? connection.previous->next : connections_) = connection.next;
   delete &connection;

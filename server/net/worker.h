@@ -63,7 +63,7 @@ class Worker final : private TurnHost, private ConnectionHost {
   // The interfaces for connections and their sessions. They are called on this worker's thread,
   // except WakeStreams().
   void MakeReady(Connection& connection) override;
-  void AwaitWake(Connection& connection) override { awaiting_.push_back(&connection); }
+  void AwaitWake(Connection& connection) override { awaiting_wake_.push_back(&connection); }
   void AwaitUploadMemory(Connection& connection) override;
   void WatchUploads() override;
   bool AreOthersReady() override;
@@ -126,13 +126,13 @@ class Worker final : private TurnHost, private ConnectionHost {
   // again may stay here from one turn to the next.
   std::vector<Connection*> unflushed_;
   // Their reply streams wait to be woken.
-  std::vector<Connection*> awaiting_;
+  std::vector<Connection*> awaiting_wake_;
   // Their uploads wait for memory.
-  std::deque<Connection*> uploading_;
+  std::deque<Connection*> awaiting_memory_;
   // Whether an upload has got memory since Drain() looked last.
   bool has_given_memory_ = false;
-  // How many connections of serving_ have had their turn, including the one whose turn it is.
-  std::size_t served_ = 0;
+  // The index in serving_ of the connection that is served next, behind the one whose turn it is.
+  std::size_t next_to_serve_ = 0;
   // Set by the timers, and reset when CloseDue() has made the check.
   bool is_idle_check_due_ = false;
   bool is_upload_check_due_ = false;

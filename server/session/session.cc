@@ -41,7 +41,7 @@ void Session::BeginTurn() {
                 static_cast<std::uint32_t>(workspace_.shared.config.requests_per_turn_max));
 }
 
-std::span<const iovec> Session::Room(InputPieces& pieces) {
+std::span<const iovec> Session::PreparePieces(InputPieces& pieces) {
   char* const area = workspace_.input.data();
   const std::size_t kept = tail_.view().size();
   // Input that was kept moves to the front of the area, so that it and the new input lie together
@@ -56,7 +56,7 @@ std::span<const iovec> Session::Room(InputPieces& pieces) {
   // The rest of a value is received straight into the cache. Bytes of it that were kept, because
   // replies were pending, have to be stored first.
   if (uploading() != nullptr && kept == 0) {
-    const std::size_t count = uploading()->Room(pieces, rest, room_in_cache_);
+    const std::size_t count = uploading()->FillPieces(pieces, rest, room_in_cache_);
     if (count != 0) return {pieces.data(), count};
   }
   // Less is received at once while other clients come often; see turn_budget.h.

@@ -25,14 +25,14 @@
 namespace larder::server {
 
 // Session serves the requests of one client, turn by turn. It uses neither a socket nor the event
-// loop: bytes are put where Room() says and reported by Took(), and replies appear in the
+// loop: bytes are put where PreparePieces() says and reported by Took(), and replies appear in the
 // workspace's Output. Between turns a session without unfinished input holds no buffer: input is
 // parsed in the workspace's area, and only an unfinished rest is copied.
 //
-//   Room, Took -> [serve requests | receive a value | throw bytes away | continue a reply]
+//   PreparePieces, Took -> [serve requests | receive a value | throw bytes away | continue a reply]
 //
-// The order of calls in a turn is BeginTurn(), then Room() and Took() if something is received,
-// then Serve() or ContinueStream().
+// The order of calls in a turn is BeginTurn(), then PreparePieces() and Took() if something is
+// received, then Serve() or ContinueStream().
 //
 // Threads:    one worker.
 // Owns:       what could not be parsed or stored yet, and the reply that is produced piece by
@@ -53,13 +53,14 @@ class Session {
   // kept available.
   void BeginTurn();
 
-  // Where the client's next bytes are to be received, in order: the first elements of `pieces`.
-  // Empty if the kept input fills the area, and then it has to be served first. While a value is
-  // uploaded, the pieces may lie in the cache. They are valid until Serve(). REQUIRES: the session
-  // is neither streaming nor waiting for memory.
-  std::span<const iovec> Room(InputPieces& pieces);
-  // Reports that `bytes` bytes were received into the pieces that Room() returned, the first ones
-  // first.
+  // Moves the kept input to the front of the input area, and returns where the client's next bytes
+  // are to be received, in order: the first elements of `pieces`. Empty if the kept input fills the
+  // area, and then it has to be served first. While a value is uploaded, the pieces may lie in the
+  // cache. They are valid until Serve(). REQUIRES: the session is neither streaming nor waiting for
+  // memory.
+  std::span<const iovec> PreparePieces(InputPieces& pieces);
+  // Reports that `bytes` bytes were received into the pieces that PreparePieces() returned, the
+  // first ones first.
   void Took(std::size_t bytes);
   // Whether there is input that was kept or has arrived in this turn.
   bool has_input() const { return !input_.empty(); }
@@ -164,8 +165,8 @@ class Session {
   InputTail tail_;
   // The input of this turn: in the workspace's area, or in tail_ if nothing was received.
   std::string_view input_;
-  // How many bytes of the pieces that Room() returned lie in the cache; the pieces begin with
-  // these.
+  // How many bytes of the pieces that PreparePieces() returned lie in the cache; the pieces begin
+  // with these.
   std::size_t room_in_cache_ = 0;
 };
 

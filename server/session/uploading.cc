@@ -10,7 +10,7 @@ namespace larder::server {
 Uploading::~Uploading() {
   // Staged bytes are counted together with the kept input of sessions.
   workspace_.buffers().Subtract(Buffer::kTails, upload_->staged_capacity());
-  if (is_queued()) workspace_.shared.uploads.Leave(this);
+  if (is_queued()) workspace_.shared.uploads.LeaveQueue(this);
 }
 
 std::uint64_t Uploading::rest_bytes() const {
@@ -22,7 +22,7 @@ Uploading::Step Uploading::Continue(std::string_view& input) {
   const std::size_t n = std::min<std::size_t>(upload_->left_bytes(), input.size());
   // The value outgrows the staging buffer: from here on it needs memory that others need, too.
   if (!upload_->is_reserved() && !upload_->FitsStaged(n)) {
-    if (!TakeMemory(n)) {
+    if (!TakeShareOrStage(n)) {
       if (!awaits_memory()) workspace_.counters.Add(Stat::kUploadWaits);
       wait_ = Wait::kForBytes;
       wanted_bytes_ = n;
@@ -50,7 +50,7 @@ bool Uploading::TakeShare() {
   return share_.has_value();
 }
 
-bool Uploading::TakeMemory(std::size_t bytes) {
+bool Uploading::TakeShareOrStage(std::size_t bytes) {
   if (TakeShare()) return true;
   const std::size_t before = upload_->staged_capacity();
   const bool has_grown =
@@ -76,14 +76,14 @@ void Uploading::Queue() {
 }
 
 bool Uploading::TakeMemory() {
-  if (!TakeMemory(wanted_bytes_)) return false;
+  if (!TakeShareOrStage(wanted_bytes_)) return false;
   // Take() removes it from the list by itself.
   if (!share_) workspace_.shared.uploads.Serve(this);
   wait_ = Wait::kNone;
   return true;
 }
 
-std::size_t Uploading::Room(InputPieces& pieces, iovec area, std::size_t& room_bytes) {
+std::size_t Uploading::FillPieces(InputPieces& pieces, iovec area, std::size_t& room_bytes) {
   room_bytes = 0;
   if (!upload_->is_reserved() || upload_->left_bytes() == 0) return 0;
   std::size_t count = 0;
@@ -99,14 +99,14 @@ std::size_t Uploading::Room(InputPieces& pieces, iovec area, std::size_t& room_b
   return count;
 }
 
-bool Uploading::IsStalled(std::uint32_t now_s, std::uint32_t since_s) {
+bool Uploading::CheckForStall(std::uint32_t now_s, std::uint32_t since_s) {
   if (is_queued()) return false;
   const Shared& shared = workspace_.shared;
   // A timeout of 0 means that there is none.
   const auto timeout_s = static_cast<std::uint32_t>(shared.config.upload_timeout_s);
   if (timeout_s != 0 && now_s > since_s + timeout_s) return true;
   const std::uint64_t rate_bytes = std::uint64_t{shared.config.upload_rate_kilobytes} * 1024;
-  return upload_->IsSlow(now_s, rate_bytes) && shared.uploads.has_waiting();
+  return upload_->CheckForSlowness(now_s, rate_bytes) && shared.uploads.has_waiting();
 }
 
 }  // namespace larder::server

@@ -59,7 +59,7 @@ class Uploading {
   // how many it filled; 0 if the item is not reserved or complete. If the pieces cover the whole
   // rest, the last of them is `area`, for the bytes that follow the value. `room_bytes` is set to
   // the number of bytes in the cache; of those that were filled, Skip() has to be informed.
-  std::size_t Room(InputPieces& pieces, iovec area, std::size_t& room_bytes);
+  std::size_t FillPieces(InputPieces& pieces, iovec area, std::size_t& room_bytes);
   void Skip(std::size_t bytes) { upload_->Skip(bytes); }
 
   // Whether it cannot continue before TakeMemory() succeeds.
@@ -78,9 +78,9 @@ class Uploading {
   bool holds_memory() const { return upload_->is_reserved(); }
   // Whether the client has stopped sending, or sends too slowly while other uploads wait for
   // memory. `since_s` is the time at which bytes arrived last. Each call counts as one check; see
-  // Upload::IsSlow(). Always false while the upload is queued, because then the server is the one
-  // that waits.
-  bool IsStalled(std::uint32_t now_s, std::uint32_t since_s);
+  // Upload::CheckForSlowness(). Always false while the upload is queued, because then the server is
+  // the one that waits.
+  bool CheckForStall(std::uint32_t now_s, std::uint32_t since_s);
 
  private:
   // Why the upload does not continue.
@@ -94,7 +94,7 @@ class Uploading {
 
   // Takes a share of UploadMemory or, if there is none, room for so many more bytes to be staged.
   // False if there is neither.
-  bool TakeMemory(std::size_t bytes);
+  bool TakeShareOrStage(std::size_t bytes);
   // Takes the share of UploadMemory, unless it has one. False if there is none for it now.
   bool TakeShare();
   // Reserves memory of the cache for the whole value. If there is none, replies with the error and

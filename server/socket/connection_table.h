@@ -32,7 +32,7 @@ enum class ConnectionState : std::uint8_t {
 struct ConnectionInfo {
   std::atomic<ConnectionState> state{ConnectionState::kWaiting};
   // When bytes arrived last, in seconds of the server's clock.
-  std::atomic<std::uint32_t> last_command_s{0};
+  std::atomic<std::uint32_t> last_input_s{0};
 };
 
 // ConnectionTable maps each open descriptor to the state of its connection.

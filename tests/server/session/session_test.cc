@@ -31,7 +31,7 @@ class SessionTest {
   static void Put(Session& session, std::string_view& bytes) {
     InputPieces pieces;
     std::size_t put = 0;
-    for (const iovec& piece : session.Room(pieces)) {
+    for (const iovec& piece : session.PreparePieces(pieces)) {
       const std::size_t n = std::min(piece.iov_len, bytes.size());
       std::memcpy(piece.iov_base, bytes.data(), n);
       bytes.remove_prefix(n);
@@ -141,7 +141,7 @@ TEST_CASE_METHOD(SessionTest, "most of a large value is put straight into the ca
   CHECK(KeptBytes() == 0);
   session.BeginTurn();
   InputPieces room;
-  const auto pieces = session.Room(room);
+  const auto pieces = session.PreparePieces(room);
   const char* const area = workspace_.input.data();
   REQUIRE(pieces.size() >= 2);
   CHECK(pieces.back().iov_base == area);
