@@ -102,7 +102,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
     // The command `lru mode` changes the policy while the server runs.
     {.name = "eviction",
      .value_name = "{}",
-     .help = "who is evicted: segmented, or lru",
+     .help = "order of eviction: segmented, or lru",
      .kind = kChoice,
      .choices = {"segmented", "lru"},
      .missing_text = "Missing eviction argument",

@@ -177,7 +177,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
     {"evicted_active",
      kCounter,
      Queue<&QueueStats::evicted_active>,
-     "Items that were evicted although they had been got of late.",
+     "Items that were evicted although they had been read recently.",
      {},
      IsSegmented},
     // The search for expired items has memcached's name here, LRU crawler.
