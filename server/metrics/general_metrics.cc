@@ -363,9 +363,9 @@ constexpr auto kRows = std::to_array<Row>({
     {"slab_global_page_pool", kGauge, Value<&Sample::free_pages>, "Pages that no class has."},
     // --- Evictions and removals, summed over all classes ---
     {"expired_unfetched", kCounter, Evictions<&slab::ClassStats::expired_unfetched>,
-     "Items that expired and were never got."},
+     "Items that expired and were never read."},
     {"evicted_unfetched", kCounter, Evictions<&slab::ClassStats::evicted_unfetched>,
-     "Items that were evicted and never got."},
+     "Items that were evicted and were never read."},
     {"evicted_active",
      kCounter,
      Queues<&slab::QueueStats::evicted_active>,
