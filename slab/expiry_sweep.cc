@@ -21,11 +21,10 @@ microseconds ExpirySweep::Slice(Clock::time_point now, Lane& lane) {
   const microseconds pause_min{pause_min_us()};
   // A pause longer than kPauseMax is cut into several calls, so that commands take effect soon.
   if (pause_min > kPauseMax && now - last_slice_ < pause_min) return kPauseMax;
-  if (!is_running()) {
-    if (!IsPassDue(lane)) return kPauseMax;
+  if (is_running() ? IsHurryDue() : IsPassDue(lane)) {
     BeginPass(now, lane);
-  } else if (IsHurryDue()) {
-    BeginPass(now, lane);
+  } else if (!is_running()) {
+    return kPauseMax;
   }
   const std::uint32_t chunks = ChunksDue(now);
   last_slice_ = now;

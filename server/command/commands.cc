@@ -206,19 +206,24 @@ Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
   return Room::kNone;
 }
 
-// One look at the item of a number, and what is left to do after it.
+// The result of one look at the item of a number, and what is left to do after it.
 struct Commands::NumberAttempt {
   ChangeOutcome outcome = {};
-  Room missing_room = Room::kNone;  // The item has no room for this: nothing has changed.
-  bool fits_in_place = true;        // If not: store `spec` with `text`, if the item is as it was.
-  std::uint64_t seen_number = 0;    // Of the write that was seen.
+  // The item has no room for this, and nothing was changed.
+  Room missing_room = Room::kNone;
+  // False: the new number needs another chunk. It is `spec` with `text` that has to be stored then,
+  // if the item is still as it was.
+  bool fits_in_place = true;
+  // The number of the write that the item had.
+  std::uint64_t seen_number = 0;
   slab::ItemSpec spec;
-  std::array<char, protocol::kDecimalBytesMax> text = {};  // The new number in decimals,
-  std::size_t digits = 0;                                  // and their count.
+  // The new number in decimals, and the count of its digits.
+  std::array<char, protocol::kDecimalBytesMax> text = {};
+  std::size_t digits = 0;
 };
 
-// Under the bucket's lock. Changes the number where it lies if it has no more digits than there is
-// room for, and nobody reads it.
+// Called with the item's bucket locked. Changes the number where it lies, if its digits fit there
+// and no client reads the value without the lock.
 void Commands::ChangeInPlace(Item& item, const NumberChange& change, NumberAttempt& attempt) {
   ChangeOutcome& outcome = attempt.outcome;
   // As memcached, before the CAS.
@@ -263,6 +268,7 @@ void Commands::ChangeInPlace(Item& item, const NumberChange& change, NumberAttem
   outcome.result = CommandResult::kDone;
 }
 
+// Changes the number in place, or stores an item with the new number.
 ChangeOutcome Commands::TryChange(const slab::HashedKey& key, const NumberChange& change) {
   // Another round is needed only if another client has changed the item meanwhile.
   for (;;) {

@@ -298,12 +298,13 @@ slab::ItemSpec TextExecutor::SpecOf(const LineRequest& request, std::uint64_t ha
           .value_bytes = request.value_bytes};
 }
 
-StorePlan TextExecutor::PlanStore(const LineRequest& request, std::uint64_t hash) const {
+// While CAS is switched off, a cas compares with 0, which no item has: so every cas on a key that
+// is present is answered with EXISTS.
+[[gnu::always_inline]] inline TextExecutor::PlainStore TextExecutor::HowToStore(
+    const LineRequest& request) const {
   const StoreMode mode = ModeOf(request.verb);
-  // While CAS is switched off, a cas compares with 0, which no item has: so every cas on a key that
-  // is present is answered with EXISTS.
-  return {.spec = SpecOf(request, hash),
-          .terms = {.mode = mode, .cas_unique = shared_.config.use_cas ? request.cas_unique : 0},
+  return {.mode = mode,
+          .cas_unique = shared_.config.use_cas ? request.cas_unique : 0,
           .if_refused = IfRefused(mode)};
 }
 
@@ -319,20 +320,19 @@ void TextExecutor::AnswerRefusedStore(StoreStatus status) { output_.Append(Reply
 
 // A PlainStore is enough for every storage command of the text protocol, so no plan is built.
 void TextExecutor::Store(const LineRequest& request, std::uint64_t hash) {
-  const StoreMode mode = ModeOf(request.verb);
-  // The same terms as in PlanStore(), for a value that has arrived completely.
   const slab::StoreOutcome outcome =
-      Commands::Store({.mode = mode,
-                       .cas_unique = shared_.config.use_cas ? request.cas_unique : 0,
-                       .if_refused = IfRefused(mode)},
-                      SpecOf(request, hash), request.value);
+      Commands::Store(HowToStore(request), SpecOf(request, hash), request.value);
   if (!request.noreply) AnswerStore(outcome.status);
 }
 
 std::unique_ptr<Upload> TextExecutor::BeginUpload(const LineRequest& request, std::uint64_t hash) {
   if (request.verb == TextVerb::kMeta) return meta_.BeginUpload(request, hash);
-  auto upload =
-      std::make_unique<Upload>(PlanStore(request, hash), UploadOrigin{.noreply = request.noreply});
+  const PlainStore store = HowToStore(request);
+  // The terms of a value that has arrived completely hold for this one, too.
+  const StorePlan plan{.spec = SpecOf(request, hash),
+                       .terms = {.mode = store.mode, .cas_unique = store.cas_unique},
+                       .if_refused = store.if_refused};
+  auto upload = std::make_unique<Upload>(plan, UploadOrigin{.noreply = request.noreply});
   // An upload that could never be stored is refused before its value is received.
   const auto refusal = RefusalOf(*upload);
   if (!refusal) return upload;

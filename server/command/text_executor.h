@@ -112,8 +112,8 @@ class TextExecutor : private Commands {
 
   // The item that a storage request describes.
   slab::ItemSpec SpecOf(const protocol::LineRequest& request, std::uint64_t hash) const;
-  // The terms of a storage request for an upload.
-  StorePlan PlanStore(const protocol::LineRequest& request, std::uint64_t hash) const;
+  // The terms of a storage request.
+  PlainStore HowToStore(const protocol::LineRequest& request) const;
   // Replies to a store. REQUIRES: the client wants a reply.
   void AnswerStore(slab::StoreStatus status);
   // Replies to a store that failed. Not inlined, because most stores succeed.

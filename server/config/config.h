@@ -53,6 +53,9 @@ struct Config {
   // -o upload_staging: the most MiB of buffers that unfinished values may fill beside that; 0:
   // none.
   std::uint32_t upload_staging_megabytes = 16;
+  std::uint64_t upload_staging_bytes() const {
+    return std::uint64_t{upload_staging_megabytes} << 20;
+  }
   // -o upload_timeout: seconds without a byte after which an unfinished value is given up; 0:
   // never.
   int upload_timeout_s = 120;

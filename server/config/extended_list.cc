@@ -167,7 +167,7 @@ StepResult ApplyItem(std::string_view item, Config& config) {
   // memcached ignores the value of a flag.
   if (option->kind == ValueKind::kNone) value = {};
   if (option->apply != nullptr) option->apply(config, value);
-  if (option->effect == Effect::kAccepted) RecordAccepted(config, *option, value);
+  if (option->effect == Effect::kRecorded) RecordAccepted(config, *option, value);
   return Done{};
 }
 

@@ -28,8 +28,8 @@ enum class ValueKind : std::uint8_t {
 
 // Whether an option is recorded in Config::accepted_options.
 enum class Effect : std::uint8_t {
-  // Recorded, because little or nothing in this server depends on it.
-  kAccepted,
+  // Recorded: it has no effect, or one that Config does not show as it was given.
+  kRecorded,
   // Not recorded, because it has its own field of Config.
   kApplied,
 };
@@ -83,7 +83,7 @@ struct ExtendedOption {
   std::string_view range_text = "";
 
   // Whether the option is recorded.
-  Effect effect = Effect::kAccepted;
+  Effect effect = Effect::kRecorded;
   // Stores the value in a Config; nullptr: nothing to do. REQUIRES: the value was checked.
   void (*apply)(Config&, std::string_view value) = nullptr;
 

@@ -111,9 +111,9 @@ std::string Open(const Listener& listener, int backlog, std::vector<ListenSocket
   return OpenTcp(std::get<ListenAddress>(listener.address), listener.terms, backlog, sockets);
 }
 
-// Why a listener must not serve this protocol: the passwords that there are would protect nothing.
-// Empty if it may.
-std::string Unprotected(const Config& config, BindingProtocol protocol) {
+// Returns the reason why a listener must not serve this protocol, or an empty string if it may. It
+// must not if clients could reach the items without a password although passwords are configured.
+std::string ReasonNotToServe(const Config& config, BindingProtocol protocol) {
   const bool has_file = !config.auth_file.empty();
   if (protocol == BindingProtocol::kBinary && has_file && !config.sasl) {
     return "Cannot use binary protocol when ascii authentication enabled";
@@ -124,7 +124,7 @@ std::string Unprotected(const Config& config, BindingProtocol protocol) {
   return {};
 }
 
-// memcached's words.
+// The message for an address that cannot be listened on, in memcached's words.
 std::string Complaint(const Config& config, const Listener& listener, std::string_view reason) {
   if (const auto* const unix_path = std::get_if<UnixListenPath>(&listener.address)) {
     return fmt::format("failed to listen on UNIX socket: {}: {}\n", unix_path->path, reason);
@@ -210,7 +210,7 @@ std::vector<Listener> ListenersOf(const Config& config) {
 Result<std::vector<ListenSocket>, ConfigExit> OpenListeners(const Config& config) {
   std::vector<ListenSocket> sockets;
   for (const Listener& listener : ListenersOf(config)) {
-    std::string reason = Unprotected(config, listener.terms.session.protocol);
+    std::string reason = ReasonNotToServe(config, listener.terms.session.protocol);
     if (reason.empty()) reason = Open(listener, config.backlog, sockets);
     if (!reason.empty()) return ConfigExit::SystemError(Complaint(config, listener, reason));
   }

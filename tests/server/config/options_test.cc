@@ -36,7 +36,7 @@ TEST_CASE("every name that -o takes is there once, with a complaint if its value
     const bool needs_value =
         option.kind != ValueKind::kNone && option.kind != ValueKind::kOptionalInteger;
     CHECK(option.missing_text.empty() != needs_value);
-    CHECK((option.effect == Effect::kAccepted || option.apply != nullptr));
+    CHECK((option.effect == Effect::kRecorded || option.apply != nullptr));
   }
 }
 
