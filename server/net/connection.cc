@@ -6,6 +6,9 @@
 
 namespace larder::server {
 
+// Most connections of a server are idle, and the allocator's next size is 320 bytes.
+static_assert(sizeof(Connection) <= 256);
+
 Connection::Connection(Wires& wires, ConnectionHost& host, event_base& base, AcceptedClient client)
     : workspace_(wires.workspace),
       host_(host),
@@ -32,7 +35,6 @@ Connection::~Connection() {
 // --- Process -----------------------------------------------------------------------------------
 
 void Connection::Process() {
-  BeginOutput();
   session_.BeginTurn();
   const bool had_yielded = std::exchange(has_yielded, false);
   // The socket has room for output: Flush() sends the pending replies. No request is served before.
@@ -52,7 +54,6 @@ void Connection::Process() {
   if ((!had_yielded || !session_.has_kept_input()) && !Receive()) return;
   SetState(ConnectionState::kParseCmd);
   session_.Serve();
-  TakeOutput();
   Follow();
 }
 
@@ -106,17 +107,13 @@ void Connection::Follow() {
 }
 
 void Connection::ContinueStream() {
-  if (!session_.awaits_wake()) {
-    session_.ContinueStream();
-    if (session_.awaits_wake()) {
-      AwaitWake();
-    } else if (!session_.is_streaming()) {
-      ShowState();
-      // Requests that waited for the end of the stream are served in the next turn.
-      if (session_.has_kept_input()) host_.MakeReady(*this);
-    }
-  }
-  TakeOutput();
+  if (session_.awaits_wake()) return;
+  session_.ContinueStream();
+  if (session_.awaits_wake()) return AwaitWake();
+  if (session_.is_streaming()) return;
+  ShowState();
+  // Requests that waited for the end of the stream are served in the next turn.
+  if (session_.has_kept_input()) host_.MakeReady(*this);
 }
 
 void Connection::AwaitWake() {
@@ -168,22 +165,9 @@ bool Connection::IsUploadStalled(std::uint32_t now_s) {
 
 // --- Flush -------------------------------------------------------------------------------------
 
-void Connection::BeginOutput() {
+void Connection::KeepPending(const OutputSlice& replies) {
   Output& output = workspace_.output;
-  output_ = {.begin = output.size(),
-             .end = output.size(),
-             .pins_begin = output.pins().size(),
-             .pins_end = output.pins().size()};
-}
-
-void Connection::TakeOutput() {
-  output_.end = workspace_.output.size();
-  output_.pins_end = workspace_.output.pins().size();
-}
-
-void Connection::KeepPending() {
-  Output& output = workspace_.output;
-  pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), output_);
+  pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), replies);
   workspace_.buffers().Add(Buffer::kPending, pending_->held_bytes());
 }
 
@@ -207,7 +191,7 @@ TransferStatus Connection::Send(UnsentOutput output) {
   return status;
 }
 
-void Connection::Flush() {
+void Connection::Flush(OutputSlice replies) {
   if (is_closed_) return;
   TransferStatus status = TransferStatus::kDone;
   if (pending_ != nullptr) {
@@ -219,16 +203,15 @@ void Connection::Flush() {
       Rest();
       if (session_.has_kept_input()) host_.MakeReady(*this);
     }
-  } else if (!output_.is_empty()) {
+  } else if (!replies.is_empty()) {
     Output& output = workspace_.output;
-    status = Send({output.data(), output.pins(), output_});
+    status = Send({output.data(), output.pins(), replies});
     // The workspace's Output is used again by others, so the rest is copied.
     if (status == TransferStatus::kBlocked) {
-      KeepPending();
+      KeepPending(replies);
       Rest();
     }
   }
-  output_ = {};
   is_closed_ = status == TransferStatus::kFailed;
   if (session_.is_streaming() && !session_.awaits_wake() && pending_ == nullptr && !is_closed_) {
     // A piece of a stream was sent completely. Other clients are served before the next piece.

@@ -22,8 +22,8 @@ Transferred FailureOf(int error) {
 }  // namespace
 
 PlainTransport::PlainTransport(int fd, event_base& base, TransportUser& user)
-    : fd_(fd), base_(base), user_(user) {
-  Listen(EV_READ);
+    : fd_(fd), user_(user) {
+  Listen(&base, EV_READ);
 }
 
 PlainTransport::~PlainTransport() {
@@ -35,8 +35,8 @@ void PlainTransport::OnEvent(int, short, void* self) noexcept {
   static_cast<PlainTransport*>(self)->user_.OnTransportReady();
 }
 
-void PlainTransport::Listen(short what) {
-  event_assign(&event_, &base_, fd_, static_cast<short>(what | EV_PERSIST), &OnEvent, this);
+void PlainTransport::Listen(event_base* base, short what) {
+  event_assign(&event_, base, fd_, static_cast<short>(what | EV_PERSIST), &OnEvent, this);
   event_add(&event_, nullptr);
 }
 
@@ -48,9 +48,9 @@ void PlainTransport::Wake(Await on) {
     case Await::kNothing:
       break;
     case Await::kInput:
-      return Listen(EV_READ);
+      return Listen(event_get_base(&event_), EV_READ);
     case Await::kOutput:
-      return Listen(EV_WRITE);
+      return Listen(event_get_base(&event_), EV_WRITE);
   }
 }
 

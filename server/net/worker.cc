@@ -147,8 +147,9 @@ void Worker::RunTurn(int loop_flags) {
     connection->is_ready = false;
     // A connection that has yielded has many requests: the replies to the others are sent first.
     if (connection->has_yielded) FlushAll();
+    const OutputSlice mark = workspace_.output.EndMark();
     connection->Process();
-    unflushed_.push_back(connection);
+    unflushed_.push_back({connection, workspace_.output.Since(mark)});
     // Replies are not held back until the end of the turn when there are many.
     if (workspace_.output.work_bytes() > kWorkPerFlushBytes) FlushAll();
   }
@@ -195,15 +196,15 @@ void Worker::CloseDue() {
 
 void Worker::FlushAll() {
   FlushServed();
-  for (Connection* connection : unflushed_) connection->Flush();
+  for (const auto& [connection, replies] : unflushed_) connection->Flush(replies);
   unflushed_.clear();
   workspace_.output.Clear();
 }
 
 void Worker::FlushServed() {
-  std::erase_if(unflushed_, [](Connection* connection) {
-    if (connection->has_yielded) return false;
-    connection->Flush();
+  std::erase_if(unflushed_, [](const Unflushed& unflushed) {
+    if (unflushed.connection->has_yielded) return false;
+    unflushed.connection->Flush(unflushed.replies);
     return true;
   });
 }
@@ -318,7 +319,9 @@ void Worker::Drain() {
 void Worker::Destroy(Connection& connection) {
   // serving_ is not searched: the caller has finished with it or iterates over it.
   if (connection.is_ready) std::erase(ready_, &connection);
-  std::erase(unflushed_, &connection);
+  std::erase_if(unflushed_, [&connection](const Unflushed& unflushed) {
+    return unflushed.connection == &connection;
+  });
   std::erase(awaiting_, &connection);
   std::erase(uploading_, &connection);
   if (connection.next != nullptr) connection.next->previous = connection.previous;

@@ -69,6 +69,12 @@ class Worker final : private TurnHost, private ConnectionHost {
   bool AreOthersReady() override;
   void WakeStreams() override { wake_.Wake(); }
 
+  // A connection that was served, and its replies in the Output, which are not sent yet.
+  struct Unflushed {
+    Connection* connection;
+    OutputSlice replies;
+  };
+
   // The thread: turns until a stop is requested, then Drain().
   void Run();
   // One turn: the three phases, then the checks that are due. `loop_flags` are those of
@@ -122,9 +128,8 @@ class Worker final : private TurnHost, private ConnectionHost {
   std::vector<Connection*> ready_;
   // Served in this turn.
   std::vector<Connection*> serving_;
-  // Served, with replies in the Output that are not sent yet. Those that have yielded and are ready
-  // again may stay here from one turn to the next.
-  std::vector<Connection*> unflushed_;
+  // Those that have yielded and are ready again may stay here from one turn to the next.
+  std::vector<Unflushed> unflushed_;
   // Their reply streams wait to be woken.
   std::vector<Connection*> awaiting_;
   // Their uploads wait for memory.

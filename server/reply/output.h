@@ -31,6 +31,19 @@ struct PinnedValue {
 // The size in bytes from which on a value is pinned. Smaller values are copied.
 inline constexpr std::size_t kPinBytesMin = 8192;
 
+// OutputSlice is a part of an output: the replies of one connection in one turn. The offsets refer
+// to the area, the indexes to the list of pins; both ranges exclude their end.
+//
+// Threads: a value.
+struct OutputSlice {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::size_t pins_begin = 0;
+  std::size_t pins_end = 0;
+
+  bool is_empty() const { return begin == end && pins_begin == pins_end; }
+};
+
 // Output is the area that a worker appends the replies of one turn to, connection after connection.
 //
 //   area   |replies of connection 1|replies of 2 ... |
@@ -75,6 +88,11 @@ class Output {
 
   // Bytes that were committed, without those of pinned values.
   std::size_t size() const { return size_; }
+  // The empty slice at the end of the replies so far; and the replies since `mark` was that.
+  OutputSlice EndMark() const { return {size_, size_, pins_.size(), pins_.size()}; }
+  OutputSlice Since(const OutputSlice& mark) const {
+    return {mark.begin, size_, mark.pins_begin, pins_.size()};
+  }
   // The cost of the replies of this turn, expressed in bytes: their own bytes, those of pinned
   // values, and what AddWork() added for work that leaves no bytes in the replies. 10 KB stand for
   // about a microsecond.
@@ -111,19 +129,6 @@ class Output {
   // The counter of CountIn(), or null.
   slab::Counter* touched_counter_ = nullptr;
   std::vector<PinnedValue> pins_;
-};
-
-// OutputSlice is a part of an output: the replies of one connection in one turn. The offsets refer
-// to the area, the indexes to the list of pins; both ranges exclude their end.
-//
-// Threads: a value.
-struct OutputSlice {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-  std::size_t pins_begin = 0;
-  std::size_t pins_end = 0;
-
-  bool is_empty() const { return begin == end && pins_begin == pins_end; }
 };
 
 }  // namespace larder::server

@@ -183,7 +183,7 @@ bool Session::ServeRequests(std::string_view& input) {
 void Session::BeginUpload(std::size_t at) {
   UploadBegin begin = wire_->BeginUpload(at);
   if (begin.upload != nullptr) {
-    state_.emplace<Uploading>(workspace_, *wire_, std::move(begin.upload));
+    state_ = std::make_unique<Uploading>(workspace_, *wire_, std::move(begin.upload));
   } else {
     SwallowNext(begin.swallow_bytes);
   }
@@ -191,6 +191,7 @@ void Session::BeginUpload(std::size_t at) {
 
 void Session::End() {
   state_.emplace<Ended>();
+  stream_awaits_wake_ = false;
   DropTail();
 }
 
@@ -237,26 +238,16 @@ bool Session::BeginStream(std::size_t at) {
 }
 
 void Session::ContinueStream() {
-  Streaming& streaming = std::get<Streaming>(state_);
-  switch (streaming.stream->Continue(workspace_.lane, workspace_.output)) {
+  switch (std::get<Streaming>(state_).stream->Continue(workspace_.lane, workspace_.output)) {
     case ReplyStream::Progress::kMore:
       break;
     case ReplyStream::Progress::kWaits:
-      streaming.awaits_wake = true;
+      stream_awaits_wake_ = true;
       break;
     case ReplyStream::Progress::kEnded:
       state_.emplace<Requests>();
       break;
   }
-}
-
-bool Session::awaits_wake() const {
-  const auto* const streaming = std::get_if<Streaming>(&state_);
-  return streaming != nullptr && streaming->awaits_wake;
-}
-
-void Session::WakeStream() {
-  if (auto* const streaming = std::get_if<Streaming>(&state_)) streaming->awaits_wake = false;
 }
 
 ConnectionState Session::resting_state() const {

@@ -17,14 +17,14 @@ inline constexpr std::size_t kWorkPerFlushBytes = 256 * 1024;
 // A turn consists of slices. After each slice the session asks whether other clients are ready: if
 // none is, it continues without giving up its turn, which costs less. A slice ends after so many
 // requests or keys, or after so much work, 10 to 40 us.
-inline constexpr std::size_t kUnitsPerSlice = 128;
+inline constexpr std::uint16_t kUnitsPerSlice = 128;
 inline constexpr std::size_t kWorkPerSliceBytes = 32 * 1024;
 // When other clients were found ready, the next slice is shortened to kUnitsPerSliceMin. It becomes
 // longer by kUnitsPerSliceStep each time that none was. Until it has its full length again, a
 // session receives at most kInputBytesBesideOthers at once, because nothing interrupts the sending
 // of the replies to that input.
-inline constexpr std::size_t kUnitsPerSliceMin = 32;
-inline constexpr std::size_t kUnitsPerSliceStep = 2;
+inline constexpr std::uint16_t kUnitsPerSliceMin = 32;
+inline constexpr std::uint16_t kUnitsPerSliceStep = 2;
 inline constexpr std::size_t kInputBytesBesideOthers = 32 * 1024;
 
 // TurnBudget counts what a session has left of its turn and of the slice that it is in.
@@ -49,10 +49,10 @@ class TurnBudget {
   std::size_t work_bytes_max() const { return work_begin_ + kWorkPerTurnBytes; }
 
   // Subtracts what was served. All keys of a retrieval line are one request, and one unit each.
-  // REQUIRES: requests <= requests_left().
+  // REQUIRES: requests <= requests_left(), and units are those of one batch.
   void Spend(std::uint32_t requests, std::size_t units) {
     requests_left_ -= requests;
-    slice_units_ += units;
+    slice_units_ = static_cast<std::uint16_t>(slice_units_ + units);
   }
 
   // Whether the turn is over: it has made enough work, or its slice has ended and other clients are
@@ -68,7 +68,8 @@ class TurnBudget {
     slice_units_ = 0;
     const bool yields = are_others_ready();
     slice_units_max_ = yields ? kUnitsPerSliceMin
-                              : std::min(slice_units_max_ + kUnitsPerSliceStep, kUnitsPerSlice);
+                              : static_cast<std::uint16_t>(std::min<int>(
+                                    slice_units_max_ + kUnitsPerSliceStep, kUnitsPerSlice));
     return yields;
   }
 
@@ -77,8 +78,8 @@ class TurnBudget {
   std::size_t work_begin_ = 0;
   std::size_t slice_begin_ = 0;
   // Requests or keys of this slice, and how many it may have.
-  std::size_t slice_units_ = 0;
-  std::size_t slice_units_max_ = kUnitsPerSlice;
+  std::uint16_t slice_units_ = 0;
+  std::uint16_t slice_units_max_ = kUnitsPerSlice;
   std::uint32_t requests_left_ = 0;
 };
 
