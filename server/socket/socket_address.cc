@@ -37,10 +37,12 @@ Address ReadAs(const sockaddr_storage& storage) {
 }
 
 // The path of a unix socket. The system reports a length, and the path within it may or may not end
-// with a null byte.
+// with a null byte. The length counts a null byte behind the longest path, for which the address
+// has no room.
 std::string PathOf(const sockaddr_un& address, socklen_t address_bytes) {
   const std::size_t path_bytes =
-      address_bytes - std::min<std::size_t>(address_bytes, offsetof(sockaddr_un, sun_path));
+      std::min<std::size_t>(address_bytes, sizeof address) -
+      std::min<std::size_t>(address_bytes, offsetof(sockaddr_un, sun_path));
   return {address.sun_path, strnlen(address.sun_path, path_bytes)};
 }
 
