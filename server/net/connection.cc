@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/shared.h"
+#include "slab/check.h"
 
 namespace larder::server {
 
@@ -11,6 +12,7 @@ Connection::Connection(Wires& wires, ConnectionHost& host, event_base& base, Acc
       host_(host),
       transport_(MakeTransport(client.terms.transport, client.fd, base, *this)),
       session_(wires, client.terms.session, std::move(client.identity), transport_->descriptor()) {
+  LARDER_ASSERT(client.fd >= 0);
   info_.last_command_s.store(workspace_.lane.now_s, std::memory_order_relaxed);
   workspace_.buffers().Add(Buffer::kConnections, sizeof *this + transport_->held_bytes());
   workspace_.shared.connections.Add(transport_->descriptor(), info_);
@@ -26,12 +28,14 @@ Connection::~Connection() {
   }
   // The number of clients is lowered before the transport closes the socket: a client that sees the
   // end of the connection may connect again at once and must then find its place free.
-  workspace_.shared.clients.fetch_sub(1, std::memory_order_relaxed);
+  const auto clients = workspace_.shared.clients.fetch_sub(1, std::memory_order_relaxed);
+  LARDER_ASSERT(clients > 0);
 }
 
 // --- Process -----------------------------------------------------------------------------------
 
 void Connection::Process() {
+  LARDER_ASSERT(output_.is_empty());
   BeginOutput();
   session_.BeginTurn();
   const bool had_yielded = std::exchange(has_yielded, false);
@@ -57,10 +61,12 @@ void Connection::Process() {
 }
 
 bool Connection::Receive() {
+  LARDER_ASSERT(pending_ == nullptr);
   InputPieces room;
   const auto pieces = session_.Room(room);
   if (pieces.empty()) return true;
   const Transferred received = transport_->Receive(pieces);
+  LARDER_ASSERT((received.status == TransferStatus::kDone) == (received.bytes > 0));
   switch (received.status) {
     case TransferStatus::kDone:
       workspace_.counters.Add(Stat::kBytesRead, received.bytes);
@@ -106,6 +112,7 @@ void Connection::Follow() {
 }
 
 void Connection::ContinueStream() {
+  LARDER_ASSERT(session_.is_streaming());
   if (!session_.awaits_wake()) {
     session_.ContinueStream();
     if (session_.awaits_wake()) {
@@ -125,6 +132,7 @@ void Connection::AwaitWake() {
 }
 
 void Connection::AwaitUploadMemory() {
+  LARDER_ASSERT(session_.awaits_memory() && session_.uploading()->is_queued());
   Rest();
   host_.AwaitUploadMemory(*this);
 }
@@ -136,6 +144,7 @@ void Connection::WakeStream() {
 }
 
 bool Connection::TakeUploadMemory() {
+  LARDER_ASSERT(session_.awaits_memory() && session_.uploading()->is_queued());
   if (!session_.uploading()->TakeMemory()) return false;
   Rest();
   host_.MakeReady(*this);
@@ -179,9 +188,11 @@ void Connection::BeginOutput() {
 void Connection::TakeOutput() {
   output_.end = workspace_.output.size();
   output_.pins_end = workspace_.output.pins().size();
+  LARDER_ASSERT(output_.begin <= output_.end && output_.pins_begin <= output_.pins_end);
 }
 
 void Connection::KeepPending() {
+  LARDER_ASSERT(pending_ == nullptr && !output_.is_empty());
   Output& output = workspace_.output;
   pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), output_);
   workspace_.buffers().Add(Buffer::kPending, pending_->held_bytes());
@@ -199,6 +210,7 @@ TransferStatus Connection::Send(UnsentOutput output) {
   while (status == TransferStatus::kDone && !output.is_empty()) {
     OutputPieces pieces;
     const Transferred sent = transport_->Send(output.Pieces(pieces));
+    LARDER_ASSERT((sent.status == TransferStatus::kDone) == (sent.bytes > 0));
     output.Consume(sent.bytes);
     sent_bytes += sent.bytes;
     status = sent.status;
@@ -221,6 +233,7 @@ void Connection::Flush() {
     }
   } else if (!output_.is_empty()) {
     Output& output = workspace_.output;
+    LARDER_ASSERT(output_.end <= output.size() && output_.pins_end <= output.pins().size());
     status = Send({output.data(), output.pins(), output_});
     // The workspace's Output is used again by others, so the rest is copied.
     if (status == TransferStatus::kBlocked) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 
+#include "slab/check.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::server {
@@ -46,6 +47,8 @@ class ConnectionTable {
   // Adds a connection. REQUIRES: `info` lives, and `fd` stays open, until Remove(fd).
   void Add(int fd, const ConnectionInfo& info) LARDER_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
+    LARDER_ASSERT(fd >= 0);
+    LARDER_ASSERT(!connections_.contains(fd));
     connections_[fd] = &info;
     count_.store(connections_.size(), std::memory_order_relaxed);
   }
@@ -81,6 +84,8 @@ class ConnectionTable {
  private:
   // For how many connections the lock is held without a pause.
   static constexpr int kPerLock = 16;
+
+  static_assert(kPerLock > 0);
 
   mutable Mutex mutex_;
   // Ordered by descriptor, so that ForEach() can continue where it released the lock.

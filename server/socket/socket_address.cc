@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -32,6 +34,7 @@ SocketAddress AddressOf(int fd, GetName get_name) {
 template <class Address>
 Address ReadAs(const sockaddr_storage& storage) {
   Address address;
+  static_assert(sizeof(Address) <= sizeof storage);
   std::memcpy(&address, &storage, sizeof address);
   return address;
 }
@@ -49,13 +52,16 @@ std::string PathOf(const sockaddr_un& address, socklen_t address_bytes) {
 // The text of an IP address without its port. `ip` is an in_addr or in6_addr, as `family` says.
 std::string TextOf(int family, const void* ip) {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  inet_ntop(family, ip, text.data(), text.size());
+  // The room fits the longest address, and the family is one of the two that it knows.
+  const char* const written = inet_ntop(family, ip, text.data(), text.size());
+  LARDER_ASSERT(written != nullptr);
   return text.data();
 }
 
 }  // namespace
 
 SocketAddress::SocketAddress(const sockaddr_storage& storage, socklen_t storage_bytes) {
+  LARDER_ASSERT(storage_bytes <= sizeof storage);
   if (storage.ss_family == AF_INET) {
     address_ = ReadAs<sockaddr_in>(storage);
   } else if (storage.ss_family == AF_INET6) {
