@@ -21,7 +21,7 @@ spdlog::level::level_enum LevelOf(LogLevel level) {
     case LogLevel::kError:
       return spdlog::level::err;
   }
-  LARDER_ASSERT(!"a level without a name");
+  LARDER_ASSERT(false && "a level without a name");
   return spdlog::level::err;
 }
 

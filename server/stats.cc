@@ -55,7 +55,7 @@ std::string_view StateName(ConnectionState state) {
     case ConnectionState::kMwrite:
       return "conn_mwrite";
   }
-  LARDER_ASSERT(!"a state without a name");
+  LARDER_ASSERT(false && "a state without a name");
   return "conn_unknown";
 }
 
@@ -79,7 +79,7 @@ bool Matches(Match match, std::string_view word, std::string_view name) {
     case Match::kLonger:
       return word.starts_with(name);
   }
-  LARDER_ASSERT(!"a way to match that is not known");
+  LARDER_ASSERT(false && "a way to match that is not known");
   return false;
 }
 

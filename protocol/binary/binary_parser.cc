@@ -20,7 +20,7 @@ bool Allows(PacketPart part, bool is_there) noexcept {
     case PacketPart::kRequired:
       return is_there;
   }
-  assert(!"a part that is neither forbidden nor allowed");
+  assert(false && "a part that is neither forbidden nor allowed");
   return false;
 }
 

@@ -65,7 +65,7 @@ constexpr std::string_view StatusText(BinaryStatus status) noexcept {
     case BinaryStatus::kOutOfMemory:
       return "Out of memory";
   }
-  assert(!"a status without a text");
+  assert(false && "a status without a text");
   return {};
 }
 

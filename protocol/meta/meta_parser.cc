@@ -67,7 +67,7 @@ bool TakeToken(const MetaFlagSpec& spec, std::string_view token, MetaLine& line)
     case MetaToken::kUint64:
       return ParseStrictUint64(token).has_value();
   }
-  assert(!"a type of token that is not checked");
+  assert(false && "a type of token that is not checked");
   return false;
 }
 

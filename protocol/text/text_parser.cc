@@ -321,7 +321,7 @@ constexpr bool HasFastLine(Shape shape) {
     case Shape::kNothing:
       return false;
   }
-  assert(!"a shape that is neither fast nor slow");
+  assert(false && "a shape that is neither fast nor slow");
   return false;
 }
 

@@ -199,7 +199,7 @@ ParseResult ParseLine(std::string_view input, const Line& line, const TextVerbSp
     case Shape::kNothing:
       return whole_line;
   }
-  assert(!"a shape that is not parsed");
+  assert(false && "a shape that is not parsed");
   return whole_line;
 }
 

@@ -182,7 +182,7 @@ constexpr std::string_view ErrorText(LineError error) noexcept {
     case LineError::kBadArithmeticFlag:
       return kBadArithmeticFlag;
   }
-  assert(!"an error without a line");
+  assert(false && "an error without a line");
   return {};
 }
 // Each error has its line, which ends like all lines.

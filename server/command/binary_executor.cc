@@ -66,7 +66,7 @@ BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
     case StoreStatus::kNoMemory:
       return BinaryStatus::kOutOfMemory;
   }
-  LARDER_ASSERT(!"a status without a reply");
+  LARDER_ASSERT(false && "a status without a reply");
   return BinaryStatus::kItemNotStored;
 }
 
@@ -153,7 +153,7 @@ Next BinaryExecutor::ExecuteRarer(const BinaryRequest& request, std::uint64_t ha
     case BinaryVerb::kReplace:
     case BinaryVerb::kAppend:
     case BinaryVerb::kPrepend:
-      LARDER_ASSERT(!"executed by Execute()");
+      LARDER_ASSERT(false && "executed by Execute()");
       break;
   }
   return Next::kGoOn;

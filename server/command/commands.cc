@@ -38,7 +38,7 @@ MissReason ReasonOf(slab::RemovalReason reason) {
     case slab::RemovalReason::kNoMemory:
       return MissReason::kNoMemory;
   }
-  LARDER_ASSERT(!"a removal without a reason");
+  LARDER_ASSERT(false && "a removal without a reason");
   return MissReason::kNotSeen;
 }
 

@@ -35,7 +35,7 @@ std::string_view NameOf(RemovalReason reason) {
     case RemovalReason::kNoMemory:
       return " no_memory";
   }
-  LARDER_ASSERT(!"a reason without a name");
+  LARDER_ASSERT(false && "a reason without a name");
   return protocol::kExplainNotSeen;
 }
 

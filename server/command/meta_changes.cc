@@ -54,7 +54,7 @@ std::string_view CodeOf(StoreStatus status) {
       return protocol::kMetaNotFound;
     case StoreStatus::kTooLarge:
     case StoreStatus::kNoMemory:
-      LARDER_ASSERT(!"replied as an error by AnswerStore()");
+      LARDER_ASSERT(false && "replied as an error by AnswerStore()");
       break;
   }
   return {};

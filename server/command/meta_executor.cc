@@ -41,7 +41,7 @@ void MetaExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
 void MetaExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) {
   switch (request.meta_verb) {
     case MetaVerb::kGet:
-      LARDER_ASSERT(!"executed by Execute()");
+      LARDER_ASSERT(false && "executed by Execute()");
       return;
     case MetaVerb::kSet:
       return Set(request, hash);
@@ -133,7 +133,7 @@ char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::
         break;
       // The table has no other flag that appears in a reply.
       default:
-        LARDER_ASSERT(letter == 'b' || !"a flag of a reply that is not written");
+        LARDER_ASSERT(letter == 'b' && "a flag of a reply that is not written");
         break;
     }
   }

@@ -28,7 +28,7 @@ Stat CounterOf(MissReason reason) {
     case MissReason::kNoMemory:
       return Stat::kGetMissesNoMemory;
   }
-  LARDER_ASSERT(!"a reason without a counter");
+  LARDER_ASSERT(false && "a reason without a counter");
   return Stat::kGetMissesNotSeen;
 }
 
@@ -74,7 +74,7 @@ void OutcomeObservers::CountRarer(const Outcome& outcome) {
       return;
     case Operation::kGet:
     case Operation::kStore:
-      LARDER_ASSERT(!"counted by See()");
+      LARDER_ASSERT(false && "counted by See()");
       return;
     case Operation::kGetAndTouch:
       return CountGetAndTouch(outcome);

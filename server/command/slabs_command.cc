@@ -38,7 +38,7 @@ std::string_view Reassign(const Tokens& words, const Config& config, slab::Cache
     case slab::ReassignStatus::kSame:
       return protocol::kReassignSame;
   }
-  LARDER_ASSERT(!"a status without a reply");
+  LARDER_ASSERT(false && "a status without a reply");
   return protocol::kError;
 }
 

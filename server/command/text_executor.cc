@@ -57,7 +57,7 @@ std::string_view ReplyTo(StoreStatus status) {
     case StoreStatus::kNoMemory:
       return protocol::kNoMemoryStoring;
   }
-  LARDER_ASSERT(!"a status without a reply");
+  LARDER_ASSERT(false && "a status without a reply");
   return protocol::kError;
 }
 
@@ -198,7 +198,7 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
     case TextVerb::kPrepend:
     case TextVerb::kCas:
     case TextVerb::kMeta:
-      LARDER_ASSERT(!"executed by Execute()");
+      LARDER_ASSERT(false && "executed by Execute()");
       break;
     // A line that could not be parsed: the parser has chosen the error.
     case TextVerb::kNone:

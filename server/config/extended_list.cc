@@ -101,7 +101,7 @@ StepResult CheckValue(const ExtendedOption& option, std::string_view value) {
     case ValueKind::kChunkSizes:
       return CheckChunkSizes(value);
   }
-  LARDER_ASSERT(!"a kind of value that is not checked");
+  LARDER_ASSERT(false && "a kind of value that is not checked");
   return Done{};
 }
 
@@ -136,7 +136,7 @@ std::string Show(Shown shown, std::string_view value) {
     case Shown::kMegabytes:
       return bytes(20);
   }
-  LARDER_ASSERT(!"a way to show a value that is not known");
+  LARDER_ASSERT(false && "a way to show a value that is not known");
   return "";
 }
 

@@ -32,7 +32,7 @@ std::string_view Heading(Section section) {
     case Section::kUnsupported:
       return "Options of memcached that are refused";
   }
-  LARDER_ASSERT(!"a section without a heading");
+  LARDER_ASSERT(false && "a section without a heading");
   return "";
 }
 

@@ -93,7 +93,7 @@ std::string Protocol(const SettingsSample& settings) {
     case BindingProtocol::kBinary:
       return "binary";
   }
-  LARDER_ASSERT(!"a protocol without a name");
+  LARDER_ASSERT(false && "a protocol without a name");
   return "";
 }
 // Returns the protocol as -B takes it, which is not how the setting prints it.
