@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/shared.h"
+#include "slab/check.h"
 
 namespace larder::server {
 
@@ -14,6 +15,7 @@ Connection::Connection(Wires& wires, ConnectionHost& host, event_base& base, Acc
       host_(host),
       transport_(MakeTransport(client.terms.transport, client.fd, base, *this)),
       session_(wires, client.terms.session, std::move(client.identity), transport_->descriptor()) {
+  LARDER_ASSERT(client.fd >= 0);
   info_.last_command_s.store(workspace_.lane.now_s, std::memory_order_relaxed);
   workspace_.buffers().Add(Buffer::kConnections, sizeof *this + transport_->held_bytes());
   workspace_.shared.connections.Add(transport_->descriptor(), info_);
@@ -29,7 +31,8 @@ Connection::~Connection() {
   }
   // The number of clients is lowered before the transport closes the socket: a client that sees the
   // end of the connection may connect again at once and must then find its place free.
-  workspace_.shared.clients.fetch_sub(1, std::memory_order_relaxed);
+  const auto clients = workspace_.shared.clients.fetch_sub(1, std::memory_order_relaxed);
+  LARDER_ASSERT(clients > 0);
 }
 
 // --- Process -----------------------------------------------------------------------------------
@@ -58,10 +61,12 @@ void Connection::Process() {
 }
 
 bool Connection::Receive() {
+  LARDER_ASSERT(pending_ == nullptr);
   InputPieces room;
   const auto pieces = session_.Room(room);
   if (pieces.empty()) return true;
   const Transferred received = transport_->Receive(pieces);
+  LARDER_ASSERT((received.status == TransferStatus::kDone) == (received.bytes > 0));
   switch (received.status) {
     case TransferStatus::kDone:
       workspace_.counters.Add(Stat::kBytesRead, received.bytes);
@@ -107,6 +112,7 @@ void Connection::Follow() {
 }
 
 void Connection::ContinueStream() {
+  LARDER_ASSERT(session_.is_streaming());
   if (session_.awaits_wake()) return;
   session_.ContinueStream();
   if (session_.awaits_wake()) return AwaitWake();
@@ -122,6 +128,7 @@ void Connection::AwaitWake() {
 }
 
 void Connection::AwaitUploadMemory() {
+  LARDER_ASSERT(session_.awaits_memory() && session_.uploading()->is_queued());
   Rest();
   host_.AwaitUploadMemory(*this);
 }
@@ -133,6 +140,7 @@ void Connection::WakeStream() {
 }
 
 bool Connection::TakeUploadMemory() {
+  LARDER_ASSERT(session_.awaits_memory() && session_.uploading()->is_queued());
   if (!session_.uploading()->TakeMemory()) return false;
   Rest();
   host_.MakeReady(*this);
@@ -167,6 +175,7 @@ bool Connection::IsUploadStalled(std::uint32_t now_s) {
 
 void Connection::KeepPending(const OutputSlice& replies) {
   Output& output = workspace_.output;
+  LARDER_ASSERT(pending_ == nullptr && !replies.is_empty());
   pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), replies);
   workspace_.buffers().Add(Buffer::kPending, pending_->held_bytes());
 }
@@ -183,6 +192,7 @@ TransferStatus Connection::Send(UnsentOutput output) {
   while (status == TransferStatus::kDone && !output.is_empty()) {
     OutputPieces pieces;
     const Transferred sent = transport_->Send(output.Pieces(pieces));
+    LARDER_ASSERT((sent.status == TransferStatus::kDone) == (sent.bytes > 0));
     output.Consume(sent.bytes);
     sent_bytes += sent.bytes;
     status = sent.status;
@@ -205,6 +215,7 @@ void Connection::Flush(OutputSlice replies) {
     }
   } else if (!replies.is_empty()) {
     Output& output = workspace_.output;
+    LARDER_ASSERT(replies.end <= output.size() && replies.pins_end <= output.pins().size());
     status = Send({output.data(), output.pins(), replies});
     // The workspace's Output is used again by others, so the rest is copied.
     if (status == TransferStatus::kBlocked) {

@@ -43,7 +43,7 @@ class PlainTransport final : public Transport {
   Await wakes_on_ = Await::kInput;
   // Stored in place: each connection needs one, and it is registered anew each time that it
   // changes.
-  event event_;
+  event event_ = {};
 };
 
 }  // namespace larder::server

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/session/turn_budget.h"
+#include "slab/check.h"
 #include "slab/sync/thread.h"
 
 namespace larder::server {
@@ -71,6 +72,8 @@ Worker::~Worker() {
 }
 
 void Worker::Start() {
+  LARDER_ASSERT(!thread_.joinable() && !is_stopping_.load(std::memory_order_relaxed));
+  LARDER_ASSERT(connections_ == nullptr);
   thread_ = StartThread([this] { Run(); });
 }
 
@@ -86,6 +89,8 @@ void Worker::Stop() {
 }
 
 void Worker::Adopt(AcceptedClient client) {
+  LARDER_ASSERT(client.fd >= 0);
+  LARDER_ASSERT(shared_.clients.load(std::memory_order_relaxed) > 0);
   {
     const MutexLock lock(mutex_);
     handovers_.push_back(std::move(client));
@@ -137,6 +142,7 @@ void Worker::Run() {
 
 void Worker::RunTurn(int loop_flags) {
   event_base_loop(base_.get(), loop_flags);
+  LARDER_ASSERT(serving_.empty());
   // The clock is read once per turn: all requests of the turn have the same time.
   workspace_.lane.SetNow(shared_.clock.now());
 
@@ -144,6 +150,7 @@ void Worker::RunTurn(int loop_flags) {
   serving_.swap(ready_);
   for (served_ = 0; served_ < serving_.size();) {
     Connection* const connection = serving_[served_++];
+    LARDER_ASSERT(connection->is_ready);
     connection->is_ready = false;
     // A connection that has yielded has many requests: the replies to the others are sent first.
     if (connection->has_yielded) FlushAll();
@@ -175,6 +182,7 @@ void Worker::RunTurn(int loop_flags) {
 bool Worker::AreOthersReady() {
   // Connections of this turn that have not been served yet are ready.
   if (served_ < serving_.size()) return true;
+  LARDER_ASSERT(served_ > 0);
   const Connection* const current = serving_[served_ - 1];
   // The connection that is served may be in ready_ itself.
   const auto is_other_ready = [&] {
@@ -210,6 +218,7 @@ void Worker::FlushServed() {
 }
 
 void Worker::CloseIdle() {
+  LARDER_ASSERT(shared_.config.idle_timeout_s > 0);
   const std::uint32_t now_s = shared_.clock.now_s();
   const auto timeout_s = static_cast<std::uint32_t>(shared_.config.idle_timeout_s);
   for (Connection* connection = connections_; connection != nullptr;) {
@@ -257,6 +266,7 @@ void Worker::CloseUploads() {
 }
 
 void Worker::AwaitUploadMemory(Connection& connection) {
+  LARDER_ASSERT(std::ranges::find(uploading_, &connection) == uploading_.end());
   uploading_.push_back(&connection);
   event_add(memory_event_.get(), &kMemoryCheck);
 }
@@ -317,6 +327,8 @@ void Worker::Drain() {
 }
 
 void Worker::Destroy(Connection& connection) {
+  LARDER_ASSERT((connection.previous == nullptr) == (connections_ == &connection));
+  LARDER_ASSERT(connection.next == nullptr || connection.next->previous == &connection);
   // serving_ is not searched: the caller has finished with it or iterates over it.
   if (connection.is_ready) std::erase(ready_, &connection);
   std::erase_if(unflushed_, [&connection](const Unflushed& unflushed) {

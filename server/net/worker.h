@@ -44,7 +44,8 @@ class Worker final : private TurnHost, private ConnectionHost {
 
   // Starts the thread. REQUIRES: it is called at most once, and RunOnce() is not used.
   void Start();
-  // Hands an accepted client to the worker, which takes it over in its next turn.
+  // Hands an accepted client to the worker, which takes it over in its next turn. REQUIRES: the
+  // client is counted in Shared::clients; its connection subtracts it when it is closed.
   void Adopt(AcceptedClient client) LARDER_EXCLUDES(mutex_);
   // Has the thread end: it serves the requests that have arrived, sends the replies for at most
   // some seconds, and closes all connections. RequestStop() returns at once; Stop() returns when

@@ -59,13 +59,14 @@ class Session {
   // is neither streaming nor waiting for memory.
   std::span<const iovec> Room(InputPieces& pieces);
   // Reports that `bytes` bytes were received into the pieces that Room() returned, the first ones
-  // first.
+  // first. REQUIRES: the pieces have room for so many.
   void Took(std::size_t bytes);
   // Whether there is input that was kept or has arrived in this turn.
   bool has_input() const { return !input_.empty(); }
 
   // Serves the input until it is used up or the turn is over. What is left is kept for the next
-  // turn. REQUIRES: the session is neither streaming nor waiting for memory.
+  // turn. REQUIRES: the session is neither streaming nor waiting for memory, and the client has
+  // sent something by now.
   void Serve();
   // Appends the next piece of the reply stream to the Output. REQUIRES: is_streaming() and not
   // awaits_wake().

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "slab/check.h"
+
 namespace larder::server {
 
 // The turn of a session is over when its requests have made so much work (see Output::work_bytes):
@@ -26,6 +28,10 @@ inline constexpr std::size_t kWorkPerSliceBytes = 32 * 1024;
 inline constexpr std::uint16_t kUnitsPerSliceMin = 32;
 inline constexpr std::uint16_t kUnitsPerSliceStep = 2;
 inline constexpr std::size_t kInputBytesBesideOthers = 32 * 1024;
+static_assert(kUnitsPerSliceMin > 0 && kUnitsPerSliceMin <= kUnitsPerSlice);
+static_assert(kUnitsPerSliceStep > 0);
+static_assert(kWorkPerSliceBytes <= kWorkPerTurnBytes);
+static_assert(kWorkPerTurnBytes <= kWorkPerFlushBytes);
 
 // TurnBudget counts what a session has left of its turn and of the slice that it is in.
 //
@@ -36,6 +42,7 @@ class TurnBudget {
   // Begins a turn. `work_bytes` is Output::work_bytes() now. The length of slices carries over from
   // the last turn. REQUIRES: requests_max > 0.
   void Begin(std::size_t work_bytes, std::uint32_t requests_max) {
+    LARDER_ASSERT(requests_max > 0);
     work_begin_ = slice_begin_ = work_bytes;
     requests_left_ = requests_max;
     slice_units_ = 0;
@@ -51,14 +58,18 @@ class TurnBudget {
   // Subtracts what was served. All keys of a retrieval line are one request, and one unit each.
   // REQUIRES: requests <= requests_left(), and units are those of one batch.
   void Spend(std::uint32_t requests, std::size_t units) {
+    LARDER_ASSERT(requests <= requests_left_);
     requests_left_ -= requests;
     slice_units_ = static_cast<std::uint16_t>(slice_units_ + units);
   }
 
   // Whether the turn is over: it has made enough work, or its slice has ended and other clients are
   // ready. `are_others_ready` is called at the end of a slice only, because it looks for events.
+  // REQUIRES: work_bytes is not less than in the last call of Begin() or IsSpent().
   template <class AreOthersReady>
   bool IsSpent(std::size_t work_bytes, const AreOthersReady& are_others_ready) {
+    LARDER_ASSERT(work_bytes >= slice_begin_);
+    LARDER_ASSERT(slice_units_max_ >= kUnitsPerSliceMin && slice_units_max_ <= kUnitsPerSlice);
     if (work_bytes > work_bytes_max()) return true;
     // The slice continues.
     if (slice_units_ < slice_units_max_ && work_bytes - slice_begin_ < kWorkPerSliceBytes) {

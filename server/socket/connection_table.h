@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "slab/check.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::server {
@@ -47,10 +48,12 @@ class ConnectionTable {
   // Adds a connection. REQUIRES: `info` lives, and `fd` stays open, until Remove(fd).
   void Add(int fd, const ConnectionInfo& info) LARDER_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
+    LARDER_ASSERT(fd >= 0);
     const auto at = static_cast<std::size_t>(fd);
     if (at >= connections_.size()) connections_.resize(at + 1);
-    if (connections_[at] == nullptr) count_.fetch_add(1, std::memory_order_relaxed);
+    LARDER_ASSERT(connections_[at] == nullptr);
     connections_[at] = &info;
+    count_.fetch_add(1, std::memory_order_relaxed);
   }
   // Removes the connection. Afterwards no other thread reads its state. No effect if there is none.
   void Remove(int fd) LARDER_EXCLUDES(mutex_) {
@@ -84,6 +87,8 @@ class ConnectionTable {
  private:
   // For how many connections the lock is held without a pause.
   static constexpr int kPerLock = 16;
+
+  static_assert(kPerLock > 0);
 
   mutable Mutex mutex_;
   // By descriptor; null for one that is not open. The system reuses descriptors, so the table is as
