@@ -36,14 +36,14 @@ class InputTail {
   // only skipped and nothing is copied; otherwise `input` is copied and replaces what was kept.
   // REQUIRES: `input` is the end of view(), or does not overlap it.
   void Keep(std::string_view input) {
-    LARDER_ASSERT(begin_ <= end_ && (bytes_ == nullptr) == (capacity_ == 0));
+    LARDER_ASSERT(begin_ <= end_ && (bytes_ != nullptr || end_ == 0));
     if (bytes_ != nullptr && input.data() + input.size() == bytes_.get() + end_) {
       LARDER_ASSERT(input.size() <= end_ - begin_);
       begin_ = end_ - static_cast<std::uint32_t>(input.size());
       return;
     }
     LARDER_ASSERT(input.data() + input.size() <= bytes_.get() ||
-                  input.data() >= bytes_.get() + capacity_);
+                  input.data() >= bytes_.get() + held_bytes());
     LARDER_ASSERT(input.size() <= UINT32_MAX - protocol::kInputSlackBytes);
     Drop();
     end_ = static_cast<std::uint32_t>(input.size());
