@@ -1,6 +1,7 @@
 // The data block that follows the line of a storage command, in the text and the meta protocol.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -23,10 +24,12 @@ inline constexpr std::uint32_t kValueBytesMax = 2147483645;
 //
 // Always inlined: a call would cost more than the body.
 //
-// REQUIRES: value_at <= input.size().
+// REQUIRES: value_at <= input.size(), and value_bytes <= kValueBytesMax.
 [[gnu::always_inline]] inline ParseResult TakeValue(std::string_view input, std::size_t value_at,
                                                     std::uint32_t value_bytes,
                                                     std::string_view& value) noexcept {
+  assert(value_at <= input.size());
+  assert(value_bytes <= kValueBytesMax);
   const std::size_t block_bytes = std::size_t{value_bytes} + 2;
   if (input.size() - value_at < block_bytes) return {ParseStatus::kNeedValue, value_at};
   const char* const begin = input.data() + value_at;

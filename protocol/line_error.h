@@ -38,6 +38,7 @@ enum class LineError : std::uint8_t {
   kBadArithmeticMode,
   // The one answer of ma to every bad flag or token.
   kBadArithmeticFlag,
+  kLast = kBadArithmeticFlag,
 };
 
 }  // namespace larder::protocol

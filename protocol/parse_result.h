@@ -12,6 +12,7 @@ inline constexpr std::size_t kKeyBytesMax = 250;
 // The first byte of every request packet of the binary protocol. No line of text begins with it, so
 // the first byte of a connection identifies the protocol.
 inline constexpr unsigned char kRequestMagic = 0x80;
+static_assert(kRequestMagic > 0x7f);
 
 // The longest value of `config set`, in bytes. The parser waits until it is complete, while the
 // values of other commands are received directly into an item.

@@ -82,6 +82,17 @@ complain 'a header starts with #pragma once' < <(
 complain 'headers define LARDER_ macros only' < <(
   matches '^\s*#\s*define\s+(?!LARDER_)' "${selected[@]}")
 
+# Contracts are asserted: see slab/check.h and protocol/README.md.
+readonly checks_per_1000_lines_min=13
+readonly check='^(?!\s*(//|#)).*\b(LARDER_ASSERT|LARDER_CHECK|static_assert|assert)\('
+for folder in protocol slab server; do
+  select_files "^$folder/.*$code"
+  lines=$(cat -- "${selected[@]}" | wc -l)
+  count=$(matches "$check" "${selected[@]}" | wc -l)
+  complain "at least $checks_per_1000_lines_min checks in 1000 lines of each folder" < <(
+    ((count * 1000 >= checks_per_1000_lines_min * lines)) || echo "$folder/: $count in $lines lines")
+done
+
 select_files "$code|^scripts/|^\.ci/|(^|/)CMake[^/]*$|\.(md|json|py|sh|cmake)$"
 complain 'lines end in LF' < <(matches '\r$' "${selected[@]}")
 complain 'no blanks at the end of a line' < <(matches '[ \t]+$' "${selected[@]}")

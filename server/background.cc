@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "slab/check.h"
 #include "slab/sync/thread.h"
 
 namespace larder::server {
@@ -21,6 +22,7 @@ Background::Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep
       lane_(cache.AddLane()) {}
 
 void Background::Start() {
+  LARDER_ASSERT(!thread_.joinable());
   thread_ = StartThread([this] { Run(); });
 }
 
@@ -44,6 +46,7 @@ void Background::Stop() {
 
 void Background::FinishTurn() {
   std::unique_lock lock(mutex_);
+  LARDER_ASSERT(is_released_ && !is_stopping_);
   // The turn that is under way may have begun before this call, so its end does not count.
   const std::uint64_t turn = turns_begun_ + 1;
   is_wanted_ = true;
@@ -76,10 +79,12 @@ void Background::Run() {
     pause = sweep_.Slice(steady_clock::now(), lane_);
     if (is_turn) next_turn = now + kPause;
     pause = std::min(pause, std::chrono::duration_cast<std::chrono::microseconds>(kPause));
+    LARDER_ASSERT(pause.count() >= 0);
     lock.lock();
     if (!is_turn) continue;
     // The end is published after the slice, as FinishTurn() promises.
     ++turns_ended_;
+    LARDER_ASSERT(turns_ended_ == turns_begun_);
     changed_.notify_all();
   }
 }

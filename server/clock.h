@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "slab/check.h"
 #include "slab/item/expiry.h"
 
 namespace larder::server {
@@ -38,7 +39,9 @@ class Clock {
         wall_at_start_(now.wall),
         started_s_(static_cast<std::uint32_t>(
             std::chrono::duration_cast<std::chrono::seconds>(now.wall.time_since_epoch()).count())),
-        now_s_(started_s_) {}
+        now_s_(started_s_) {
+    LARDER_ASSERT(now.wall.time_since_epoch() >= WallTime::duration::zero());
+  }
 
   // Updates the time from both clocks.
   void Tick() { Tick(Read()); }
@@ -46,8 +49,10 @@ class Clock {
     Tick(now.own);
     FollowWall(now);
   }
-  // Updates the server's own time only.
+  // Updates the server's own time only. This and the other forms: REQUIRES: `now` is not before the
+  // start.
   void Tick(Time now) {
+    LARDER_ASSERT(now >= started_at_);
     const auto elapsed = std::chrono::duration_cast<std::chrono::seconds>(now - started_at_);
     now_s_.store(started_s_ + static_cast<std::uint32_t>(elapsed.count()) +
                      advanced_s_.load(std::memory_order_relaxed),
@@ -55,8 +60,9 @@ class Clock {
   }
   // Returns the time until the next second begins, which is when to call Tick() again. A periodic
   // timer of one second, which may be some milliseconds early or late, would sometimes see no new
-  // second, and then two at once.
+  // second, and then two at once. REQUIRES: `now` is not before the start.
   std::chrono::microseconds UntilNextSecond(Time now = std::chrono::steady_clock::now()) const {
+    LARDER_ASSERT(now >= started_at_);
     const std::chrono::seconds second{1};
     return std::chrono::ceil<std::chrono::microseconds>(second - (now - started_at_) % second);
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/log.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -15,6 +16,8 @@ constexpr std::size_t kStateBytesMax = std::size_t{4} << 20;
 
 // Makes a snapshot with both texts of the list.
 std::shared_ptr<const ClusterSnapshot> MakeSnapshot(std::uint64_t version, std::string nodes) {
+  LARDER_ASSERT(!nodes.empty());
+  LARDER_ASSERT(version > 0 && version <= kClusterVersionMax);
   std::string value = FormatClusterValue(version, nodes);
   return std::make_shared<const ClusterSnapshot>(
       ClusterSnapshot{.version = version, .nodes = std::move(nodes), .value = std::move(value)});
@@ -34,6 +37,8 @@ std::shared_ptr<const ClusterSnapshot> Cluster::Current() const {
 }
 
 ClusterChange Cluster::Set(const ClusterList& list, std::uint64_t version_hint) {
+  LARDER_ASSERT(!list.nodes.empty());
+  LARDER_ASSERT(list.version <= kClusterVersionMax);
   std::string nodes = FormatNodes(list.nodes);
   const MutexLock lock(change_mutex_);
   const auto current = Current();
@@ -49,6 +54,7 @@ ClusterChange Cluster::Set(const ClusterList& list, std::uint64_t version_hint) 
     return is_same_list && version == current->version ? ClusterChange::kSame
                                                        : ClusterChange::kOldVersion;
   }
+  LARDER_ASSERT(version > last_version_);
   auto next = MakeSnapshot(version, std::move(nodes));
   // First the file, then the clients: after a restart no version may be lower than one that a
   // client has seen.
@@ -66,6 +72,7 @@ ClusterChange Cluster::SetValue(std::string_view value, std::size_t nodes_max) {
 bool Cluster::Delete() {
   const MutexLock lock(change_mutex_);
   if (Current() == nullptr) return false;
+  LARDER_ASSERT(last_version_ > 0);
   // The version is kept without nodes, so that later versions are greater after a restart too.
   SaveState(FormatClusterValue(last_version_, {}));
   Publish(nullptr);

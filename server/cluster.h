@@ -73,7 +73,7 @@ class Cluster {
   //
   // Returns kChanged, kSame, kOldVersion or kNoVersion. Blocks while the state file is written.
   //
-  // REQUIRES: list.nodes is not empty.
+  // REQUIRES: list.nodes is not empty; list.version is at most kClusterVersionMax.
   ClusterChange Set(const ClusterList& list, std::uint64_t version_hint)
       LARDER_EXCLUDES(change_mutex_, mutex_);
 

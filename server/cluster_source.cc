@@ -16,6 +16,7 @@
 
 #include "server/log.h"
 #include "server/signals.h"
+#include "slab/check.h"
 #include "slab/sync/thread.h"
 
 namespace larder::server {
@@ -88,7 +89,12 @@ ClusterSource::ClusterSource(const Config& config, Cluster& cluster, WorkerCount
       nodes_max_(config.cluster_nodes_max),
       resolver_(std::move(resolver)),
       cluster_(cluster),
-      counters_(counters) {}
+      counters_(counters) {
+  LARDER_ASSERT(resolver_ != nullptr);
+  LARDER_ASSERT(file_path_.empty() || dns_host_.empty());
+  LARDER_ASSERT(dns_host_.empty() || (dns_port_ != 0 && dns_interval_s_ > 0));
+  LARDER_ASSERT(nodes_max_ > 0);
+}
 
 void ClusterSource::Start() {
   // The first list is read even if the file was written just before the start.
@@ -157,6 +163,7 @@ void ClusterSource::WatchName(const slab::Now& now) {
 }
 
 void ClusterSource::BeginLookup() {
+  LARDER_ASSERT(mailbox_ == nullptr);
   mailbox_ = std::make_shared<Mailbox>();
   try {
     // The thread shares only the mailbox, so it may outlive this object.
@@ -173,6 +180,7 @@ void ClusterSource::BeginLookup() {
 
 void ClusterSource::TakeAddresses(const AddressesResult& addresses, std::uint32_t wall_s) {
   if (!addresses) return Complain(dns_host_, addresses.error());
+  LARDER_ASSERT(!addresses->empty());
   if (addresses->size() > nodes_max_) {
     return Complain(dns_host_, fmt::format("more than {} nodes", nodes_max_));
   }
@@ -200,6 +208,7 @@ void ClusterSource::Offer(const ClusterList& list, std::uint64_t version_hint,
 }
 
 void ClusterSource::Complain(const std::string& source, const std::string& text) {
+  LARDER_ASSERT(!text.empty());
   if (text == last_complaint_) return;
   last_complaint_ = text;
   counters_.Add(Stat::kConfigErrors);

@@ -18,7 +18,7 @@
 
 namespace larder::server {
 
-// The addresses of a name, or the reason why there are none.
+// The addresses of a name, at least one, or the reason why there are none.
 using AddressesResult = Result<std::vector<std::string>, std::string>;
 // Resolves a name. It may block for any time, because it is called on a thread of its own.
 using Resolver = std::function<AddressesResult(const std::string& host)>;
@@ -36,7 +36,8 @@ AddressesResult ResolveAddresses(const std::string& host);
 // Owns:    nothing; `cluster` and `counters` must outlive it.
 class ClusterSource {
  public:
-  // Copies what it needs of `config`; does not read anything yet.
+  // Copies what it needs of `config`; does not read anything yet. REQUIRES: `config` names a file
+  // or a name or neither, and `resolver` is not empty.
   ClusterSource(const Config& config, Cluster& cluster, WorkerCounters& counters,
                 Resolver resolver = &ResolveAddresses);
 

@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -19,6 +21,7 @@ spdlog::level::level_enum LevelOf(LogLevel level) {
     case LogLevel::kError:
       return spdlog::level::err;
   }
+  LARDER_ASSERT(false && "a level without a name");
   return spdlog::level::err;
 }
 

@@ -12,6 +12,7 @@
 #include "server/config/split.h"
 #include "server/log.h"
 #include "server/small_file.h"
+#include "slab/check.h"
 #include "slab/item/hash.h"
 
 namespace larder::server {
@@ -81,6 +82,8 @@ std::optional<Passwords> Passwords::Parse(std::string_view text, BadLines bad_li
 void Passwords::Add(std::string_view user, std::string_view password) {
   const Record record = RecordOf(user, password);
   const std::size_t words = WordsOf(user.size(), password.size());
+  LARDER_ASSERT(words <= record.size());
+  LARDER_ASSERT(PositionIn(records_.size()) == records_.size());
   places_.push_back(HashOf(record.data(), words) | records_.size());
   // Only the words that the record uses are stored.
   records_.insert(records_.end(), record.begin(), record.begin() + words);
@@ -98,6 +101,7 @@ void Passwords::Sort() {
                std::equal(record, record + words, &records_[PositionIn(b)]);
       });
   places_.erase(same, places_.end());
+  LARDER_ASSERT(std::ranges::is_sorted(places_));
 }
 
 std::size_t Passwords::WordsOf(std::size_t user_bytes, std::size_t password_bytes) {
@@ -123,6 +127,7 @@ std::size_t Passwords::compared_max() const {
 }
 
 Passwords::Record Passwords::RecordOf(std::string_view user, std::string_view password) {
+  LARDER_ASSERT(user.size() + password.size() < kPasswordLineBytesMax);
   Record record{};
   auto* out = reinterpret_cast<unsigned char*>(record.data());
   *out++ = static_cast<unsigned char>(user.size());
@@ -149,9 +154,11 @@ bool Passwords::Admit(std::string_view user, std::string_view password) const {
 }
 
 bool Passwords::IsAt(std::uint64_t place, const Record& wanted) const {
+  LARDER_ASSERT(PositionIn(place) < records_.size());
   const std::uint64_t* const record = &records_[PositionIn(place)];
   // If the lengths are equal, both records have only zeros behind these words.
   const std::size_t words = WordsAt(record);
+  LARDER_ASSERT(words <= wanted.size());
   std::uint64_t difference = 0;
   for (std::size_t i = 0; i < words; ++i) difference |= record[i] ^ wanted[i];
   // The compiler must not find out that a difference makes the rest of the comparison unnecessary.

@@ -13,6 +13,7 @@
 
 #include "server/config/config_exit.h"
 #include "server/small_file.h"
+#include "slab/check.h"
 #include "slab/result.h"
 #include "slab/sync/mutex.h"
 
@@ -64,6 +65,8 @@ class Passwords {
   using Record = std::array<std::uint64_t, 32>;
   // The colon's byte is the second length.
   static_assert(sizeof(Record) > kPasswordLineBytesMax);
+  // Each length fits its byte.
+  static_assert(kPasswordLineBytesMax <= 255);
 
   // Returns the record of a user and a password; all bytes that it does not use are zeros.
   // REQUIRES: the lengths are at most kPasswordLineBytesMax - 1 together.
@@ -104,7 +107,9 @@ class PasswordFile {
 
  private:
   PasswordFile(std::string path, std::shared_ptr<const Passwords> passwords)
-      : path_(std::move(path)), passwords_(std::move(passwords)) {}
+      : path_(std::move(path)), passwords_(std::move(passwords)) {
+    LARDER_ASSERT(passwords_ != nullptr);
+  }
 
   const std::string path_;
 

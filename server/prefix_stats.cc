@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "protocol/meta/meta_reply.h"
+#include "slab/check.h"
 
 namespace larder::server {
 
@@ -21,6 +22,9 @@ PrefixStats::Counts* PrefixStats::Find(std::string_view key) {
   if (counts_.size() >= kPrefixesMax) return nullptr;
   // All buckets at once, at the first prefix: see counts_.
   if (counts_.empty()) counts_.reserve(kPrefixesMax);
+  // Without room for all prefixes, the table would rehash.
+  LARDER_ASSERT(static_cast<double>(counts_.bucket_count()) * counts_.max_load_factor() >=
+                kPrefixesMax);
   return &counts_[prefix];
 }
 
@@ -29,6 +33,7 @@ void PrefixStats::CountGet(std::string_view key, Result result) {
   if (Counts* counts = Find(key)) {
     ++counts->gets;
     if (result == Result::kHit) ++counts->hits;
+    LARDER_ASSERT(counts->hits <= counts->gets);
   }
 }
 

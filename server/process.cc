@@ -21,6 +21,7 @@
 #include <system_error>
 
 #include "server/small_file.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -83,6 +84,7 @@ StepResult OpenStandardFiles() {
 }
 
 StepResult RaiseFileLimit(int connections_max) {
+  LARDER_ASSERT(connections_max > 0);
   const auto needed = static_cast<rlim_t>(connections_max);
   const rlim_t wanted = needed + kOwnFilesMax;
   rlimit limit = {};
@@ -139,6 +141,7 @@ StepResult DropPrivileges(const std::string& user) {
     return ConfigExit::SystemError(
         fmt::format("failed to assume identity of user {}: {}", user, Reason()));
   }
+  LARDER_ASSERT(getuid() == entry->pw_uid && geteuid() == entry->pw_uid);
   return Done{};
 }
 
@@ -183,6 +186,7 @@ Result<Done, std::string> WritePortFile(const std::string& path, std::span<const
 }
 
 Result<PidFile, std::string> PidFile::Write(std::string path, AtExit at_exit) {
+  LARDER_ASSERT(!path.empty());
   std::string warning;
   // The file is replaced nevertheless, as in memcached.
   if (const auto running = RunningProcessIn(path)) {

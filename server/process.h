@@ -23,8 +23,9 @@ namespace larder::server {
 // anything else is opened. Fails with exit code 71.
 StepResult OpenStandardFiles();
 
-// Raises the limit of open files to connections_max, and by as much more for listeners, event
-// queues and other files as the hard limit allows. Never lowers a limit. Fails with exit code 71.
+// Raises the limit of open files to connections_max, which is above 0, and by as much more for
+// listeners, event queues and other files as the hard limit allows. Never lowers a limit. Fails
+// with exit code 71.
 StepResult RaiseFileLimit(int connections_max);
 
 // Removes the limit on the size of core dumps, or raises it to the hard limit. Fails with exit code
@@ -74,7 +75,7 @@ class PidFile {
   enum class AtExit : std::uint8_t { kKeep, kRemove };
 
   // Writes "<pid>\n" to <path>.tmp and renames that to `path`, which may exist. Fails with a line
-  // to warn with; the server can run without the file.
+  // to warn with; the server can run without the file. REQUIRES: `path` is not empty.
   static Result<PidFile, std::string> Write(std::string path, AtExit at_exit);
 
   PidFile(PidFile&& other) noexcept;

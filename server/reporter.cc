@@ -8,6 +8,7 @@
 
 #include "protocol/binary/binary_reply.h"
 #include "server/stats.h"
+#include "slab/check.h"
 #include "slab/sync/thread.h"
 
 namespace larder::server {
@@ -27,6 +28,8 @@ class ReportStream final : public ReplyStream {
   Progress Continue(slab::Lane&, Output& output) override {
     // Pairs with the release in Make(): if it is set, the whole text is visible.
     if (!report_->is_made.load(std::memory_order_acquire)) return Progress::kWaits;
+    // Once everything was sent, the stream has ended.
+    LARDER_ASSERT(sent_bytes_ < report_->text.size());
     const std::string_view rest = std::string_view(report_->text).substr(sent_bytes_);
     // At most one piece at a time, so that a long report does not fill the memory of the output.
     const std::string_view piece = rest.substr(0, kPieceBytes);
@@ -55,6 +58,7 @@ std::string KeyNotFound(const protocol::Echo& echo) {
 Reporter::Reporter(Shared& shared) : shared_(shared), lane_(shared.cache.AddLane()) {}
 
 void Reporter::Start() {
+  LARDER_ASSERT(!thread_.joinable());
   thread_ = StartThread([this] { Run(); });
   const std::lock_guard lock(mutex_);
   // Only now that the thread exists: until then Ask() makes reports itself.
@@ -80,6 +84,7 @@ std::unique_ptr<ReplyStream> Reporter::Ask(std::string_view arguments,
   {
     const std::lock_guard lock(mutex_);
     if (is_running_) {
+      LARDER_ASSERT(report->when_made != nullptr);
       // Both the queue and the stream own the report, so a client may disconnect meanwhile.
       wanted_.push_back(report);
       changed_.notify_one();
@@ -110,6 +115,7 @@ void Reporter::Run() {
 }
 
 void Reporter::Make(Report& report) {
+  LARDER_ASSERT(!report.is_made.load(std::memory_order_relaxed));
   // The time of the report, for ages and expiries.
   lane_.SetNow(shared_.clock.now());
   if (!report.echo) {
@@ -119,6 +125,8 @@ void Reporter::Make(Report& report) {
     // An empty text means that there is no such list.
     if (report.text.empty()) report.text = KeyNotFound(*report.echo);
   }
+  // A client would wait for ever for an empty reply.
+  LARDER_ASSERT(!report.text.empty());
   report.is_made.store(true, std::memory_order_release);
 }
 

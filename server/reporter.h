@@ -57,7 +57,8 @@ class Reporter {
   void Stop();
 
   // Requests a report, and returns the stream that sends it. `arguments` and `echo` are those of
-  // Report; `when_made` is called on the reporter's thread when the stream can go on.
+  // Report; `when_made`, which is not empty, is called on the reporter's thread when the stream can
+  // go on.
   //
   // If there is no thread, the report is made before the function returns, and when_made is not
   // called. REQUIRES: then no other thread calls Ask at the same time.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "server/log.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -170,6 +171,7 @@ void Sasl::ReadPasswordsAgain() {
 }
 
 bool Sasl::Admit(const std::string& user, std::string_view password) const {
+  LARDER_ASSERT(passwords_ != nullptr);
   const auto passwords = passwords_->Current();
   if (passwords == nullptr) return false;
   // Both are evaluated, so that the time does not show which one matched.
@@ -181,6 +183,21 @@ bool Sasl::Admit(const std::string& user, std::string_view password) const {
 // --- SaslSession -------------------------------------------------------------------------------
 
 SaslReply SaslSession::Start(const std::string& mechanism, std::string_view data) {
+  LARDER_ASSERT(!has_begun_);
+  has_begun_ = true;
+  SaslReply reply = Begin(mechanism, data);
+  awaits_step_ = reply.status == SaslStatus::kContinue;
+  return reply;
+}
+
+SaslReply SaslSession::Step(std::string_view data) {
+  LARDER_ASSERT(awaits_step_);
+  SaslReply reply = GoOn(data);
+  awaits_step_ = reply.status == SaslStatus::kContinue;
+  return reply;
+}
+
+SaslReply SaslSession::Begin(const std::string& mechanism, std::string_view data) {
   mechanism_ = mechanism;
   if (sasl_.passwords_ != nullptr && IsPlain(mechanism)) {
     // PLAIN without its message: the client sends it in the next step.
@@ -200,9 +217,9 @@ SaslReply SaslSession::Start(const std::string& mechanism, std::string_view data
   return ReplyOf(result, out, out_bytes);
 }
 
-SaslReply SaslSession::Step(std::string_view data) {
+SaslReply SaslSession::GoOn(std::string_view data) {
   if (std::exchange(awaits_plain_, false)) {
-    return data.empty() ? SaslReply{} : Start(std::string(kPlain), data);
+    return data.empty() ? SaslReply{} : Begin(std::string(kPlain), data);
   }
   if (!IsForLibrary(mechanism_, data)) return {};
   const char* out = nullptr;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "server/password_file.h"
+#include "slab/check.h"
 #include "slab/result.h"
 
 namespace larder::server {
@@ -110,7 +111,12 @@ class SaslSession {
   friend class Sasl;
 
   SaslSession(const Sasl& sasl, Sasl::Connection connection)
-      : sasl_(sasl), connection_(std::move(connection)) {}
+      : sasl_(sasl), connection_(std::move(connection)) {
+    LARDER_ASSERT(connection_ != nullptr);
+  }
+  // Start() and Step() without their checks.
+  SaslReply Begin(const std::string& mechanism, std::string_view data);
+  SaslReply GoOn(std::string_view data);
   // Returns whether the password file admits the user of a PLAIN message.
   bool AdmitPlain(std::string_view data) const;
 
@@ -120,6 +126,9 @@ class SaslSession {
   std::string mechanism_;
   // The client has begun PLAIN without a message: the next step is its message.
   bool awaits_plain_ = false;
+  // Start() was called, and the last result was kContinue; for their contracts.
+  bool has_begun_ = false;
+  bool awaits_step_ = false;
 };
 
 }  // namespace larder::server

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <system_error>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -75,6 +77,7 @@ bool TakeReloadSignal() { return reload_is_signalled.exchange(false, std::memory
 int SignalFd() { return signal_fd.load(std::memory_order_relaxed); }
 
 void ClearSignalFd() {
+  LARDER_ASSERT(SignalFd() >= 0);
   std::uint64_t count = 0;
   (void)!read(SignalFd(), &count, sizeof count);
 }

@@ -22,7 +22,7 @@ bool TakeReloadSignal();
 // -1 without CatchSignals(). It stays open as long as the process lives.
 int SignalFd();
 // Makes the descriptor not readable. Call it before the requests are looked at, so that none is
-// missed.
+// missed. REQUIRES: CatchSignals() was called.
 void ClearSignalFd();
 
 }  // namespace larder::server

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -51,6 +53,9 @@ FileStamp StampFrom(const struct stat& status) {
           .modified_ns = Nanoseconds(status.st_mtim),
           .changed_ns = Nanoseconds(status.st_ctim)};
 }
+
+// The directory of a file, with its last slash; empty: the current one.
+std::string FolderOf(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
 
 // Writes all of `text`. Returns false with errno set if the system refuses.
 bool WriteAll(int fd, std::string_view text) {
@@ -106,6 +111,7 @@ Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t 
   if (bytes > announced_bytes || StampFrom(after) != StampFrom(before)) {
     return Failure{FileError{EAGAIN, "changes while it is read"}};
   }
+  LARDER_ASSERT(bytes <= text.size());
   // The file may have become shorter, but then the stamps would differ: this removes the extra
   // byte.
   text.resize(bytes);
@@ -115,6 +121,7 @@ Result<SmallFile, FileError> ReadSmallFile(const std::string& path, std::size_t 
 
 std::optional<ReplaceError> ReplaceFile(const std::string& path, const std::string& next,
                                         std::string_view text) {
+  LARDER_ASSERT(path != next && FolderOf(path) == FolderOf(next));
   {
     const Descriptor file(
         // O_NOFOLLOW: another user might have put a symbolic link in the place of `next`.
@@ -129,9 +136,9 @@ std::optional<ReplaceError> ReplaceFile(const std::string& path, const std::stri
   if (std::rename(next.c_str(), path.c_str()) != 0) return GiveUp(next, ReplaceStep::kRename);
   // The new name is on the disk when the directory is. If that cannot be opened or synchronised,
   // the file has been replaced nevertheless.
-  const std::size_t slash = path.rfind('/');
-  const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
-  const Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::string folder = FolderOf(path);
+  const Descriptor opened(
+      open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (opened.get() >= 0) (void)fsync(opened.get());
   return std::nullopt;
 }

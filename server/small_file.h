@@ -60,9 +60,9 @@ struct ReplaceError {
   std::string text;
 };
 
-// Replaces the file at `path` by one with this text, by a rename from `next`, which has to be in
-// the same directory. No reader, and no start of the machine after a power failure, ever sees half
-// of it.
+// Replaces the file at `path` by one with this text, by a rename from `next`. REQUIRES: `next` is
+// another name in the same directory. No reader, and no start of the machine after a power failure,
+// ever sees half of it.
 //
 // Returns nothing on success. Otherwise `path` is as it was, and no new file is left at `next`.
 std::optional<ReplaceError> ReplaceFile(const std::string& path, const std::string& next,

@@ -26,6 +26,7 @@
 #include "server/socket/connection_table.h"
 #include "server/socket/socket_address.h"
 #include "slab/cache.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -54,6 +55,7 @@ std::string_view StateName(ConnectionState state) {
     case ConnectionState::kMwrite:
       return "conn_mwrite";
   }
+  LARDER_ASSERT(false && "a state without a name");
   return "conn_unknown";
 }
 
@@ -77,6 +79,7 @@ bool Matches(Match match, std::string_view word, std::string_view name) {
     case Match::kLonger:
       return word.starts_with(name);
   }
+  LARDER_ASSERT(false && "a way to match that is not known");
   return false;
 }
 
@@ -135,6 +138,7 @@ bool AskForCachedump(std::string_view arguments) {
 }
 
 std::string Stats::Report(std::string_view arguments, slab::Lane& lane) {
+  LARDER_ASSERT(!AskForCachedump(arguments));
   const protocol::Tokens words(arguments);
   // Only the first word selects the list.
   const List* const list = List::Find(words[0], &List::in_text);
@@ -151,6 +155,7 @@ std::string Stats::Report(std::string_view arguments, slab::Lane& lane) {
     Reset();
     reply = protocol::kReset;
   }
+  LARDER_ASSERT(!reply.empty());
   return reply;
 }
 
@@ -164,6 +169,7 @@ std::string Stats::ReportBinary(std::string_view key, const protocol::Echo& echo
   if (list->write != nullptr) {
     (this->*list->write)(lane, writer);
   } else if (list->name == kDetail) {
+    LARDER_ASSERT(key.starts_with(kDetail));
     if (!DetailBinary(key.substr(kDetail.size()), writer)) return {};
   } else if (list->name == kReset) {
     Reset();
@@ -188,6 +194,7 @@ CounterSums Stats::Gather() const {
   for (const WorkerCounters& worker : workers_) worker.AddTo(sums.commands);
   shared_.cache.ForEachLane([&](const slab::Lane& lane) {
     sums.total_items += lane.total_items.value();
+    LARDER_ASSERT(lane.classes.size() <= sums.classes.size());
     for (std::size_t id = 0; id < lane.classes.size(); ++id) {
       lane.classes[id].AddTo(sums.classes[id]);
     }
@@ -216,6 +223,7 @@ void Stats::Reset() {
 }
 
 ServerSample Stats::SampleServer(slab::Lane& lane) const {
+  LARDER_ASSERT(lane.now_s >= shared_.clock.started_s());
   const Config& config = shared_.config;
   slab::Cache& cache = shared_.cache;
   rusage usage{};
@@ -283,6 +291,7 @@ void Stats::Items(slab::Lane& lane, StatWriter& writer) const {
   for (const ClassSnapshot& snapshot : shared_.cache.census().CleanAndDescribeClasses(lane)) {
     // memcached omits classes without items, and below those without pages.
     if (snapshot.items() == 0) continue;
+    LARDER_ASSERT(snapshot.id < sums.classes.size());
     writer.WriteRows(
         ItemsMetrics(),
         ClassSample{
@@ -297,6 +306,7 @@ void Stats::Slabs(slab::Lane& lane, StatWriter& writer) const {
   SlabTotals totals;
   for (const ClassSnapshot& snapshot : shared_.cache.census().CleanAndDescribeClasses(lane)) {
     if (snapshot.pages == 0) continue;
+    LARDER_ASSERT(snapshot.id < sums.classes.size());
     ++totals.classes;
     totals.pages += snapshot.pages;
     writer.WriteRows(SlabsMetrics(),

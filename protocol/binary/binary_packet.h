@@ -11,6 +11,7 @@
 #pragma once
 
 #include <bit>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -36,6 +37,7 @@ inline constexpr std::uint32_t kNeverCreate = 0xffffffff;
 template <class T>
 constexpr T ByteSwapIfLittle(T number) noexcept {
   static_assert(std::is_unsigned_v<T>);
+  static_assert(sizeof(T) <= sizeof(std::uint64_t) && std::has_single_bit(sizeof(T)));
   if constexpr (std::endian::native == std::endian::little) {
     if constexpr (sizeof(T) == 2) return __builtin_bswap16(number);
     if constexpr (sizeof(T) == 4) return __builtin_bswap32(number);
@@ -79,8 +81,11 @@ struct Echo {
 // Owns:    nothing; the bytes of `head` must outlive it.
 class RequestPacket {
  public:
-  // REQUIRES: `head` is the header of a request packet followed by all of its extras.
-  explicit RequestPacket(std::string_view head) : head_(head.data()) {}
+  // REQUIRES: `head` begins with the header of a request packet.
+  explicit RequestPacket(std::string_view head) : head_(head.data()) {
+    assert(head.size() >= kPacketHeadBytes);
+    assert(static_cast<unsigned char>(head[0]) == kRequestMagic);
+  }
 
   // The fields that the reply repeats.
   Echo echo() const noexcept {
@@ -90,8 +95,10 @@ class RequestPacket {
   }
   // The number with which an incr or decr creates a missing key.
   //
-  // REQUIRES: the packet is an incr or decr, whose extras are delta, initial value and exptime.
+  // REQUIRES: the packet is an incr or decr, whose extras follow its header: delta, initial value
+  // and exptime.
   std::uint64_t initial() const noexcept {
+    assert(static_cast<unsigned char>(head_[4]) == 20);
     return LoadBig<std::uint64_t>(head_ + kPacketHeadBytes + 8);
   }
 

@@ -1,5 +1,6 @@
 #include "protocol/binary/binary_parser.h"
 
+#include <cassert>
 #include <new>
 
 #include "protocol/binary/binary_packet.h"
@@ -20,6 +21,7 @@ bool Allows(PacketPart part, std::uint32_t part_bytes) noexcept {
     case PacketPart::kRequired:
       return is_there;
   }
+  assert(false && "a part that is neither forbidden nor allowed");
   return false;
 }
 
@@ -31,6 +33,8 @@ bool Allows(PacketPart part, std::uint32_t part_bytes) noexcept {
 // Not inlined: refusals are rare, and the code would only make the common path larger.
 [[gnu::noinline]] ParseResult Refuse(std::string_view input, PacketError error,
                                      std::uint32_t body_bytes, BinaryRequest& request) noexcept {
+  assert(error != PacketError::kNone);
+  assert(input.size() >= kPacketHeadBytes);
   new (&request) BinaryRequest{.head = input.substr(0, kPacketHeadBytes),
                                .swallow_bytes = body_bytes,
                                .verb = BinaryVerb::kNone,
@@ -43,6 +47,7 @@ bool Allows(PacketPart part, std::uint32_t part_bytes) noexcept {
 // client that sends a short line to a port of the binary protocol would otherwise wait for ever,
 // because its line may never become as long as a header.
 ParseResult AwaitHead(std::string_view input) noexcept {
+  assert(input.size() < kPacketHeadBytes);
   const bool begins_packet =
       input.empty() || static_cast<unsigned char>(input.front()) == kRequestMagic;
   return {begins_packet ? ParseStatus::kNeedMore : ParseStatus::kFatal, 0};
@@ -110,6 +115,7 @@ ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept
       break;
     // 20 bytes: delta, initial value and exptime. The initial value stays in `head`.
     default:
+      assert(extras_bytes == 20);
       request.delta = LoadBig<std::uint64_t>(extras);
       request.exptime = LoadBig<std::uint32_t>(extras + 16);
       break;
@@ -121,6 +127,7 @@ ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept
     return {ParseStatus::kComplete, value_at};
   }
   if (!has_value) return {ParseStatus::kNeedValue, value_at};
+  assert(value_at + value_bytes <= input.size());
   request.value = {head + value_at, value_bytes};
   return {ParseStatus::kComplete, value_at + value_bytes};
 }

@@ -1,6 +1,7 @@
 // The reply packets of the binary protocol: status codes, error texts and the header.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -64,6 +65,7 @@ constexpr std::string_view StatusText(BinaryStatus status) noexcept {
     case BinaryStatus::kOutOfMemory:
       return "Out of memory";
   }
+  assert(false && "a status without a text");
   return {};
 }
 
@@ -93,9 +95,12 @@ struct ReplyShape {
 
 // Writes the header of a reply and returns the position behind it. The caller writes the body.
 //
-// REQUIRES: kPacketHeadBytes are writable at `out`; the body is shorter than 4 GiB.
+// REQUIRES: kPacketHeadBytes are writable at `out`; the key has at most 65535 bytes, and the body
+// is shorter than 4 GiB.
 [[gnu::always_inline]] inline char* WriteReplyHead(char* out, const Echo& echo,
                                                    const ReplyShape& shape) noexcept {
+  assert(shape.key_bytes <= UINT16_MAX);
+  assert(shape.extras_bytes + shape.key_bytes + shape.value_bytes <= UINT32_MAX);
   out[0] = static_cast<char>(kReplyMagic);
   out[1] = static_cast<char>(echo.opcode);
   StoreBig(out + 2, static_cast<std::uint16_t>(shape.key_bytes));

@@ -1,6 +1,7 @@
 // BinaryRequest, the result of the parser of binary packets.
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 #include <string_view>
 
@@ -32,7 +33,7 @@ struct BinaryRequest {
   std::string_view key = {};
   // The whole value, if it was in the input; otherwise empty (see ParseBinary()).
   std::string_view value = {};
-  // The header and the extras.
+  // The header and the extras; of a refused packet, the header alone.
   std::string_view head = {};
   // The CAS field of the header; 0: the client did not ask for a comparison.
   std::uint64_t cas = 0;
@@ -58,7 +59,11 @@ struct BinaryRequest {
   // incr and decr: the number with which a missing key is created.
   //
   // REQUIRES: verb is kIncr or kDecr.
-  std::uint64_t initial() const noexcept { return RequestPacket(head).initial(); }
+  std::uint64_t initial() const noexcept {
+    assert(verb == BinaryVerb::kIncr || verb == BinaryVerb::kDecr);
+    assert(head.size() == kPacketHeadBytes + 20);
+    return RequestPacket(head).initial();
+  }
 };
 
 }  // namespace larder::protocol

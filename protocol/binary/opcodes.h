@@ -1,6 +1,7 @@
 // The opcodes of the binary protocol: a table with one row for each.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -156,6 +157,24 @@ inline constexpr std::array kConfigOpcodes = [] {
 }();
 // The parser compares a value with kSaslValueBytesMax first, as the smallest of the limits.
 static_assert(kSaslValueBytesMax <= kConfigValueBytesMax);
+// FindOpcode() looks into the first table first.
+static_assert(std::ranges::none_of(kConfigOpcodes, [](const OpcodeSpec& row) {
+  return row.opcode < kOpcodes.size();
+}));
+// Whether a row agrees with itself and with the parser, which tells the layouts of extras apart by
+// their length.
+constexpr bool IsConsistent(const OpcodeSpec& row) {
+  const bool is_changing_number = row.verb == BinaryVerb::kIncr || row.verb == BinaryVerb::kDecr;
+  const bool has_known_extras = row.extras_bytes == 0 || row.extras_bytes == 4 ||
+                                row.extras_bytes == 8 || row.extras_bytes == 20;
+  const bool may_have_extras = row.extras != PacketPart::kForbidden;
+  return !row.name.empty() && has_known_extras && (row.extras_bytes == 20) == is_changing_number &&
+         (row.verb == BinaryVerb::kNone || may_have_extras == (row.extras_bytes != 0)) &&
+         (row.awaited_bytes_max == 0 || row.value != PacketPart::kForbidden) &&
+         (row.awaited_bytes_max == 0 || row.awaited_bytes_max >= kSaslValueBytesMax);
+}
+static_assert(std::ranges::all_of(kOpcodes, IsConsistent));
+static_assert(std::ranges::all_of(kConfigOpcodes, IsConsistent));
 
 // Returns the row of an opcode. An opcode without a row gets that of an unknown command, whose verb
 // is kNone.

@@ -1,6 +1,7 @@
 #include "protocol/encoding/base64.h"
 
 #include <array>
+#include <cassert>
 #include <cstdint>
 
 namespace larder::protocol {
@@ -9,6 +10,7 @@ namespace {
 // The digits of base64 in the order of their values (RFC 4648, table 1).
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static_assert(kAlphabet.size() == 64);
 // Fills the last group of four digits.
 constexpr char kPadding = '=';
 // Marks a byte that is not in the alphabet.
@@ -53,11 +55,13 @@ std::string_view DecodeBase64(char* out, std::string_view text) noexcept {
     at += 3 - padding;
     is_over = padding > 0;
   }
+  assert(static_cast<std::size_t>(at - out) <= DecodedBytesMax(text.size()));
   if (in_block != 0) return {};
   return {out, static_cast<std::size_t>(at - out)};
 }
 
 char* EncodeBase64(char* out, std::string_view bytes) noexcept {
+  [[maybe_unused]] const char* const begin = out;
   // Bytes behind the end count as zero bits; the padding shows how many bytes are real.
   const auto byte_at = [&](std::size_t i) -> std::uint32_t {
     return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0;
@@ -69,6 +73,7 @@ char* EncodeBase64(char* out, std::string_view bytes) noexcept {
     *out++ = i + 1 < bytes.size() ? kAlphabet[block >> 6 & 63] : kPadding;
     *out++ = i + 2 < bytes.size() ? kAlphabet[block & 63] : kPadding;
   }
+  assert(static_cast<std::size_t>(out - begin) == EncodedBytes(bytes.size()));
   return out;
 }
 

@@ -12,8 +12,10 @@
 #include <emmintrin.h>
 
 #include <bit>
+#include <cassert>
 #else
 #include <algorithm>
+#include <cassert>
 #endif
 
 namespace larder::protocol {
@@ -22,6 +24,7 @@ namespace larder::protocol {
 
 // Finds the first ' ' or '\n'.
 inline const char* FindSpaceOrNewline(const char* at, const char* end) noexcept {
+  assert(at <= end);
   const __m128i spaces = _mm_set1_epi8(' ');
   const __m128i newlines = _mm_set1_epi8('\n');
   for (; at < end; at += sizeof(__m128i)) {
@@ -40,6 +43,7 @@ inline const char* FindSpaceOrNewline(const char* at, const char* end) noexcept 
 
 // Finds the first '\n'.
 inline const char* FindNewline(const char* at, const char* end) noexcept {
+  assert(at <= end);
   const __m128i newlines = _mm_set1_epi8('\n');
   for (; at < end; at += sizeof(__m128i)) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
@@ -56,11 +60,13 @@ inline const char* FindNewline(const char* at, const char* end) noexcept {
 
 // Finds the first ' ' or '\n'.
 inline const char* FindSpaceOrNewline(const char* at, const char* end) noexcept {
+  assert(at <= end);
   return std::find_if(at, end, [](char byte) { return byte == ' ' || byte == '\n'; });
 }
 
 // Finds the first '\n'.
 inline const char* FindNewline(const char* at, const char* end) noexcept {
+  assert(at <= end);
   return std::find(at, end, '\n');
 }
 

@@ -1,6 +1,7 @@
 #include "protocol/encoding/numbers.h"
 
 #include <bit>
+#include <cassert>
 #include <charconv>
 #include <cstring>
 #include <limits>
@@ -61,11 +62,14 @@ constexpr std::array<std::uint64_t, 20> kPowersOfTen = [] {
   }
   return powers;
 }();
+static_assert(kPowersOfTen.size() == kDecimalBytesMax);
+static_assert(kPowersOfTen.back() > std::numeric_limits<std::uint64_t>::max() / 10);
 
 // Returns the number of decimal digits.
 //
 // REQUIRES: number > 0.
 unsigned CountDigits(std::uint64_t number) noexcept {
+  assert(number > 0);
   // 1233 / 4096 is about log10(2), so the product is the number of digits or one less. The
   // comparison with the power of ten decides which.
   const unsigned digits = static_cast<unsigned>(std::bit_width(number)) * 1233 >> 12;
@@ -108,6 +112,7 @@ std::optional<std::int64_t> ParseLenientInt64(std::string_view text) noexcept {
 }
 
 char* WriteLongDecimal(char* out, std::uint64_t number) noexcept {
+  assert(number >= 10);
   // Two digits per division, from the last to the first.
   char* const end = out + CountDigits(number);
   char* at = end;
@@ -116,6 +121,8 @@ char* WriteLongDecimal(char* out, std::uint64_t number) noexcept {
     std::memcpy(at, &kDigitPairs[2 * (number % 100)], 2);
     number /= 100;
   }
+  // What is left are the first digits, one or two.
+  assert(at - out == (number >= 10 ? 2 : 1));
   if (number >= 10) {
     std::memcpy(out, &kDigitPairs[2 * number], 2);
   } else {

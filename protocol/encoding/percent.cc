@@ -1,6 +1,7 @@
 #include "protocol/encoding/percent.h"
 
 #include <array>
+#include <cassert>
 
 namespace larder::protocol {
 namespace {
@@ -19,6 +20,8 @@ constexpr std::array<bool, 256> kIsUnreserved = [] {
 
 char* EncodePercent(char* out, std::string_view bytes) noexcept {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
+  static_assert(kDigits.size() == 16);
+  [[maybe_unused]] const char* const begin = out;
   for (const char c : bytes) {
     const auto byte = static_cast<unsigned char>(c);
     if (kIsUnreserved[byte]) {
@@ -29,6 +32,7 @@ char* EncodePercent(char* out, std::string_view bytes) noexcept {
     *out++ = kDigits[byte >> 4];
     *out++ = kDigits[byte & 15];
   }
+  assert(static_cast<std::size_t>(out - begin) <= PercentEncodedBytesMax(bytes.size()));
   return out;
 }
 

@@ -1,7 +1,9 @@
 // The flags of the meta commands: a table with one row for each, and access to the flags of a line.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -89,6 +91,14 @@ inline constexpr std::array kMetaFlags = {
     MetaFlagSpec{'x', MetaToken::kIgnored, LineError::kNone, kNoReply},
 };
 
+// Each flag has one row, and an error for a bad token exactly if its token can be bad.
+static_assert(std::ranges::all_of(kMetaFlags, [](const MetaFlagSpec& row) {
+  const bool is_unchecked =
+      row.token == MetaToken::kText || (row.token == MetaToken::kIgnored && row.letter != 'b');
+  return std::ranges::count(kMetaFlags, row.letter, &MetaFlagSpec::letter) == 1 &&
+         (row.bad_token == LineError::kNone) == is_unchecked && row.replies <= kEveryReply;
+}));
+
 // Returns the row of a letter, or nullptr if there is no such flag.
 inline const MetaFlagSpec* FindMetaFlag(char letter) noexcept {
   // Indexed by the letter: the number of the row plus one; 0 for bytes that are not flags.
@@ -126,6 +136,7 @@ class MetaFlagSet {
   // The low six bits of a letter identify it: the two cases of a letter differ in them, and all
   // letters have the same upper two bits.
   static constexpr std::uint64_t BitOf(char letter) {
+    assert((letter >= 'A' && letter <= 'Z') || (letter >= 'a' && letter <= 'z'));
     return std::uint64_t{1} << (static_cast<unsigned char>(letter) & 63);
   }
 
@@ -163,10 +174,19 @@ class MetaFlags {
   // The letter of the current flag, and the text behind the letter.
   //
   // REQUIRES (all three): the last Next() returned true.
-  char letter() const { return *flag_; }
-  std::string_view token() const { return {flag_ + 1, at_}; }
+  char letter() const {
+    assert(flag_ != nullptr && flag_ < at_);
+    return *flag_;
+  }
+  std::string_view token() const {
+    assert(flag_ != nullptr && flag_ < at_);
+    return {flag_ + 1, at_};
+  }
   // The letter and the token as they are in the request.
-  std::string_view text() const { return {flag_, at_}; }
+  std::string_view text() const {
+    assert(flag_ != nullptr && flag_ < at_);
+    return {flag_, at_};
+  }
 
  private:
   // The first byte that Next() has not looked at.

@@ -1,6 +1,7 @@
 #include "protocol/meta/meta_parser.h"
 
 #include <array>
+#include <cassert>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -32,6 +33,7 @@ struct ScannedFlags {
 
 // Returns a line that is refused, of which `swallow_bytes` of data block follow.
 MetaLine Refused(LineError error, std::uint32_t swallow_bytes = 0) noexcept {
+  assert(error != LineError::kNone);
   return {.swallow_bytes = swallow_bytes, .error = error};
 }
 
@@ -65,6 +67,7 @@ bool TakeToken(const MetaFlagSpec& spec, std::string_view token, MetaLine& line)
     case MetaToken::kUint64:
       return ParseStrictUint64(token).has_value();
   }
+  assert(false && "a type of token that is not checked");
   return false;
 }
 
@@ -132,6 +135,7 @@ LineError FindError(const ScannedFlags& flags, const MetaVerbSpec& spec,
 
 // Parses a line of a command that uses only the key and the flag b (MetaFlagUse::kEncodedKey).
 MetaLine ParseEncodedKey(MetaLine line) noexcept {
+  assert(!line.key.empty());
   const ScannedFlags flags = ScanFlags(line);
   const bool is_encoded = MetaTokenOf(line.arguments, 'b') == "";
   if (flags.has_odd_letter || line.key.size() > kKeyBytesMax ||
@@ -175,6 +179,7 @@ MetaLine ParseMeta(std::string_view text, const MetaVerbSpec& spec) noexcept {
     return Refused(error, spec.bytes_word != 0 ? line.value_bytes + 2 : 0);
   }
   line.flags = flags.set;
+  assert(line.key.size() <= kKeyBytesMax && flags.count < kMetaWordsMax);
   return line;
 }
 
@@ -187,12 +192,16 @@ std::optional<std::string_view> MetaTokenOf(std::string_view arguments, char let
 
 std::optional<std::uint64_t> MetaNumberOf(std::string_view arguments, char letter) noexcept {
   const auto token = MetaTokenOf(arguments, letter);
-  return token ? ParseStrictUint64(*token) : std::nullopt;
+  const auto number = token ? ParseStrictUint64(*token) : std::nullopt;
+  assert(number.has_value() == token.has_value());
+  return number;
 }
 
 std::optional<std::int32_t> MetaExptimeOf(std::string_view arguments, char letter) noexcept {
   const auto token = MetaTokenOf(arguments, letter);
-  return token ? ParseStrictInt32(*token) : std::nullopt;
+  const auto exptime = token ? ParseStrictInt32(*token) : std::nullopt;
+  assert(exptime.has_value() == token.has_value());
+  return exptime;
 }
 
 }  // namespace larder::protocol

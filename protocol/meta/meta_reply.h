@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -53,6 +54,7 @@ inline constexpr std::size_t kMetaLineBytesMax =
 // Writes a flag with its token as it is in the request, or a fixed text such as the marks W, X and
 // Z of mg.
 inline char* WriteMetaText(char* out, std::string_view text) noexcept {
+  assert(!text.empty());
   *out++ = ' ';
   std::memcpy(out, text.data(), text.size());
   return out + text.size();
@@ -65,15 +67,21 @@ inline char* WriteMetaNumber(char* out, char letter, std::uint64_t number) noexc
   return WriteDecimal(out, number);
 }
 
-// Writes the key as flag k. This and the following: REQUIRES: key.size() <= kKeyBytesMax.
+// Writes the key as flag k.
+//
+// REQUIRES: key.size() <= kKeyBytesMax.
 inline char* WriteMetaKey(char* out, std::string_view key) noexcept {
+  assert(key.size() <= kKeyBytesMax);
   *out++ = ' ';
   *out++ = 'k';
   return WriteKey(out, key);
 }
 
 // Writes the key in base64 as flag k, followed by the flag b.
+//
+// REQUIRES: key.size() <= kKeyBytesMax.
 inline char* WriteEncodedMetaKey(char* out, std::string_view key) noexcept {
+  assert(key.size() <= kKeyBytesMax);
   *out++ = ' ';
   *out++ = 'k';
   out = EncodeBase64(out, key);

@@ -74,6 +74,15 @@ inline constexpr std::array kMetaVerbs = {
 };
 static_assert(kMetaVerbs.size() == static_cast<std::size_t>(MetaVerb::kLast) + 1);
 static_assert(std::ranges::is_sorted(kMetaVerbs, {}, &MetaVerbSpec::name));
+static_assert(std::ranges::all_of(kMetaVerbs, [](const MetaVerbSpec& row) {
+  return std::ranges::count(kMetaVerbs, row.verb, &MetaVerbSpec::verb) == 1 &&
+         std::ranges::count(kMetaVerbs, row.name, &MetaVerbSpec::name) == 1;
+}));
+// A row that names modes has an error for others, and a data block needs flags that are checked.
+static_assert(std::ranges::all_of(kMetaVerbs, [](const MetaVerbSpec& row) {
+  return row.modes.empty() == (row.bad_mode == LineError::kNone) &&
+         (row.bytes_word == 0 || row.flags == MetaFlagUse::kAll);
+}));
 
 // Returns the row of a command word, or nullptr if there is none. Case matters.
 constexpr const MetaVerbSpec* FindMetaVerb(std::string_view name) noexcept {

@@ -1,5 +1,6 @@
 #include "protocol/text/key_list.h"
 
+#include <cassert>
 #include <optional>
 
 #include "protocol/encoding/numbers.h"
@@ -12,6 +13,7 @@ namespace {
 // bytes up to the '\n' by later calls, because the line may be longer than the input.
 ParseResult RefuseRest(LineError error, std::size_t consumed_bytes, KeyList& list,
                        LineRequest& request) noexcept {
+  assert(error != LineError::kNone);
   list = KeyList{.is_skipping = true};
   request = LineRequest{.verb = TextVerb::kNone, .error = error};
   return {ParseStatus::kComplete, consumed_bytes};
@@ -21,6 +23,7 @@ ParseResult RefuseRest(LineError error, std::size_t consumed_bytes, KeyList& lis
 
 ParseResult AwaitKeyEnd(std::string_view input, std::size_t key_at, KeyList& list,
                         LineRequest& request) noexcept {
+  assert(key_at <= input.size());
   // A '\r' at the end of the input may belong to the line end, so it does not count as part of the
   // key.
   std::size_t key_bytes = input.size() - key_at;
@@ -30,6 +33,7 @@ ParseResult AwaitKeyEnd(std::string_view input, std::size_t key_at, KeyList& lis
 }
 
 ParseResult AwaitNextKey(std::string_view input, std::size_t key_at) noexcept {
+  assert(key_at <= input.size());
   // Whether a key is the last of its line depends on what follows its spaces, so the key must wait
   // for that, and waiting bytes need a limit.
   if (input.size() - key_at > kLineBytesMax) return {ParseStatus::kLineTooLong, key_at};
@@ -38,6 +42,7 @@ ParseResult AwaitNextKey(std::string_view input, std::size_t key_at) noexcept {
 
 ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
                       LineRequest& request) noexcept {
+  assert(key_at <= input.size());
   const char* const begin = input.data();
   const AfterSpaces key = SkipSpaces(begin + key_at, begin + input.size());
   // The line goes on behind the bad key: the refusal also drops the rest of the line.
@@ -52,6 +57,7 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
 
 ParseResult TakeExptimeAndKey(std::string_view input, std::size_t at, TextVerb verb, KeyList& list,
                               LineRequest& request) noexcept {
+  assert(at < input.size());
   const char* const begin = input.data();
   const char* const end = begin + input.size();
   const char* token = begin + at;

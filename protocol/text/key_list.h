@@ -8,6 +8,7 @@
 // REQUIRES: kInputSlackBytes behind input.end() are readable.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -64,6 +65,8 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
 // REQUIRES: list.is_open, at <= input.size().
 [[gnu::always_inline]] inline ParseResult TakeKey(std::string_view input, std::size_t at,
                                                   KeyList& list, LineRequest& request) noexcept {
+  assert(list.is_open);
+  assert(at <= input.size());
   const char* const begin = input.data();
   const char* const end = begin + input.size();
   const char* key = begin + at;
@@ -104,7 +107,7 @@ ParseResult RefuseKey(std::string_view input, std::size_t key_at, KeyList& list,
 // that kNeedMore, or kLineTooLong if the input is longer than kLineBytesMax. A line without a key,
 // or with a bad exptime, is refused.
 //
-// REQUIRES: at < input.size(), and the line does not end at `at`.
+// REQUIRES: at < input.size().
 ParseResult TakeExptimeAndKey(std::string_view input, std::size_t at, TextVerb verb, KeyList& list,
                               LineRequest& request) noexcept;
 

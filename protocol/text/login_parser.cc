@@ -1,6 +1,7 @@
 #include "protocol/text/login_parser.h"
 
 #include <algorithm>
+#include <cassert>
 #include <optional>
 
 #include "protocol/data_block.h"
@@ -36,6 +37,7 @@ std::optional<std::uint64_t> BlockBytes(const Tokens& tokens) noexcept {
 
 // Splits a block of `<user> <password>` at its first space; the password may contain spaces.
 LoginRequest ReadCredentials(std::string_view block) noexcept {
+  assert(block.size() >= kCrlf.size());
   if (!block.ends_with(kCrlf)) return {.login = Login::kBadEnd};
   block.remove_suffix(kCrlf.size());
   const std::size_t space = block.find(' ');
@@ -84,6 +86,7 @@ ParseResult ParseLogin(std::string_view input, LoginRequest& request) noexcept {
     request.login = Login::kVersion;
   }
   // The block of a refused command follows the line and must not be read as a command.
+  assert(line_bytes <= input.size());
   request.swallow_bytes = block_bytes.value_or(0);
   return {ParseStatus::kComplete, line_bytes};
 }

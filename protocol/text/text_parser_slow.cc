@@ -1,5 +1,6 @@
 #include "protocol/text/text_parser_slow.h"
 
+#include <cassert>
 #include <limits>
 #include <optional>
 
@@ -22,6 +23,7 @@ constexpr std::size_t kLineBytesMin = 4;
 // Turns `request` into the refusal of its line. Its noreply is kept, because it suppresses errors
 // too.
 void Refuse(LineError error, LineRequest& request) noexcept {
+  assert(error != LineError::kNone);
   request.verb = TextVerb::kNone;
   request.error = error;
 }
@@ -54,6 +56,7 @@ std::optional<std::uint32_t> ParseLenientUint32(std::string_view text) noexcept 
 // in any case.
 ParseResult ParseStorage(std::string_view input, const Line& line, Shape shape,
                          LineRequest& request) noexcept {
+  assert(line.next <= input.size());
   const std::optional<std::int32_t> value_bytes = ParseStrictInt32(line.tokens[kBytesWord]);
   if (!value_bytes || *value_bytes < 0 ||
       static_cast<std::uint32_t>(*value_bytes) > kValueBytesMax) {
@@ -83,6 +86,7 @@ ParseResult ParseStorage(std::string_view input, const Line& line, Shape shape,
 // left to be discarded: then `value` is empty while value_bytes is not 0.
 ParseResult ParseConfigSet(std::string_view input, const Line& line,
                            LineRequest& request) noexcept {
+  assert(line.next <= input.size() && line.tokens[1] == "set");
   const std::optional<std::int32_t> value_bytes = ParseStrictInt32(line.tokens[kBytesWord]);
   if (!value_bytes || *value_bytes < 0 ||
       static_cast<std::uint32_t>(*value_bytes) > kValueBytesMax) {
@@ -195,6 +199,7 @@ ParseResult ParseLine(std::string_view input, const Line& line, const TextVerbSp
     case Shape::kNothing:
       return whole_line;
   }
+  assert(false && "a shape that is not parsed");
   return whole_line;
 }
 
@@ -260,6 +265,7 @@ ParseResult ParseCommand(std::string_view input, TextVerbs verbs, KeyList& list,
 
 ParseResult TakeMetaLine(std::string_view input, std::string_view text, std::size_t next,
                          const MetaVerbSpec& spec, LineRequest& request) noexcept {
+  assert(next <= input.size());
   const MetaLine line = ParseMeta(text, spec);
   if (line.error != LineError::kNone) {
     request = LineRequest{
@@ -289,6 +295,7 @@ ParseResult ParseTextSlow(std::string_view input, KeyList& list, LineRequest& re
 
 ParseResult ParseTextSlow(std::string_view input, KeyList& list, LineRequest& request,
                           TextVerbs verbs) noexcept {
+  [[maybe_unused]] const std::size_t input_bytes = input.size();
   std::size_t skipped_bytes = 0;
   // The rest of a refused retrieval line. The caller drops what was skipped, even without a
   // request.
@@ -303,6 +310,7 @@ ParseResult ParseTextSlow(std::string_view input, KeyList& list, LineRequest& re
   ParseResult result =
       list.is_open ? TakeKey(input, 0, list, request) : ParseCommand(input, verbs, list, request);
   result.consumed_bytes += skipped_bytes;
+  assert(result.consumed_bytes <= input_bytes);
   return result;
 }
 

@@ -4,6 +4,7 @@
 // Threads: any; everything is a constant or uses only its arguments.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -181,8 +182,17 @@ constexpr std::string_view ErrorText(LineError error) noexcept {
     case LineError::kBadArithmeticFlag:
       return kBadArithmeticFlag;
   }
+  assert(false && "an error without a line");
   return {};
 }
+// Each error has its line, which ends like all lines.
+static_assert([] {
+  for (auto error = static_cast<int>(LineError::kNone) + 1;
+       error <= static_cast<int>(LineError::kLast); ++error) {
+    if (!ErrorText(static_cast<LineError>(error)).ends_with(kCrlf)) return false;
+  }
+  return ErrorText(LineError::kNone).empty();
+}());
 
 // The most bytes that each of the functions below writes: VALUE, key, flags, bytes and CAS with the
 // spaces between them, and the line end.
@@ -194,6 +204,7 @@ inline constexpr std::size_t kValueHeadBytesMax =
 // REQUIRES: key.size() <= kKeyBytesMax, and kValueHeadBytesMax bytes are writable at `out`.
 inline char* WriteValueFields(char* out, std::string_view key, std::uint32_t client_flags,
                               std::uint32_t value_bytes) noexcept {
+  assert(key.size() <= kKeyBytesMax);
   std::memcpy(out, "VALUE ", 6);
   out += 6;
   out = WriteKey(out, key);

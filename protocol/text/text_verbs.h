@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -132,6 +133,14 @@ inline constexpr std::array kTextVerbs = {
 // Every verb has one row, and FindTextVerb() may search by bisection.
 static_assert(kTextVerbs.size() == static_cast<std::size_t>(TextVerb::kLast) + 1);
 static_assert(std::ranges::is_sorted(kTextVerbs, {}, &TextVerbSpec::name));
+static_assert(std::ranges::all_of(kTextVerbs, [](const TextVerbSpec& row) {
+  return std::ranges::count(kTextVerbs, row.verb, &TextVerbSpec::verb) == 1 &&
+         std::ranges::count(kTextVerbs, row.name, &TextVerbSpec::name) == 1;
+}));
+// The line of a command with a data block has the word that is the length of the block.
+static_assert(std::ranges::all_of(kTextVerbs, [](const TextVerbSpec& row) {
+  return row.tokens_min >= 1 && (row.bytes_word("") == 0 || row.tokens_min > row.bytes_word(""));
+}));
 
 // Rows of a table like kTextVerbs: tests parse with tables of their own.
 using TextVerbs = std::span<const TextVerbSpec>;
@@ -141,6 +150,8 @@ using TextVerbs = std::span<const TextVerbSpec>;
 // REQUIRES: `rows` are sorted by name.
 constexpr const TextVerbSpec* FindTextVerb(std::string_view name,
                                            TextVerbs rows = kTextVerbs) noexcept {
+  // The words of this protocol are sorted, see above.
+  assert(rows.data() == kTextVerbs.data() || std::ranges::is_sorted(rows, {}, &TextVerbSpec::name));
   const auto row = std::ranges::lower_bound(rows, name, {}, &TextVerbSpec::name);
   return row != rows.end() && row->name == name ? &*row : nullptr;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <string_view>
 
@@ -21,6 +22,7 @@ class Tokens {
  public:
   // REQUIRES: `line` comes without its line end. (It may also be the `arguments` of a request.)
   explicit Tokens(std::string_view line) noexcept {
+    assert(line.find('\n') == line.npos);
     const char* at = line.data();
     const char* const end = at + line.size();
     while (count_ < kTokensMax) {

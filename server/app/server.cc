@@ -15,6 +15,7 @@
 #include "server/log.h"
 #include "server/signals.h"
 #include "server/socket/socket_address.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -197,6 +198,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
   }
   // All workers exist before the first of their threads runs.
   for (int i = 0; i < config_.threads; ++i) workers_.emplace_back(shared_);
+  LARDER_ASSERT(!workers_.empty());
   reporter_.Start();
   for (Worker& worker : workers_) worker.Start();
   background_.Start();
@@ -237,6 +239,8 @@ void Server::OnSignal() {
 }
 
 void Server::Run() {
+  LARDER_ASSERT(!has_run_);
+  has_run_ = true;
   // One iteration of the event loop at a time, until RequestStop().
   while (!is_stopping_.load(std::memory_order_acquire)) {
     event_base_loop(base_.get(), EVLOOP_ONCE);
@@ -277,6 +281,8 @@ void Server::StepWallClock(std::int32_t seconds) {
 }
 
 void Server::AwaitTick() {
+  // The loop that handles ticks ends with the server.
+  LARDER_ASSERT(!is_stopping_.load(std::memory_order_relaxed));
   // A tick that begins after this increment has seen it; the tick then publishes the number it has
   // seen.
   const std::uint32_t wanted = wanted_ticks_.fetch_add(1, std::memory_order_release) + 1;
@@ -314,6 +320,7 @@ void Server::TickNextSecond() {
   // The timer is set again at every tick, because its period would drift from the seconds of the
   // clock.
   const auto wait_us = static_cast<std::int64_t>(clock_.UntilNextSecond().count());
+  LARDER_ASSERT(wait_us >= 0 && wait_us <= 1'000'000);
   const timeval wait{.tv_sec = wait_us / 1'000'000, .tv_usec = wait_us % 1'000'000};
   event_add(second_event_.get(), &wait);
 }
@@ -378,6 +385,7 @@ void Server::Accept(Listening& listening) {
     }
     // The connection counts from here on; its worker subtracts it when it is closed.
     shared_.clients.fetch_add(1, std::memory_order_relaxed);
+    LARDER_ASSERT(next_worker_ < workers_.size());
     workers_[next_worker_].Adopt({.fd = fd,
                                   .terms = listening.socket->terms(),
                                   .identity = ClientIdentity::Of({peer, peer_bytes})});
@@ -401,6 +409,7 @@ void Server::PauseAccepting() {
 void Server::ResumeAccepting() {
   // The event is periodic, so returning here means to check again.
   if (shared_.clients.load(std::memory_order_relaxed) >= config_.connections_max) return;
+  LARDER_ASSERT(!shared_.accepting.load(std::memory_order_relaxed));
   event_del(resume_event_.get());
   shared_.accepting.store(true, std::memory_order_relaxed);
   counters_.Add(Stat::kTimeInListenDisabledUs,
@@ -416,6 +425,7 @@ void Server::ResumeAccepting() {
 // Ignores a listener whose accept() fails, until the next second; the other listeners are not
 // affected. It is readable all the time and would keep the loop busy. The error is logged once.
 void Server::IgnoreBroken(Listening& listening, int error) {
+  LARDER_ASSERT(!listening.is_broken);
   event_del(listening.on_readable.get());
   listening.is_broken = true;
   if (std::exchange(listening.has_complained, true)) return;

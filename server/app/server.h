@@ -160,6 +160,8 @@ class Server {
   // Deques, because their elements must not move.
   std::deque<Listening> listening_;
   std::deque<Worker> workers_;
+  // Run() was called; for its contract.
+  bool has_run_ = false;
   // The worker that gets the next connection.
   std::size_t next_worker_ = 0;
   // When PauseAccepting() was called.

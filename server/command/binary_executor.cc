@@ -11,6 +11,7 @@
 #include "server/authenticator.h"
 #include "server/config/version.h"
 #include "server/reporter.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -36,6 +37,7 @@ StoreMode ModeOf(BinaryVerb verb) {
     case BinaryVerb::kPrepend:
       return StoreMode::kPrepend;
     default:
+      LARDER_ASSERT(verb == BinaryVerb::kSet);
       return StoreMode::kSet;
   }
 }
@@ -61,6 +63,7 @@ BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
     case StoreStatus::kNoMemory:
       return BinaryStatus::kOutOfMemory;
   }
+  LARDER_ASSERT(false && "a status without a reply");
   return BinaryStatus::kItemNotStored;
 }
 
@@ -147,7 +150,7 @@ Next BinaryExecutor::ExecuteRarer(const BinaryRequest& request, std::uint64_t ha
     case BinaryVerb::kReplace:
     case BinaryVerb::kAppend:
     case BinaryVerb::kPrepend:
-      // Executed by Execute().
+      LARDER_ASSERT(false && "executed by Execute()");
       break;
   }
   return Next::kGoOn;
@@ -155,6 +158,7 @@ Next BinaryExecutor::ExecuteRarer(const BinaryRequest& request, std::uint64_t ha
 
 // The replies to packets that are not valid requests, as memcached gives them.
 Next BinaryExecutor::Refuse(const BinaryRequest& request) {
+  LARDER_ASSERT(request.verb == BinaryVerb::kNone);
   switch (request.error) {
     // The packet is well-formed: it is skipped and the connection continues.
     case protocol::PacketError::kUnknownCommand:
@@ -217,6 +221,7 @@ Next BinaryExecutor::Refuse(const BinaryRequest& request) {
 }
 
 void BinaryExecutor::Miss(const BinaryRequest& request, Operation operation, Presence presence) {
+  LARDER_ASSERT(presence != Presence::kHit);
   // The item is there, but there is no memory for its expiry.
   if (presence == Presence::kNoRoom) {
     return AnswerError(request.echo(), BinaryStatus::kOutOfMemory, protocol::kNoMemoryForItem);
@@ -291,6 +296,7 @@ bool BinaryExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
 }
 
 void BinaryExecutor::FinishUpload(Upload& upload) {
+  LARDER_ASSERT(upload.left_bytes() == 0);
   const slab::StoreOutcome outcome = Commands::Store(upload);
   const Echo& echo = upload.origin.echo;
   if (outcome.status != StoreStatus::kStored) {
@@ -323,6 +329,7 @@ void BinaryExecutor::Delete(const BinaryRequest& request, std::uint64_t hash) {
     if (!request.is_quiet) AnswerSuccess(request.echo(), 0);
     return;
   }
+  LARDER_ASSERT(result == CommandResult::kMiss || result == CommandResult::kExists);
   AnswerError(request.echo(), result == CommandResult::kMiss ? BinaryStatus::kKeyNotFound
                                                              : BinaryStatus::kKeyExists);
 }
@@ -349,6 +356,7 @@ void BinaryExecutor::Touch(const BinaryRequest& request, std::uint64_t hash) {
 }
 
 void BinaryExecutor::Arithmetic(const BinaryRequest& request, std::uint64_t hash) {
+  LARDER_ASSERT(request.verb == BinaryVerb::kIncr || request.verb == BinaryVerb::kDecr);
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   const NumberChange change{.is_incr = request.verb == BinaryVerb::kIncr,
                             .delta = request.delta,
@@ -386,6 +394,7 @@ void BinaryExecutor::AnswerChange(const BinaryRequest& request, const ChangeOutc
       return AnswerError(echo, BinaryStatus::kValueNotNumeric);
     // What remains is a lack of memory, for the new item or for a longer number.
     default:
+      LARDER_ASSERT(outcome.result == CommandResult::kNoMemory);
       return AnswerError(
           echo, BinaryStatus::kOutOfMemory,
           outcome.is_new ? protocol::kNoMemoryForNewItem : protocol::kNoMemoryForNumber);
@@ -397,6 +406,7 @@ void BinaryExecutor::AnswerChange(const BinaryRequest& request, const ChangeOutc
 // The key of the packet names the group of statistics, and each statistic is one reply packet.
 std::unique_ptr<ReplyStream> BinaryExecutor::BeginStream(const BinaryRequest& request,
                                                          std::function<void()> wake) {
+  LARDER_ASSERT(request.verb == BinaryVerb::kStat);
   return shared_.reporter.Ask(request.key, request.echo(), std::move(wake));
 }
 
@@ -431,6 +441,8 @@ void BinaryExecutor::AnswerSuccess(const Echo& echo, std::uint64_t cas, std::str
 
 // The text is sent as the value of the reply.
 void BinaryExecutor::AnswerError(const Echo& echo, BinaryStatus status, std::string_view text) {
+  LARDER_ASSERT(status != BinaryStatus::kSuccess);
+  LARDER_ASSERT(text.data() != nullptr);
   char* out = output_.Room(protocol::kPacketHeadBytes + text.size());
   out = protocol::WriteReplyHead(out, echo, {.status = status, .value_bytes = text.size()});
   std::memcpy(out, text.data(), text.size());

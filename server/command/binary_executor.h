@@ -49,7 +49,7 @@ class BinaryExecutor : private Commands {
   void FinishUpload(Upload& upload);
   // Begins the reply to a `stat` request, which Execute() answered with kStream. The stream may
   // have to wait for its content, and then `wake` is called from another thread when it can
-  // continue. Never null.
+  // continue. Never null. REQUIRES: the request is a `stat`.
   std::unique_ptr<ReplyStream> BeginStream(const protocol::BinaryRequest& request,
                                            std::function<void()> wake);
 

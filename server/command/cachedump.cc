@@ -12,11 +12,14 @@
 #include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
 #include "protocol/text/tokens.h"
+#include "server/stats.h"
+#include "slab/check.h"
 
 namespace larder::server {
 
 Result<CachedumpOrder, std::string_view> ReadCachedumpOrder(std::string_view arguments,
                                                             const Shared& shared) {
+  LARDER_ASSERT(AskForCachedump(arguments));
   const protocol::Tokens words(arguments);
   if (words.count() < 3) return Failure{protocol::kCachedumpUsage};
   if (!shared.config.dump_enabled) return Failure{protocol::kCachedumpNotAllowed};
@@ -37,6 +40,7 @@ bool Cachedump::is_over() const {
 // A step copies some items from the queue, and a piece consists of some steps, so that neither the
 // lock nor the worker is occupied for long.
 ReplyStream::Progress Cachedump::Continue(slab::Lane& lane, Output& output) {
+  LARDER_ASSERT(!is_over());
   std::array<slab::ItemSnapshot, slab::kWalkChunksMax> items;
   const std::size_t bytes_before = output.size();
   for (std::uint32_t step = 0; step < kStepsPerPiece && !is_over(); ++step) {
@@ -46,7 +50,9 @@ ReplyStream::Progress Cachedump::Continue(slab::Lane& lane, Output& output) {
     if (order_.items_max != 0) {
       wanted = wanted.first(std::min(wanted.size(), order_.items_max - items_written_));
     }
+    LARDER_ASSERT(!wanted.empty());
     const std::size_t count = cache_.walker().SnapshotQueue(walk_, lane, wanted);
+    LARDER_ASSERT(count <= wanted.size());
     for (const slab::ItemSnapshot& item : wanted.first(count)) {
       // Such a key could contain spaces or line ends.
       if (item.has_binary_key || !protocol::IsTextKey(item.key())) continue;

@@ -9,6 +9,7 @@
 #include "server/reply/reply_stream.h"
 #include "server/shared.h"
 #include "slab/cache.h"
+#include "slab/check.h"
 #include "slab/engine/queue_walk.h"
 #include "slab/result.h"
 
@@ -44,7 +45,9 @@ class Cachedump final : public ReplyStream {
   static constexpr std::uint32_t kStepsPerPiece = 8;
 
   Cachedump(slab::Cache& cache, const CachedumpOrder& order)
-      : cache_(cache), order_(order), walk_{.class_id = order.class_id} {}
+      : cache_(cache), order_(order), walk_{.class_id = order.class_id} {
+    LARDER_ASSERT(order.class_id <= slab::kClassesMax);
+  }
 
   Progress Continue(slab::Lane& lane, Output& output) override;
 

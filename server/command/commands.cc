@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "protocol/encoding/numbers.h"
+#include "slab/check.h"
 #include "slab/sync/race_hook.h"
 
 namespace larder::server {
@@ -37,12 +38,14 @@ MissReason ReasonOf(slab::RemovalReason reason) {
     case slab::RemovalReason::kNoMemory:
       return MissReason::kNoMemory;
   }
+  LARDER_ASSERT(false && "a removal without a reason");
   return MissReason::kNotSeen;
 }
 
 }  // namespace
 
 Expiry Commands::ExpiresLater(std::uint32_t exptime) const {
+  LARDER_ASSERT(exptime != 0);
   // The sweep for expired items learns from this counter that there is something to find.
   lane_.expiries.Add();
   return exptime <= kRelativeExptimeMax ? Expiry::At(lane_.now_s + exptime)
@@ -57,6 +60,8 @@ Expiry Commands::LongPast() const {
 
 // Called under the bucket's lock, so that the item is still in the cache when it is pinned.
 char* Commands::PinValue(Item& item, std::uint32_t value_bytes, char* out) {
+  LARDER_ASSERT(value_bytes >= kPinBytesMin);
+  LARDER_ASSERT(output_.HasRoom(out, kTailBytesMax));
   // The pin is inserted behind what was committed, so the head of the reply is committed first.
   output_.Commit(out);
   output_.AppendPinned(cache_.Pin(item), cache_.Value(item), value_bytes);
@@ -68,6 +73,7 @@ char* Commands::PinValue(Item& item, std::uint32_t value_bytes, char* out) {
 std::shared_ptr<const ClusterSnapshot> Commands::ReportMiss(std::string_view key,
                                                             Operation operation,
                                                             Presence presence) {
+  LARDER_ASSERT(operation == Operation::kGet || operation == Operation::kGetAndTouch);
   auto cluster = FindCluster(key, operation);
   if (cluster == nullptr) ReportPlainMiss(key, operation, presence);
   return cluster;
@@ -84,6 +90,7 @@ std::shared_ptr<const ClusterSnapshot> Commands::FindCluster(std::string_view ke
 }
 
 void Commands::ReportPlainMiss(std::string_view key, Operation operation, Presence presence) {
+  LARDER_ASSERT(presence != Presence::kHit && presence != Presence::kNoRoom);
   const auto removal = cache_.LastRemovalOf(cache_.Hash(key), lane_);
   observers_.Report({.operation = operation,
                      .result = CommandResult::kMiss,
@@ -94,6 +101,7 @@ void Commands::ReportPlainMiss(std::string_view key, Operation operation, Presen
 // --- Storage -----------------------------------------------------------------------------------
 
 slab::StoreOutcome Commands::Store(const StorePlan& plan, std::string_view value) {
+  LARDER_ASSERT(value.size() == plan.spec.value_bytes);
   if (plan.is_plain()) {
     return Store({.mode = plan.terms.mode,
                   .cas_unique = plan.terms.cas_unique,
@@ -154,6 +162,7 @@ std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::S
 // A large value is in a reserved item already, which only has to be published. A small one was
 // staged and is stored like any value that arrives completely.
 slab::StoreOutcome Commands::Store(Upload& upload) {
+  LARDER_ASSERT(upload.left_bytes() == 0);
   const StorePlan& plan = upload.plan();
   slab::StoreOutcome outcome;
   if (upload.is_reserved()) {
@@ -186,6 +195,7 @@ CommandResult Commands::Delete(const slab::HashedKey& key,
   CommandResult result = CommandResult::kMiss;
   if (outcome.status == slab::DeleteStatus::kDeleted) result = CommandResult::kDone;
   if (outcome.status == slab::DeleteStatus::kExists) result = CommandResult::kExists;
+  LARDER_ASSERT((result == CommandResult::kDone) == (outcome.class_id != 0));
   observers_.Report(
       {.operation = Operation::kDelete, .result = result, .class_id = outcome.class_id});
   return result;
@@ -201,8 +211,10 @@ Room Commands::Renew(Item& item, std::optional<std::uint64_t> chosen_cas,
   } else if (!cache_.ChooseCas(item, *chosen_cas, lane_)) {
     return Room::kChosenCas;
   }
-  // Succeeds, because the item has the room.
-  if (expiry) (void)item.SetExpiry(*expiry);
+  if (expiry) {
+    const bool has_room = item.SetExpiry(*expiry);
+    LARDER_ASSERT(has_room);
+  }
   return Room::kNone;
 }
 
@@ -249,6 +261,7 @@ void Commands::ChangeInPlace(Item& item, const NumberChange& change, NumberAttem
   attempt.digits = static_cast<std::size_t>(
       protocol::WriteDecimal(attempt.text.data(), outcome.number) - attempt.text.data());
   outcome.expiry = item.expiry();
+  LARDER_ASSERT(attempt.digits > 0 && attempt.digits <= attempt.text.size());
   if (attempt.digits > item.value_bytes() || !item.is_rewritable()) {
     attempt.fits_in_place = false;
     attempt.seen_number = item.number();
@@ -289,6 +302,8 @@ ChangeOutcome Commands::TryChange(const slab::HashedKey& key, const NumberChange
                                                        .chosen_cas = change.chosen_cas},
                                                       {attempt.text.data(), attempt.digits});
     if (stored.status == StoreStatus::kNoMemory || stored.status == StoreStatus::kTooLarge) break;
+    LARDER_ASSERT(stored.status == StoreStatus::kStored || stored.status == StoreStatus::kExists ||
+                  stored.status == StoreStatus::kNotFound);
     if (stored.status != StoreStatus::kStored) continue;  // Changed in between: look again.
     ReportChanged(change, stored.class_id);
     attempt.outcome.result = CommandResult::kDone;
@@ -319,6 +334,7 @@ ChangeOutcome Commands::Create(StorePlan plan, std::uint64_t initial) {
   plan.spec.value_bytes = static_cast<std::uint32_t>(digits.size());
   plan.terms.mode = StoreMode::kAdd;
   const slab::StoreOutcome stored = StoreUnreported(plan, digits);
+  LARDER_ASSERT(stored.status != StoreStatus::kExists && stored.status != StoreStatus::kNotFound);
   CommandResult result = ResultOf(stored.status);
   // A number is never too large; the limit of items is too small even for it.
   if (result == CommandResult::kTooLarge) result = CommandResult::kNoMemory;

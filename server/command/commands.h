@@ -21,12 +21,15 @@
 #include "server/shared.h"
 #include "server/socket/client_identity.h"
 #include "slab/cache.h"
+#include "slab/check.h"
 #include "slab/result.h"
 
 namespace larder::server {
 
 // The most bytes that follow a value in a reply.
 inline constexpr std::size_t kTailBytesMax = 64;
+// A value that is copied lies in one piece: only items of more than half a page have several.
+static_assert(kPinBytesMin <= slab::kPageBytes / 2 - sizeof(slab::Item) - slab::kKeyBytesMax);
 
 // What an incr or decr asks for.
 //
@@ -162,8 +165,11 @@ class Commands {
   // bytes or more is not copied but pinned, see PinValue(). REQUIRES: there is room for
   // kPinBytesMin + kTailBytesMax bytes at `out`, and the item's bucket is locked.
   char* WriteValue(slab::Item& item, std::uint32_t value_bytes, char* out) {
+    LARDER_ASSERT(value_bytes == item.value_bytes());
     if (value_bytes >= kPinBytesMin) [[unlikely]]
       return PinValue(item, value_bytes, out);
+    LARDER_ASSERT(!item.is_chained());
+    LARDER_ASSERT(output_.HasRoom(out, value_bytes + kTailBytesMax));
     // Hides the bound that the compiler has derived: knowing it, it would write `rep movs` for
     // memcpy: 35 ns more to copy 100 B.
     asm("" : "+r"(value_bytes));
@@ -282,6 +288,7 @@ class Commands {
   [[gnu::always_inline]] void Serve(Operation operation, slab::Item& item, const Write& write) {
     const slab::ClassId class_id = cache_.ClassOf(item);
     const std::uint32_t value_bytes = item.value_bytes();
+    LARDER_ASSERT(class_id != 0);
     observers_.Report({.operation = operation, .value_bytes = value_bytes, .class_id = class_id});
     write(
         item, value_bytes, [&]() __attribute__((always_inline)) {
@@ -294,7 +301,10 @@ class Commands {
                        const Write& write) {
     const slab::Presence presence = VisitToExpire(key, expiry, [&](slab::Item& item) {
       // VisitToExpire() has made sure that the item has room for an expiry.
-      if constexpr (who == SetsExpiry::kCommand) (void)item.SetExpiry(expiry);
+      if constexpr (who == SetsExpiry::kCommand) {
+        const bool has_room = item.SetExpiry(expiry);
+        LARDER_ASSERT(has_room);
+      }
       Serve(operation, item, write);
     });
     if (presence == slab::Presence::kNoRoom) {

@@ -11,6 +11,7 @@
 #include "protocol/encoding/percent.h"
 #include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -61,16 +62,19 @@ char* WriteMgdumpLine(char* out, const slab::ItemSnapshot& item) {
 // A step copies the items of some chunks, and a piece consists of some steps, so that neither locks
 // nor the worker are occupied for long.
 ReplyStream::Progress Dump::Continue(slab::Lane& lane, Output& output) {
+  LARDER_ASSERT(!has_ended_);
   std::array<slab::ItemSnapshot, slab::kWalkChunksMax> items;
   const std::size_t bytes_before = output.size();
   for (std::uint32_t step = 0; step < kStepsPerPiece; ++step) {
     // The last piece may have nothing but the end of the list.
     if (cache_.walker().IsAtEnd(walk_)) {
       output.Append(order_.format == DumpFormat::kMetadump ? protocol::kEnd : protocol::kMgdumpEnd);
+      has_ended_ = true;
       return Progress::kEnded;
     }
     // The items are copied under the locks and printed after they are released.
     const std::size_t count = cache_.walker().Snapshot(walk_, order_.classes, lane, items);
+    LARDER_ASSERT(count <= items.size());
     for (const slab::ItemSnapshot& item : std::span(items).first(count)) {
       Write(item, lane, output);
     }
@@ -80,6 +84,8 @@ ReplyStream::Progress Dump::Continue(slab::Lane& lane, Output& output) {
 }
 
 void Dump::Write(const slab::ItemSnapshot& item, const slab::Lane& lane, Output& output) const {
+  LARDER_ASSERT(item.key().size() <= kKeyRoomBytes);
+  LARDER_ASSERT(order_.classes.test(item.class_id));
   if (order_.format == DumpFormat::kMgdump) {
     return output.Commit(WriteMgdumpLine(output.Room(kMgdumpLineBytesMax), item));
   }

@@ -54,6 +54,8 @@ class Dump final : public ReplyStream {
   slab::Cache& cache_;
   const DumpOrder order_;
   slab::PageWalk walk_;
+  // The last piece was written; for the contract of Continue().
+  bool has_ended_ = false;
 };
 
 }  // namespace larder::server

@@ -1,6 +1,7 @@
 // The meta command `explain <key> [b]`: it shows where the cache has an item, or why it has none.
 #include "protocol/meta/meta_reply.h"
 #include "server/command/meta_executor.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -34,6 +35,7 @@ std::string_view NameOf(RemovalReason reason) {
     case RemovalReason::kNoMemory:
       return " no_memory";
   }
+  LARDER_ASSERT(false && "a reason without a name");
   return protocol::kExplainNotSeen;
 }
 

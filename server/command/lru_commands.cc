@@ -9,6 +9,7 @@
 #include "protocol/text/tokens.h"
 #include "server/config/option_number.h"
 #include "server/config/split.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -77,6 +78,7 @@ std::string_view SetCrawlerNumber(std::string_view what, std::string_view text,
     sweep.set_slice_max(*number);
     return protocol::kOk;
   }
+  LARDER_ASSERT(what == "sleep");
   if (*number > kCrawlerSleepUsMax) return protocol::kCrawlerSleepTooLong;
   sweep.set_pause_min_us(*number);
   return protocol::kOk;
@@ -123,6 +125,7 @@ bool AskForDump(std::string_view arguments) {
 
 Result<DumpOrder, std::string_view> ReadDumpOrder(std::string_view arguments,
                                                   const Shared& shared) {
+  LARDER_ASSERT(AskForDump(arguments));
   const Tokens words(arguments);
   const bool is_meta = words[0] == "metadump";
   if (!shared.sweep.is_enabled()) return Failure{protocol::kCrawlerDisabled};

@@ -7,6 +7,7 @@
 #include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
 #include "server/command/meta_executor.h"
+#include "slab/check.h"
 #include "slab/sync/race_hook.h"
 
 namespace larder::server {
@@ -53,7 +54,7 @@ std::string_view CodeOf(StoreStatus status) {
       return protocol::kMetaNotFound;
     case StoreStatus::kTooLarge:
     case StoreStatus::kNoMemory:
-      // Replied as errors by AnswerStore().
+      LARDER_ASSERT(false && "replied as an error by AnswerStore()");
       break;
   }
   return {};
@@ -129,6 +130,8 @@ bool MetaExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
 }
 
 void MetaExecutor::FinishUpload(Upload& upload) {
+  LARDER_ASSERT(upload.origin.is_meta);
+  LARDER_ASSERT(upload.left_bytes() == 0);
   AnswerStore(upload.plan(), Store(upload), upload.origin.arguments);
 }
 
@@ -182,6 +185,7 @@ void MetaExecutor::AnswerDelete(const LineRequest& request, CommandResult result
       return AnswerOther(protocol::kMetaExists, request);
     // The only result left is a lack of memory.
     default:
+      LARDER_ASSERT(result == CommandResult::kNoMemory);
       return output_.Append(protocol::kNoMemory);
   }
 }
@@ -240,6 +244,7 @@ CommandResult MetaExecutor::Empty(const LineRequest& request, std::uint64_t hash
     // The item was changed or removed between the two steps: look again. Anything else is a lack of
     // memory.
     if (outcome.status != StoreStatus::kExists && outcome.status != StoreStatus::kNotFound) {
+      LARDER_ASSERT(NeedsRoom(ResultOf(outcome.status)));
       return CommandResult::kNoMemory;
     }
   }
@@ -282,6 +287,7 @@ void MetaExecutor::Arithmetic(const LineRequest& request, std::uint64_t hash) {
       return output_.Append(protocol::kNonNumeric);
     // What remains is a lack of memory, for the new item or for a longer number.
     default:
+      LARDER_ASSERT(outcome.result == CommandResult::kNoMemory);
       return output_.Append(outcome.is_new ? protocol::kNoMemoryCreating : protocol::kNoMemory);
   }
 }
@@ -289,6 +295,7 @@ void MetaExecutor::Arithmetic(const LineRequest& request, std::uint64_t hash) {
 // The reply shows the state after the change, except the expiry, which the flag T changes where it
 // stands.
 void MetaExecutor::AnswerNumber(const LineRequest& request, const ChangeOutcome& outcome) {
+  LARDER_ASSERT(outcome.result == CommandResult::kDone);
   const MetaFlagSet asked = request.flags;
   // A quiet request gets no reply to a success.
   if (asked.has('q')) return;

@@ -6,6 +6,7 @@
 
 #include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -37,7 +38,7 @@ void MetaExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
 void MetaExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) {
   switch (request.meta_verb) {
     case MetaVerb::kGet:
-      // Executed by Execute().
+      LARDER_ASSERT(false && "executed by Execute()");
       return;
     case MetaVerb::kSet:
       return Set(request, hash);
@@ -68,9 +69,11 @@ std::optional<std::uint64_t> MetaExecutor::ChosenCas(std::string_view arguments)
 // because the protocol defines their effect by their order.
 char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::MetaReplies reply,
                                ShownItem& shown) const {
+  LARDER_ASSERT(output_.HasRoom(out, 0));
   for (MetaFlags flags(arguments); flags.Next();) {
     const char letter = flags.letter();
     // Flags of other kinds of replies are skipped. The parser has refused unknown letters.
+    LARDER_ASSERT(protocol::FindMetaFlag(letter) != nullptr);
     if ((protocol::FindMetaFlag(letter)->replies & reply) == 0) continue;
     // Evaluated only for the flags that have a time, since it counts an expiry.
     const auto expires_at = [&] {
@@ -128,9 +131,11 @@ char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::
         break;
       // The table has no other flag that appears in a reply.
       default:
+        LARDER_ASSERT(letter == 'b' && "a flag of a reply that is not written");
         break;
     }
   }
+  LARDER_ASSERT(output_.HasRoom(out, protocol::kCrlf.size()));
   return out;
 }
 
@@ -221,7 +226,8 @@ char* MetaExecutor::WriteHitFlags(char* out, Item& item, const LineRequest& requ
   out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
   // Without a flag T this is the expiry that the item has. With it, VisitToExpire() has made sure
   // that the item has the room.
-  (void)item.SetExpiry(shown.expiry);
+  const bool has_room = item.SetExpiry(shown.expiry);
+  LARDER_ASSERT(has_room);
   // Z: another client has won before. X: the value is stale. W: this client has won: it is the one
   // that should store the next value. A stale item is won by the first client that reads it.
   if (shown.has_other_winner) out = protocol::WriteMetaText(out, "Z");
@@ -238,6 +244,7 @@ char* MetaExecutor::WriteHitFlags(char* out, Item& item, const LineRequest& requ
 }
 
 void MetaExecutor::Miss(const LineRequest& request, std::uint64_t hash, Presence presence) {
+  LARDER_ASSERT(presence != Presence::kHit);
   // The item is there, but there is no memory for its expiry.
   if (presence == Presence::kNoRoom) return output_.Append(protocol::kNoMemory);
   const MetaFlagSet asked = request.flags;

@@ -112,7 +112,8 @@ struct Outcome {
   slab::Presence presence = slab::Presence::kHit;
   // The length in bytes of the value that was found, or that the client sent.
   std::uint32_t value_bytes = 0;
-  // The slab class of the item that was found, stored or removed, or whose CAS was another one.
+  // The slab class of the item that was found, stored or removed, or whose CAS was another one than
+  // that of a store; otherwise 0.
   slab::ClassId class_id = 0;
   // Only for kStore: the kind of store.
   slab::StoreMode mode = slab::StoreMode::kSet;

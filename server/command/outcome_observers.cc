@@ -2,6 +2,8 @@
 // memcached, so that graphs and alerts made for memcached keep their meaning.
 #include "server/command/outcome_observers.h"
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -26,6 +28,7 @@ Stat CounterOf(MissReason reason) {
     case MissReason::kNoMemory:
       return Stat::kGetMissesNoMemory;
   }
+  LARDER_ASSERT(false && "a reason without a counter");
   return Stat::kGetMissesNotSeen;
 }
 
@@ -36,6 +39,7 @@ Stat CounterOf(MissReason reason) {
 void OutcomeObservers::CountMiss(const Outcome& outcome) {
   // The cluster's configuration was sent: that counts as a `config get` and not as a miss.
   if (outcome.result == CommandResult::kCluster) return counters_.Add(Stat::kCmdConfigGet);
+  LARDER_ASSERT(outcome.result == CommandResult::kMiss);
   // In the meta protocol a retrieval that was to touch counts as a plain get when it misses.
   if (outcome.operation == Operation::kGet || protocol_ == Protocol::kMeta) {
     counters_.Add(Stat::kGetMisses);
@@ -50,6 +54,7 @@ void OutcomeObservers::CountMiss(const Outcome& outcome) {
 
 // memcached counts refused stores in its text protocols only.
 void OutcomeObservers::CountRefusedStore(CommandResult result) {
+  LARDER_ASSERT(NeedsRoom(result));
   if (protocol_ == Protocol::kBinary) return;
   counters_.Add(result == CommandResult::kTooLarge ? Stat::kStoreTooLarge : Stat::kStoreNoMemory);
 }
@@ -66,9 +71,10 @@ void OutcomeObservers::CountCas(const Outcome& outcome) {
 void OutcomeObservers::CountRarer(const Outcome& outcome) {
   switch (outcome.operation) {
     case Operation::kOther:
+      return;
     case Operation::kGet:
     case Operation::kStore:
-      // Report() counts them.
+      LARDER_ASSERT(false && "counted by Report()");
       return;
     case Operation::kGetAndTouch:
       return CountGetAndTouch(outcome);
@@ -130,6 +136,7 @@ void OutcomeObservers::CountArithmetic(const Outcome& outcome) {
 // Counts by the prefix of the key, for `stats detail`. The outcome is taken, so that a request
 // without an outcome shows none.
 void OutcomeObservers::Show(std::string_view key) {
+  LARDER_ASSERT(is_shown_);
   const Outcome outcome = std::exchange(last_, {});
   // memcached counts no meta command by prefix.
   if (protocol_ == Protocol::kMeta) return;

@@ -8,6 +8,7 @@
 #include "server/command/outcome.h"
 #include "server/metrics/counters.h"
 #include "server/shared.h"
+#include "slab/check.h"
 #include "slab/lane.h"
 
 namespace larder::server {
@@ -61,6 +62,7 @@ class OutcomeObservers {
  private:
   // Counts in the slab class of the outcome's item.
   void CountInClass(const Outcome& outcome, slab::ClassStat stat) {
+    LARDER_ASSERT(outcome.class_id < lane_.classes.size());
     lane_.classes[outcome.class_id].Add(stat);
   }
   // Each counts one kind of outcome. They are not inlined, because hits and sets would have to save

@@ -5,6 +5,7 @@
 #include "protocol/text/text_reply.h"
 #include "protocol/text/tokens.h"
 #include "server/config/option_number.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -14,6 +15,7 @@ using protocol::Tokens;
 // The range of `automove window` that memcached accepts.
 constexpr std::uint32_t kWindowMin = 3;
 constexpr std::uint32_t kWindowMax = 1800;
+static_assert(kWindowMin < kWindowMax);
 // The reply to a number that cannot be parsed.
 constexpr std::string_view kBadLine = protocol::ErrorText(protocol::LineError::kBadLine);
 
@@ -36,6 +38,7 @@ std::string_view Reassign(const Tokens& words, const Config& config, slab::Cache
     case slab::ReassignStatus::kSame:
       return protocol::kReassignSame;
   }
+  LARDER_ASSERT(false && "a status without a reply");
   return protocol::kError;
 }
 

@@ -19,6 +19,7 @@
 #include "server/config/version.h"
 #include "server/reporter.h"
 #include "server/stats.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -35,6 +36,7 @@ using slab::StoreStatus;
 // one that was meant in bytes.
 constexpr std::uint32_t kMemlimitMegabytesMin = 8;
 constexpr std::uint64_t kMemlimitMegabytesMax = 1000000000;
+static_assert(kMemlimitMegabytesMin < kMemlimitMegabytesMax);
 // The CRLF and END that follow a value fit into the room that a reply has behind it.
 static_assert(kTailBytesMax >= protocol::kCrlf.size() + protocol::kEnd.size());
 
@@ -55,6 +57,7 @@ std::string_view ReplyTo(StoreStatus status) {
     case StoreStatus::kNoMemory:
       return protocol::kNoMemoryStoring;
   }
+  LARDER_ASSERT(false && "a status without a reply");
   return protocol::kError;
 }
 
@@ -72,6 +75,7 @@ StoreMode ModeOf(TextVerb verb) {
     case TextVerb::kCas:
       return StoreMode::kCas;
     default:
+      LARDER_ASSERT(verb == TextVerb::kSet);
       return StoreMode::kSet;
   }
 }
@@ -194,7 +198,7 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
     case TextVerb::kPrepend:
     case TextVerb::kCas:
     case TextVerb::kMeta:
-      // Executed by Execute().
+      LARDER_ASSERT(false && "executed by Execute()");
       break;
     // A line that could not be parsed: the parser has chosen the error.
     case TextVerb::kNone:
@@ -242,6 +246,7 @@ void TextExecutor::Gets(const LineRequest& request, std::uint64_t hash) {
 }
 
 Next TextExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
+  LARDER_ASSERT(request.verb == TextVerb::kGat || request.verb == TextVerb::kGats);
   char* out = output_.Room(protocol::kValueHeadBytesMax + kPinBytesMin + kTailBytesMax);
   const auto write = [&](Item & item, std::uint32_t value_bytes, const auto& note_use)
       __attribute__((always_inline)) {
@@ -272,6 +277,7 @@ Next TextExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
 // version of the configuration.
 char* TextExecutor::Miss(const LineRequest& request, Operation operation, Presence presence,
                          char* out) {
+  LARDER_ASSERT(presence != Presence::kHit);
   const auto cluster = ReportMiss(request.key, operation, presence);
   if (cluster == nullptr) return out;
   // The configuration may be larger than the room that Get() has reserved: new room is needed, and
@@ -316,7 +322,10 @@ slab::ItemSpec TextExecutor::SpecOf(const LineRequest& request, std::uint64_t ha
   output_.Commit(WriteText(output_.Room(protocol::kStored.size()), protocol::kStored));
 }
 
-void TextExecutor::AnswerRefusedStore(StoreStatus status) { output_.Append(ReplyTo(status)); }
+void TextExecutor::AnswerRefusedStore(StoreStatus status) {
+  LARDER_ASSERT(status != StoreStatus::kStored);
+  output_.Append(ReplyTo(status));
+}
 
 // A PlainStore is enough for every storage command of the text protocol, so no plan is built.
 void TextExecutor::Store(const LineRequest& request, std::uint64_t hash) {
@@ -349,6 +358,7 @@ bool TextExecutor::ReserveUpload(Upload& upload, UploadMemory::Share share) {
 }
 
 void TextExecutor::FinishUpload(Upload& upload) {
+  LARDER_ASSERT(upload.left_bytes() == 0);
   if (upload.origin.is_meta) return meta_.FinishUpload(upload);
   const StoreStatus status = Commands::Store(upload).status;
   if (!upload.origin.noreply) AnswerStore(status);
@@ -364,6 +374,7 @@ void TextExecutor::RejectUpload(const Upload& upload) {
 // In the text protocol a delete never names a CAS.
 void TextExecutor::Delete(const LineRequest& request, std::uint64_t hash) {
   const CommandResult result = Commands::Delete({.bytes = request.key, .hash = hash}, std::nullopt);
+  LARDER_ASSERT(result == CommandResult::kDone || result == CommandResult::kMiss);
   Answer(result == CommandResult::kDone ? protocol::kDeleted : protocol::kNotFound, request);
 }
 
@@ -378,6 +389,7 @@ void TextExecutor::Touch(const LineRequest& request, std::uint64_t hash) {
 
 // Without a CAS, and without creating an item: these exist in the other protocols only.
 void TextExecutor::Arithmetic(const LineRequest& request, std::uint64_t hash) {
+  LARDER_ASSERT(request.verb == TextVerb::kIncr || request.verb == TextVerb::kDecr);
   const ChangeOutcome outcome =
       Change({.bytes = request.key, .hash = hash},
              {.is_incr = request.verb == TextVerb::kIncr, .delta = request.delta});
@@ -394,6 +406,7 @@ void TextExecutor::Arithmetic(const LineRequest& request, std::uint64_t hash) {
       return Answer(protocol::kNonNumeric, request);
     // Without a CAS nothing else is possible but a lack of memory.
     default:
+      LARDER_ASSERT(outcome.result == CommandResult::kNoMemory);
       return Answer(protocol::kNoMemory, request);
   }
 }
@@ -443,6 +456,7 @@ void TextExecutor::CacheMemlimit(const LineRequest& request) {
 std::unique_ptr<ReplyStream> TextExecutor::BeginStream(const LineRequest& request,
                                                        std::function<void()> wake) {
   if (request.verb == TextVerb::kLruCrawler) return BeginDump(request);
+  LARDER_ASSERT(request.verb == TextVerb::kStats);
   if (AskForCachedump(request.arguments)) return BeginCachedump(request);
   return shared_.reporter.Ask(request.arguments, std::nullopt, std::move(wake));
 }

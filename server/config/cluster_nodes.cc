@@ -8,6 +8,7 @@
 
 #include "server/config/option_number.h"
 #include "server/config/split.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -118,6 +119,7 @@ std::string AddNodes(std::string_view line, std::size_t nodes_max,
       return known.host == node->host && known.port == node->port;
     });
     if (is_known) return fmt::format("\"{}\" is given twice", Shown(word));
+    LARDER_ASSERT(nodes.size() < nodes_max);
     nodes.push_back(std::move(*node));
   }
   return {};
@@ -126,6 +128,7 @@ std::string AddNodes(std::string_view line, std::size_t nodes_max,
 }  // namespace
 
 Result<ClusterList, std::string> ParseClusterFile(std::string_view text, std::size_t nodes_max) {
+  LARDER_ASSERT(nodes_max > 0);
   ClusterList list;
   for (int number = 1; !text.empty(); ++number) {
     std::string_view line = TakePiece(text, "\n");
@@ -157,6 +160,7 @@ Result<ClusterList, std::string> ParseClusterFile(std::string_view text, std::si
 
 Result<ClusterList, std::string> ParseClusterValue(std::string_view text, std::size_t nodes_max,
                                                    EmptyList empty) {
+  LARDER_ASSERT(nodes_max > 0);
   ClusterList list;
   const auto version = ParseVersion(TakePiece(text, "\n"));
   if (!version) return Failure{std::string("the first line is no version")};
@@ -173,6 +177,8 @@ Result<ClusterList, std::string> ParseClusterValue(std::string_view text, std::s
 std::string FormatNodes(const std::vector<ClusterNode>& nodes) {
   std::string text;
   for (const ClusterNode& node : nodes) {
+    LARDER_ASSERT(IsHost(node.host) && (node.ip.empty() || IsAddress(node.ip)));
+    LARDER_ASSERT(node.port != 0);
     if (!text.empty()) text += ' ';
     text += fmt::format("{}|{}|{}", node.host, node.ip, node.port);
   }
@@ -180,6 +186,8 @@ std::string FormatNodes(const std::vector<ClusterNode>& nodes) {
 }
 
 std::string FormatClusterValue(std::uint64_t version, std::string_view nodes) {
+  LARDER_ASSERT(version > 0 && version <= kClusterVersionMax);
+  LARDER_ASSERT(nodes.find('\n') == nodes.npos);
   return fmt::format("{}\n{}\n", version, nodes);
 }
 

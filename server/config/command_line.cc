@@ -16,12 +16,14 @@
 #include "server/config/listen_address.h"
 #include "server/config/option_readers.h"
 #include "server/config/options.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
 
 // The lower limit of -I, in bytes.
 constexpr std::uint64_t kItemBytesFloor = 1024;
+static_assert(kItemBytesFloor < kItemBytesCeiling);
 
 // Completes an abbreviated long option ("--thr=2"), because cxxopts does not know abbreviations.
 // Names that match no option, or several, are returned unchanged: cxxopts refuses them.
@@ -78,6 +80,7 @@ std::vector<cxxopts::KeyValue> Tokenize(int argc, const char* const* argv) {
 StepResult ApplyOption(const cxxopts::KeyValue& given, Config& config) {
   // cxxopts only reports options that Tokenize() has given it, so there is always a row.
   const auto option = std::ranges::find(Options(), given.key(), KeyOf);
+  LARDER_ASSERT(option != Options().end());
   std::string_view value = given.value();
   // cxxopts accepts --name=value for a switch; getopt_long does not.
   // getopt_long's message for this mistake.
@@ -139,6 +142,7 @@ StepResult ChooseProtocol(Config& config) {
 }  // namespace
 
 Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
+  LARDER_ASSERT(argc > 0);
   // cxxopts reports unknown options and missing values by exceptions.
   try {
     Config config;
@@ -154,6 +158,9 @@ Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
     }
     // Every part of the list was checked by AddListen(), so this cannot fail.
     if (!config.listen_text.empty()) config.listen = *ParseListenList(config.listen_text);
+    LARDER_ASSERT(config.threads > 0 && config.threads <= kThreadsMax);
+    LARDER_ASSERT(config.connections_max > 0 && config.requests_per_turn_max > 0);
+    LARDER_ASSERT(config.upload_memory_percent >= 1 && config.upload_memory_percent <= 50);
     return config;
   } catch (const std::exception& error) {
     return ConfigExit::BadValue(fmt::format("larder: {}\nIllegal argument \"?\"", error.what()));

@@ -10,6 +10,7 @@
 #include "server/config/help_text.h"
 #include "server/config/option_number.h"
 #include "server/config/split.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -61,6 +62,7 @@ StepResult CheckChunkSizes(std::string_view sizes) {
 // Checks that `value` is a number (whole or fractional, by `T`) within the limits of the option.
 template <class T>
 StepResult CheckRange(const ExtendedOption& option, std::string_view value) {
+  LARDER_ASSERT(option.low <= option.high);
   // "4x" is not a number here, while memcached reads it as 4.
   const auto number = ParseNumber<T>(value);
   if (!number) {
@@ -99,6 +101,7 @@ StepResult CheckValue(const ExtendedOption& option, std::string_view value) {
     case ValueKind::kChunkSizes:
       return CheckChunkSizes(value);
   }
+  LARDER_ASSERT(false && "a kind of value that is not checked");
   return Done{};
 }
 
@@ -108,7 +111,9 @@ StepResult CheckValue(const ExtendedOption& option, std::string_view value) {
 std::string Show(Shown shown, std::string_view value) {
   // Returns the number with a unit of 2^shift bytes as a number of bytes.
   const auto bytes = [value](int shift) {
-    return ValueText(ParseNumber<std::uint64_t>(value).value_or(0) << shift);
+    const auto number = ParseNumber<std::uint64_t>(value);
+    LARDER_ASSERT(number.has_value());
+    return ValueText(number.value_or(0) << shift);
   };
   switch (shown) {
     case Shown::kNot:
@@ -124,12 +129,14 @@ std::string Show(Shown shown, std::string_view value) {
     case Shown::kAsGiven:
       return std::string(value);
     case Shown::kTwoDecimals:
+      LARDER_ASSERT(ParseNumber<double>(value).has_value());
       return fmt::format("{:.2f}", ParseNumber<double>(value).value_or(0));
     case Shown::kKilobytes:
       return bytes(10);
     case Shown::kMegabytes:
       return bytes(20);
   }
+  LARDER_ASSERT(false && "a way to show a value that is not known");
   return "";
 }
 
@@ -183,6 +190,7 @@ bool IsAccepted(const Config& config, std::string_view name) {
 // REQUIRES: there is such an option, and its setting is a number.
 int SettingOf(const Config& config, std::string_view name) {
   const auto option = std::ranges::find(ExtendedOptions(), name, &ExtendedOption::name);
+  LARDER_ASSERT(option != ExtendedOptions().end() && option->setting.get != nullptr);
   return ParseNumber<int>(option->setting.get(SettingsSample(config, {}))).value();
 }
 

@@ -1,8 +1,10 @@
 #include "server/config/extended_options.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "server/config/option_number.h"
+#include "slab/check.h"
 #include "slab/memory/arena.h"
 
 namespace larder::server {
@@ -35,16 +37,21 @@ void SwitchOff(Config& config, std::string_view) {
 // Sets a number to the given value.
 template <class T, T Config::*kNumber>
 void SetNumber(Config& config, std::string_view value) {
-  config.*kNumber = *ParseNumber<T>(value);
+  const auto number = ParseNumber<T>(value);
+  LARDER_ASSERT(number.has_value());
+  config.*kNumber = *number;
 }
 
 void SetEviction(Config& config, std::string_view value) {
+  LARDER_ASSERT(value == "lru" || value == "segmented");
   config.eviction = value == "lru" ? slab::EvictionPolicy::kLru : slab::EvictionPolicy::kSegmented;
 }
 
 // Without a value, slab_automove means 1.
 void SetPageMoves(Config& config, std::string_view value) {
-  config.page_moves = static_cast<slab::PageMoves>(ParseNumber<int>(value).value_or(1));
+  const int number = ParseNumber<int>(value).value_or(1);
+  LARDER_ASSERT(number >= 0 && number <= static_cast<int>(slab::PageMoves::kEager));
+  config.page_moves = static_cast<slab::PageMoves>(number);
 }
 void SetNoPageMoves(Config& config, std::string_view) { config.page_moves = slab::PageMoves::kOff; }
 
@@ -386,6 +393,42 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
          kGauge, "Accepted: bytes that memcached has for a worker's lines."),
      .changes = {{{"worker_logbuf_size", kKilobytes}}}},
 });
+
+// Whether a row has what its kind of value needs: limits, choices and messages.
+constexpr bool FitsKind(const ExtendedOption& option) {
+  const bool has_missing = !option.missing_text.empty();
+  const bool has_range = !option.range_text.empty();
+  switch (option.kind) {
+    case ValueKind::kNone:
+      return option.high == 0 && !has_missing && !has_range;
+    case ValueKind::kInteger:
+    case ValueKind::kFraction:
+      return option.low < option.high && has_missing && has_range;
+    case ValueKind::kOptionalInteger:
+      return option.low < option.high && has_range;
+    case ValueKind::kChoice:
+      return !option.choices[0].empty() && has_missing && has_range;
+    case ValueKind::kChunkSizes:
+      return has_missing;
+  }
+  return false;
+}
+static_assert(std::ranges::all_of(kOptions, FitsKind));
+// The rows of the help text come first.
+static_assert(std::ranges::is_partitioned(kOptions, [](const ExtendedOption& option) {
+  return !option.help.empty();
+}));
+// A default that the help text shows comes from the setting.
+static_assert(std::ranges::none_of(kOptions, [](const ExtendedOption& option) {
+  return option.value_name.find("{}") != option.value_name.npos && option.setting.get == nullptr;
+}));
+// No name is given twice.
+static_assert([] {
+  for (const ExtendedOption& option : kOptions) {
+    if (std::ranges::count(kOptions, option.name, &ExtendedOption::name) != 1) return false;
+  }
+  return true;
+}());
 
 }  // namespace
 

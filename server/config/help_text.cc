@@ -6,6 +6,7 @@
 
 #include "server/config/split.h"
 #include "server/config/version.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -31,6 +32,7 @@ std::string_view Heading(Section section) {
     case Section::kUnsupported:
       return "Options of memcached that are refused";
   }
+  LARDER_ASSERT(false && "a section without a heading");
   return "";
 }
 
@@ -82,9 +84,11 @@ std::string HelpText(std::span<const Option> options) {
     const std::string help = HelpOf(option);
     // Every line of the description begins in the same column.
     for (std::string_view rest = help; !rest.empty(); column = 0) {
+      LARDER_ASSERT(column < kHelpColumn);
       text += fmt::format("{:{}}{}\n", "", kHelpColumn - column, TakePiece(rest, "\n"));
     }
   }
+  LARDER_ASSERT(text.ends_with('\n'));
   // The last newline is printed by the caller.
   text.pop_back();
   return text;
@@ -96,6 +100,7 @@ std::string WithDefault(std::string_view text, std::string (*show)(const Config&
   std::string result(text);
   const std::size_t at = result.find(kPlace);
   if (at == std::string::npos) return result;
+  LARDER_ASSERT(show != nullptr || setting.get != nullptr);
   // A value-initialised Config has the defaults.
   const Config defaults;
   return result.replace(

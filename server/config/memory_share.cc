@@ -8,6 +8,7 @@
 
 #include "server/config/option_number.h"
 #include "server/config/split.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -28,6 +29,10 @@ constexpr std::array kHierarchies = {
     Hierarchy{"", "/sys/fs/cgroup/unified", "memory.max"},
     Hierarchy{"memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
 };
+// The path of a group, which follows the root, begins with a slash.
+static_assert(std::ranges::none_of(kHierarchies, [](const Hierarchy& hierarchy) {
+  return hierarchy.root.ends_with('/') || hierarchy.limit_file.empty();
+}));
 
 // Least computes the minimum of values that may be missing.
 //
@@ -99,6 +104,7 @@ std::optional<std::uint64_t> MachineBytes(const FileReader& read) {
 }  // namespace
 
 std::optional<std::uint64_t> MemoryLimitBytes(const FileReader& read) {
+  LARDER_ASSERT(read != nullptr);
   Least least;
   least.Offer(MachineBytes(read));
   // One line for each hierarchy that the process is in.

@@ -6,16 +6,22 @@
 #include "server/config/cluster_nodes.h"
 #include "server/config/listen_address.h"
 #include "server/config/memory_share.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
 
 // 16 TiB: small enough that no product or sum of sizes overflows 64 bits.
 constexpr std::uint64_t kMegabytesMax = std::uint64_t{1} << 24;
+static_assert(kMegabytesMax <= UINT64_MAX / kMegabyte / 100);
 // The upper limit of -f, which only catches mistakes.
 constexpr double kGrowthFactorMax = 1024;
 // More workers than this produce a warning, as in memcached.
 constexpr int kThreadsAdvised = 64;
+static_assert(kThreadsAdvised < kThreadsMax);
+// What ReadItemBytesMax() stores for a value that is out of range fits its field.
+static_assert(kItemBytesCeiling < UINT32_MAX);
+static_assert(kItemBytesCeiling < UINT64_MAX / kMegabyte);
 
 // Returns the failure for a value that must be a whole number. `option` is the name to print.
 Failure<ConfigExit> NotANumber(std::string_view option, std::string_view value) {
@@ -35,6 +41,7 @@ StepResult ReadPositive(std::string_view value, std::string_view complaint, int&
 
 // Reads a value such as 75%: a share of the memory that the control group or the machine has.
 StepResult ReadMemoryShare(Config& config, std::string_view value) {
+  LARDER_ASSERT(value.ends_with('%'));
   // The number without its percent sign.
   const auto percent = ParseNumber<std::uint64_t>(value.substr(0, value.size() - 1));
   if (!percent || *percent == 0 || *percent > 100) {

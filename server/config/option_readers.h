@@ -58,6 +58,7 @@ StepResult ReadPath(Config& config, std::string_view value) {
 // A whole number from 1 to kMax.
 template <std::uint32_t Config::*kNumber, std::uint32_t kMax>
 StepResult ReadUpTo(Config& config, std::string_view value) {
+  static_assert(kMax > 0);
   const auto number = ParseNumber<std::uint32_t>(value);
   if (!number || *number == 0 || *number > kMax) {
     return ConfigExit::BadValue(fmt::format("\"{}\" is no whole number from 1 to {}", value, kMax));

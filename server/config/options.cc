@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "server/config/help_text.h"
 #include "server/config/option_readers.h"
 #include "server/config/version.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -91,6 +93,7 @@ std::string Protocol(const SettingsSample& settings) {
     case BindingProtocol::kBinary:
       return "binary";
   }
+  LARDER_ASSERT(false && "a protocol without a name");
   return "";
 }
 // Returns the protocol as -B takes it, which is not how the setting prints it.
@@ -459,6 +462,30 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "workers by network queue",
      .apply = RefuseNapiIds},
 });
+
+// The options of a section are neighbours, and the sections come in their order.
+static_assert(std::ranges::is_sorted(kOptions, {}, &Option::section));
+static_assert(std::ranges::none_of(kOptions, [](const Option& option) {
+  return option.apply == nullptr || option.help.empty() ||
+         (option.letter == 0 && option.name.empty());
+}));
+// A default that the help text shows comes from `show` or from the setting.
+static_assert(std::ranges::none_of(kOptions, [](const Option& option) {
+  return option.help.find("{}") != option.help.npos && option.show == nullptr &&
+         option.setting.get == nullptr;
+}));
+// No letter and no name is given twice.
+static_assert([] {
+  for (const Option& option : kOptions) {
+    if (option.letter != 0 && std::ranges::count(kOptions, option.letter, &Option::letter) != 1) {
+      return false;
+    }
+    if (!option.name.empty() && std::ranges::count(kOptions, option.name, &Option::name) != 1) {
+      return false;
+    }
+  }
+  return true;
+}());
 
 }  // namespace
 

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "server/config/extended_options.h"
 #include "server/config/options.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -36,6 +38,7 @@ constexpr auto kFurther = std::to_array<Setting>({
     // memcached can be built with other sizes; here it is always 4.
     {"client_flags_size", kGauge, Always<4>, "Bytes of an item's flags."},
 });
+static_assert(HasWholeRows(kFurther));
 
 // The names of memcached's rows in the order in which memcached prints them.
 constexpr auto kMemcachedOrder = std::to_array<std::string_view>({"maxbytes",
@@ -111,6 +114,10 @@ std::vector<Setting> Collect() {
   for (const ExtendedOption& option : ExtendedOptions()) add(option.setting);
   // Stable, so that rows that memcached does not have keep the order of their options.
   std::ranges::stable_sort(rows, {}, PlaceOf);
+  LARDER_ASSERT(HasWholeRows(rows));
+  // All rows of memcached are there.
+  LARDER_ASSERT(std::ranges::equal(kMemcachedOrder, std::span(rows).first(kMemcachedOrder.size()),
+                                   {}, {}, &Setting::name));
   return rows;
 }
 

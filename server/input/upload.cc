@@ -23,6 +23,8 @@ constexpr std::uint32_t kYoungS = 1;
 constexpr std::uint64_t kYoungPart = 4;
 // The part that only the stage which began first may use, an eighth. So long may a staged value be.
 constexpr std::uint64_t kFirstPart = 8;
+static_assert(kYoungPart > 1 && kFirstPart > 1);
+static_assert(kStagedBytesMin <= kStagedBytesMax);
 
 }  // namespace
 
@@ -43,6 +45,8 @@ std::optional<UploadMemory::Share> UploadMemory::Take(const StorePlan& plan, con
 
 void UploadMemory::Await(const void* who) {
   const MutexLock lock(mutex_);
+  LARDER_ASSERT(who != nullptr);
+  LARDER_ASSERT(std::ranges::find(waiting_, who) == waiting_.end());
   waiting_.push_back(who);
   waiting_count_.store(waiting_.size(), std::memory_order_relaxed);
 }
@@ -58,6 +62,8 @@ void UploadMemory::LeaveQueue(const void* who) {
 }
 
 bool UploadMemory::Stage::Grow(std::uint64_t bytes, std::uint32_t now_s) {
+  LARDER_ASSERT(bytes > 0);
+  LARDER_ASSERT(bytes_ + bytes <= value_bytes_);
   return memory_.Grow(*this, bytes, now_s);
 }
 
@@ -65,6 +71,7 @@ bool UploadMemory::Grow(Stage& stage, std::uint64_t bytes, std::uint32_t now_s) 
   const std::uint64_t for_first = staging_bytes_max_ / kFirstPart;
   if (stage.value_bytes_ > for_first) return false;
   const MutexLock lock(mutex_);
+  LARDER_ASSERT((stage.bytes_ != 0) == (std::ranges::find(stages_, &stage) != stages_.end()));
   const bool is_young = now_s <= stage.begun_at_s_ + kYoungS;
   const std::uint64_t limit =
       staging_bytes_max_ - for_first - (is_young ? 0 : staging_bytes_max_ / kYoungPart);
@@ -79,6 +86,8 @@ bool UploadMemory::Grow(Stage& stage, std::uint64_t bytes, std::uint32_t now_s) 
 
 void UploadMemory::EndStage(const Stage& stage) {
   const MutexLock lock(mutex_);
+  LARDER_ASSERT(std::ranges::find(stages_, &stage) != stages_.end());
+  LARDER_ASSERT(staging_bytes() >= stage.bytes_);
   std::erase(stages_, &stage);
   staging_bytes_.fetch_sub(stage.bytes_, std::memory_order_relaxed);
 }
@@ -94,6 +103,7 @@ const void* UploadMemory::NextLocked() const {
 }
 
 void UploadMemory::ServeLocked(const void* who) {
+  LARDER_ASSERT(std::ranges::find(waiting_, who) != waiting_.end());
   LeaveQueueLocked(who);
   // The other end of the list is served next time.
   is_newest_next_ = !is_newest_next_;
@@ -111,6 +121,7 @@ Upload::Upload(const StorePlan& plan, const UploadOrigin& asked_by)
 
 void Upload::Write(std::string_view bytes) {
   LARDER_CHECK(bytes.size() <= left_bytes_);
+  LARDER_ASSERT(is_reserved() || FitsStaged(bytes.size()));
   if (is_reserved()) {
     at_.Write(bytes);
   } else {
@@ -127,22 +138,27 @@ void Upload::Write(std::string_view bytes) {
 }
 
 bool Upload::GrowStaged(UploadMemory& memory, std::size_t bytes, std::uint32_t now_s) {
+  LARDER_ASSERT(!is_reserved());
+  LARDER_ASSERT(bytes <= left_bytes_);
+  LARDER_ASSERT(!FitsStaged(bytes));
   const std::size_t needed = staged_.size() + bytes;
   // A quarter more than what is needed now: the buffer is moved few times, and little is empty.
   const std::size_t capacity = std::min<std::size_t>(plan_.spec.value_bytes, needed + needed / 4);
-  if (!stage_) {
-    stage_.emplace(memory, plan_.spec.value_bytes, now_s);
-    held_since_s_ = now_s;
-  }
+  if (!stage_) stage_.emplace(memory, plan_.spec.value_bytes, now_s);
+  if (stage_->bytes() == 0) held_since_s_ = now_s;
   if (!stage_->Grow(capacity - kStagedBytesMax - stage_->bytes(), now_s)) return false;
   staged_.reserve(capacity);
+  LARDER_ASSERT(FitsStaged(bytes));
   return true;
 }
 
 void Upload::Reserve(slab::ReservedItem item, UploadMemory::Share share, std::uint32_t now_s) {
+  LARDER_ASSERT(!is_reserved());
+  LARDER_ASSERT(item.value_bytes() == plan_.spec.value_bytes);
+  LARDER_ASSERT(staged_.size() + left_bytes_ == plan_.spec.value_bytes);
   item_.emplace(std::move(item));
   share_.emplace(std::move(share));
-  if (!stage_) held_since_s_ = now_s;
+  if (!stage_ || stage_->bytes() == 0) held_since_s_ = now_s;
   stage_.reset();
   at_ = item_->value();
   at_.Write(staged());
@@ -151,13 +167,22 @@ void Upload::Reserve(slab::ReservedItem item, UploadMemory::Share share, std::ui
 }
 
 void Upload::Skip(std::size_t bytes) {
+  LARDER_ASSERT(is_reserved());
+  LARDER_ASSERT(bytes <= left_bytes_);
   left_bytes_ -= static_cast<std::uint32_t>(bytes);
   // The received bytes may have filled several chunks.
   while (bytes > 0) {
     const std::size_t n = std::min(bytes, at_.piece().size());
+    LARDER_ASSERT(n > 0);
     at_.Advance(n);
     bytes -= n;
   }
+}
+
+void Upload::ExcuseWait(std::uint32_t since_s, std::uint32_t now_s) {
+  LARDER_ASSERT(since_s <= now_s);
+  held_since_s_ = std::min(now_s, held_since_s_ + (now_s - since_s));
+  quiet_checks_ = 0;
 }
 
 bool Upload::CheckForSlowness(std::uint32_t now_s, std::uint64_t bytes_per_second_min) {

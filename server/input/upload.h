@@ -13,6 +13,7 @@
 #include "protocol/binary/binary_packet.h"
 #include "server/input/store_plan.h"
 #include "slab/cache.h"
+#include "slab/check.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::server {
@@ -40,7 +41,9 @@ class UploadMemory {
         : memory_(std::exchange(other.memory_, nullptr)), bytes_(other.bytes_) {}
     Share& operator=(Share&&) = delete;
     ~Share() {
-      if (memory_ != nullptr) memory_->held_bytes_.fetch_sub(bytes_, std::memory_order_relaxed);
+      if (memory_ == nullptr) return;
+      const std::uint64_t held = memory_->held_bytes_.fetch_sub(bytes_, std::memory_order_relaxed);
+      LARDER_ASSERT(held >= bytes_);
     }
 
    private:
@@ -86,7 +89,15 @@ class UploadMemory {
   // `percent` is the share of the cache's memory limit that unfinished values may hold together,
   // `staging_bytes` the limit of all stages together; 0: nothing is staged.
   UploadMemory(const slab::Cache& cache, std::uint32_t percent, std::uint64_t staging_bytes)
-      : cache_(cache), percent_(percent), staging_bytes_max_(staging_bytes) {}
+      : cache_(cache), percent_(percent), staging_bytes_max_(staging_bytes) {
+    LARDER_ASSERT(percent <= 100);
+  }
+  ~UploadMemory() {
+    LARDER_ASSERT(held_bytes() == 0);
+    LARDER_ASSERT(staging_bytes() == 0);
+  }
+  UploadMemory(const UploadMemory&) = delete;
+  UploadMemory& operator=(const UploadMemory&) = delete;
 
   // Takes what an upload of `plan` needs. Returns nothing when the remaining share is too small, or
   // when other uploads wait and next() is not `who`. If nothing is held at all, an upload of any
@@ -99,7 +110,7 @@ class UploadMemory {
   // next() only: otherwise an upload that needs much would wait for as long as smaller ones arrive.
   // REQUIRES: `who` is not in the list.
   void Await(const void* who);
-  // Removes `who`, which has got memory without Take(), from the list.
+  // Removes `who`, which has got memory without Take(), from the list. REQUIRES: it is in the list.
   void Serve(const void* who);
   // Removes `who` from the list, if it is there: the client has left before it got memory.
   void LeaveQueue(const void* who);
@@ -191,13 +202,16 @@ class Upload {
   // FitsStaged(bytes.size()).
   void Write(std::string_view bytes);
   // Moves the staged bytes into `item`, gives the staging buffer back, and keeps `share` for as
-  // long as the upload lives. REQUIRES: not is_reserved().
+  // long as the upload lives. REQUIRES: not is_reserved(); `item` has the length of the value.
   void Reserve(slab::ReservedItem item, UploadMemory::Share share, std::uint32_t now_s);
 
   // The place in the item where the next bytes of the value belong, for a caller that receives them
   // there itself. It then calls Skip() with their number. REQUIRES: is_reserved().
-  const slab::ValueCursor& at() const { return at_; }
-  // Accounts for bytes that were received at at(). REQUIRES: bytes <= left_bytes().
+  const slab::ValueCursor& at() const {
+    LARDER_ASSERT(is_reserved());
+    return at_;
+  }
+  // Accounts for bytes that were received at at(). REQUIRES: is_reserved(); bytes <= left_bytes().
   void Skip(std::size_t bytes);
 
   // Bytes of the value that have not arrived. What follows the value on the wire is not counted.
@@ -210,6 +224,10 @@ class Upload {
   // four times a second.
   bool CheckForSlowness(std::uint32_t now_s, std::uint64_t bytes_per_second_min);
 
+  // The upload could not go on from `since_s` until `now_s` because there was no memory for it:
+  // that time says nothing about its client, and does not count for CheckForSlowness().
+  void ExcuseWait(std::uint32_t since_s, std::uint32_t now_s);
+
   // Lives as long as this object, and so does the key in it.
   const StorePlan& plan() const { return plan_; }
   // The staged bytes; valid until the next Write() or Reserve(). The pointer is never null, not
@@ -218,8 +236,13 @@ class Upload {
     return staged_.empty() ? std::string_view("")
                            : std::string_view(staged_.data(), staged_.size());
   }
-  // Hands the complete item over, to be published. REQUIRES: is_reserved(); it is called once.
-  slab::ReservedItem TakeItem() { return *std::exchange(item_, std::nullopt); }
+  // Hands the complete item over, to be published. REQUIRES: is_reserved(); left_bytes() is 0; it
+  // is called once.
+  slab::ReservedItem TakeItem() {
+    LARDER_ASSERT(is_reserved());
+    LARDER_ASSERT(left_bytes_ == 0);
+    return *std::exchange(item_, std::nullopt);
+  }
 
   // What the reply needs of the request.
   const UploadOrigin origin;
@@ -232,8 +255,8 @@ class Upload {
   // At most one of both is there: the share once the item is reserved.
   std::optional<UploadMemory::Share> share_;
   std::optional<UploadMemory::Stage> stage_;
-  // When it first held one of them: the start of the time over which CheckForSlowness() measures
-  // the rate.
+  // When it first held bytes of one of them: the start of the time over which CheckForSlowness()
+  // measures the rate. Later by the time that ExcuseWait() was told of.
   std::uint32_t held_since_s_ = 0;
   // For CheckForSlowness(): left_bytes() at the last check, and for how many checks in a row it has
   // not changed.

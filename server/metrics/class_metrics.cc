@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -54,6 +56,7 @@ std::uint64_t Chunks(const ClassSnapshot& snapshot) {
 std::string AllChunks(const ClassSample& sample) { return ValueText(Chunks(sample.snapshot)); }
 // All chunks that are not in use, wherever they are kept.
 std::string FreeChunks(const ClassSample& sample) {
+  LARDER_ASSERT(sample.snapshot.used_chunks <= Chunks(sample.snapshot));
   return ValueText(Chunks(sample.snapshot) - sample.snapshot.used_chunks);
 }
 // Pages are counted as a whole, with the unused ends behind their last chunk.
@@ -245,6 +248,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
      {},
      IsSegmented},
 });
+static_assert(HasWholeRows(kItemsRows) && HasKindByFamily(kItemsRows));
 
 constexpr auto kSlabsRows = std::to_array<Row>({
     // name, kind, getter, help, family; in memcached's order.
@@ -295,6 +299,7 @@ constexpr auto kSlabsRows = std::to_array<Row>({
     {"touch_hits", kCounter, Sum<ClassStat::kTouchHits>, "Touches that found an item.",
      Command("touch", "hit")},
 });
+static_assert(HasWholeRows(kSlabsRows) && HasKindByFamily(kSlabsRows));
 
 // The last two rows of `stats slabs`.
 constexpr auto kSlabTotalsRows = std::to_array<Metric<SlabTotals>>({
@@ -305,6 +310,7 @@ constexpr auto kSlabTotalsRows = std::to_array<Metric<SlabTotals>>({
      "Bytes of all pages that classes have.",
      {"memcached_malloced_bytes"}},
 });
+static_assert(HasWholeRows(kSlabTotalsRows) && HasKindByFamily(kSlabTotalsRows));
 
 // The rows of `stats conns` for one descriptor.
 constexpr auto kConnectionRows = std::to_array<Metric<ConnectionSample>>({
@@ -321,6 +327,7 @@ constexpr auto kConnectionRows = std::to_array<Metric<ConnectionSample>>({
     {"secs_since_last_cmd", kGauge, Value<&ConnectionSample::idle_s>,
      "Seconds since the last command."},
 });
+static_assert(HasWholeRows(kConnectionRows) && HasKindByFamily(kConnectionRows));
 
 }  // namespace
 

@@ -4,6 +4,8 @@
 #include <array>
 #include <bit>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -49,6 +51,7 @@ template <std::chrono::microseconds Sample::*kTime>
 std::string Seconds(const Sample& sample) {
   // The number of microseconds.
   const auto us = (sample.*kTime).count();
+  LARDER_ASSERT(us >= 0);
   return fmt::format("{}.{:06}", us / 1'000'000, us % 1'000'000);
 }
 
@@ -68,8 +71,10 @@ std::string Gets(const Sample& sample) {
   return ValueText(sample.sums.over_classes(ClassStat::kGetHits) +
                    sample.sums.of(Stat::kGetMisses));
 }
-// The number of buckets is a power of two; this is the exponent.
+// memcached's number of buckets is a power of two, and this is the exponent. Here it is that of the
+// greatest power of two that the number reaches.
 std::string IndexPower(const Sample& sample) {
+  LARDER_ASSERT(sample.index_buckets > 0);
   return ValueText(std::bit_width(sample.index_buckets) - 1);
 }
 // The only reason for which a move is put off here is an item that is in use.
@@ -459,6 +464,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"curr_config", kGauge, Value<&Sample::has_node_list>,
      "1 when there is a list of nodes, else 0."},
 });
+static_assert(HasWholeRows(kRows) && HasKindByFamily(kRows));
 
 }  // namespace
 

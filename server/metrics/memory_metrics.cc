@@ -102,6 +102,7 @@ constexpr auto kRows = std::to_array<Metric<MemorySample>>({
     // A part of "unfinished_input".
     {"staged_uploads", kGauge, Staged, "Bytes that count towards upload_staging."},
 });
+static_assert(HasWholeRows(kRows) && HasKindByFamily(kRows));
 
 }  // namespace
 

@@ -60,6 +60,30 @@ struct Metric {
   bool (*is_shown)(const Source&) = nullptr;
 };
 
+// For assertions about a table: whether each row has a name, a getter and a meaning, and no name
+// occurs twice.
+template <class Rows>
+constexpr bool HasWholeRows(const Rows& rows) {
+  for (auto row = rows.begin(); row != rows.end(); ++row) {
+    if (row->name.empty() || row->get == nullptr || row->help.empty()) return false;
+    for (auto other = rows.begin(); other != row; ++other) {
+      if (other->name == row->name) return false;
+    }
+  }
+  return true;
+}
+// Whether all rows of a family have the same kind.
+template <class Rows>
+constexpr bool HasKindByFamily(const Rows& rows) {
+  for (auto row = rows.begin(); row != rows.end(); ++row) {
+    for (auto other = rows.begin(); other != row; ++other) {
+      const bool is_same = !row->family.name.empty() && row->family.name == other->family.name;
+      if (is_same && row->kind != other->kind) return false;
+    }
+  }
+  return true;
+}
+
 // Returns a value as rows print it: numbers in decimal, true as 1 and false as 0.
 template <std::integral T>
 std::string ValueText(T number) {

@@ -1,5 +1,7 @@
 #include "server/metrics/server_sample.h"
 
+#include "slab/check.h"
+
 namespace larder::server {
 
 std::uint64_t CounterSums::over_classes(slab::ClassStat stat) const {
@@ -9,14 +11,21 @@ std::uint64_t CounterSums::over_classes(slab::ClassStat stat) const {
 }
 
 void CounterSums::Subtract(const CounterSums& earlier) {
+  LARDER_ASSERT(classes.size() == earlier.classes.size());
+  LARDER_ASSERT(total_items >= earlier.total_items);
+  LARDER_ASSERT(sweep_passes >= earlier.sweep_passes);
   // Only counters are subtracted. A reset does not change what a gauge shows.
   // All of the worker's numbers are counters.
-  for (std::size_t i = 0; i < commands.size(); ++i) commands[i] -= earlier.commands[i];
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    LARDER_ASSERT(commands[i] >= earlier.commands[i]);
+    commands[i] -= earlier.commands[i];
+  }
   total_items -= earlier.total_items;
   sweep_passes -= earlier.sweep_passes;
   for (std::size_t id = 0; id < classes.size(); ++id) {
     // kRequestedBytes, and whatever follows it, is a gauge.
     for (std::size_t i = 0; i < static_cast<std::size_t>(slab::ClassStat::kRequestedBytes); ++i) {
+      LARDER_ASSERT(classes[id][i] >= earlier.classes[id][i]);
       classes[id][i] -= earlier.classes[id][i];
     }
   }

@@ -9,6 +9,7 @@
 
 #include "server/metrics/counters.h"
 #include "slab/cache.h"
+#include "slab/check.h"
 #include "slab/classes/size_ladder.h"
 #include "slab/lane.h"
 
@@ -33,6 +34,7 @@ struct CounterSums {
   // One counter.
   std::uint64_t of(Stat stat) const { return commands[static_cast<std::size_t>(stat)]; }
   std::uint64_t of(slab::ClassId id, slab::ClassStat stat) const {
+    LARDER_ASSERT(id < classes.size());
     return classes[id][static_cast<std::size_t>(stat)];
   }
   // The sum of a counter over all classes.
@@ -87,8 +89,8 @@ struct ServerSample {
 
   // --- The cache ---
   std::uint64_t memory_limit_bytes = 0;
-  // The number of buckets of the index, a power of two.
-  std::uint64_t index_buckets = 0;
+  // The number of buckets of the index, at least one. The index grows by single buckets.
+  std::uint64_t index_buckets = 1;
   std::uint64_t index_bytes = 0;
   // Pages that no class has.
   std::uint64_t free_pages = 0;

@@ -23,7 +23,8 @@ class StatWriter {
   // For the binary protocol.
   StatWriter(std::string& reply, const protocol::Echo& echo) : reply_(reply), echo_(echo) {}
 
-  // Appends one statistic. `value` is printed as it is.
+  // Appends one statistic. `value` is printed as it is. REQUIRES: `name` is not empty, because an
+  // entry without a name ends the list.
   void Write(std::string_view name, std::string_view value);
   // Appends the rows that this source has, with `prefix` before each name.
   template <class Source>

@@ -3,14 +3,19 @@
 #include <utility>
 
 #include "server/shared.h"
+#include "slab/check.h"
 
 namespace larder::server {
+
+// Most connections of a server are idle, and the allocator's next size is 320 bytes.
+static_assert(sizeof(Connection) <= 256);
 
 Connection::Connection(Wires& wires, ConnectionHost& host, event_base& base, AcceptedClient client)
     : workspace_(wires.workspace),
       host_(host),
       transport_(MakeTransport(client.terms.transport, client.fd, base, *this)),
       session_(wires, client.terms.session, std::move(client.identity), transport_->descriptor()) {
+  LARDER_ASSERT(client.fd >= 0);
   info_.last_input_s.store(workspace_.lane.now_s, std::memory_order_relaxed);
   workspace_.buffers().Add(Buffer::kConnections, sizeof *this + transport_->held_bytes());
   workspace_.shared.connections.Add(transport_->descriptor(), info_);
@@ -26,13 +31,13 @@ Connection::~Connection() {
   }
   // The number of clients is lowered before the transport closes the socket: a client that sees the
   // end of the connection may connect again at once and must then find its place free.
-  workspace_.shared.clients.fetch_sub(1, std::memory_order_relaxed);
+  const auto clients = workspace_.shared.clients.fetch_sub(1, std::memory_order_relaxed);
+  LARDER_ASSERT(clients > 0);
 }
 
 // --- Process -----------------------------------------------------------------------------------
 
 void Connection::Process() {
-  BeginOutput();
   session_.BeginTurn();
   const bool had_yielded = std::exchange(has_yielded, false);
   // The socket has room for output: Flush() sends the pending replies. No request is served before.
@@ -52,15 +57,16 @@ void Connection::Process() {
   if ((!had_yielded || !session_.has_kept_input()) && !Receive()) return;
   SetState(ConnectionState::kParseCmd);
   session_.Serve();
-  TakeOutput();
   Follow();
 }
 
 bool Connection::Receive() {
+  LARDER_ASSERT(pending_ == nullptr);
   InputPieces room;
   const auto pieces = session_.PreparePieces(room);
   if (pieces.empty()) return true;
   const Transferred received = transport_->Receive(pieces);
+  LARDER_ASSERT((received.status == TransferStatus::kDone) == (received.bytes > 0));
   switch (received.status) {
     case TransferStatus::kDone:
       workspace_.counters.Add(Stat::kBytesRead, received.bytes);
@@ -106,17 +112,14 @@ void Connection::Follow() {
 }
 
 void Connection::ContinueStream() {
-  if (!session_.awaits_wake()) {
-    session_.ContinueStream();
-    if (session_.awaits_wake()) {
-      AwaitWake();
-    } else if (!session_.is_streaming()) {
-      ShowState();
-      // Requests that waited for the end of the stream are served in the next turn.
-      if (session_.has_kept_input()) host_.MakeReady(*this);
-    }
-  }
-  TakeOutput();
+  LARDER_ASSERT(session_.is_streaming());
+  if (session_.awaits_wake()) return;
+  session_.ContinueStream();
+  if (session_.awaits_wake()) return AwaitWake();
+  if (session_.is_streaming()) return;
+  ShowState();
+  // Requests that waited for the end of the stream are served in the next turn.
+  if (session_.has_kept_input()) host_.MakeReady(*this);
 }
 
 void Connection::AwaitWake() {
@@ -125,6 +128,7 @@ void Connection::AwaitWake() {
 }
 
 void Connection::AwaitUploadMemory() {
+  LARDER_ASSERT(session_.awaits_memory() && session_.uploading()->is_queued());
   Rest();
   host_.AwaitUploadMemory(*this);
 }
@@ -136,6 +140,7 @@ void Connection::WakeStream() {
 }
 
 bool Connection::TakeUploadMemory() {
+  LARDER_ASSERT(session_.awaits_memory() && session_.uploading()->is_queued());
   if (!session_.uploading()->TakeMemory()) return false;
   Rest();
   host_.MakeReady(*this);
@@ -168,22 +173,10 @@ bool Connection::CheckUploadForStall(std::uint32_t now_s) {
 
 // --- Flush -------------------------------------------------------------------------------------
 
-void Connection::BeginOutput() {
+void Connection::KeepPending(const OutputSlice& replies) {
   Output& output = workspace_.output;
-  output_ = {.begin = output.size(),
-             .end = output.size(),
-             .pins_begin = output.pins().size(),
-             .pins_end = output.pins().size()};
-}
-
-void Connection::TakeOutput() {
-  output_.end = workspace_.output.size();
-  output_.pins_end = workspace_.output.pins().size();
-}
-
-void Connection::KeepPending() {
-  Output& output = workspace_.output;
-  pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), output_);
+  LARDER_ASSERT(pending_ == nullptr && !replies.is_empty());
+  pending_ = std::make_unique<PendingOutput>(output.data(), output.pins(), replies);
   workspace_.buffers().Add(Buffer::kPending, pending_->held_bytes());
 }
 
@@ -199,6 +192,7 @@ TransferStatus Connection::Send(UnsentOutput output) {
   while (status == TransferStatus::kDone && !output.is_empty()) {
     OutputPieces pieces;
     const Transferred sent = transport_->Send(output.Pieces(pieces));
+    LARDER_ASSERT((sent.status == TransferStatus::kDone) == (sent.bytes > 0));
     output.Consume(sent.bytes);
     sent_bytes += sent.bytes;
     status = sent.status;
@@ -207,7 +201,7 @@ TransferStatus Connection::Send(UnsentOutput output) {
   return status;
 }
 
-void Connection::Flush() {
+void Connection::Flush(OutputSlice replies) {
   if (is_closed_) return;
   TransferStatus status = TransferStatus::kDone;
   if (pending_ != nullptr) {
@@ -219,16 +213,16 @@ void Connection::Flush() {
       Rest();
       if (session_.has_kept_input()) host_.MakeReady(*this);
     }
-  } else if (!output_.is_empty()) {
+  } else if (!replies.is_empty()) {
     Output& output = workspace_.output;
-    status = Send({output.data(), output.pins(), output_});
+    LARDER_ASSERT(replies.end <= output.size() && replies.pins_end <= output.pins().size());
+    status = Send({output.data(), output.pins(), replies});
     // The workspace's Output is used again by others, so the rest is copied.
     if (status == TransferStatus::kBlocked) {
-      KeepPending();
+      KeepPending(replies);
       Rest();
     }
   }
-  output_ = {};
   is_closed_ = status == TransferStatus::kFailed;
   if (session_.is_streaming() && !session_.awaits_wake() && pending_ == nullptr && !is_closed_) {
     // A piece of a stream was sent completely. Other clients are served before the next piece.

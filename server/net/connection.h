@@ -74,14 +74,15 @@ class Connection final : private TransportUser {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // The process phase of a turn: receives once and serves what arrived. When it returns, the
-  // replies are in the workspace's Output. REQUIRES: the replies of the last call were flushed.
+  // The process phase of a turn: receives once and serves what arrived. What is in the workspace's
+  // Output when it returns, and was not before, are its replies. REQUIRES: the replies of the last
+  // call were flushed.
   void Process();
 
-  // The flush phase of a turn: sends the replies that Process() added, or those that an earlier
-  // turn left, and keeps a copy of what the client does not take. REQUIRES: the workspace's Output
-  // was not cleared since Process().
-  void Flush();
+  // The flush phase of a turn: sends `replies`, those that Process() added, or those that an
+  // earlier turn left, and keeps a copy of what the client does not take. REQUIRES: the workspace's
+  // Output was not cleared since Process().
+  void Flush(OutputSlice replies);
 
   // Whether nothing is left to do but to destroy the connection.
   bool is_closing() const { return is_closed_ || (session_.has_ended() && pending_ == nullptr); }
@@ -129,10 +130,6 @@ class Connection final : private TransportUser {
   void AwaitWake();
   void AwaitUploadMemory();
 
-  // Mark the start and the end of this turn's replies in the workspace's Output. Everything between
-  // the two calls belongs to this connection.
-  void BeginOutput();
-  void TakeOutput();
   // Sends until everything is sent or the transport takes no more. kDone: everything was sent.
   TransferStatus Send(UnsentOutput output);
   // Updates what the transport waits for, and the state that `stats conns` shows. Called whenever
@@ -140,22 +137,20 @@ class Connection final : private TransportUser {
   void Rest();
   // Copy the unsent replies, and drop the copy when it was sent. They are not inlined because few
   // turns leave any.
-  [[gnu::noinline]] void KeepPending();
+  [[gnu::noinline]] void KeepPending(const OutputSlice& replies);
   [[gnu::noinline]] void DropPending();
   void SetState(ConnectionState state) { info_.state.store(state, std::memory_order_relaxed); }
   void ShowState() {
     SetState(pending_ != nullptr ? ConnectionState::kMwrite : session_.resting_state());
   }
 
-  // Shared by all connections of the worker; used during a turn only.
-  Workspace& workspace_;
-  ConnectionHost& host_;
   // Nothing can be sent any more: the client is gone, or has left without a request to answer.
   bool is_closed_ = false;
   // The client has sent all that it ever will, but may still read replies.
   bool has_peer_finished_ = false;
-  // The replies of this turn, as a part of the workspace's Output.
-  OutputSlice output_;
+  // Shared by all connections of the worker; used during a turn only.
+  Workspace& workspace_;
+  ConnectionHost& host_;
   // Replies of an earlier turn that the client has not taken; null when there are none.
   std::unique_ptr<PendingOutput> pending_;
   // Registered in the table of connections, so it lives as long as the connection.

@@ -15,6 +15,8 @@
 #include <memory>
 #include <utility>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -73,6 +75,8 @@ std::string OpenTcp(const ListenAddress& place, const ClientTerms& terms, int ba
       if (errno == EADDRINUSE) return reason;
     }
   }
+  // getaddrinfo() succeeds with one address at least.
+  LARDER_ASSERT(opened > 0 || !reason.empty());
   return opened > 0 ? std::string() : reason;
 }
 
@@ -80,6 +84,7 @@ std::string OpenTcp(const ListenAddress& place, const ClientTerms& terms, int ba
 std::string OpenUnix(const UnixListenPath& place, const ClientTerms& terms, int backlog,
                      std::vector<ListenSocket>& sockets) {
   sockaddr_un address{};
+  LARDER_ASSERT(place.permissions <= 0777);
   address.sun_family = AF_UNIX;
   if (place.path.size() >= sizeof address.sun_path) return "path too long";
   std::memcpy(address.sun_path, place.path.c_str(), place.path.size());
@@ -126,6 +131,7 @@ std::string ReasonNotToServe(const Config& config, BindingProtocol protocol) {
 
 // The message for an address that cannot be listened on, in memcached's words.
 std::string Complaint(const Config& config, const Listener& listener, std::string_view reason) {
+  LARDER_ASSERT(!reason.empty());
   if (const auto* const unix_path = std::get_if<UnixListenPath>(&listener.address)) {
     return fmt::format("failed to listen on UNIX socket: {}: {}\n", unix_path->path, reason);
   }
@@ -195,6 +201,7 @@ std::vector<Listener> ListenersOf(const Config& config) {
       if (config.port == 0) continue;
       address.port = config.port;
     }
+    LARDER_ASSERT(address.port <= kPortMax);
     ClientTerms own = terms;
     // To negotiate is to serve what -B or the passwords allow.
     if (address.protocol && *address.protocol != BindingProtocol::kNegotiate) {

@@ -13,6 +13,7 @@
 #include "server/net/transport.h"
 #include "server/session/session_terms.h"
 #include "server/socket/socket_address.h"
+#include "slab/check.h"
 #include "slab/result.h"
 
 namespace larder::server {
@@ -60,14 +61,20 @@ std::vector<Listener> ListenersOf(const Config& config);
 // Invariants: fd_ is -1 only after the object was moved from.
 class ListenSocket {
  public:
-  // Takes `fd` over, which the destructor closes.
-  ListenSocket(int fd, const ClientTerms& terms) : fd_(fd), terms_(terms) {}
+  // Takes `fd` over, which the destructor closes. REQUIRES: `fd` is an open socket.
+  ListenSocket(int fd, const ClientTerms& terms) : fd_(fd), terms_(terms) {
+    LARDER_ASSERT(fd >= 0);
+  }
   ListenSocket(ListenSocket&& other) noexcept
       : fd_(std::exchange(other.fd_, -1)), terms_(other.terms_) {}
   ListenSocket& operator=(ListenSocket&&) = delete;
   ~ListenSocket();
 
-  int fd() const { return fd_; }
+  // REQUIRES: the object was not moved from.
+  int fd() const {
+    LARDER_ASSERT(fd_ >= 0);
+    return fd_;
+  }
   const ClientTerms& terms() const { return terms_; }
   // The address that the socket is bound to. Each call asks the system.
   SocketAddress address() const { return SocketAddress::Local(fd_); }

@@ -3,8 +3,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <utility>
+
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -12,6 +16,12 @@ namespace {
 // The most bytes that Finish() reads and throws away: a client that sends without a pause must not
 // hold up the worker.
 constexpr std::size_t kDroppedBytesMax = std::size_t{1} << 20;
+
+// Whether the pieces are not too many for one system call and have one byte at least.
+[[maybe_unused]] bool AreUsable(std::span<const iovec> pieces) {
+  return pieces.size() <= IOV_MAX &&
+         std::ranges::any_of(pieces, [](const iovec& piece) { return piece.iov_len > 0; });
+}
 
 // The result for an errno value of a system call that failed.
 Transferred FailureOf(int error) {
@@ -22,8 +32,8 @@ Transferred FailureOf(int error) {
 }  // namespace
 
 PlainTransport::PlainTransport(int fd, event_base& base, TransportUser& user)
-    : fd_(fd), base_(base), user_(user) {
-  Register(EV_READ);
+    : fd_(fd), user_(user) {
+  Register(&base, EV_READ);
 }
 
 PlainTransport::~PlainTransport() {
@@ -32,11 +42,16 @@ PlainTransport::~PlainTransport() {
 }
 
 void PlainTransport::OnEvent(int, short, void* self) noexcept {
-  static_cast<PlainTransport*>(self)->user_.OnTransportReady();
+  auto& transport = *static_cast<PlainTransport*>(self);
+  LARDER_ASSERT(transport.wakes_on_ != Await::kNothing);
+  transport.user_.OnTransportReady();
 }
 
-void PlainTransport::Register(short what) {
-  event_assign(&event_, &base_, fd_, static_cast<short>(what | EV_PERSIST), &OnEvent, this);
+void PlainTransport::Register(event_base* base, short what) {
+  LARDER_ASSERT(what == EV_READ || what == EV_WRITE);
+  LARDER_ASSERT(!event_initialized(&event_) ||
+                event_pending(&event_, EV_READ | EV_WRITE, nullptr) == 0);
+  event_assign(&event_, base, fd_, static_cast<short>(what | EV_PERSIST), &OnEvent, this);
   event_add(&event_, nullptr);
 }
 
@@ -48,13 +63,14 @@ void PlainTransport::Wake(Await on) {
     case Await::kNothing:
       break;
     case Await::kInput:
-      return Register(EV_READ);
+      return Register(event_get_base(&event_), EV_READ);
     case Await::kOutput:
-      return Register(EV_WRITE);
+      return Register(event_get_base(&event_), EV_WRITE);
   }
 }
 
 Transferred PlainTransport::Receive(std::span<const iovec> pieces) {
+  LARDER_ASSERT(AreUsable(pieces));
   // The common case is one piece, which needs no list.
   const ssize_t received = pieces.size() == 1
                                ? recv(fd_, pieces[0].iov_base, pieces[0].iov_len, 0)
@@ -66,6 +82,7 @@ Transferred PlainTransport::Receive(std::span<const iovec> pieces) {
 }
 
 Transferred PlainTransport::Send(std::span<const iovec> pieces) {
+  LARDER_ASSERT(AreUsable(pieces));
   ssize_t sent = 0;
   do {
     if (pieces.size() == 1) {
@@ -85,6 +102,7 @@ Transferred PlainTransport::Send(std::span<const iovec> pieces) {
 }
 
 void PlainTransport::Finish(std::span<char> area) {
+  LARDER_ASSERT(!area.empty());
   // The client reads the end of the stream after the last reply.
   shutdown(fd_, SHUT_WR);
   // The system resets a connection that is closed while received bytes are unread.

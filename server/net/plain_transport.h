@@ -16,7 +16,8 @@ namespace larder::server {
 //
 // Threads:    one worker.
 // Owns:       the socket.
-// Invariants: event_ is registered with base_ exactly when wakes_on_ is not kNothing.
+// Invariants: event_ belongs to the worker's event base, and is registered there exactly when
+// wakes_on_ is not kNothing.
 class PlainTransport final : public Transport {
  public:
   // Takes `fd` over and waits for input at first. `base` and `user` must outlive the transport.
@@ -33,17 +34,16 @@ class PlainTransport final : public Transport {
  private:
   // The callback of libevent; `self` is the transport.
   static void OnEvent(int fd, short what, void* self) noexcept;
-  // Registers event_ for EV_READ or EV_WRITE. REQUIRES: event_ is not registered.
-  void Register(short what);
+  // Registers event_ with `base` for EV_READ or EV_WRITE. REQUIRES: event_ is not registered.
+  void Register(event_base* base, short what);
 
   const int fd_;
-  event_base& base_;
   TransportUser& user_;
   // What event_ is registered for.
   Await wakes_on_ = Await::kInput;
   // Stored in place: each connection needs one, and it is registered anew each time that it
   // changes.
-  event event_;
+  event event_ = {};
 };
 
 }  // namespace larder::server

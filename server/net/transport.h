@@ -89,7 +89,7 @@ class Transport {
   Transport() = default;
 };
 
-// A transport of the given kind for `fd`, a socket in non-blocking mode, which it takes over.
+// A transport of the given kind for `fd`, an open socket in non-blocking mode, which it takes over.
 // `base` and `user` must outlive the transport.
 std::unique_ptr<Transport> MakeTransport(TransportKind kind, int fd, event_base& base,
                                          TransportUser& user);

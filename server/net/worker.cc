@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/session/turn_budget.h"
+#include "slab/check.h"
 #include "slab/sync/thread.h"
 
 namespace larder::server {
@@ -71,6 +72,8 @@ Worker::~Worker() {
 }
 
 void Worker::Start() {
+  LARDER_ASSERT(!thread_.joinable() && !is_stopping_.load(std::memory_order_relaxed));
+  LARDER_ASSERT(connections_ == nullptr);
   thread_ = StartThread([this] { Run(); });
 }
 
@@ -86,6 +89,8 @@ void Worker::Stop() {
 }
 
 void Worker::Adopt(AcceptedClient client) {
+  LARDER_ASSERT(client.fd >= 0);
+  LARDER_ASSERT(shared_.clients.load(std::memory_order_relaxed) > 0);
   {
     const MutexLock lock(mutex_);
     handovers_.push_back(std::move(client));
@@ -137,6 +142,7 @@ void Worker::Run() {
 
 void Worker::RunTurn(int loop_flags) {
   event_base_loop(base_.get(), loop_flags);
+  LARDER_ASSERT(serving_.empty());
   // The clock is read once per turn: all requests of the turn have the same time.
   workspace_.lane.SetNow(shared_.clock.now());
 
@@ -144,11 +150,13 @@ void Worker::RunTurn(int loop_flags) {
   serving_.swap(ready_);
   for (next_to_serve_ = 0; next_to_serve_ < serving_.size();) {
     Connection* const connection = serving_[next_to_serve_++];
+    LARDER_ASSERT(connection->is_ready);
     connection->is_ready = false;
     // A connection that has yielded has many requests: the replies to the others are sent first.
     if (connection->has_yielded) FlushAll();
+    const OutputSlice mark = workspace_.output.EndMark();
     connection->Process();
-    unflushed_.push_back(connection);
+    unflushed_.push_back({connection, workspace_.output.Since(mark)});
     // Replies are not held back until the end of the turn when there are many.
     if (workspace_.output.work_bytes() > kWorkPerFlushBytes) FlushAll();
   }
@@ -174,6 +182,7 @@ void Worker::RunTurn(int loop_flags) {
 bool Worker::AreOthersReady() {
   // Connections of this turn that have not been served yet are ready.
   if (next_to_serve_ < serving_.size()) return true;
+  LARDER_ASSERT(next_to_serve_ > 0);
   const Connection* const current = serving_[next_to_serve_ - 1];
   // The connection that is served may be in ready_ itself.
   const auto is_other_ready = [&] {
@@ -195,20 +204,21 @@ void Worker::CloseDue() {
 
 void Worker::FlushAll() {
   FlushServed();
-  for (Connection* connection : unflushed_) connection->Flush();
+  for (const auto& [connection, replies] : unflushed_) connection->Flush(replies);
   unflushed_.clear();
   workspace_.output.Clear();
 }
 
 void Worker::FlushServed() {
-  std::erase_if(unflushed_, [](Connection* connection) {
-    if (connection->has_yielded) return false;
-    connection->Flush();
+  std::erase_if(unflushed_, [](const Unflushed& unflushed) {
+    if (unflushed.connection->has_yielded) return false;
+    unflushed.connection->Flush(unflushed.replies);
     return true;
   });
 }
 
 void Worker::CloseIdle() {
+  LARDER_ASSERT(shared_.config.idle_timeout_s > 0);
   const std::uint32_t now_s = shared_.clock.now_s();
   const auto timeout_s = static_cast<std::uint32_t>(shared_.config.idle_timeout_s);
   for (Connection* connection = connections_; connection != nullptr;) {
@@ -256,6 +266,7 @@ void Worker::CloseUploads() {
 }
 
 void Worker::AwaitUploadMemory(Connection& connection) {
+  LARDER_ASSERT(std::ranges::find(awaiting_memory_, &connection) == awaiting_memory_.end());
   awaiting_memory_.push_back(&connection);
   event_add(memory_event_.get(), &kMemoryCheck);
 }
@@ -316,9 +327,13 @@ void Worker::Drain() {
 }
 
 void Worker::Destroy(Connection& connection) {
+  LARDER_ASSERT((connection.previous == nullptr) == (connections_ == &connection));
+  LARDER_ASSERT(connection.next == nullptr || connection.next->previous == &connection);
   // serving_ is not searched: the caller has finished with it or iterates over it.
   if (connection.is_ready) std::erase(ready_, &connection);
-  std::erase(unflushed_, &connection);
+  std::erase_if(unflushed_, [&connection](const Unflushed& unflushed) {
+    return unflushed.connection == &connection;
+  });
   std::erase(awaiting_wake_, &connection);
   std::erase(awaiting_memory_, &connection);
   if (connection.next != nullptr) connection.next->previous = connection.previous;

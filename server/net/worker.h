@@ -44,7 +44,8 @@ class Worker final : private TurnHost, private ConnectionHost {
 
   // Starts the thread. REQUIRES: it is called at most once, and RunOnce() is not used.
   void Start();
-  // Hands an accepted client to the worker, which takes it over in its next turn.
+  // Hands an accepted client to the worker, which takes it over in its next turn. REQUIRES: the
+  // client is counted in Shared::clients; its connection subtracts it when it is closed.
   void Adopt(AcceptedClient client) LARDER_EXCLUDES(mutex_);
   // Has the thread end: it serves the requests that have arrived, sends the replies for at most
   // some seconds, and closes all connections. RequestStop() returns at once; Stop() returns when
@@ -68,6 +69,12 @@ class Worker final : private TurnHost, private ConnectionHost {
   void WatchUploads() override;
   bool AreOthersReady() override;
   void WakeStreams() override { wake_.Wake(); }
+
+  // A connection that was served, and its replies in the Output, which are not sent yet.
+  struct Unflushed {
+    Connection* connection;
+    OutputSlice replies;
+  };
 
   // The thread: turns until a stop is requested, then Drain().
   void Run();
@@ -122,9 +129,8 @@ class Worker final : private TurnHost, private ConnectionHost {
   std::vector<Connection*> ready_;
   // Served in this turn.
   std::vector<Connection*> serving_;
-  // Served, with replies in the Output that are not sent yet. Those that have yielded and are ready
-  // again may stay here from one turn to the next.
-  std::vector<Connection*> unflushed_;
+  // Those that have yielded and are ready again may stay here from one turn to the next.
+  std::vector<Unflushed> unflushed_;
   // Their reply streams wait to be woken.
   std::vector<Connection*> awaiting_wake_;
   // Their uploads wait for memory.

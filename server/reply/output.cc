@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -11,6 +13,7 @@ constexpr std::size_t kAreaBytes = std::size_t{1} << 20;
 }  // namespace
 
 void Output::Clear() {
+  LARDER_ASSERT(size_ <= capacity_);
   // The counter is updated here and not in Commit(), so that requests do not pay for it.
   if (size_ > touched_bytes_) [[unlikely]]
     SetTouched(size_);
@@ -26,6 +29,7 @@ void Output::Clear() {
 }
 
 void Output::SetTouched(std::size_t bytes) {
+  LARDER_ASSERT(bytes <= capacity_);
   // The counter may also decrease: then the difference wraps around, and so does the sum.
   if (touched_counter_ != nullptr) touched_counter_->Add(bytes - touched_bytes_);
   touched_bytes_ = bytes;
@@ -38,6 +42,7 @@ void Output::Grow(std::size_t bytes) {
   if (size_ != 0) std::memcpy(area.get(), area_.get(), size_);
   area_ = std::move(area);
   capacity_ = capacity;
+  LARDER_ASSERT(capacity_ - size_ >= bytes);
 }
 
 }  // namespace larder::server

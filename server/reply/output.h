@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "slab/cache.h"
+#include "slab/check.h"
 #include "slab/sync/counter.h"
 
 namespace larder::server {
@@ -30,6 +31,20 @@ struct PinnedValue {
 };
 // The size in bytes from which on a value is pinned. Smaller values are copied.
 inline constexpr std::size_t kPinBytesMin = 8192;
+
+// OutputSlice is a part of an output: the replies of one connection in one turn. The offsets refer
+// to the area, the indexes to the list of pins; both ranges exclude their end.
+//
+// Threads:    a value.
+// Invariants: begin <= end, and pins_begin <= pins_end.
+struct OutputSlice {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::size_t pins_begin = 0;
+  std::size_t pins_end = 0;
+
+  bool is_empty() const { return begin == end && pins_begin == pins_end; }
+};
 
 // Output is the area that a worker appends the replies of one turn to, connection after connection.
 //
@@ -54,9 +69,18 @@ class Output {
       Grow(bytes);
     return area_.get() + size_;
   }
+  // For assertions: whether the area has so many bytes at `at`, which a call of Room() returned, or
+  // a place behind it.
+  bool HasRoom(const char* at, std::size_t bytes) const {
+    return at >= area_.get() + size_ && at + bytes <= area_.get() + capacity_;
+  }
   // Adds what was written since Room() to the replies. `end` is the address behind the last byte.
   // REQUIRES: `end` lies in the room that the last call of Room() returned.
-  void Commit(const char* end) { size_ = static_cast<std::size_t>(end - area_.get()); }
+  void Commit(const char* end) {
+    LARDER_ASSERT(end >= area_.get() + size_);
+    LARDER_ASSERT(end <= area_.get() + capacity_);
+    size_ = static_cast<std::size_t>(end - area_.get());
+  }
 
   // Appends a copy of `text`.
   void Append(std::string_view text) {
@@ -67,14 +91,25 @@ class Output {
     Commit(out + text.size());
   }
   // Inserts a value behind all bytes that were committed so far. `value` has to stand at the
-  // beginning of the value of `item`, which has `value_bytes` bytes.
+  // beginning of the value of `item`, which has `value_bytes` bytes. REQUIRES: `item` pins an item,
+  // whose value is not empty.
   void AppendPinned(slab::ItemHandle item, slab::ValueCursor value, std::size_t value_bytes) {
+    LARDER_ASSERT(static_cast<bool>(item));
+    LARDER_ASSERT(value_bytes > 0);
+    LARDER_ASSERT(value.piece().size() <= value_bytes);
+    LARDER_ASSERT(pins_.empty() || pins_.back().at <= size_);
     pins_.push_back({.at = size_, .item = std::move(item), .value = value});
     AddWork(value_bytes);
   }
 
   // Bytes that were committed, without those of pinned values.
   std::size_t size() const { return size_; }
+  // The empty slice at the end of the replies so far; and the replies since `mark` was that.
+  OutputSlice EndMark() const { return {size_, size_, pins_.size(), pins_.size()}; }
+  OutputSlice Since(const OutputSlice& mark) const {
+    LARDER_ASSERT(mark.begin <= size_ && mark.pins_begin <= pins_.size());
+    return {mark.begin, size_, mark.pins_begin, pins_.size()};
+  }
   // The cost of the replies of this turn, expressed in bytes: their own bytes, those of pinned
   // values, and what AddWork() added for work that leaves no bytes in the replies. 10 KB stand for
   // about a microsecond.
@@ -111,19 +146,6 @@ class Output {
   // The counter of CountIn(), or null.
   slab::Counter* touched_counter_ = nullptr;
   std::vector<PinnedValue> pins_;
-};
-
-// OutputSlice is a part of an output: the replies of one connection in one turn. The offsets refer
-// to the area, the indexes to the list of pins; both ranges exclude their end.
-//
-// Threads: a value.
-struct OutputSlice {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-  std::size_t pins_begin = 0;
-  std::size_t pins_end = 0;
-
-  bool is_empty() const { return begin == end && pins_begin == pins_end; }
 };
 
 }  // namespace larder::server

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -41,11 +43,13 @@ std::span<const iovec> UnsentOutput::PiecesWithPins(OutputPieces& room) const {
     if (!value.piece().empty()) break;
     ++rest.pins_begin;
   }
+  LARDER_ASSERT((count == 0) == is_empty());
   return {room.data(), count};
 }
 
 void UnsentOutput::Consume(std::size_t bytes) {
   if (slice_.pins_begin == slice_.pins_end) [[likely]] {
+    LARDER_ASSERT(bytes <= slice_.end - slice_.begin);
     slice_.begin += bytes;
     return;
   }
@@ -58,8 +62,10 @@ void UnsentOutput::Consume(std::size_t bytes) {
       bytes -= taken;
       continue;
     }
+    LARDER_ASSERT(slice_.pins_begin < slice_.pins_end);
     PinnedValue& pin = pins_[slice_.pins_begin];
     const std::size_t taken = std::min(bytes, pin.value.piece().size());
+    LARDER_ASSERT(taken > 0);
     pin.value.Advance(taken);
     bytes -= taken;
     if (pin.value.piece().empty()) {
@@ -74,6 +80,7 @@ PendingOutput::PendingOutput(const char* data, std::vector<PinnedValue>& pins,
                              const OutputSlice& slice)
     : bytes_(data + slice.begin, slice.end - slice.begin) {
   for (std::size_t i = slice.pins_begin; i < slice.pins_end; ++i) {
+    LARDER_ASSERT(pins[i].at >= slice.begin && pins[i].at <= slice.end);
     // The offsets of the pins refer to the copy of the bytes from here on.
     pins_.push_back(
         {.at = pins[i].at - slice.begin, .item = std::move(pins[i].item), .value = pins[i].value});

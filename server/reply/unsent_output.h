@@ -4,18 +4,21 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <climits>
 #include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "server/reply/output.h"
+#include "slab/check.h"
 
 namespace larder::server {
 
 // The most pieces of memory that are sent with one system call.
 inline constexpr std::size_t kPiecesPerSendMax = 64;
 using OutputPieces = std::array<iovec, kPiecesPerSendMax>;
+static_assert(kPiecesPerSendMax <= IOV_MAX);
 
 // UnsentOutput presents a slice of an output as the pieces of memory to send, with the pinned
 // values in their places, and shortens the slice by what was sent.
@@ -27,7 +30,10 @@ class UnsentOutput {
  public:
   // `slice` is a part of `data` and `pins`. Consume() changes it and the pins.
   UnsentOutput(const char* data, std::vector<PinnedValue>& pins, OutputSlice& slice)
-      : data_(data), pins_(pins), slice_(slice) {}
+      : data_(data), pins_(pins), slice_(slice) {
+    LARDER_ASSERT(slice.begin <= slice.end);
+    LARDER_ASSERT(slice.pins_begin <= slice.pins_end && slice.pins_end <= pins.size());
+  }
 
   // Whether everything was sent.
   bool is_empty() const { return slice_.is_empty(); }

@@ -6,6 +6,7 @@
 #include "protocol/binary/binary_request.h"
 #include "protocol/binary/opcodes.h"
 #include "server/session/serve_batch.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -55,11 +56,14 @@ bool BinaryWire::ReserveUpload(Upload& upload, UploadMemory::Share share) {
   return workspace_.binary_executor.ReserveUpload(upload, std::move(share));
 }
 
-void BinaryWire::FinishUpload(Upload& upload, std::string_view) {
+void BinaryWire::FinishUpload(Upload& upload, std::string_view end) {
+  LARDER_ASSERT(end.size() == value_end_bytes());
+  LARDER_ASSERT(upload.left_bytes() == 0);
   workspace_.binary_executor.FinishUpload(upload);
 }
 
 std::unique_ptr<ReplyStream> BinaryWire::BeginStream(std::size_t at) {
+  LARDER_ASSERT(at < workspace_.batch.count);
   // The reporter wakes the stream from another thread, which WakeStreams() allows.
   return workspace_.binary_executor.BeginStream(workspace_.batch.packets[at],
                                                 [&host = workspace_.host] { host.WakeStreams(); });
@@ -78,6 +82,7 @@ LoginResult BinaryWire::ServeLogin(std::string_view& input, std::unique_ptr<Sasl
 }
 
 LoginResult BinaryWire::LogIn(std::size_t at, std::unique_ptr<SaslSession>& sasl) {
+  LARDER_ASSERT(at < workspace_.batch.count);
   return Answer(workspace_, workspace_.batch.packets[at], sasl);
 }
 

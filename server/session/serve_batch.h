@@ -14,6 +14,7 @@
 #include "server/log.h"
 #include "server/session/wire.h"
 #include "server/session/workspace.h"
+#include "slab/check.h"
 
 namespace larder::server {
 
@@ -49,7 +50,9 @@ inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
                                                            BatchResult result,
                                                            std::string_view& input,
                                                            protocol::KeyList& keys) {
+  LARDER_ASSERT(result.at < batch.count);
   const char* const rest = batch.ends[result.at];
+  LARDER_ASSERT(rest <= input.data() + input.size());
   input = {rest, static_cast<std::size_t>(input.data() + input.size() - rest)};
   keys = batch.key_lists[result.at];
   result.swallow_bytes = 0;
@@ -94,6 +97,7 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
                          protocol::KeyList& keys, const BatchLimits& limits) {
   using protocol::ParseStatus;
   Batch& batch = workspace.batch;
+  LARDER_ASSERT(limits.requests_max > 0);
   auto& requests = Requests::In(batch);
   slab::Cache& cache = workspace.shared.cache;
   BatchResult result;
@@ -110,6 +114,7 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
     }
     typename Requests::Request& request = requests[count];
     const protocol::ParseResult parsed = Requests::Parse(input, keys, request);
+    LARDER_ASSERT(parsed.consumed_bytes <= input.size());
     input.remove_prefix(parsed.consumed_bytes);
     status = parsed.status;
     // The rare cases: a key in base64, an incomplete request, an error that ends the connection.
@@ -191,6 +196,8 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
 template <class Requests, class RequestExecutor>
 UploadBegin BeginUploadOf(Workspace& workspace, RequestExecutor& executor, std::size_t at,
                           std::size_t end_bytes) {
+  // The request is stored behind those of the batch.
+  LARDER_ASSERT(at == workspace.batch.count && at < kBatchRequests);
   const typename Requests::Request& request = Requests::In(workspace.batch)[at];
   auto upload = executor.BeginUpload(request, workspace.batch.hashes[at]);
   if (upload != nullptr) return {.upload = std::move(upload)};

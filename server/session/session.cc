@@ -5,8 +5,11 @@
 #include <utility>
 
 #include "protocol/parse_result.h"
+#include "slab/check.h"
 
 namespace larder::server {
+
+static_assert(kInputBytesBesideOthers <= kInputBytes);
 
 Session::Session(Wires& wires, const SessionTerms& terms, ClientIdentity client, int number)
     : wires_(wires),
@@ -42,8 +45,10 @@ void Session::BeginTurn() {
 }
 
 std::span<const iovec> Session::PreparePieces(InputPieces& pieces) {
+  LARDER_ASSERT(!is_streaming() && !awaits_memory());
   char* const area = workspace_.input.data();
   const std::size_t kept = tail_.view().size();
+  LARDER_ASSERT(kept <= kInputBytes);
   // Input that was kept moves to the front of the area, so that it and the new input lie together
   // and can be parsed as one text.
   if (kept != 0) {
@@ -68,6 +73,7 @@ std::span<const iovec> Session::PreparePieces(InputPieces& pieces) {
 void Session::Took(std::size_t bytes) {
   // Bytes received into the cache are part of the value already. They also count as work.
   const std::size_t into_cache = std::min(bytes, room_in_cache_);
+  LARDER_ASSERT(input_.size() + bytes - into_cache <= kInputBytes);
   if (into_cache != 0) {
     uploading()->Skip(into_cache);
     workspace_.output.AddWork(into_cache);
@@ -92,8 +98,10 @@ Wire& Session::ChooseWire(char first_byte) const {
 // --- Serving -----------------------------------------------------------------------------------
 
 void Session::Serve() {
+  LARDER_ASSERT(!is_streaming() && !awaits_memory());
   std::string_view input = std::exchange(input_, {});
   if (wire_ == nullptr && !input.empty()) wire_ = &ChooseWire(input.front());
+  LARDER_ASSERT(wire_ != nullptr);
   // The executors are shared by all sessions of the worker.
   workspace_.executor.set_client(client_);
   workspace_.binary_executor.set_client(client_);
@@ -126,6 +134,7 @@ bool Session::ServeOnce(std::string_view& input) {
 
 bool Session::Swallow(std::string_view& input) {
   std::uint64_t& left = std::get<Swallowing>(state_).bytes;
+  LARDER_ASSERT(left > 0);
   const std::size_t n = std::min<std::uint64_t>(left, input.size());
   input.remove_prefix(n);
   left -= n;
@@ -181,9 +190,10 @@ bool Session::ServeRequests(std::string_view& input) {
 }
 
 void Session::BeginUpload(std::size_t at) {
+  LARDER_ASSERT(is_between_requests());
   UploadBegin begin = wire_->BeginUpload(at);
   if (begin.upload != nullptr) {
-    state_.emplace<Uploading>(workspace_, *wire_, std::move(begin.upload));
+    state_ = std::make_unique<Uploading>(workspace_, *wire_, std::move(begin.upload));
   } else {
     SwallowNext(begin.swallow_bytes);
   }
@@ -191,6 +201,7 @@ void Session::BeginUpload(std::size_t at) {
 
 void Session::End() {
   state_.emplace<Ended>();
+  stream_awaits_wake_ = false;
   DropTail();
 }
 
@@ -211,6 +222,7 @@ bool Session::LogIn(std::size_t at) {
 }
 
 bool Session::EndLogin(const LoginResult& login) {
+  LARDER_ASSERT(login.status != LoginResult::Status::kNeedMore);
   SwallowNext(login.swallow_bytes);
   if (login.outcome) {
     // An attempt takes as long as there are passwords to compare with, so it ends the turn: one
@@ -227,6 +239,7 @@ bool Session::EndLogin(const LoginResult& login) {
 // --- Replies made piece by piece ---------------------------------------------------------------
 
 bool Session::BeginStream(std::size_t at) {
+  LARDER_ASSERT(is_between_requests());
   budget_.Spend(1, 0);
   auto stream = wire_->BeginStream(at);
   if (stream != nullptr) {
@@ -237,26 +250,17 @@ bool Session::BeginStream(std::size_t at) {
 }
 
 void Session::ContinueStream() {
-  Streaming& streaming = std::get<Streaming>(state_);
-  switch (streaming.stream->Continue(workspace_.lane, workspace_.output)) {
+  LARDER_ASSERT(is_streaming() && !awaits_wake());
+  switch (std::get<Streaming>(state_).stream->Continue(workspace_.lane, workspace_.output)) {
     case ReplyStream::Progress::kMore:
       break;
     case ReplyStream::Progress::kWaits:
-      streaming.awaits_wake = true;
+      stream_awaits_wake_ = true;
       break;
     case ReplyStream::Progress::kEnded:
       state_.emplace<Requests>();
       break;
   }
-}
-
-bool Session::awaits_wake() const {
-  const auto* const streaming = std::get_if<Streaming>(&state_);
-  return streaming != nullptr && streaming->awaits_wake;
-}
-
-void Session::WakeStream() {
-  if (auto* const streaming = std::get_if<Streaming>(&state_)) streaming->awaits_wake = false;
 }
 
 ConnectionState Session::resting_state() const {

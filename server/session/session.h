@@ -60,13 +60,14 @@ class Session {
   // memory.
   std::span<const iovec> PreparePieces(InputPieces& pieces);
   // Reports that `bytes` bytes were received into the pieces that PreparePieces() returned, the
-  // first ones first.
+  // first ones first. REQUIRES: the pieces have room for so many.
   void Took(std::size_t bytes);
   // Whether there is input that was kept or has arrived in this turn.
   bool has_input() const { return !input_.empty(); }
 
   // Serves the input until it is used up or the turn is over. What is left is kept for the next
-  // turn. REQUIRES: the session is neither streaming nor waiting for memory.
+  // turn. REQUIRES: the session is neither streaming nor waiting for memory, and the client has
+  // sent something by now.
   void Serve();
   // Appends the next piece of the reply stream to the Output. REQUIRES: is_streaming() and not
   // awaits_wake().
@@ -85,12 +86,15 @@ class Session {
   bool is_streaming() const { return std::holds_alternative<Streaming>(state_); }
   // Whether the reply stream waits for its content. It continues after WakeStream(), which the host
   // calls when TurnHost::WakeStreams() asked for it.
-  bool awaits_wake() const;
-  void WakeStream();
+  bool awaits_wake() const { return stream_awaits_wake_; }
+  void WakeStream() { stream_awaits_wake_ = false; }
   // The value that the client sends; null if it sends none now. Valid until the next call of
   // Serve().
-  Uploading* uploading() { return std::get_if<Uploading>(&state_); }
-  const Uploading* uploading() const { return std::get_if<Uploading>(&state_); }
+  Uploading* uploading() {
+    const auto* const uploading = std::get_if<UploadingState>(&state_);
+    return uploading == nullptr ? nullptr : uploading->get();
+  }
+  const Uploading* uploading() const { return const_cast<Session*>(this)->uploading(); }
   // Whether the client sends a value for which there is no memory at the moment.
   bool awaits_memory() const { return uploading() != nullptr && uploading()->awaits_memory(); }
   // Whether it is neither in the middle of a value nor of a reply.
@@ -101,17 +105,20 @@ class Session {
   ConnectionState resting_state() const;
 
  private:
-  // The states of state_ besides Uploading. While streaming, and after the end, no input is taken.
+  // The states of state_. While streaming, and after the end, no input is taken.
+  //
   // The next bytes begin a request, or continue a line of keys.
   struct Requests {};
   // The next bytes belong to a request that was refused and are thrown away.
   struct Swallowing {
     std::uint64_t bytes;
   };
+  // The next bytes belong to a value. On the heap, because few sessions are in this state and all
+  // have room for the largest.
+  using UploadingState = std::unique_ptr<Uploading>;
   // A reply is produced piece by piece.
   struct Streaming {
     std::unique_ptr<ReplyStream> stream;
-    bool awaits_wake = false;
   };
   // The session is over.
   struct Ended {};
@@ -150,13 +157,15 @@ class Session {
   Workspace& workspace_;
   const ClientIdentity client_;
   const BindingProtocol protocol_;
+  bool wants_turn_ = false;
+  // Only while streaming: the stream waits for its content.
+  bool stream_awaits_wake_ = false;
   // Identifies the client in log lines.
   const int number_;
   // The client's protocol; null until its first byte has arrived.
   Wire* wire_ = nullptr;
   std::variant<Authenticated, Unauthenticated> login_;
-  std::variant<Requests, Swallowing, Uploading, Streaming, Ended> state_;
-  bool wants_turn_ = false;
+  std::variant<Requests, Swallowing, UploadingState, Streaming, Ended> state_;
   // What is left of this turn.
   TurnBudget budget_;
   // Where the parser is in a retrieval line whose keys have not all arrived.

@@ -10,6 +10,7 @@
 #include "protocol/text/text_parser.h"
 #include "protocol/text/text_verbs.h"
 #include "server/session/serve_batch.h"
+#include "slab/check.h"
 
 namespace larder::server {
 namespace {
@@ -61,6 +62,8 @@ bool TextWire::ReserveUpload(Upload& upload, UploadMemory::Share share) {
 }
 
 void TextWire::FinishUpload(Upload& upload, std::string_view end) {
+  LARDER_ASSERT(end.size() == value_end_bytes());
+  LARDER_ASSERT(upload.left_bytes() == 0);
   // A value has to be followed by CRLF: otherwise the client has announced a wrong length.
   if (end == protocol::kCrlf) {
     workspace_.executor.FinishUpload(upload);
@@ -70,6 +73,7 @@ void TextWire::FinishUpload(Upload& upload, std::string_view end) {
 }
 
 std::unique_ptr<ReplyStream> TextWire::BeginStream(std::size_t at) {
+  LARDER_ASSERT(at < workspace_.batch.count);
   // The reporter wakes the stream from another thread, which WakeStreams() allows.
   return workspace_.executor.BeginStream(workspace_.batch.lines[at],
                                          [&host = workspace_.host] { host.WakeStreams(); });

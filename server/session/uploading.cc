@@ -18,6 +18,7 @@ std::uint64_t Uploading::rest_bytes() const {
 }
 
 Uploading::Step Uploading::Continue(std::string_view& input) {
+  LARDER_ASSERT(!awaits_memory());
   const std::size_t end_bytes = wire_.value_end_bytes();
   const std::size_t n = std::min<std::size_t>(upload_->left_bytes(), input.size());
   // The value outgrows the staging buffer: from here on it needs memory that others need, too.
@@ -60,6 +61,7 @@ bool Uploading::TakeShareOrStage(std::size_t bytes) {
 }
 
 bool Uploading::Reserve() {
+  LARDER_ASSERT(share_.has_value());
   BufferGauges& buffers = workspace_.buffers();
   // The staging buffer is given back when the item is reserved.
   buffers.Subtract(Buffer::kTails, upload_->staged_capacity());
@@ -71,15 +73,20 @@ bool Uploading::Reserve() {
 }
 
 void Uploading::Queue() {
+  LARDER_ASSERT(wait_ == Wait::kForBytes);
   wait_ = Wait::kQueued;
+  queued_at_s_ = workspace_.lane.now_s;
   workspace_.shared.uploads.Await(this);
 }
 
 bool Uploading::TakeMemory() {
+  LARDER_ASSERT(is_queued());
+  LARDER_ASSERT(wanted_bytes_ > 0 && wanted_bytes_ <= upload_->left_bytes());
   if (!TakeShareOrStage(wanted_bytes_)) return false;
   // Take() removes it from the list by itself.
   if (!share_) workspace_.shared.uploads.Serve(this);
   wait_ = Wait::kNone;
+  upload_->ExcuseWait(queued_at_s_, workspace_.lane.now_s);
   return true;
 }
 
@@ -94,6 +101,7 @@ std::size_t Uploading::FillPieces(InputPieces& pieces, iovec area, std::size_t& 
     room_bytes += at.piece().size();
     at.Advance(at.piece().size());
   }
+  LARDER_ASSERT(count > 0 && room_bytes <= upload_->left_bytes());
   // The pieces cover the rest of the value: whatever follows it goes to the input area.
   if (room_bytes == upload_->left_bytes()) pieces[count++] = area;
   return count;

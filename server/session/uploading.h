@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "server/input/upload.h"
 #include "server/session/wire.h"
 #include "server/session/workspace.h"
+#include "slab/check.h"
 
 namespace larder::server {
 
@@ -20,6 +22,7 @@ namespace larder::server {
 // them.
 inline constexpr std::size_t kUploadPiecesMax = 16;
 using InputPieces = std::array<iovec, kUploadPiecesMax + 1>;
+static_assert(kUploadPiecesMax + 1 <= IOV_MAX);
 
 // Uploading receives a value that did not arrive completely with its request, and executes the
 // request when it is complete. A value that outgrows the staging buffer needs some of UploadMemory
@@ -41,9 +44,11 @@ class Uploading {
     kRefused,
   };
 
-  // `upload` was begun by `wire`. The other two must outlive this object.
+  // `upload` was begun by `wire` and is not nullptr. The other two must outlive this object.
   Uploading(Workspace& workspace, Wire& wire, std::unique_ptr<Upload> upload)
-      : workspace_(workspace), wire_(wire), upload_(std::move(upload)) {}
+      : workspace_(workspace), wire_(wire), upload_(std::move(upload)) {
+    LARDER_ASSERT(upload_ != nullptr);
+  }
   // Leaves the list of waiting uploads. Memory and reserved item are given back with the upload.
   ~Uploading();
   Uploading(const Uploading&) = delete;
@@ -68,10 +73,10 @@ class Uploading {
   // the list only when further bytes have arrived: so a client that has stopped sending does not
   // hold up others.
   bool is_queued() const { return wait_ == Wait::kQueued; }
-  // Enters the list. REQUIRES: not is_queued().
+  // Enters the list. REQUIRES: awaits_memory(), and not is_queued().
   void Queue();
   // Takes some of UploadMemory; afterwards Continue() may be called. Returns false if the
-  // upload has to wait on.
+  // upload has to wait on. REQUIRES: is_queued().
   bool TakeMemory();
 
   // Whether it holds memory of the cache.
@@ -107,6 +112,8 @@ class Uploading {
   // A share that was taken and has not yet been passed on to the upload.
   std::optional<UploadMemory::Share> share_;
   Wait wait_ = Wait::kNone;
+  // When it entered the list of UploadMemory last.
+  std::uint32_t queued_at_s_ = 0;
   // While it waits: the bytes of the value that have come and find no room.
   std::size_t wanted_bytes_ = 0;
 };

@@ -115,8 +115,8 @@ class Wire {
   // Reserves memory of the cache for the whole value. Returns false if there is none; then the
   // error was replied.
   virtual bool ReserveUpload(Upload& upload, UploadMemory::Share share) = 0;
-  // Executes the request: its value is complete. `end` are the value_end_bytes() bytes that
-  // followed.
+  // Executes the request. `end` are the value_end_bytes() bytes that followed the value. REQUIRES:
+  // the value is complete.
   virtual void FinishUpload(Upload& upload, std::string_view end) = 0;
 
   // Begins a reply that is produced piece by piece. Null if the reply was given at once.

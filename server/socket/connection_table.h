@@ -3,8 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <map>
+#include <vector>
 
+#include "slab/check.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::server {
@@ -40,20 +41,27 @@ struct ConnectionInfo {
 // Threads:    internally locked. The lock is taken when a connection is opened or closed, never for
 //             a request.
 // Owns:       the table. The states belong to the connections.
-// Invariants: count_ is the size of the table, but for the moment in which both change.
+// Invariants: count_ is the number of open descriptors in the table, but for the moment in which
+//             both change.
 class ConnectionTable {
  public:
   // Adds a connection. REQUIRES: `info` lives, and `fd` stays open, until Remove(fd).
   void Add(int fd, const ConnectionInfo& info) LARDER_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
-    connections_[fd] = &info;
-    count_.store(connections_.size(), std::memory_order_relaxed);
+    LARDER_ASSERT(fd >= 0);
+    const auto at = static_cast<std::size_t>(fd);
+    if (at >= connections_.size()) connections_.resize(at + 1);
+    LARDER_ASSERT(connections_[at] == nullptr);
+    connections_[at] = &info;
+    count_.fetch_add(1, std::memory_order_relaxed);
   }
   // Removes the connection. Afterwards no other thread reads its state. No effect if there is none.
   void Remove(int fd) LARDER_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
-    connections_.erase(fd);
-    count_.store(connections_.size(), std::memory_order_relaxed);
+    const auto at = static_cast<std::size_t>(fd);
+    if (at >= connections_.size() || connections_[at] == nullptr) return;
+    connections_[at] = nullptr;
+    count_.fetch_sub(1, std::memory_order_relaxed);
   }
   // The number of open descriptors, including listening sockets. Takes no lock, so it may be
   // slightly out of date.
@@ -66,15 +74,13 @@ class ConnectionTable {
   template <class Fn>
   void ForEach(Fn&& fn) const LARDER_EXCLUDES(mutex_) {
     // The next descriptor to visit: it stays meaningful while the lock is released.
-    int from_fd = 0;
+    std::size_t at = 0;
     for (bool is_at_end = false; !is_at_end;) {
       const MutexLock lock(mutex_);
-      auto at = connections_.lower_bound(from_fd);
-      for (int i = 0; i < kPerLock && at != connections_.end(); ++i, ++at) {
-        fn(at->first, *at->second);
-        from_fd = at->first + 1;
+      for (int i = 0; i < kPerLock && at < connections_.size(); ++i, ++at) {
+        if (connections_[at] != nullptr) fn(static_cast<int>(at), *connections_[at]);
       }
-      is_at_end = at == connections_.end();
+      is_at_end = at >= connections_.size();
     }
   }
 
@@ -82,9 +88,12 @@ class ConnectionTable {
   // For how many connections the lock is held without a pause.
   static constexpr int kPerLock = 16;
 
+  static_assert(kPerLock > 0);
+
   mutable Mutex mutex_;
-  // Ordered by descriptor, so that ForEach() can continue where it released the lock.
-  std::map<int, const ConnectionInfo*> connections_ LARDER_GUARDED_BY(mutex_);
+  // By descriptor; null for one that is not open. The system reuses descriptors, so the table is as
+  // long as there were connections at once.
+  std::vector<const ConnectionInfo*> connections_ LARDER_GUARDED_BY(mutex_);
   // Written under mutex_, read by any thread without it.
   std::atomic<std::uint64_t> count_{0};
 };

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <system_error>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -55,12 +57,15 @@ EventBase MakeEventBase() {
 }
 
 Event MakeEvent(event_base* base, int fd, short what, event_callback_fn callback, void* argument) {
+  LARDER_ASSERT(base != nullptr && callback != nullptr);
+  LARDER_ASSERT(fd >= 0 || (what & (EV_READ | EV_WRITE)) == 0);
   Event made(event_new(base, fd, what, callback, argument));
   if (made == nullptr) Refuse("no event of a loop", ENOMEM);
   return made;
 }
 
 void AddEvent(event& event, const timeval* timeout) {
+  LARDER_ASSERT(event_pending(&event, EV_READ | EV_WRITE | EV_TIMEOUT, nullptr) == 0);
   // libevent does not always set errno: without an error of the system it lacked memory.
   errno = 0;
   if (event_add(&event, timeout) != 0) Refuse("no event of a loop", errno != 0 ? errno : ENOMEM);

@@ -27,10 +27,11 @@ using Event = std::unique_ptr<event, EventDeleter>;
 // process.
 EventBase MakeEventBase();
 // A new event that calls `callback` with `argument`. It becomes active by AddEvent() or
-// event_add(). `fd` is -1 for a pure timer. `base` and `argument` must outlive it.
+// event_add(). `fd` is -1 for a pure timer. `base` and `argument` must outlive it. REQUIRES: `base`
+// and `callback` are not nullptr.
 Event MakeEvent(event_base* base, int fd, short what, event_callback_fn callback, void* argument);
-// Makes the event active, with a timeout if one is given. REQUIRES: no client is served yet,
-// because it throws. Later code calls libevent's event_add().
+// Makes the event active, with a timeout if one is given. REQUIRES: the event is not active, and no
+// client is served yet, because the function throws. Later code calls libevent's event_add().
 void AddEvent(event& event, const timeval* timeout = nullptr);
 
 // WakeFd is a descriptor by which any thread can wake the event loop of another. It is readable

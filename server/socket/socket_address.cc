@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "slab/check.h"
+
 namespace larder::server {
 namespace {
 
@@ -32,28 +34,34 @@ SocketAddress AddressOf(int fd, GetName get_name) {
 template <class Address>
 Address ReadAs(const sockaddr_storage& storage) {
   Address address;
+  static_assert(sizeof(Address) <= sizeof storage);
   std::memcpy(&address, &storage, sizeof address);
   return address;
 }
 
 // The path of a unix socket. The system reports a length, and the path within it may or may not end
-// with a null byte.
+// with a null byte. The length counts a null byte behind the longest path, for which the address
+// has no room.
 std::string PathOf(const sockaddr_un& address, socklen_t address_bytes) {
   const std::size_t path_bytes =
-      address_bytes - std::min<std::size_t>(address_bytes, offsetof(sockaddr_un, sun_path));
+      std::min<std::size_t>(address_bytes, sizeof address) -
+      std::min<std::size_t>(address_bytes, offsetof(sockaddr_un, sun_path));
   return {address.sun_path, strnlen(address.sun_path, path_bytes)};
 }
 
 // The text of an IP address without its port. `ip` is an in_addr or in6_addr, as `family` says.
 std::string TextOf(int family, const void* ip) {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  inet_ntop(family, ip, text.data(), text.size());
+  // The room fits the longest address, and the family is one of the two that it knows.
+  const char* const written = inet_ntop(family, ip, text.data(), text.size());
+  LARDER_ASSERT(written != nullptr);
   return text.data();
 }
 
 }  // namespace
 
 SocketAddress::SocketAddress(const sockaddr_storage& storage, socklen_t storage_bytes) {
+  LARDER_ASSERT(storage_bytes <= sizeof storage);
   if (storage.ss_family == AF_INET) {
     address_ = ReadAs<sockaddr_in>(storage);
   } else if (storage.ss_family == AF_INET6) {

@@ -22,6 +22,7 @@ std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t st
   // The most new near ghosts of any one class since the last round.
   std::uint64_t fresh_max = 0;
   for (std::size_t id = 1; id < loads.size(); ++id) {
+    LARDER_ASSERT(loads[id].near_ghosts >= seen_ghosts_[id]);
     fresh_max = std::max(fresh_max, loads[id].near_ghosts - seen_ghosts_[id]);
   }
   const bool is_early = stores - seen_stores_ < kStoresPerRound;

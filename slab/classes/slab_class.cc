@@ -98,6 +98,7 @@ void SlabClass::Readmit(PageIndex number) {
 void SlabClass::Adopt(PageIndex number) {
   LARDER_ASSERT(number < arena_.capacity_pages());
   Page& page = pages_.at(number);
+  LARDER_ASSERT(page.carved == 0 && page.used == 0 && !page.is_listed);
   page = Page{};
   pages_.set_class(number, id_);
   CountPages(page_count_ + 1);

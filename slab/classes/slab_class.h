@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "slab/check.h"
 #include "slab/classes/magazine.h"
 #include "slab/classes/page_table.h"
 #include "slab/classes/size_ladder.h"
@@ -80,7 +81,10 @@ class SlabClass {
         chunks_per_page_(static_cast<std::uint32_t>(kPageBytes / chunk_bytes)),
         arena_(arena),
         pages_(pages),
-        queue_(arena, clock_) {}
+        queue_(arena, clock_) {
+    LARDER_ASSERT(chunk_bytes > 0 && chunk_bytes % arena.unit_bytes() == 0);
+    LARDER_ASSERT(chunk_bytes <= kPageBytes);
+  }
 
   Mutex& mutex() LARDER_RETURN_CAPABILITY(mutex_) { return mutex_; }
   ClassId id() const { return id_; }
@@ -129,8 +133,8 @@ class SlabClass {
   void Adopt(PageIndex page) LARDER_REQUIRES(mutex_);
 
   // Adds a page with its former content, at a restart: `carved` chunks were handed out once, `used`
-  // of them are in use, and the others are linked from `free_head`. REQUIRES: the page is in no
-  // class.
+  // of them are in use, and the others are linked from `free_head`. REQUIRES: no class has adopted
+  // the page; the page table may name this one already.
   void TakeIn(PageIndex page, std::uint32_t carved, std::uint32_t used, ItemRef free_head)
       LARDER_REQUIRES(mutex_);
 

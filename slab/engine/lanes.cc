@@ -2,10 +2,13 @@
 
 #include <vector>
 
+#include "slab/check.h"
+
 namespace larder::slab {
 
 Lane& Lanes::Add() {
   const MutexLock lock(mutex_);
+  LARDER_ASSERT(lanes_.size() < UINT32_MAX);
   // A lane's number is its place in the list; lanes are never removed.
   const auto number = static_cast<std::uint32_t>(lanes_.size());
   Lane& lane = lanes_.emplace_back();

@@ -8,6 +8,7 @@ namespace larder::slab {
 
 void Linker::Link(Index::Guard& guard, const LockedItem& old, ReservedItem& item, Lane& lane) {
   const std::uint64_t hash = item.key().hash;
+  LARDER_ASSERT(guard.Holds(hash));
   // From here on the chunk is no longer owned by the reserved item.
   const ItemRef ref = item.Release();
   Item& fresh = classes_.arena().At(ref);

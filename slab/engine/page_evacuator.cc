@@ -264,8 +264,10 @@ ItemRef PageEvacuator::AllocateElsewhere(SlabClass& c, const UsedChunk& used,
 
 bool PageEvacuator::MoveItem(SlabClass& c, const UsedChunk& used, Index::Guard& guard,
                              std::uint64_t hash, Lane& lane) {
+  LARDER_ASSERT(guard.Holds(hash));
   const Arena& arena = classes_.arena();
   const Item& old = arena.At(used.item);
+  LARDER_ASSERT(old.refs.load(std::memory_order_relaxed) == 1);
   // A chain is moved only if it is short, because its pieces have to be visited.
   int pieces = 0;
   for (ItemRef piece = old.first_continuation(); piece != kNoItem; piece = arena.At(piece).next) {
@@ -296,6 +298,7 @@ bool PageEvacuator::MovePiece(SlabClass& c, const UsedChunk& used, const Index::
                               Lane& lane) {
   const Arena& arena = classes_.arena();
   Item& head = arena.At(used.item);
+  LARDER_ASSERT(head.refs.load(std::memory_order_relaxed) == 1);
   Item* before = nullptr;
   ItemRef at = head.first_continuation();
   // Finds the piece in the chain of its item, and the piece before it.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "slab/check.h"
 #include "slab/classes/slab_classes.h"
 #include "slab/engine/chunk_allocator.h"
 #include "slab/engine/item_handle.h"
@@ -23,6 +24,7 @@ namespace larder::slab {
 [[gnu::always_inline]] inline std::byte* FillHeader(Item& item, const ItemSpec& spec,
                                                     std::uint32_t value_bytes,
                                                     const Lane& lane) noexcept {
+  LARDER_ASSERT(item.key_bytes == spec.key.bytes.size());
   item.set_last_access(lane.now_s);
   return item.SetShape(
       {.client_flags = spec.client_flags, .expiry = spec.expiry, .can_expire = spec.can_expire()},

@@ -42,12 +42,14 @@ void ReadAhead(void* page) {
 Result<SavedMoment, std::string> CacheSnapshot::Restore(
     Engine& engine, std::span<const std::byte> state, const CacheOptions& options,
     const std::function<void(const std::string&)>& report) {
+  LARDER_ASSERT(engine.arena->pages_in_use() == 0);
   return Restorer(engine).Restore(state, options, report);
 }
 
 Result<SavedMoment, std::string> Restorer::Restore(
     std::span<const std::byte> state, const CacheOptions& options,
     const std::function<void(const std::string&)>& report) {
+  LARDER_ASSERT(class_records_.empty() && page_records_.empty());
   if (state.size() < sizeof(SnapshotHead)) return Failure{std::string("its state is too short")};
   // First everything in the state is checked that does not need the items.
   const std::size_t state_bytes = state.size();

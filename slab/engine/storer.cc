@@ -160,6 +160,8 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
 [[gnu::always_inline]] inline StoreOutcome Storer::Overwrite(const SmallStore& store, Item& old,
                                                              std::uint64_t number, Lane& lane) {
   const ClassId id = store.c.id();
+  LARDER_ASSERT(old.is_rewritable());
+  LARDER_ASSERT(parts_.classes.IdOf(old) == id);
   Liveness::CountResized(old.item_bytes(), store.bytes, id, lane);
   std::byte* const to = FillHeader(old, store.spec, store.spec.value_bytes, lane);
   if (parts_.usage.policy() == EvictionPolicy::kLru) [[unlikely]]

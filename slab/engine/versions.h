@@ -66,6 +66,7 @@ class Versions {
   // its low 48 bits.
   bool IsBelow(const Item& item, std::uint64_t number) const noexcept {
     const std::uint64_t next = unused();
+    LARDER_ASSERT(number <= next);
     return ((next - item.number()) & Item::kNumberMask) > next - number;
   }
   // True if the item was written before the last flush that the lane has noted.

@@ -47,6 +47,7 @@ void Walker::ListLinked(SlabClass& c, PageWalk& walk, WalkedItems& items) {
 }
 
 void Walker::ListChunk(SlabClass& c, PageIndex page, std::uint32_t number, WalkedItems& items) {
+  LARDER_ASSERT(HasChunk(c, page, number));
   const ItemRef ref = classes_.ChunkAt(c, page, number);
   const Item& item = classes_.arena().At(ref);
   ChunkUse use = item.use();

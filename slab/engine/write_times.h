@@ -25,8 +25,8 @@ class WriteTimes {
   // The error of an age is at most the age divided by this.
   static constexpr std::uint32_t kErrorDivisor = 16;
 
-  // Notes that the clock shows `now_s` and that no number from `number` on was drawn yet. REQUIRES:
-  // neither falls from call to call.
+  // Notes that the clock shows `now_s` and that no number from `number` on was drawn yet. A clock
+  // that falls is not believed. REQUIRES: `number` does not fall from call to call.
   void Note(std::uint32_t now_s, std::uint64_t number) noexcept;
   // The second in which the number was drawn; 0 if nothing was noted yet. A number from before the
   // first note has the second of that note.

@@ -348,7 +348,7 @@ class Index::Guard {
   // REQUIRES: `ref` is not in the bucket yet.
   void Insert(std::uint64_t hash, ItemRef ref, std::uint32_t lane) noexcept {
     LARDER_ASSERT(Holds(hash));
-    LARDER_ASSERT(ref != kNoItem);
+    LARDER_ASSERT(ref != kNoItem && !Find(hash, ref));
     index_->Insert(*bucket_, Tag24Of(hash), ref, lane);
   }
   // Puts another reference in the place of the one in the slot, for an item with the same key.

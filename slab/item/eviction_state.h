@@ -41,7 +41,10 @@ class EvictionState {
     return EvictionState(kMainCode + hits);
   }
   // The state with this code(). All codes of a byte are valid. REQUIRES: code <= 255.
-  static constexpr EvictionState FromCode(std::uint32_t code) { return EvictionState(code); }
+  static constexpr EvictionState FromCode(std::uint32_t code) {
+    LARDER_ASSERT(code <= 255);
+    return EvictionState(code);
+  }
 
   // The byte that an item stores.
   constexpr std::uint32_t code() const { return code_; }

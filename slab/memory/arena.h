@@ -64,6 +64,7 @@ class Arena {
   }
   // The page that a chunk lies in. REQUIRES: ref is not kNoItem.
   PageIndex PageOf(ItemRef ref) const {
+    LARDER_ASSERT(ref != kNoItem);
     return static_cast<PageIndex>(((std::uint64_t{ref} - 1) << unit_shift_) >> kPageShift);
   }
   // The page that an address lies in: three instructions.

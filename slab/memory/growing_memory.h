@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "slab/check.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::slab {
@@ -27,7 +28,9 @@ class GrowingMemory {
   // least `ahead_bytes` are kept ready while the use grows. REQUIRES: `base` is a multiple of 4
   // KiB.
   GrowingMemory(void* base, std::uint64_t bytes_max, std::uint64_t ahead_bytes)
-      : base_(static_cast<std::byte*>(base)), ahead_bytes_(ahead_bytes), bytes_max_(bytes_max) {}
+      : base_(static_cast<std::byte*>(base)), ahead_bytes_(ahead_bytes), bytes_max_(bytes_max) {
+    LARDER_ASSERT(reinterpret_cast<std::uintptr_t>(base) % 4096 == 0);
+  }
   GrowingMemory(const GrowingMemory&) = delete;
   GrowingMemory& operator=(const GrowingMemory&) = delete;
 

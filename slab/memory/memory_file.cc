@@ -270,6 +270,7 @@ bool MemoryFile::Back(std::uint64_t offset, std::uint64_t bytes) const {
 }
 
 std::string MemoryFile::WriteState(std::span<const std::byte> state, std::byte* base) {
+  LARDER_ASSERT(arena_bytes_ > 0 && !bytes_before_.has_value());
   LARDER_CHECK(state.size() <= state_bytes_max_);
   const Header header = [&] {
     Header filled;

@@ -82,6 +82,7 @@ class ZeroedArray {
   // The element; const, because the array itself does not change. REQUIRES: ok(); index is less
   // than the size.
   T& operator[](std::uint64_t index) const {
+    LARDER_ASSERT(ok());
     LARDER_ASSERT(index < bytes_ / sizeof(T));
     return elements_[index];
   }

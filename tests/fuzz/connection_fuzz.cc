@@ -155,6 +155,7 @@ class Session {
     std::array<int, 2> ends;
     Require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
     fd_ = ends[0];
+    parts_.shared.clients.fetch_add(1);
     worker_.Adopt({.fd = ends[1],
                    .terms = TermsOf(frame.config),
                    .identity = ClientIdentity::Of(SocketAddress::Peer(ends[1]))});

@@ -42,6 +42,7 @@ class TurnTest {
     for (const int end : ends) {
       REQUIRE(setsockopt(end, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) == 0);
     }
+    parts_.shared.clients.fetch_add(1);
     worker_.Adopt({.fd = ends[1]});
     worker_.RunOnce();
     clients_.push_back(ends[0]);

@@ -70,6 +70,18 @@ TEST_CASE("a client over a unix socket is local, though it has no name", "[serve
   CHECK(client.address.port() == 0);
 }
 
+TEST_CASE("the longest path of a unix socket is read to its end and no further",
+          "[server][address]") {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memset(address.sun_path, 'p', sizeof address.sun_path);
+  sockaddr_storage storage{};
+  std::memcpy(&storage, &address, sizeof address);
+  // The system counts a null byte, for which the address has no room.
+  const SocketAddress longest(storage, sizeof address + 1);
+  CHECK(longest.text() == "unix:" + std::string(sizeof address.sun_path, 'p'));
+}
+
 TEST_CASE("an address that the system does not say is unknown, and not local",
           "[server][address]") {
   for (const SocketAddress& address : {SocketAddress::Peer(-1), SocketAddress::Local(-1)}) {
