@@ -61,12 +61,12 @@ TEST_CASE("a broken contract of a reply ends the process where contracts are che
           "[protocol][contracts]") {
   CHECK_FALSE(Aborts([] {
     std::array<char, larder::protocol::kMetaLineBytesMax> room;
-    (void)larder::protocol::WriteMetaKey(room.data(), std::string(kKeyBytesMax, 'k'), true);
+    (void)larder::protocol::WriteEncodedMetaKey(room.data(), std::string(kKeyBytesMax, 'k'));
   }));
 #if defined(LARDER_ASSERTS)
   CHECK(Aborts([] {
     std::array<char, 2 * larder::protocol::kMetaLineBytesMax> room;
-    (void)larder::protocol::WriteMetaKey(room.data(), std::string(kKeyBytesMax + 1, 'k'), true);
+    (void)larder::protocol::WriteEncodedMetaKey(room.data(), std::string(kKeyBytesMax + 1, 'k'));
   }));
 #endif
 }
