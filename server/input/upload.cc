@@ -129,10 +129,8 @@ bool Upload::GrowStaged(UploadMemory& memory, std::size_t bytes, std::uint32_t n
   const std::size_t needed = staged_.size() + bytes;
   // A quarter more than what is needed now: the buffer is moved few times, and little is empty.
   const std::size_t capacity = std::min<std::size_t>(plan_.spec.value_bytes, needed + needed / 4);
-  if (!stage_) {
-    stage_.emplace(memory, plan_.spec.value_bytes, now_s);
-    held_since_s_ = now_s;
-  }
+  if (!stage_) stage_.emplace(memory, plan_.spec.value_bytes, now_s);
+  if (stage_->bytes() == 0) held_since_s_ = now_s;
   if (!stage_->Grow(capacity - kStagedBytesMax - stage_->bytes(), now_s)) return false;
   staged_.reserve(capacity);
   return true;
@@ -141,7 +139,7 @@ bool Upload::GrowStaged(UploadMemory& memory, std::size_t bytes, std::uint32_t n
 void Upload::Reserve(slab::ReservedItem item, UploadMemory::Share share, std::uint32_t now_s) {
   item_.emplace(std::move(item));
   share_.emplace(std::move(share));
-  if (!stage_) held_since_s_ = now_s;
+  if (!stage_ || stage_->bytes() == 0) held_since_s_ = now_s;
   stage_.reset();
   at_ = item_->value();
   at_.Write(staged());
@@ -157,6 +155,12 @@ void Upload::Skip(std::size_t bytes) {
     at_.Advance(n);
     bytes -= n;
   }
+}
+
+void Upload::ExcuseWait(std::uint32_t since_s, std::uint32_t now_s) {
+  LARDER_ASSERT(since_s <= now_s);
+  held_since_s_ = std::min(now_s, held_since_s_ + (now_s - since_s));
+  quiet_checks_ = 0;
 }
 
 bool Upload::IsSlow(std::uint32_t now_s, std::uint64_t bytes_per_second_min) {

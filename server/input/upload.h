@@ -210,6 +210,10 @@ class Upload {
   // four times a second.
   bool IsSlow(std::uint32_t now_s, std::uint64_t bytes_per_second_min);
 
+  // The upload could not go on from `since_s` until `now_s` because there was no memory for it:
+  // that time says nothing about its client, and does not count for IsSlow().
+  void ExcuseWait(std::uint32_t since_s, std::uint32_t now_s);
+
   // Lives as long as this object, and so does the key in it.
   const StorePlan& plan() const { return plan_; }
   // The staged bytes; valid until the next Write() or Reserve(). The pointer is never null, not
@@ -232,7 +236,8 @@ class Upload {
   // At most one of both is there: the share once the item is reserved.
   std::optional<UploadMemory::Share> share_;
   std::optional<UploadMemory::Stage> stage_;
-  // When it first held one of them: the start of the time over which IsSlow() measures the rate.
+  // When it first held bytes of one of them: the start of the time over which IsSlow() measures the
+  // rate. Later by the time that ExcuseWait() was told of.
   std::uint32_t held_since_s_ = 0;
   // For IsSlow(): left_bytes() at the last check, and for how many checks in a row it has not
   // changed.

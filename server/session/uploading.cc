@@ -72,6 +72,7 @@ bool Uploading::Reserve() {
 
 void Uploading::Queue() {
   wait_ = Wait::kQueued;
+  queued_at_s_ = workspace_.lane.now_s;
   workspace_.shared.uploads.Await(this);
 }
 
@@ -80,6 +81,7 @@ bool Uploading::TakeMemory() {
   // Take() removes it from the list by itself.
   if (!share_) workspace_.shared.uploads.Serve(this);
   wait_ = Wait::kNone;
+  upload_->ExcuseWait(queued_at_s_, workspace_.lane.now_s);
   return true;
 }
 

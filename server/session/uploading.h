@@ -107,6 +107,8 @@ class Uploading {
   // A share that was taken and has not yet been passed on to the upload.
   std::optional<UploadMemory::Share> share_;
   Wait wait_ = Wait::kNone;
+  // When it entered the list of UploadMemory last.
+  std::uint32_t queued_at_s_ = 0;
   // While it waits: the bytes of the value that have come and find no room.
   std::size_t wanted_bytes_ = 0;
 };

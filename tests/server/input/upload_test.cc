@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace larder::server {
@@ -73,6 +74,66 @@ TEST_CASE_METHOD(Staging, "a value that could take more than an eighth of the li
   UploadMemory nothing(*cache, 3, 0);
   UploadMemory::Stage small(nothing, 1, kNow);
   CHECK_FALSE(small.Grow(1, kNow));
+}
+
+constexpr std::uint64_t kRateMin = 65536;
+constexpr std::uint32_t kLargeBytes = 1'000'000;
+
+struct SlowUploads {
+  std::unique_ptr<slab::Cache> cache = std::move(*slab::Cache::Create({}));
+  slab::Lane& lane = cache->AddLane();
+  StorePlan plan = {
+      .spec = {.key = {.bytes = "k", .hash = cache->Hash("k")}, .value_bytes = kLargeBytes}};
+
+  // Writes so many bytes of the value, as they come from the client.
+  static void Write(Upload& upload, std::size_t bytes) { upload.Write(std::string(bytes, 'v')); }
+};
+
+TEST_CASE_METHOD(SlowUploads, "the time of a wait does not count against who has staged bytes",
+                 "[upload]") {
+  UploadMemory memory(*cache, 100, 16 * kLargeBytes);
+  Upload upload(plan, {});
+  Write(upload, kStagedBytesMax);
+  REQUIRE(upload.GrowStaged(memory, 20'000, kNow));
+  Write(upload, 20'000);
+  const std::uint32_t end_s = kNow + 10;
+  upload.ExcuseWait(kNow, end_s);
+  CHECK_FALSE(upload.IsSlow(end_s + 1, kRateMin));
+  Write(upload, 5'000);
+  // What came is little for two seconds, too.
+  CHECK(upload.IsSlow(end_s + 2, kRateMin));
+}
+
+TEST_CASE_METHOD(SlowUploads, "the time of a wait does not count against who has staged nothing",
+                 "[upload]") {
+  UploadMemory memory(*cache, 100, 0);
+  Upload upload(plan, {});
+  Write(upload, kStagedBytesMax);
+  REQUIRE_FALSE(upload.GrowStaged(memory, 1, kNow));
+  const std::uint32_t end_s = kNow + 10;
+  auto share = memory.Take(upload.plan(), &upload);
+  REQUIRE(share);
+  upload.ExcuseWait(kNow, end_s);
+  auto item = cache->Reserve(upload.plan().spec, lane);
+  REQUIRE(item);
+  upload.Reserve(std::move(*item), std::move(*share), end_s);
+  CHECK_FALSE(upload.IsSlow(end_s + 1, kRateMin));
+  Write(upload, 5'000);
+  CHECK(upload.IsSlow(end_s + 2, kRateMin));
+}
+
+TEST_CASE_METHOD(SlowUploads, "silence before a wait does not add to silence after it",
+                 "[upload]") {
+  UploadMemory memory(*cache, 100, 16 * kLargeBytes);
+  Upload upload(plan, {});
+  Write(upload, kStagedBytesMax);
+  REQUIRE(upload.GrowStaged(memory, 1, kNow));
+  Write(upload, 1);
+  // The first check sees the bytes that came; the fourth quiet one after it is too many.
+  for (int i = 0; i < 4; ++i) CHECK_FALSE(upload.IsSlow(kNow, kRateMin));
+  upload.ExcuseWait(kNow, kNow);
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(upload.IsSlow(kNow, kRateMin));
+  CHECK(upload.IsSlow(kNow, kRateMin));
 }
 
 }  // namespace
