@@ -25,14 +25,14 @@ Connection::~Connection() {
   workspace_.buffers().Subtract(Buffer::kConnections, sizeof *this + transport_->held_bytes());
   DropPending();
   workspace_.shared.connections.Remove(transport_->descriptor());
+  // The number of clients is lowered before the transport shows the client the end of the
+  // connection: it may connect again at once and must then find its place free.
+  const auto clients = workspace_.shared.clients.fetch_sub(1, std::memory_order_relaxed);
+  LARDER_ASSERT(clients > 0);
   // The server ends the connection and the client is still there.
   if (session_.has_ended() && !is_closed_) {
     transport_->Finish({workspace_.input.data(), kInputBytes});
   }
-  // The number of clients is lowered before the transport closes the socket: a client that sees the
-  // end of the connection may connect again at once and must then find its place free.
-  const auto clients = workspace_.shared.clients.fetch_sub(1, std::memory_order_relaxed);
-  LARDER_ASSERT(clients > 0);
 }
 
 // --- Process -----------------------------------------------------------------------------------

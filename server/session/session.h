@@ -90,11 +90,10 @@ class Session {
   void WakeStream() { stream_awaits_wake_ = false; }
   // The value that the client sends; null if it sends none now. Valid until the next call of
   // Serve().
-  Uploading* uploading() {
+  Uploading* uploading() const {
     const auto* const uploading = std::get_if<UploadingState>(&state_);
     return uploading == nullptr ? nullptr : uploading->get();
   }
-  const Uploading* uploading() const { return const_cast<Session*>(this)->uploading(); }
   // Whether the client sends a value for which there is no memory at the moment.
   bool awaits_memory() const { return uploading() != nullptr && uploading()->awaits_memory(); }
   // Whether it is neither in the middle of a value nor of a reply.
@@ -106,7 +105,7 @@ class Session {
 
  private:
   // The states of state_. While streaming, and after the end, no input is taken.
-  //
+
   // The next bytes begin a request, or continue a line of keys.
   struct Requests {};
   // The next bytes belong to a request that was refused and are thrown away.

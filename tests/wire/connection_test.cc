@@ -122,6 +122,17 @@ TEST_CASE("over the connection limit a client is told so and closed", "[wire][co
   server.Connect().ExpectNothing();
 }
 
+TEST_CASE("who sees the end of a connection finds its place free at once",
+          "[wire][connection_limit]") {
+  TestServer server([](Config& config) { config.connections_max = 1; });
+  for (int i = 0; i < 300; ++i) {
+    CAPTURE(i);
+    Client client = server.Connect();
+    client.Send("quit\r\n").ExpectClosed();
+  }
+  server.Connect().ExpectNothing();
+}
+
 TEST_CASE("with no_maxconns_fast clients over the limit wait for their turn",
           "[wire][connection_limit]") {
   TestServer server([](Config& config) {
