@@ -240,7 +240,7 @@ struct Item {
   }
   // Bytes of header, key, flags, expiry and value, as the item limit and the statistic `bytes`
   // count them.
-  std::size_t item_bytes() const {
+  [[gnu::always_inline]] std::size_t item_bytes() const {
     return OverheadBytes(key_bytes, {.has_flags = has_flags(), .can_expire = can_expire()}) +
            value_bytes();
   }
