@@ -128,7 +128,7 @@ int main(int argc, char** argv) {
       pid_file.emplace(std::move(*written));
     }
   }
-  (*server)->Run();
+  if (!(*server)->Run()) return larder::server::kExitSystem;
   if (config->verbosity > 0) WriteLog(LogLevel::kInfo, "Exiting normally");
   return EXIT_SUCCESS;
 }

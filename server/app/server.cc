@@ -66,9 +66,10 @@ slab::Cache::Options CacheOptions(const Config& config) {
   return options;
 }
 
-// Saves the items to the memory file, if there is one, and logs the result.
-void SaveCache(slab::Cache& cache, const std::string& path, const slab::SavedMoment& moment) {
-  if (!cache.has_memory_file()) return;
+// Saves the items to the memory file, if there is one, and logs the result. Returns false if they
+// could not be saved.
+bool SaveCache(slab::Cache& cache, const std::string& path, const slab::SavedMoment& moment) {
+  if (!cache.has_memory_file()) return true;
   // Saving may take a while, so the result is logged even without -v.
   const auto saved = cache.Save(moment);
   if (saved) {
@@ -77,6 +78,7 @@ void SaveCache(slab::Cache& cache, const std::string& path, const slab::SavedMom
     Log(LogLevel::kError, "memory file {}: not saved, the next start is empty: {}", path,
         saved.error());
   }
+  return static_cast<bool>(saved);
 }
 
 }  // namespace
@@ -238,7 +240,7 @@ void Server::OnSignal() {
   if (StopIsSignalled()) RequestStop();
 }
 
-void Server::Run() {
+bool Server::Run() {
   LARDER_ASSERT(!has_run_);
   has_run_ = true;
   // One iteration of the event loop at a time, until RequestStop().
@@ -254,10 +256,10 @@ void Server::Run() {
   background_.Stop();
   // From here on no other thread uses the cache, which Save() requires.
   clock_.Tick();
-  SaveCache(*cache_, config_.memory_file,
-            {.now_s = clock_.now().now_s,
-             .wall_ahead_s = clock_.now().wall_ahead_s,
-             .flush_due = shared_.flush_due.load(std::memory_order_relaxed)});
+  return SaveCache(*cache_, config_.memory_file,
+                   {.now_s = clock_.now().now_s,
+                    .wall_ahead_s = clock_.now().wall_ahead_s,
+                    .flush_due = shared_.flush_due.load(std::memory_order_relaxed)});
 }
 
 void Server::RequestStop() {

@@ -54,10 +54,11 @@ class Server {
 
   // Serves until RequestStop(), or until a signal asks for a stop where signals are caught (see
   // server/signals.h); a request from before the call counts too. Then finishes the requests in
-  // flight, and saves the items to the memory file if there is one.
+  // flight, and saves the items to the memory file if there is one. Returns false if they could not
+  // be saved; the log says why.
   //
   // REQUIRES: is called at most once.
-  void Run();
+  [[nodiscard]] bool Run();
   // Makes Run() return; returns at once itself.
   void RequestStop();
   // Makes the server read its files again, as SIGHUP does. Returns at once; the main thread handles

@@ -8,6 +8,9 @@
 
 namespace larder::server {
 
+// The exit code when the system refuses something.
+inline constexpr int kExitSystem = 71;
+
 // The reason why the program ends before it serves. Print `message` and a newline, to standard
 // output if exit_code is 0 (as for --help and --version), else to standard error, and exit with
 // exit_code.
@@ -23,7 +26,9 @@ struct ConfigExit {
   // Each returns a failure with the exit code for its kind of reason.
   static Failure<ConfigExit> BadValue(std::string message) { return {{std::move(message), 1}}; }
   static Failure<ConfigExit> Refused(std::string message) { return {{std::move(message), 64}}; }
-  static Failure<ConfigExit> SystemError(std::string message) { return {{std::move(message), 71}}; }
+  static Failure<ConfigExit> SystemError(std::string message) {
+    return {{std::move(message), kExitSystem}};
+  }
   static Failure<ConfigExit> Success(std::string message) { return {{std::move(message), 0}}; }
 };
 

@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -91,6 +92,13 @@ int Allocate(int fd, std::uint64_t offset, std::uint64_t bytes,
     const int error = posix_fallocate(fd, static_cast<off_t>(offset), static_cast<off_t>(bytes));
     if (error != EINTR || (is_cancelled && is_cancelled())) return error;
   }
+}
+
+// Whether the process may write a file as long as this. A file that has that size already is no
+// exception: writes behind the limit fail.
+bool MayWrite(std::uint64_t file_bytes) {
+  rlimit limit{};
+  return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= file_bytes;
 }
 
 }  // namespace
@@ -213,7 +221,11 @@ std::string MemoryFile::Prepare(std::uint64_t arena_bytes, std::uint64_t state_b
   const std::uint64_t body_bytes = arena_bytes + state_bytes_max;
   struct stat before = {};
   if (fstat(fd_, &before) != 0) return Reason("cannot look at memory file " + path_);
+  const std::string need =
+      "cannot have " + std::to_string(body_bytes >> 20) + " MiB for memory file " + path_ + " (-e)";
   if (!bytes_before_) bytes_before_ = static_cast<std::uint64_t>(before.st_size);
+  // Otherwise only the save at the end would fail, when the mark is long gone.
+  if (!MayWrite(kArenaOffset + body_bytes)) return Reason(need, EFBIG);
   // Before the file has a size: whatever happens to this process, the next one can see that the
   // file is larder's.
   if (before.st_size == 0) {
@@ -221,9 +233,7 @@ std::string MemoryFile::Prepare(std::uint64_t arena_bytes, std::uint64_t state_b
   }
   // Takes space, but changes no byte of what is there.
   if (const int error = Allocate(fd_, kArenaOffset, body_bytes, is_cancelled); error != 0) {
-    return Reason("cannot have " + std::to_string(body_bytes >> 20) + " MiB for memory file " +
-                      path_ + " (-e)",
-                  error);
+    return Reason(need, error);
   }
   arena_bytes_ = arena_bytes;
   state_bytes_max_ = state_bytes_max;

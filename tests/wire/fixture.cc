@@ -246,7 +246,7 @@ TestServer::TestServer(const Configure& configure) {
   auto created = server::Server::Create(config_);
   if (!created) FAIL(created.error().message);
   server_ = std::move(*created);
-  thread_ = std::thread([this] { server_->Run(); });
+  thread_ = std::thread([this] { has_saved_ = server_->Run(); });
 }
 
 TestServer::~TestServer() {
@@ -257,6 +257,7 @@ TestServer::~TestServer() {
 
 void TestServer::Join() {
   if (thread_.joinable()) thread_.join();
+  CHECK(has_saved_);
 }
 
 Client TestServer::ConnectWith(std::size_t listener, int receive_buffer_bytes) {

@@ -137,6 +137,7 @@ class TestServer {
   Config config_;
   std::unique_ptr<server::Server> server_;
   std::thread thread_;
+  bool has_saved_ = true;       // What Run() returned.
   std::vector<Client> probes_;  // One per worker, once Settle was called.
   std::string probe_login_;
   bool has_connected_ = true;  // Since then.

@@ -40,7 +40,8 @@ class Larder:
         self._log = log
         self._closed = closed
         self._process = None
-        self._is_killed = False
+        # Killed, or ended with a status that was expected.
+        self._has_ended_otherwise = False
 
     @property
     def pid(self):
@@ -56,7 +57,13 @@ class Larder:
         """Ends it at once: no orderly stop, and no complaint that it ended."""
         self._process.kill()
         self._process.wait()
-        self._is_killed = True
+        self._has_ended_otherwise = True
+
+    def terminate(self, status):
+        """Asks it to stop, and expects it to exit with this status instead of 0."""
+        self._process.terminate()
+        check_equal(self._process.wait(STOP_TIMEOUT_S), status)
+        self._has_ended_otherwise = True
 
     def wait(self):
         self._process.wait(STOP_TIMEOUT_S)
@@ -85,7 +92,7 @@ class Larder:
                 self._process.kill()
                 self._process.wait()
                 sys.exit("larder ignores SIGTERM")
-        if self._process.returncode != 0 and not self._is_killed:
+        if self._process.returncode != 0 and not self._has_ended_otherwise:
             sys.exit(f"larder ended with status {self._process.returncode}")
 
 

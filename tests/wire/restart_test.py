@@ -290,6 +290,36 @@ def no_space_is_told(program, _):
         pathlib.Path(full).unlink(missing_ok=True)
 
 
+def sizes_of_files_may_be_limited(program, folder):
+    options = ("-e", str(folder / "items"), *MEMORY)
+    limit = 1 << 20
+
+    def start():
+        done = subprocess.run(command(program, -1, *options), stdin=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE,
+                                                                    (limit, limit)))
+        check_equal(done.returncode, 71)
+        if f"for memory file {folder}/items (-e): File too large" not in done.stderr:
+            raise AssertionError(done.stderr)
+
+    start()
+    check_equal((folder / "items").exists(), False)
+    with Larder(program, *options) as port, Client(port) as client:
+        fill(client, "first")
+        expected = count_present(client)
+    # A file that has its size already is as little of use: what is past the limit cannot be written.
+    start()
+    larder = Larder(program, *options)
+    with larder as port, Client(port) as client:
+        check_equal(count_present(client), expected)
+        # The save fails, and the program says so.
+        resource.prlimit(larder.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        larder.terminate(71)
+    with Larder(program, *options) as port, Client(port) as client:
+        check_equal(count_present(client), 0)
+
+
 def the_limit_is_bounded_by_the_file(program, folder):
     with Larder(program, "-e", str(folder / "items"), *MEMORY) as port, Client(port) as client:
         check_equal(client.ask(b"cache_memlimit 17\r\n"),
@@ -487,6 +517,7 @@ CASES = [
     a_user_that_cannot_be_looked_up_is_no_unknown_user,
     other_files_are_refused_and_stay_as_they_are,
     no_space_is_told,
+    sizes_of_files_may_be_limited,
     the_limit_is_bounded_by_the_file,
     a_share_of_the_memory_shows_as_bytes,
     the_memory_adds_up_on_a_file,
