@@ -164,7 +164,7 @@ class Commands {
   // Writes an item's value at `out` and returns where the reply continues. A value of kPinBytesMin
   // bytes or more is not copied but pinned, see PinValue(). REQUIRES: there is room for
   // kPinBytesMin + kTailBytesMax bytes at `out`, and the item's bucket is locked.
-  char* WriteValue(slab::Item& item, std::uint32_t value_bytes, char* out) {
+  [[gnu::always_inline]] char* WriteValue(slab::Item& item, std::uint32_t value_bytes, char* out) {
     LARDER_ASSERT(value_bytes == item.value_bytes());
     if (value_bytes >= kPinBytesMin) [[unlikely]]
       return PinValue(item, value_bytes, out);
