@@ -102,8 +102,8 @@ struct PublishTerms {
   // The CAS to compare, as for Cache::Store. For kUnchanged: the number to compare.
   std::uint64_t cas_unique = 0;
   // kCas only: stores the item even if cas_unique is older than the present item. The new item is
-  // marked as stale, and keeps the expiry and the Item::kIsWon mark of the present one. REQUIRES:
-  // the item was reserved with ItemSpec::has_expiry_room.
+  // marked as stale, and keeps the expiry and the Item::kWinTokenSent mark of the present one.
+  // REQUIRES: the item was reserved with ItemSpec::has_expiry_room.
   bool is_stale_allowed = false;
   // kAppend, kPrepend only: if there is no item, the new value is stored as one.
   bool creates = false;

@@ -53,6 +53,30 @@ ParseResult AwaitHead(std::string_view input) noexcept {
   return {begins_packet ? ParseStatus::kNeedMore : ParseStatus::kFatal, 0};
 }
 
+// Reads the numbers of the extras. Their length identifies their layout: all opcodes with equally
+// long extras use the same fields.
+inline void ReadExtras(const char* extras, std::uint32_t extras_bytes, BinaryRequest& request) {
+  switch (extras_bytes) {
+    case 0:
+      break;
+    // Only an exptime: touch, gat, gatk, and optionally flush and config_set.
+    case 4:
+      request.exptime = LoadBig<std::uint32_t>(extras);
+      break;
+    // Client flags and exptime: the storage commands.
+    case 8:
+      request.client_flags = LoadBig<std::uint32_t>(extras);
+      request.exptime = LoadBig<std::uint32_t>(extras + 4);
+      break;
+    // 20 bytes: delta, initial value and exptime. The initial value stays in `head`.
+    default:
+      assert(extras_bytes == 20);
+      request.delta = LoadBig<std::uint64_t>(extras);
+      request.exptime = LoadBig<std::uint32_t>(extras + 16);
+      break;
+  }
+}
+
 }  // namespace
 
 ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept {
@@ -93,33 +117,13 @@ ParseResult ParseBinary(std::string_view input, BinaryRequest& request) noexcept
     if (!has_value && value_bytes <= awaited_bytes_max) return {ParseStatus::kNeedMore, 0};
   }
 
-  // The length of the extras identifies their layout: all opcodes with equally long extras use the
-  // same fields.
   new (&request) BinaryRequest{.key = {extras + extras_bytes, key_bytes},
                                .head = {head, kPacketHeadBytes + extras_bytes},
                                .cas = LoadBig<std::uint64_t>(head + 16),
                                .value_bytes = value_bytes,
                                .verb = spec.verb,
                                .is_quiet = spec.is_quiet};
-  switch (extras_bytes) {
-    case 0:
-      break;
-    // Only an exptime: touch, gat, gatk, and optionally flush and config_set.
-    case 4:
-      request.exptime = LoadBig<std::uint32_t>(extras);
-      break;
-    // Client flags and exptime: the storage commands.
-    case 8:
-      request.client_flags = LoadBig<std::uint32_t>(extras);
-      request.exptime = LoadBig<std::uint32_t>(extras + 4);
-      break;
-    // 20 bytes: delta, initial value and exptime. The initial value stays in `head`.
-    default:
-      assert(extras_bytes == 20);
-      request.delta = LoadBig<std::uint64_t>(extras);
-      request.exptime = LoadBig<std::uint32_t>(extras + 16);
-      break;
-  }
+  ReadExtras(extras, extras_bytes, request);
   // A value too long to be read as a whole: the executor refuses the request, and the connection
   // discards the value.
   if (awaited_bytes_max != 0 && value_bytes > awaited_bytes_max) {

@@ -178,26 +178,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
   // From here on wake-ups and signals are noticed, although they are handled in Run() only.
   AddEvent(*wake_event_);
   if (signal_event_ != nullptr) AddEvent(*signal_event_);
-  // Every listening socket has an entry in the table of connections, because `stats conns` shows
-  // them.
-  for (const ListenSocket& socket : listeners_) {
-    Listening& listening = listening_.emplace_back();
-    listening.server = this;
-    listening.socket = &socket;
-    listening.info.state.store(ConnectionState::kListening, std::memory_order_relaxed);
-    listening.info.last_input_s.store(clock_.now_s(), std::memory_order_relaxed);
-    connections_.Add(socket.fd(), listening.info);
-    counters_.Add(Stat::kTotalConnections);
-    // The callback runs on the thread that calls Run().
-    listening.on_readable = MakeEvent(
-        base_.get(), socket.fd(), EV_READ | EV_PERSIST,
-        [](int, short, void* self) noexcept {
-          auto& ready = *static_cast<Listening*>(self);
-          ready.server->Accept(ready);
-        },
-        &listening);
-    AddEvent(*listening.on_readable);
-  }
+  for (const ListenSocket& socket : listeners_) Listen(socket);
   // All workers exist before the first of their threads runs.
   for (int i = 0; i < config_.threads; ++i) workers_.emplace_back(shared_);
   LARDER_ASSERT(!workers_.empty());
@@ -205,6 +186,27 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
   for (Worker& worker : workers_) worker.Start();
   background_.Start();
   cluster_source_.Start();
+}
+
+void Server::Listen(const ListenSocket& socket) {
+  Listening& listening = listening_.emplace_back();
+  listening.server = this;
+  listening.socket = &socket;
+  listening.info.state.store(ConnectionState::kListening, std::memory_order_relaxed);
+  listening.info.last_input_s.store(clock_.now_s(), std::memory_order_relaxed);
+  // Listening sockets, too, have an entry in the table of connections, because `stats conns` shows
+  // them.
+  connections_.Add(socket.fd(), listening.info);
+  counters_.Add(Stat::kTotalConnections);
+  // The callback runs on the thread that calls Run().
+  listening.on_readable = MakeEvent(
+      base_.get(), socket.fd(), EV_READ | EV_PERSIST,
+      [](int, short, void* self) noexcept {
+        auto& ready = *static_cast<Listening*>(self);
+        ready.server->Accept(ready);
+      },
+      &listening);
+  AddEvent(*listening.on_readable);
 }
 
 void Server::Open() {

@@ -101,6 +101,8 @@ class Server {
   Server(const Config& config, std::unique_ptr<Authenticator> authenticator,
          std::unique_ptr<slab::Cache> cache, std::vector<ListenSocket> listeners);
 
+  // Has the event loop call Accept() for this socket, and lists it for `stats conns`.
+  void Listen(const ListenSocket& socket);
   // Begins to use the cache, and releases the background thread. Everything that changes the cache
   // is here, after the last check for a signal. Throws like the constructor.
   void Open();

@@ -65,6 +65,13 @@ std::optional<std::uint64_t> MetaExecutor::ChosenCas(std::string_view arguments)
   return shared_.config.use_cas ? protocol::MetaNumberOf(arguments, 'E') : std::nullopt;
 }
 
+char* MetaExecutor::WriteTimeLeft(char* out, slab::Expiry expiry) const {
+  if (!expiry.is_set()) return protocol::WriteMetaText(out, "t-1");
+  // The item may have expired in this second.
+  const auto left_s = std::max<std::int64_t>(expiry.SecondsLeft(lane_), 0);
+  return protocol::WriteMetaNumber(out, 't', static_cast<std::uint64_t>(left_s));
+}
+
 // One pass over the flags both writes the reply and applies the flags that change the item's state,
 // because the protocol defines their effect by their order.
 char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::MetaReplies reply,
@@ -103,14 +110,7 @@ char* MetaExecutor::WriteFlags(char* out, std::string_view arguments, protocol::
         out = protocol::WriteMetaNumber(out, letter, shown.idle_s);
         break;
       case 't':
-        // -1 stands for an item that never expires.
-        if (!shown.expiry.is_set()) {
-          out = protocol::WriteMetaText(out, "t-1");
-        } else {
-          // The item may have expired in this second.
-          const auto left_s = std::max<std::int64_t>(shown.expiry.SecondsLeft(lane_), 0);
-          out = protocol::WriteMetaNumber(out, letter, static_cast<std::uint64_t>(left_s));
-        }
+        out = WriteTimeLeft(out, shown.expiry);
         break;
       // Flags behind it show the new expiry.
       case 'T':
@@ -166,7 +166,7 @@ template <class NoteUse>
     out = WriteText(out, protocol::kMetaDone);
   }
   // Without such a flag or mark there is nothing to write, and the flags are not looked at.
-  if (asked.has_any(kHitFlags) || item.is_stale_or_won()) {
+  if (asked.has_any(kHitFlags) || item.is_stale_or_win_token_sent()) {
     out = WriteHitFlags(out, item, request);
   }
   out = WriteText(out, protocol::kCrlf);
@@ -222,7 +222,7 @@ char* MetaExecutor::WriteHitFlags(char* out, Item& item, const LineRequest& requ
                   .cas = item.cas(),
                   .idle_s = item.idle_s(lane_.now_s),
                   .was_fetched = item.was_fetched(),
-                  .has_other_winner = item.is_won()};
+                  .has_other_winner = item.is_win_token_sent()};
   out = WriteFlags(out, request.arguments, protocol::kHitReply, shown);
   // Without a flag T this is the expiry that the item has. With it, VisitToExpire() has made sure
   // that the item has the room.
@@ -238,7 +238,7 @@ char* MetaExecutor::WriteHitFlags(char* out, Item& item, const LineRequest& requ
   if (shown.is_winner) {
     out = protocol::WriteMetaText(out, "W");
     // From now on other clients get Z, until the value is stored again.
-    item.set_won();
+    item.set_win_token_sent();
   }
   return out;
 }
@@ -297,7 +297,7 @@ bool MetaExecutor::CreateEmpty(const LineRequest& request, std::uint64_t hash) {
                                 .expiry = ExpiryOfNew(request, protocol::kHitReply)},
                        .terms = {.mode = StoreMode::kAdd},
                        .chosen_cas = ChosenCas(request.arguments),
-                       .mark = slab::ItemMark::kWon};
+                       .mark = slab::ItemMark::kWinTokenSent};
   const slab::StoreOutcome outcome = StoreUnreported(plan, {});
   if (outcome.status == StoreStatus::kNotStored) {
     // Another client has created the item first: now the request finds it.

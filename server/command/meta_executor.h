@@ -94,8 +94,10 @@ class MetaExecutor : private Commands {
   char* WriteHit(slab::Item& item, std::uint32_t value_bytes, const protocol::LineRequest& request,
                  const NoteUse& note_use, char* out);
   // Writes the flags of the reply to a hit and then the marks W, X and Z. Also gives the item its
-  // new expiry and marks it as won, as the flags ask. Returns the end.
+  // new expiry and the mark of the win token, as the flags ask. Returns the end.
   char* WriteHitFlags(char* out, slab::Item& item, const protocol::LineRequest& request) const;
+  // Writes the flag t: the seconds left, or -1 for an item that never expires. Returns the end.
+  char* WriteTimeLeft(char* out, slab::Expiry expiry) const;
   // Writes those flags of the request that appear in a reply of this kind, in the order of the
   // request, and returns the end. Changes `shown` as the flags ask.
   char* WriteFlags(char* out, std::string_view arguments, protocol::MetaReplies reply,

@@ -74,6 +74,88 @@ inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
   return result;
 }
 
+// What a batch that was executed to its end leaves to do: `status` is what ended its parsing.
+inline BatchEnd EndOf(protocol::ParseStatus status, Output& output) {
+  using protocol::ParseStatus;
+  switch (status) {
+    case ParseStatus::kComplete:
+    case ParseStatus::kEncodedKey:
+      break;
+    case ParseStatus::kNeedMore:
+      return BatchEnd::kNeedMore;
+    case ParseStatus::kNeedValue:
+      return BatchEnd::kNeedValue;
+    case ParseStatus::kLineTooLong:
+      output.Append(protocol::kLineTooLong);
+      return BatchEnd::kClose;
+    case ParseStatus::kFatal:
+      return BatchEnd::kClose;
+  }
+  return BatchEnd::kFull;
+}
+
+// What ParseBatch() found.
+//
+// Threads: a value.
+struct ParsedBatch {
+  // How many requests are complete.
+  std::size_t count = 0;
+  // Of the last request that was parsed.
+  protocol::ParseStatus status = protocol::ParseStatus::kComplete;
+  // How many bytes of the input belong to the last request, which was refused; see BatchResult.
+  std::uint64_t swallow_bytes = 0;
+};
+
+// The first pass over a batch: parses up to `count_max` requests, and starts to load the memory of
+// their keys. It ends at the first request that is not complete. `Requests` is as for
+// ServeBatchOf().
+template <class Requests>
+[[gnu::always_inline]] inline ParsedBatch ParseBatch(Batch& batch, const slab::Cache& cache,
+                                                     std::string_view& input,
+                                                     protocol::KeyList& keys,
+                                                     std::size_t count_max) {
+  using protocol::ParseStatus;
+  auto& requests = Requests::In(batch);
+  ParsedBatch found;
+  // In a register while the batch grows.
+  std::size_t count = 0;
+  while (count < count_max) {
+    if (input.empty()) {
+      found.status = ParseStatus::kNeedMore;
+      break;
+    }
+    typename Requests::Request& request = requests[count];
+    const protocol::ParseResult parsed = Requests::Parse(input, keys, request);
+    LARDER_ASSERT(parsed.consumed_bytes <= input.size());
+    input.remove_prefix(parsed.consumed_bytes);
+    found.status = parsed.status;
+    // The rare cases: a key in base64, an incomplete request, an error that ends the connection.
+    if (parsed.status != ParseStatus::kComplete) [[unlikely]] {
+      if (parsed.status != ParseStatus::kNeedValue && parsed.status != ParseStatus::kEncodedKey) {
+        break;
+      }
+      Requests::DecodeKey(request, batch.decoded_keys[count].data());
+      if (parsed.status == ParseStatus::kEncodedKey) found.status = ParseStatus::kComplete;
+    }
+    // Few commands have no key; the hash of an empty key does no harm.
+    const std::uint64_t hash = cache.Hash(request.key);
+    batch.hashes[count] = hash;
+    cache.PrefetchBucket(hash);
+    // The request is stored behind the batch but not counted in it: an upload begins with it.
+    if (found.status == ParseStatus::kNeedValue) break;
+    batch.ends[count] = input.data();
+    batch.key_lists[count] = keys;
+    ++count;
+    // The rest of a refused request follows and is to be thrown away: parsing cannot continue here.
+    if (request.swallow_bytes != 0) {
+      found.swallow_bytes = request.swallow_bytes;
+      break;
+    }
+  }
+  found.count = count;
+  return found;
+}
+
 // Implements Wire::ServeBatch for one protocol. `Requests` describes its requests:
 //
 //   using Request = ...;
@@ -91,53 +173,20 @@ inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
 //
 // A batch is served in two passes. The first parses up to kBatchRequests requests and starts to
 // load the memory of their keys; the second executes them in order, each finding its memory loaded.
-// It is one function, because the compiler is to make Execute() a part of its loop.
+// The second pass is in this function, so that the compiler makes Execute() a part of its loop.
 template <class Requests, class RequestExecutor>
 BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::string_view& input,
                          protocol::KeyList& keys, const BatchLimits& limits) {
-  using protocol::ParseStatus;
   Batch& batch = workspace.batch;
   LARDER_ASSERT(limits.requests_max > 0);
-  auto& requests = Requests::In(batch);
   slab::Cache& cache = workspace.shared.cache;
-  BatchResult result;
-  // In a register while the batch grows.
-  std::size_t count = 0;
-  ParseStatus status = ParseStatus::kComplete;
   const std::size_t batch_max = std::min<std::size_t>(kBatchRequests, limits.requests_max);
   const std::size_t work_bytes_max = limits.work_bytes_max;
-  // The first pass: parse and prefetch. It ends at the first request that is not complete.
-  while (count < batch_max) {
-    if (input.empty()) {
-      status = ParseStatus::kNeedMore;
-      break;
-    }
-    typename Requests::Request& request = requests[count];
-    const protocol::ParseResult parsed = Requests::Parse(input, keys, request);
-    LARDER_ASSERT(parsed.consumed_bytes <= input.size());
-    input.remove_prefix(parsed.consumed_bytes);
-    status = parsed.status;
-    // The rare cases: a key in base64, an incomplete request, an error that ends the connection.
-    if (status != ParseStatus::kComplete) [[unlikely]] {
-      if (status != ParseStatus::kNeedValue && status != ParseStatus::kEncodedKey) break;
-      Requests::DecodeKey(request, batch.decoded_keys[count].data());
-      if (status == ParseStatus::kEncodedKey) status = ParseStatus::kComplete;
-    }
-    // Few commands have no key; the hash of an empty key does no harm.
-    const std::uint64_t hash = cache.Hash(request.key);
-    batch.hashes[count] = hash;
-    cache.PrefetchBucket(hash);
-    // The request is stored behind the batch but not counted in it: an upload begins with it.
-    if (status == ParseStatus::kNeedValue) break;
-    batch.ends[count] = input.data();
-    batch.key_lists[count] = keys;
-    ++count;
-    // The rest of a refused request follows and is to be thrown away: parsing cannot continue here.
-    if (request.swallow_bytes != 0) {
-      result.swallow_bytes = request.swallow_bytes;
-      break;
-    }
-  }
+  const ParsedBatch parsed = ParseBatch<Requests>(batch, cache, input, keys, batch_max);
+  const std::size_t count = parsed.count;
+  auto& requests = Requests::In(batch);
+  BatchResult result;
+  result.swallow_bytes = parsed.swallow_bytes;
 
   batch.count = count;
   result.units = count;
@@ -171,23 +220,7 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
 
   // All requests of the batch are executed: what ended the first pass decides what comes next.
   result.at = count;
-  switch (status) {
-    case ParseStatus::kComplete:
-    case ParseStatus::kEncodedKey:
-      break;
-    case ParseStatus::kNeedMore:
-      result.end = BatchEnd::kNeedMore;
-      break;
-    case ParseStatus::kNeedValue:
-      result.end = BatchEnd::kNeedValue;
-      break;
-    case ParseStatus::kLineTooLong:
-      workspace.output.Append(protocol::kLineTooLong);
-      [[fallthrough]];
-    case ParseStatus::kFatal:
-      result.end = BatchEnd::kClose;
-      break;
-  }
+  result.end = EndOf(parsed.status, workspace.output);
   return result;
 }
 

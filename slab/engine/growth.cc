@@ -211,7 +211,7 @@ bool Growth::LinkMoved(Index::Guard& guard, ItemRef old_ref, ReservedItem& moved
   if (item.has_chosen_cas()) item.SetChosenCas(old.cas());
   LARDER_CHECK(item.SetExpiry(old.expiry()));
   constexpr std::uint32_t kMoved =
-      Item::kWasFetched | Item::kHasBinaryKey | Item::kIsStale | Item::kIsWon;
+      Item::kWasFetched | Item::kHasBinaryKey | Item::kIsStale | Item::kWinTokenSent;
   item.size_and_state |= old.size_and_state & kMoved;
   item.set_number(old.number());
   item.last_access_low = old.last_access_low;

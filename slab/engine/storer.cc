@@ -291,7 +291,7 @@ StoreOutcome Storer::PublishLocked(Index::Guard& guard, ReservedItem& item,
   // Drawn with the bucket locked, see TryStoreSmall.
   fresh.set_number(parts_.versions.Next(lane));
   if (is_late) {
-    fresh.size_and_state |= Item::kIsStale | (old->size_and_state & Item::kIsWon);
+    fresh.size_and_state |= Item::kIsStale | (old->size_and_state & Item::kWinTokenSent);
     LARDER_CHECK(fresh.SetExpiry(old->expiry()));
   }
   StoreOutcome outcome = {

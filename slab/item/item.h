@@ -197,8 +197,8 @@ struct Item {
   static constexpr std::uint32_t kHasBinaryKey = 1U << 21;
   // A client has marked the value as out of date.
   static constexpr std::uint32_t kIsStale = 1U << 22;
-  // One client has got the task to fetch a new value.
-  static constexpr std::uint32_t kIsWon = 1U << 23;
+  // One client was told, by the flag W, that it is the one to fetch a new value; others get Z.
+  static constexpr std::uint32_t kWinTokenSent = 1U << 23;
   static constexpr std::uint32_t kEvictionStateShift = 24;
   static constexpr std::uint32_t kEvictionStateMask = 0xffU << kEvictionStateShift;
 
@@ -216,7 +216,7 @@ struct Item {
   bool has_chosen_cas() const { return (size_and_state & kHasChosenCas) != 0; }
   bool has_binary_key() const { return (size_and_state & kHasBinaryKey) != 0; }
   bool is_stale() const { return (size_and_state & kIsStale) != 0; }
-  bool is_won() const { return (size_and_state & kIsWon) != 0; }
+  bool is_win_token_sent() const { return (size_and_state & kWinTokenSent) != 0; }
   // The eviction state: guarded by the item's bucket.
   EvictionState eviction_state() const {
     return EvictionState::FromCode(size_and_state >> kEvictionStateShift);
@@ -261,10 +261,12 @@ struct Item {
     size_and_state = (size_and_state & ~kEvictionStateMask) | state.code() << kEvictionStateShift;
   }
   void set_fetched() { size_and_state |= kWasFetched; }
-  bool is_stale_or_won() const { return (size_and_state & (kIsStale | kIsWon)) != 0; }
-  void set_won() { size_and_state |= kIsWon; }
+  bool is_stale_or_win_token_sent() const {
+    return (size_and_state & (kIsStale | kWinTokenSent)) != 0;
+  }
+  void set_win_token_sent() { size_and_state |= kWinTokenSent; }
   // Marks the value as out of date: the next client that reads the item is to fetch a new value.
-  void MakeStale() { size_and_state = (size_and_state & ~kIsWon) | kIsStale; }
+  void MakeStale() { size_and_state = (size_and_state & ~kWinTokenSent) | kIsStale; }
 
   // What an item has besides its key and its value.
   struct Extras {
@@ -348,7 +350,7 @@ enum class ItemMark : std::uint32_t {
   kNone = 0,
   kBinaryKey = Item::kHasBinaryKey,
   kStale = Item::kIsStale,
-  kWon = Item::kIsWon,
+  kWinTokenSent = Item::kWinTokenSent,
 };
 static_assert(std::atomic<std::uint8_t>::is_always_lock_free);
 

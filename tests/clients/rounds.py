@@ -506,14 +506,14 @@ def auth(session):
         raise Lacking("auth")
     session.expect("yes", "set", "au:secret", "v", 0)
     for password in ("wrong", None):
-        stranger = session.connect(password=password)
+        unauthenticated = session.connect(password=password)
         try:
             for operation, *arguments in (("set", "au:stored", "v", 0), ("get", "au:secret")):
-                reply = stranger.call(operation, *arguments)
+                reply = unauthenticated.call(operation, *arguments)
                 session.check(reply.kind in ("error", "no", "missing"),
                               f"password {password}: {operation} was answered {reply}")
         finally:
-            stranger.stop()
+            unauthenticated.stop()
         session.expect("missing", "get", "au:stored")
     session.expect_value("v", "get", "au:secret")
 

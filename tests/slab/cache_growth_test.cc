@@ -379,7 +379,7 @@ TEST_CASE_METHOD(CacheFixture, "an item that moves for room has what changed mea
   {
     const RaceSteps steps(RacePoint::kAddRoom, [&] {
       Visit("k", [&](Item& item) {
-        item.size_and_state |= Item::kIsWon;
+        item.size_and_state |= Item::kWinTokenSent;
         item.set_cas(cache().NextCas(lane()));
         if (gets_cas) CHECK(cache().ChooseCas(item, 77, lane()));
         number = item.number();
@@ -388,7 +388,7 @@ TEST_CASE_METHOD(CacheFixture, "an item that moves for room has what changed mea
     CHECK(Touch("k", kSoonS) == Presence::kHit);
   }
   Visit("k", [&](Item& item) {
-    CHECK(item.is_won());
+    CHECK(item.is_win_token_sent());
     CHECK(item.number() == number);
     CHECK(item.cas() == (gets_cas ? 77 : number));
     CHECK(item.expiry() == Expiry::At(kSoonS));

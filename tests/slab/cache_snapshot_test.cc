@@ -169,13 +169,13 @@ TEST_CASE_METHOD(RestartTest, "a chosen CAS, and the marks of an item, survive",
   constexpr std::uint64_t kChosen = 0x123456789abcdef0;
   REQUIRE(cache().PublishChosen("key", Noise(1000, 1), {}, kChosen).status == StoreStatus::kStored);
   REQUIRE(cache().Visit("key", [](Item& item) {
-    item.size_and_state |= Item::kIsStale | Item::kIsWon | Item::kHasBinaryKey;
+    item.size_and_state |= Item::kIsStale | Item::kWinTokenSent | Item::kHasBinaryKey;
   }) == Presence::kHit);
   Restart();
   CHECK(cache().See("key")->cas == kChosen);
   cache().Visit("key", [](Item& item) {
     CHECK(item.is_stale());
-    CHECK(item.is_won());
+    CHECK(item.is_win_token_sent());
     CHECK(item.has_binary_key());
   });
 }

@@ -130,11 +130,11 @@ TEST_CASE_METHOD(CacheFixture, "a cas that is older than its item may store a st
     CHECK_FALSE(is_stale());
     PublishChosen("k", "v", {}, 100);
     CHECK(Touch("k", kSoonS) == Presence::kHit);
-    Visit("k", [&](Item& item) { item.size_and_state |= Item::kIsWon; });
+    Visit("k", [&](Item& item) { item.size_and_state |= Item::kWinTokenSent; });
     CHECK(publish(99) == StoreStatus::kStored);
     CHECK(is_stale());
     CHECK(See("k")->expires_at_s == kSoonS);
-    Visit("k", [&](Item& item) { CHECK(item.is_won()); });
+    Visit("k", [&](Item& item) { CHECK(item.is_win_token_sent()); });
   }
   SECTION("numbers of the cache's own are older in whatever order lanes drew them") {
     Lane& first = lane();

@@ -137,7 +137,7 @@ class RaceFixture {
   // On the thread of the walk.
   std::function<void()> when_listed_;
   std::function<void()> when_page_chosen_;
-  std::function<void()> when_tenant_seen_;
+  std::function<void()> when_item_seen_;
   // On the writer's.
   std::function<void(Lane&)> after_store_;
   std::atomic<bool> is_in_item_{false};
@@ -154,7 +154,7 @@ class RaceFixture {
     } else if (!is_writer) {
       const auto& act = moment == Moment::kListed       ? when_listed_
                         : moment == Moment::kPageChosen ? when_page_chosen_
-                        : moment == Moment::kItemSeen   ? when_tenant_seen_
+                        : moment == Moment::kItemSeen   ? when_item_seen_
                                                         : nothing_;
       if (act) act();
     }
@@ -214,8 +214,8 @@ TEST_CASE_METHOD(RaceFixture, "a page move reads no key that a lane may write ov
     StartWriter(Moment::kBatchTaken, "new100000", 0);
   };
   // The first item that is looked at is the one that is to leave.
-  when_tenant_seen_ = [&] {
-    when_tenant_seen_ = nullptr;
+  when_item_seen_ = [&] {
+    when_item_seen_ = nullptr;
     ReleaseWriter();
   };
   REQUIRE(cache().cache().page_mover().Reassign(OnlyClass(), 0) == ReassignStatus::kStarted);
