@@ -59,30 +59,6 @@ std::string_view StateName(ConnectionState state) {
   return "conn_unknown";
 }
 
-// How the word of a client and the name of a list have to agree.
-enum class Match : std::uint8_t {
-  kNever,    // The protocol does not have the list.
-  kWhole,    // They are equal.
-  kShorter,  // The word is a beginning of the name, and not empty.
-  kLonger,   // The word begins with the name.
-};
-
-// Returns whether they agree in this way.
-bool Matches(Match match, std::string_view word, std::string_view name) {
-  switch (match) {
-    case Match::kNever:
-      return false;
-    case Match::kWhole:
-      return word == name;
-    case Match::kShorter:
-      return !word.empty() && name.starts_with(word);
-    case Match::kLonger:
-      return word.starts_with(name);
-  }
-  LARDER_ASSERT(false && "a way to match that is not known");
-  return false;
-}
-
 // The lists that need more than their rows.
 constexpr std::string_view kReset = "reset";
 constexpr std::string_view kDetail = "detail";
@@ -94,6 +70,14 @@ constexpr std::string_view kCachedump = "cachedump";
 
 // A list of statistics, as clients ask for it.
 struct Stats::List {
+  // How the word of a client and the name of a list have to agree.
+  enum class Match : std::uint8_t {
+    kNever,    // The protocol does not have the list.
+    kWhole,    // They are equal.
+    kShorter,  // The word is a beginning of the name, and not empty.
+    kLonger,   // The word begins with the name.
+  };
+
   std::string_view name;
   Match in_text;
   Match in_binary;
@@ -103,6 +87,21 @@ struct Stats::List {
   // All lists, in the order in which they are searched.
   static const std::array<List, 11> kAll;
 
+  // Returns whether `word` and `name` agree in this way.
+  static bool Matches(Match match, std::string_view word, std::string_view name) {
+    switch (match) {
+      case Match::kNever:
+        return false;
+      case Match::kWhole:
+        return word == name;
+      case Match::kShorter:
+        return !word.empty() && name.starts_with(word);
+      case Match::kLonger:
+        return word.starts_with(name);
+    }
+    LARDER_ASSERT(false && "a way to match that is not known");
+    return false;
+  }
   // Returns the first list that matches, or nullptr. `protocol` selects in_text or in_binary.
   static const List* Find(std::string_view word, Match List::*protocol) {
     const auto* const found = std::ranges::find_if(

@@ -16,15 +16,15 @@ namespace {
 // The longest host name that DNS allows.
 constexpr std::size_t kHostBytesMax = 253;
 // The longest part of a wrong word that an error message quotes.
-constexpr std::size_t kShownBytes = 60;
+constexpr std::size_t kExcerptBytes = 60;
 // What separates words on a line. '\r' is among them, so that files with CRLF line ends can be
 // read.
 constexpr std::string_view kBlanks = " \t\r";
 
 // Returns a text from a file in the form in which an error message may show it: shortened, and with
 // '?' for every byte that is not printable ASCII.
-std::string Shown(std::string_view text) {
-  std::string shown(text.substr(0, kShownBytes));
+std::string Excerpt(std::string_view text) {
+  std::string shown(text.substr(0, kExcerptBytes));
   std::ranges::replace_if(
       shown, [](char c) { return c < ' ' || c > '~'; }, '?');
   return shown;
@@ -111,14 +111,14 @@ std::string AddNodes(std::string_view line, std::size_t nodes_max,
                      std::vector<ClusterNode>& nodes) {
   for (std::string_view word = TakeWord(line); !word.empty(); word = TakeWord(line)) {
     std::optional<ClusterNode> node = ParseNode(word);
-    if (!node) return fmt::format("\"{}\" is no host:port and no host|address|port", Shown(word));
+    if (!node) return fmt::format("\"{}\" is no host:port and no host|address|port", Excerpt(word));
     // Checked before the node is added, so that a huge file cannot use much memory.
     if (nodes.size() == nodes_max) return fmt::format("more than {} nodes", nodes_max);
     // Two nodes are equal if host and port are, whatever their ip.
     const bool is_known = std::ranges::any_of(nodes, [&](const ClusterNode& known) {
       return known.host == node->host && known.port == node->port;
     });
-    if (is_known) return fmt::format("\"{}\" is given twice", Shown(word));
+    if (is_known) return fmt::format("\"{}\" is given twice", Excerpt(word));
     LARDER_ASSERT(nodes.size() < nodes_max);
     nodes.push_back(std::move(*node));
   }

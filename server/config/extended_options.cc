@@ -26,11 +26,11 @@ constexpr double kAnyMax = std::numeric_limits<double>::max();
 
 // Set a switch to a value that the name of the option determines.
 template <bool Config::*kSwitch>
-void SwitchOn(Config& config, std::string_view) {
+void TurnOn(Config& config, std::string_view) {
   config.*kSwitch = true;
 }
 template <bool Config::*kSwitch>
-void SwitchOff(Config& config, std::string_view) {
+void TurnOff(Config& config, std::string_view) {
   config.*kSwitch = false;
 }
 
@@ -86,7 +86,7 @@ static_assert(slab::kPageBytes / 2 == 131072);
 
 // The rows in the order of the help text, then those that the help text leaves out. A limit that a
 // row does not give is 0.
-constexpr auto kOptions = std::to_array<ExtendedOption>({
+constexpr auto kExtendedOptions = std::to_array<ExtendedOption>({
     // The options of the help text. The first two and track_sizes are memcached's, the others this
     // server's own.
     {.name = "idle_timeout",
@@ -103,7 +103,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
     {.name = "no_maxconns_fast",
      .help = "over the -c limit, let clients wait",
      .effect = kApplied,
-     .apply = SwitchOff<&Config::maxconns_fast>,
+     .apply = TurnOff<&Config::maxconns_fast>,
      .setting = {"maxconns_fast", kSwitch, Switch<&Config::maxconns_fast>,
                  "Connections above the limit are refused at once."}},
     // The command `lru mode` changes the policy while the server runs.
@@ -168,7 +168,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
     {.name = "track_sizes",
      .help = "count items by size for stats sizes",
      .effect = kApplied,
-     .apply = SwitchOn<&Config::track_sizes>,
+     .apply = TurnOn<&Config::track_sizes>,
      .setting = {"track_sizes", kSwitch, Switch<&Config::track_sizes>,
                  "Items are counted by size."}},
 
@@ -219,7 +219,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
     // The search for expired items, which memcached calls the LRU crawler.
     {.name = "lru_crawler",
      .effect = kApplied,
-     .apply = SwitchOn<&Config::sweeps>,
+     .apply = TurnOn<&Config::sweeps>,
      .setting = {"lru_crawler",
                  kSwitch,
                  Switch<&Config::sweeps>,
@@ -258,7 +258,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
          kSwitch, "Accepted: memcached has a thread that moves items between segments.",
          {"memcached_lru_crawler_maintainer_thread"}),
      .changes = {{{"lru_maintainer_thread", kYes}}}},
-    {.name = "maxconns_fast", .effect = kApplied, .apply = SwitchOn<&Config::maxconns_fast>},
+    {.name = "maxconns_fast", .effect = kApplied, .apply = TurnOn<&Config::maxconns_fast>},
     {.name = "modern"},
     // Items that are larger than a chunk always have several chunks: only the row changes.
     {.name = "no_chunked_items", .changes = {{{"slab_chunk_max", kMemcachedPage}}}},
@@ -266,7 +266,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
     // The index always grows.
     {.name = "no_hashexpand"},
     {.name = "no_inline_ascii_resp"},
-    {.name = "no_lru_crawler", .effect = kApplied, .apply = SwitchOff<&Config::sweeps>},
+    {.name = "no_lru_crawler", .effect = kApplied, .apply = TurnOff<&Config::sweeps>},
     // Conflicts with temporary_ttl, see CheckExtendedOptions().
     {.name = "no_lru_maintainer", .changes = {{{"lru_maintainer_thread", kNo}}}},
     // Stands for no_maxconns_fast, no_lru_crawler, no_slab_reassign and slab_automove=0.
@@ -276,7 +276,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
                   {"hash_algorithm", kJenkins},
                   {"lru_maintainer_thread", kNo}}}},
     {.name = "no_slab_automove", .apply = SetNoPageMoves},
-    {.name = "no_slab_reassign", .apply = SwitchOff<&Config::slab_reassign>},
+    {.name = "no_slab_reassign", .apply = TurnOff<&Config::slab_reassign>},
     // The input buffers have a fixed size for each worker, so their memory needs no limit.
     {.name = "read_buf_mem_limit",
      .kind = kInteger,
@@ -327,7 +327,7 @@ constexpr auto kOptions = std::to_array<ExtendedOption>({
      .changes = {{{"slab_chunk_max", kKilobytes}}}},
     // Without it no page ever moves, neither by itself nor by the command `slabs reassign`.
     {.name = "slab_reassign",
-     .apply = SwitchOn<&Config::slab_reassign>,
+     .apply = TurnOn<&Config::slab_reassign>,
      .setting = {"slab_reassign", kSwitch, Switch<&Config::slab_reassign>,
                  "Pages may move between classes."}},
     // The list of sizes is checked, but the sizes of chunks follow from -f and -n.
@@ -413,25 +413,25 @@ constexpr bool FitsKind(const ExtendedOption& option) {
   }
   return false;
 }
-static_assert(std::ranges::all_of(kOptions, FitsKind));
+static_assert(std::ranges::all_of(kExtendedOptions, FitsKind));
 // The rows of the help text come first.
-static_assert(std::ranges::is_partitioned(kOptions, [](const ExtendedOption& option) {
+static_assert(std::ranges::is_partitioned(kExtendedOptions, [](const ExtendedOption& option) {
   return !option.help.empty();
 }));
 // A default that the help text shows comes from the setting.
-static_assert(std::ranges::none_of(kOptions, [](const ExtendedOption& option) {
+static_assert(std::ranges::none_of(kExtendedOptions, [](const ExtendedOption& option) {
   return option.value_name.find("{}") != option.value_name.npos && option.setting.get == nullptr;
 }));
 // No name is given twice.
 static_assert([] {
-  for (const ExtendedOption& option : kOptions) {
-    if (std::ranges::count(kOptions, option.name, &ExtendedOption::name) != 1) return false;
+  for (const ExtendedOption& option : kExtendedOptions) {
+    if (std::ranges::count(kExtendedOptions, option.name, &ExtendedOption::name) != 1) return false;
   }
   return true;
 }());
 
 }  // namespace
 
-std::span<const ExtendedOption> ExtendedOptions() { return kOptions; }
+std::span<const ExtendedOption> ExtendedOptions() { return kExtendedOptions; }
 
 }  // namespace larder::server

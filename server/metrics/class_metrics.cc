@@ -11,7 +11,7 @@ using slab::ClassSnapshot;
 using slab::ClassStat;
 using slab::ClassStats;
 using slab::QueueStats;
-using Row = Metric<ClassSample>;
+using ClassRow = Metric<ClassSample>;
 using enum MetricKind;
 
 // --- Getters -----------------------------------------------------------------------------------
@@ -79,11 +79,11 @@ constexpr MetricFamily Evictions(std::string_view segment) {
 constexpr MetricFamily GhostHits(std::string_view segment) {
   return {"larder_ghost_hits_total", {{{"segment", segment}}}};
 }
-constexpr MetricFamily Command(std::string_view command, std::string_view status) {
+constexpr MetricFamily SlabCommand(std::string_view command, std::string_view status) {
   return {"memcached_slab_commands_total", {{{"command", command}, {"status", status}}}};
 }
 
-constexpr auto kItemsRows = std::to_array<Row>({
+constexpr auto kItemsRows = std::to_array<ClassRow>({
     // name, kind, getter, help, family, condition; in memcached's order.
     // Items. memcached's segments are mapped to those of this server: hot is probation, cold is
     // main, and there is no warm one.
@@ -250,7 +250,7 @@ constexpr auto kItemsRows = std::to_array<Row>({
 });
 static_assert(HasWholeRows(kItemsRows) && HasKindByFamily(kItemsRows));
 
-constexpr auto kSlabsRows = std::to_array<Row>({
+constexpr auto kSlabsRows = std::to_array<ClassRow>({
     // name, kind, getter, help, family; in memcached's order.
     // The pages and chunks of the class.
     {"chunk_size",
@@ -284,20 +284,20 @@ constexpr auto kSlabsRows = std::to_array<Row>({
      {"memcached_slab_chunks_free_end"}},
     // Commands, counted in the class of the item that they found or stored.
     {"get_hits", kCounter, Sum<ClassStat::kGetHits>, "Keys asked for that were found.",
-     Command("get", "hit")},
+     SlabCommand("get", "hit")},
     {"cmd_set", kCounter, Sum<ClassStat::kCmdSet>, "Stores, whatever became of them."},
     {"delete_hits", kCounter, Sum<ClassStat::kDeleteHits>, "Items deleted.",
-     Command("delete", "hit")},
+     SlabCommand("delete", "hit")},
     {"incr_hits", kCounter, Sum<ClassStat::kIncrHits>, "incr commands that found an item.",
-     Command("incr", "hit")},
+     SlabCommand("incr", "hit")},
     {"decr_hits", kCounter, Sum<ClassStat::kDecrHits>, "decr commands that found an item.",
-     Command("decr", "hit")},
+     SlabCommand("decr", "hit")},
     {"cas_hits", kCounter, Sum<ClassStat::kCasHits>, "cas commands that stored.",
-     Command("cas", "hit")},
+     SlabCommand("cas", "hit")},
     {"cas_badval", kCounter, Sum<ClassStat::kCasBadval>, "cas commands that found a changed item.",
-     Command("cas", "badval")},
+     SlabCommand("cas", "badval")},
     {"touch_hits", kCounter, Sum<ClassStat::kTouchHits>, "Touches that found an item.",
-     Command("touch", "hit")},
+     SlabCommand("touch", "hit")},
 });
 static_assert(HasWholeRows(kSlabsRows) && HasKindByFamily(kSlabsRows));
 

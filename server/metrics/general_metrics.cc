@@ -11,7 +11,7 @@ namespace {
 
 using slab::ClassStat;
 using Sample = ServerSample;
-using Row = Metric<ServerSample>;
+using GeneralRow = Metric<ServerSample>;
 using enum MetricKind;
 
 // The descriptors that a worker needs for itself, a number that memcached uses in its statistics.
@@ -117,7 +117,7 @@ constexpr MetricFamily ConfigCommand(std::string_view command) {
 }
 
 // A new row is appended at the end.
-constexpr auto kRows = std::to_array<Row>({
+constexpr auto kGeneralRows = std::to_array<GeneralRow>({
     // name, kind, getter, help, family, condition; in memcached's order.
     // --- The process ---
     {"pid", kGauge, Value<&Sample::pid>, "Process id."},
@@ -464,10 +464,10 @@ constexpr auto kRows = std::to_array<Row>({
     {"curr_config", kGauge, Value<&Sample::has_node_list>,
      "1 when there is a list of nodes, else 0."},
 });
-static_assert(HasWholeRows(kRows) && HasKindByFamily(kRows));
+static_assert(HasWholeRows(kGeneralRows) && HasKindByFamily(kGeneralRows));
 
 }  // namespace
 
-std::span<const Metric<ServerSample>> GeneralMetrics() { return kRows; }
+std::span<const Metric<ServerSample>> GeneralMetrics() { return kGeneralRows; }
 
 }  // namespace larder::server

@@ -11,7 +11,6 @@ namespace larder::server {
 namespace {
 
 using slab::MemoryUse;
-using Sample = MemorySample;
 using enum MetricKind;
 
 // Prints a number of bytes as a signed number: the parts are read one after the other while the
@@ -19,23 +18,23 @@ using enum MetricKind;
 std::string Bytes(std::uint64_t bytes) { return ValueText(static_cast<std::int64_t>(bytes)); }
 
 // A sum that MemorySample computes.
-template <std::uint64_t (Sample::*kMember)() const>
-std::string Sum(const Sample& sample) {
+template <std::uint64_t (MemorySample::*kMember)() const>
+std::string Sum(const MemorySample& sample) {
   return Bytes((sample.*kMember)());
 }
 // A use of memory by the cache.
 template <std::uint64_t MemoryUse::*kMember>
-std::string Use(const Sample& sample) {
+std::string Use(const MemorySample& sample) {
   return Bytes(sample.use.*kMember);
 }
 // The buffers of one kind, of all workers together.
 template <Buffer kBuffer>
-std::string Held(const Sample& sample) {
+std::string Held(const MemorySample& sample) {
   return Bytes(sample.buffers[static_cast<std::size_t>(kBuffer)]);
 }
-std::string Arena(const Sample& sample) { return Bytes(sample.use.arena()); }
-std::string Uploads(const Sample& sample) { return Bytes(sample.upload_bytes); }
-std::string Staged(const Sample& sample) { return Bytes(sample.staged_bytes); }
+std::string Arena(const MemorySample& sample) { return Bytes(sample.use.arena()); }
+std::string Uploads(const MemorySample& sample) { return Bytes(sample.upload_bytes); }
+std::string Staged(const MemorySample& sample) { return Bytes(sample.staged_bytes); }
 
 // The families of the two levels: parts of the resident memory, and parts of the arena.
 constexpr MetricFamily OfMemory(std::string_view use) {
@@ -45,11 +44,11 @@ constexpr MetricFamily OfArena(std::string_view use) {
   return {"larder_arena_bytes", {{{"use", use}}}};
 }
 
-constexpr auto kRows = std::to_array<Metric<MemorySample>>({
+constexpr auto kMemoryRows = std::to_array<Metric<MemorySample>>({
     // name, kind, getter, help, family
     {"rss",
      kGauge,
-     Sum<&Sample::whole>,
+     Sum<&MemorySample::whole>,
      "Resident bytes of the process.",
      {"larder_memory_resident_bytes"}},
     // The parts of rss, which add up to it; see MemorySample::parts().
@@ -74,7 +73,8 @@ constexpr auto kRows = std::to_array<Metric<MemorySample>>({
     {"pending_output", kGauge, Held<Buffer::kPending>,
      "Bytes of replies that sockets have not taken.", OfMemory("pending_output")},
     // Everything that is not measured, so that the rows add up to rss.
-    {"other", kGauge, Sum<&Sample::other>, "Bytes of the program and all else.", OfMemory("other")},
+    {"other", kGauge, Sum<&MemorySample::other>, "Bytes of the program and all else.",
+     OfMemory("other")},
     // Parts of the rows above.
     {"arena_items", kGauge, Use<&MemoryUse::items>, "Bytes of the items.", OfArena("items")},
     {"arena_slack", kGauge, Use<&MemoryUse::slack>, "Bytes that items leave of their chunks.",
@@ -102,7 +102,7 @@ constexpr auto kRows = std::to_array<Metric<MemorySample>>({
     // A part of "unfinished_input".
     {"staged_uploads", kGauge, Staged, "Bytes that count towards upload_staging."},
 });
-static_assert(HasWholeRows(kRows) && HasKindByFamily(kRows));
+static_assert(HasWholeRows(kMemoryRows) && HasKindByFamily(kMemoryRows));
 
 }  // namespace
 
@@ -125,6 +125,6 @@ std::uint64_t MemorySample::parts() const {
 // The parts are read before the resident memory, which may have shrunk meanwhile.
 std::uint64_t MemorySample::whole() const { return std::max(resident_bytes, parts()); }
 
-std::span<const Metric<MemorySample>> MemoryMetrics() { return kRows; }
+std::span<const Metric<MemorySample>> MemoryMetrics() { return kMemoryRows; }
 
 }  // namespace larder::server

@@ -10,19 +10,19 @@
 namespace larder::protocol {
 
 // The answer to the front of `text`, and where the parser stands after it.
-struct One {
+struct OneUnit {
   Parsed parsed = {};
   std::size_t consumed_bytes = 0;
   KeyList list = {};
 };
 
-inline One ParseOne(std::string_view text, KeyList list = {}) {
-  One first;
+inline OneUnit ParseOne(std::string_view text, KeyList list = {}) {
+  OneUnit first;
   bool is_first = true;
   for (const Parser parser : {ParseText, ParseTextSlow}) {
     for (const std::string_view slack : kHostileSlacks) {
       const HostileInput input(text, slack);
-      One one = {.list = list};
+      OneUnit one = {.list = list};
       LineRequest request;
       const ParseResult result = parser(input.view(), one.list, request);
       one.parsed = Keep(result.status, request);
@@ -42,7 +42,7 @@ inline One ParseOne(std::string_view text, KeyList list = {}) {
 
 // The only request on a line of its own, all of which it must consume.
 inline Parsed ParseLine(std::string_view text) {
-  const One one = ParseOne(text);
+  const OneUnit one = ParseOne(text);
   CAPTURE(std::string(text));
   REQUIRE(one.parsed.status == ParseStatus::kComplete);
   REQUIRE(one.consumed_bytes == text.size());

@@ -195,21 +195,21 @@ class NameTest {
                        [zone = zone](const std::string& host) { return zone->Resolve(host); }};
 };
 
-using Addresses = std::vector<std::string>;
+using HostAddresses = std::vector<std::string>;
 
 TEST_CASE_METHOD(NameTest, "a name's addresses are the nodes", "[cluster_source]") {
-  Answer(Addresses{"10.0.0.1", "10.0.0.2"});
+  Answer(HostAddresses{"10.0.0.1", "10.0.0.2"});
   Lookup(1000);
   CHECK(NodesOf(cluster) == "10.0.0.1|10.0.0.1|11211 10.0.0.2|10.0.0.2|11211");
   CHECK(VersionOf(cluster) == 1000);
   const MutexLock lock(zone->mutex);
-  CHECK(zone->asked == Addresses{"cache.example"});
+  CHECK(zone->asked == HostAddresses{"cache.example"});
 }
 
 TEST_CASE_METHOD(NameTest, "a name is resolved again after the interval", "[cluster_source]") {
-  Answer(Addresses{"10.0.0.1"});
+  Answer(HostAddresses{"10.0.0.1"});
   Lookup(1000);
-  Answer(Addresses{"10.0.0.2"});
+  Answer(HostAddresses{"10.0.0.2"});
   source.Tick(1009);
   CHECK(lookups() == 1);
   CHECK(NodesOf(cluster) == "10.0.0.1|10.0.0.1|11211");
@@ -221,7 +221,7 @@ TEST_CASE_METHOD(NameTest, "a name is resolved again after the interval", "[clus
 }
 
 TEST_CASE_METHOD(NameTest, "a name is resolved at once when asked to", "[cluster_source]") {
-  Answer(Addresses{"10.0.0.1"});
+  Answer(HostAddresses{"10.0.0.1"});
   Lookup(1000);
   source.ReadAgain({.now_s = 1001});
   while (source.is_looking_up()) source.Tick(1001);
@@ -229,13 +229,13 @@ TEST_CASE_METHOD(NameTest, "a name is resolved at once when asked to", "[cluster
 }
 
 TEST_CASE_METHOD(NameTest, "a lookup that fails leaves the list as it is", "[cluster_source]") {
-  Answer(Addresses{"10.0.0.1"});
+  Answer(HostAddresses{"10.0.0.1"});
   Lookup(1000);
   Answer(Failure{std::string("no such name")});
   Lookup(1010);
   Lookup(1020);
   CHECK(errors() == 1);  // The same every time is said once.
-  Answer(Addresses{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"});
+  Answer(HostAddresses{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"});
   Lookup(1030);
   CHECK(errors() == 2);
   CHECK(NodesOf(cluster) == "10.0.0.1|10.0.0.1|11211");
@@ -259,8 +259,8 @@ TEST_CASE_METHOD(NameTest, "nobody waits for a lookup", "[cluster_source]") {
 }
 
 TEST_CASE("the system's resolver finds this machine", "[cluster_source]") {
-  CHECK(*ResolveAddresses("127.0.0.1") == Addresses{"127.0.0.1"});
-  CHECK(*ResolveAddresses("::1") == Addresses{"::1"});
+  CHECK(*ResolveAddresses("127.0.0.1") == HostAddresses{"127.0.0.1"});
+  CHECK(*ResolveAddresses("::1") == HostAddresses{"::1"});
   const auto nowhere = ResolveAddresses("no such name");
   REQUIRE_FALSE(nowhere);
   CHECK_FALSE(nowhere.error().empty());

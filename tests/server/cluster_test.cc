@@ -12,7 +12,7 @@
 namespace larder::server {
 namespace {
 
-ClusterList List(std::string_view text) {
+ClusterList ListOf(std::string_view text) {
   const auto list = ParseClusterFile(text, 8);
   if (!list) FAIL(list.error());
   return *list;
@@ -29,7 +29,7 @@ TEST_CASE("a cluster starts without nodes", "[cluster]") {
 
 TEST_CASE("a list without a version gets the hint", "[cluster]") {
   Cluster cluster("");
-  CHECK(cluster.Set(List("a:1 b:2"), 1000) == ClusterChange::kChanged);
+  CHECK(cluster.Set(ListOf("a:1 b:2"), 1000) == ClusterChange::kChanged);
   CHECK(ValueOf(cluster) == "1000\na||1 b||2\n");
 }
 
@@ -49,8 +49,8 @@ TEST_CASE("who reads the list does not wait for its file", "[cluster][concurrenc
     return std::string();
   });
   cluster = &created;
-  CHECK(created.Set(List("a:1"), 7) == ClusterChange::kChanged);
-  CHECK(created.Set(List("b:1"), 7) == ClusterChange::kChanged);
+  CHECK(created.Set(ListOf("a:1"), 7) == ClusterChange::kChanged);
+  CHECK(created.Set(ListOf("b:1"), 7) == ClusterChange::kChanged);
   CHECK(created.Delete());
   // What clients see was written before.
   CHECK(written == std::vector<std::string>{"7\na||1\n", "8\nb||1\n", "8\n\n"});
@@ -59,47 +59,47 @@ TEST_CASE("who reads the list does not wait for its file", "[cluster][concurrenc
 
 TEST_CASE("the same list keeps its version", "[cluster]") {
   Cluster cluster("");
-  (void)cluster.Set(List("a:1"), 1000);
-  CHECK(cluster.Set(List("a:1"), 2000) == ClusterChange::kSame);
+  (void)cluster.Set(ListOf("a:1"), 1000);
+  CHECK(cluster.Set(ListOf("a:1"), 2000) == ClusterChange::kSame);
   CHECK(ValueOf(cluster) == "1000\na||1\n");
 }
 
 TEST_CASE("a hint that is not above the last version counts one up", "[cluster]") {
   Cluster cluster("");
-  (void)cluster.Set(List("a:1"), 1000);
+  (void)cluster.Set(ListOf("a:1"), 1000);
   const std::uint64_t hint = GENERATE(std::uint64_t{0}, std::uint64_t{999}, std::uint64_t{1000});
   CAPTURE(hint);
-  CHECK(cluster.Set(List("b:1"), hint) == ClusterChange::kChanged);
+  CHECK(cluster.Set(ListOf("b:1"), hint) == ClusterChange::kChanged);
   CHECK(ValueOf(cluster) == "1001\nb||1\n");
 }
 
 TEST_CASE("a list with a version is taken if that is above the last", "[cluster]") {
   Cluster cluster("");
-  CHECK(cluster.Set(List("version 5\na:1"), 1000) == ClusterChange::kChanged);
-  CHECK(cluster.Set(List("version 5\na:1"), 1000) == ClusterChange::kSame);
-  CHECK(cluster.Set(List("version 5\nb:1"), 1000) == ClusterChange::kOldVersion);
-  CHECK(cluster.Set(List("version 4\na:1"), 1000) == ClusterChange::kOldVersion);
+  CHECK(cluster.Set(ListOf("version 5\na:1"), 1000) == ClusterChange::kChanged);
+  CHECK(cluster.Set(ListOf("version 5\na:1"), 1000) == ClusterChange::kSame);
+  CHECK(cluster.Set(ListOf("version 5\nb:1"), 1000) == ClusterChange::kOldVersion);
+  CHECK(cluster.Set(ListOf("version 4\na:1"), 1000) == ClusterChange::kOldVersion);
   CHECK(ValueOf(cluster) == "5\na||1\n");
-  CHECK(cluster.Set(List("version 6\na:1"), 1000) == ClusterChange::kChanged);
+  CHECK(cluster.Set(ListOf("version 6\na:1"), 1000) == ClusterChange::kChanged);
   CHECK(ValueOf(cluster) == "6\na||1\n");
 }
 
 TEST_CASE("versions end where clients cannot count on", "[cluster]") {
   Cluster cluster("");
-  CHECK(cluster.Set(List("a:1"), ~std::uint64_t{0}) == ClusterChange::kChanged);
+  CHECK(cluster.Set(ListOf("a:1"), ~std::uint64_t{0}) == ClusterChange::kChanged);
   CHECK(cluster.Current()->version == kClusterVersionMax);
-  CHECK(cluster.Set(List("b:1"), 1) == ClusterChange::kNoVersion);
+  CHECK(cluster.Set(ListOf("b:1"), 1) == ClusterChange::kNoVersion);
   CHECK(cluster.Current()->nodes == "a||1");
 }
 
 TEST_CASE("a deleted cluster is gone, its version is not", "[cluster]") {
   Cluster cluster("");
   CHECK_FALSE(cluster.Delete());
-  (void)cluster.Set(List("a:1"), 1000);
+  (void)cluster.Set(ListOf("a:1"), 1000);
   CHECK(cluster.Delete());
   CHECK_FALSE(cluster.Delete());
   CHECK(ValueOf(cluster) == "none");
-  (void)cluster.Set(List("a:1"), 0);
+  (void)cluster.Set(ListOf("a:1"), 0);
   CHECK(ValueOf(cluster) == "1001\na||1\n");
 }
 
@@ -117,13 +117,13 @@ TEST_CASE("list and version outlive the server with a state file", "[cluster]") 
   const std::string state = folder / "state";
   {
     Cluster cluster(state);
-    (void)cluster.Set(List("a:1"), 1000);
-    (void)cluster.Set(List("b:1"), 1000);
+    (void)cluster.Set(ListOf("a:1"), 1000);
+    (void)cluster.Set(ListOf("b:1"), 1000);
   }
   Cluster cluster(state);
   CHECK(ValueOf(cluster) == "1001\nb||1\n");
-  CHECK(cluster.Set(List("b:1"), 5000) == ClusterChange::kSame);
-  CHECK(cluster.Set(List("a:1"), 1) == ClusterChange::kChanged);
+  CHECK(cluster.Set(ListOf("b:1"), 5000) == ClusterChange::kSame);
+  CHECK(cluster.Set(ListOf("a:1"), 1) == ClusterChange::kChanged);
   CHECK(ValueOf(Cluster(state)) == "1002\na||1\n");
 }
 
@@ -132,12 +132,12 @@ TEST_CASE("a state file also keeps the version of a deleted cluster", "[cluster]
   const std::string state = folder / "state";
   {
     Cluster cluster(state);
-    (void)cluster.Set(List("a:1"), 1000);
+    (void)cluster.Set(ListOf("a:1"), 1000);
     (void)cluster.Delete();
   }
   Cluster cluster(state);
   CHECK(ValueOf(cluster) == "none");
-  (void)cluster.Set(List("a:1"), 1);
+  (void)cluster.Set(ListOf("a:1"), 1);
   CHECK(ValueOf(cluster) == "1001\na||1\n");
 }
 
@@ -148,7 +148,7 @@ TEST_CASE("a broken or unwritable state file does not stop a cluster", "[cluster
     CAPTURE(name);
     Cluster cluster(folder / name);
     CHECK(ValueOf(cluster) == "none");
-    CHECK(cluster.Set(List("a:1"), 1000) == ClusterChange::kChanged);
+    CHECK(cluster.Set(ListOf("a:1"), 1000) == ClusterChange::kChanged);
     CHECK(ValueOf(cluster) == "1000\na||1\n");
   }
 }
@@ -171,7 +171,7 @@ TEST_CASE("readers see whole snapshots whose versions only grow", "[cluster][con
     });
   }
   for (std::uint64_t version = 1; version <= kVersions; ++version) {
-    (void)cluster.Set(List(version % 2 == 0 ? "a:1" : "b:1 c:1"), version);
+    (void)cluster.Set(ListOf(version % 2 == 0 ? "a:1" : "b:1 c:1"), version);
   }
   for (std::thread& reader : readers) reader.join();
   CHECK(faults == std::vector<int>{0, 0});

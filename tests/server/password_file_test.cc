@@ -12,7 +12,7 @@
 namespace larder::server {
 namespace {
 
-Passwords ParseGood(std::string_view text) {
+Passwords ParsePasswords(std::string_view text) {
   auto passwords = Passwords::Parse(text, Passwords::BadLines::kRefused);
   if (!passwords) FAIL("this was refused: " << text);
   return *passwords;
@@ -23,7 +23,7 @@ bool IsRefused(std::string_view text) {
 }
 
 TEST_CASE("a user comes in with its own password only", "[password_file]") {
-  const Passwords passwords = ParseGood("alice:secret\nbob:hidden\n");
+  const Passwords passwords = ParsePasswords("alice:secret\nbob:hidden\n");
   CHECK(passwords.Admit("alice", "secret"));
   CHECK(passwords.Admit("bob", "hidden"));
   CHECK_FALSE(passwords.Admit("alice", "hidden"));
@@ -32,7 +32,7 @@ TEST_CASE("a user comes in with its own password only", "[password_file]") {
 }
 
 TEST_CASE("what is nearly right is wrong", "[password_file]") {
-  const Passwords passwords = ParseGood("alice:secret");
+  const Passwords passwords = ParsePasswords("alice:secret");
   for (const auto& [user, password] :
        {std::pair{"alice", "secre"}, std::pair{"alice", "secret "}, std::pair{"alice", "Secret"},
         std::pair{"alic", "esecret"}, std::pair{"alices", "ecret"}, std::pair{"Alice", "secret"},
@@ -45,21 +45,21 @@ TEST_CASE("what is nearly right is wrong", "[password_file]") {
 }
 
 TEST_CASE("user and password part at the first colon", "[password_file]") {
-  const Passwords passwords = ParseGood("alice:a:b c: \n");
+  const Passwords passwords = ParsePasswords("alice:a:b c: \n");
   CHECK(passwords.Admit("alice", "a:b c: "));
   CHECK_FALSE(passwords.Admit("alice:a", "b c: "));
   CHECK_FALSE(passwords.Admit("alice", "a"));
 }
 
 TEST_CASE("user and password may be empty", "[password_file]") {
-  CHECK(ParseGood("alice:\n").Admit("alice", ""));
-  CHECK(ParseGood(":secret\n").Admit("", "secret"));
-  CHECK(ParseGood(":\n").Admit("", ""));
-  CHECK_FALSE(ParseGood(":\n").Admit("", "x"));
+  CHECK(ParsePasswords("alice:\n").Admit("alice", ""));
+  CHECK(ParsePasswords(":secret\n").Admit("", "secret"));
+  CHECK(ParsePasswords(":\n").Admit("", ""));
+  CHECK_FALSE(ParsePasswords(":\n").Admit("", "x"));
 }
 
 TEST_CASE("lines may end in CRLF, the last one in nothing", "[password_file]") {
-  const Passwords passwords = ParseGood("alice:secret\r\nbob:hidden");
+  const Passwords passwords = ParsePasswords("alice:secret\r\nbob:hidden");
   CHECK(passwords.Admit("alice", "secret"));
   CHECK(passwords.Admit("bob", "hidden"));
 }
@@ -88,14 +88,14 @@ TEST_CASE("bad lines are skipped where that was asked for", "[password_file]") {
 TEST_CASE("a line may have 255 bytes", "[password_file]") {
   const std::string user(100, 'u');
   const std::string password(154, 'p');
-  CHECK(ParseGood(user + ":" + password).Admit(user, password));
+  CHECK(ParsePasswords(user + ":" + password).Admit(user, password));
   CHECK(IsRefused(user + ":" + password + "p"));
-  CHECK(ParseGood(std::string(254, 'u') + ":").Admit(std::string(254, 'u'), ""));
-  CHECK(ParseGood(":" + std::string(254, 'p')).Admit("", std::string(254, 'p')));
+  CHECK(ParsePasswords(std::string(254, 'u') + ":").Admit(std::string(254, 'u'), ""));
+  CHECK(ParsePasswords(":" + std::string(254, 'p')).Admit("", std::string(254, 'p')));
 }
 
 TEST_CASE("longer users and passwords than any line has are wrong", "[password_file]") {
-  const Passwords passwords = ParseGood(":\nalice:secret\n");
+  const Passwords passwords = ParsePasswords(":\nalice:secret\n");
   for (const std::size_t bytes : {255U, 256U, 257U, 511U, 512U, 70000U}) {
     CAPTURE(bytes);
     CHECK_FALSE(passwords.Admit(std::string(bytes, '\0'), ""));
@@ -110,7 +110,7 @@ TEST_CASE("lines of every length stand side by side", "[password_file]") {
     text += std::string(length, 'u') + ":" + std::string(254 - length, 'p') + "\n";
     text += std::string(length / 2, 'v') + ":" + std::string(length - length / 2, 'q') + "\n";
   }
-  const Passwords passwords = ParseGood(text);
+  const Passwords passwords = ParsePasswords(text);
   for (std::size_t length = 0; length < 254; ++length) {
     CAPTURE(length);
     CHECK(passwords.Admit(std::string(length, 'u'), std::string(254 - length, 'p')));
@@ -123,7 +123,7 @@ TEST_CASE("lines of every length stand side by side", "[password_file]") {
 TEST_CASE("many short lines take little more than the file", "[password_file]") {
   std::string text;
   while (text.size() < 100'000) text += "u:p\n";
-  CHECK(ParseGood(text).held_bytes() <= 4 * text.size());
+  CHECK(ParsePasswords(text).held_bytes() <= 4 * text.size());
 }
 
 TEST_CASE("an attempt compares few lines, however many there are", "[password_file]") {
@@ -132,7 +132,7 @@ TEST_CASE("an attempt compares few lines, however many there are", "[password_fi
     text +=
         "user" + std::to_string(i) + ":password\nsame:line\nsame:user" + std::to_string(i) + "\n";
   }
-  const Passwords passwords = ParseGood(text);
+  const Passwords passwords = ParsePasswords(text);
   CHECK(passwords.compared_max() >= 1);
   CHECK(passwords.compared_max() <= 8);
   CHECK(passwords.Admit("same", "line"));
@@ -144,7 +144,7 @@ TEST_CASE("an attempt compares few lines, however many there are", "[password_fi
 TEST_CASE("a file may have a hundred lines", "[password_file]") {
   std::string text;
   for (int i = 0; i < 100; ++i) text += "u" + std::to_string(i) + ":p" + std::to_string(i) + "\n";
-  const Passwords passwords = ParseGood(text);
+  const Passwords passwords = ParsePasswords(text);
   for (int i = 0; i < 100; ++i) {
     CHECK(passwords.Admit("u" + std::to_string(i), "p" + std::to_string(i)));
     CHECK_FALSE(passwords.Admit("u" + std::to_string(i), "p" + std::to_string(i + 1)));

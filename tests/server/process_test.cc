@@ -150,13 +150,13 @@ TEST_CASE("without -d the process stays where it is", "[process]") {
 }
 
 // What a background process finds itself to be, as it reports to the test.
-struct Background {
+struct BackgroundReport {
   bool leads_session = false;
   bool is_silent = false;
   std::string folder;
 };
 
-Background ReportFromBackground(const Config& config) {
+BackgroundReport ReportFromBackground(const Config& config) {
   const TemporaryFolder folder;
   const std::string report = folder / "report";
   const int code = InChild([&] {
@@ -176,7 +176,7 @@ Background ReportFromBackground(const Config& config) {
   REQUIRE(code == 0);
   // The background process is nobody's child; its report is all that is seen of it.
   for (int waited_ms = 0; !fs::exists(report) && waited_ms < 10'000; ++waited_ms) usleep(1000);
-  Background background;
+  BackgroundReport background;
   std::ifstream file(report);
   char leads_session = 0;
   char is_silent = 0;
@@ -189,7 +189,7 @@ Background ReportFromBackground(const Config& config) {
 TEST_CASE("-d leaves session, folder and terminal", "[process]") {
   Config config;
   config.daemonize = true;
-  const Background background = ReportFromBackground(config);
+  const BackgroundReport background = ReportFromBackground(config);
   CHECK(background.leads_session);
   CHECK(background.is_silent);
   CHECK(background.folder == "/");

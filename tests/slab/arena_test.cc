@@ -31,7 +31,7 @@ std::vector<PageIndex> TakeAll(Arena& arena) {
 }
 
 // Bytes of the page that the kernel keeps in memory.
-std::size_t ResidentBytes(const Arena& arena, PageIndex page) {
+std::size_t PageResidentBytes(const Arena& arena, PageIndex page) {
   const auto granule = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   std::vector<unsigned char> resident(kPageBytes / granule);
   REQUIRE(mincore(arena.PageAt(page), kPageBytes, resident.data()) == 0);
@@ -134,9 +134,9 @@ TEST_CASE("a page above the limit goes back to the kernel", "[slab][arena]") {
   for (const PageIndex page : pages) std::memset(arena->PageAt(page), 7, kPageBytes);
   REQUIRE(arena->SetLimit(3 * kPageBytes));
   arena->Return(pages[1]);
-  CHECK(ResidentBytes(*arena, pages[1]) == 0);
+  CHECK(PageResidentBytes(*arena, pages[1]) == 0);
   arena->Return(pages[2]);
-  CHECK(ResidentBytes(*arena, pages[2]) == kPageBytes);  // Within the limit: kept for the next.
+  CHECK(PageResidentBytes(*arena, pages[2]) == kPageBytes);  // Within the limit: kept for the next.
 }
 
 TEST_CASE("pages that were returned before the limit fell go back to the kernel too",
@@ -148,7 +148,7 @@ TEST_CASE("pages that were returned before the limit fell go back to the kernel 
   arena->Return(pages[1]);
   REQUIRE(arena->SetLimit(2 * kPageBytes));
   std::size_t resident_bytes = 0;
-  for (const PageIndex page : pages) resident_bytes += ResidentBytes(*arena, page);
+  for (const PageIndex page : pages) resident_bytes += PageResidentBytes(*arena, page);
   CHECK(resident_bytes <= 2 * kPageBytes);
 }
 
@@ -160,7 +160,7 @@ TEST_CASE("locked memory goes back to the kernel when the limit falls", "[slab][
   for (const PageIndex page : pages) std::memset(arena->PageAt(page), 7, kPageBytes);
   REQUIRE(arena->SetLimit(3 * kPageBytes));
   arena->Return(pages[1]);
-  CHECK(ResidentBytes(*arena, pages[1]) == 0);
+  CHECK(PageResidentBytes(*arena, pages[1]) == 0);
 }
 #endif
 
@@ -169,7 +169,7 @@ TEST_CASE("an arena takes all its memory at once if told to", "[slab][arena]") {
   auto arena = Arena::Create({.limit_bytes = 4 * kPageBytes, .prefault = prefault});
   REQUIRE(arena);
   for (const PageIndex page : TakeAll(**arena)) {
-    CHECK(ResidentBytes(**arena, page) == (prefault ? kPageBytes : 0));
+    CHECK(PageResidentBytes(**arena, page) == (prefault ? kPageBytes : 0));
   }
 }
 

@@ -5,12 +5,11 @@
 #include <vector>
 
 #include "slab/cache.h"
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 
 namespace larder::slab {
 namespace {
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 TEST_CASE("gauges tell the items, their bytes and sizes", "[slab][cache]") {
   CacheFixture cache({.track_sizes = true});

@@ -15,13 +15,12 @@
 #include <utility>
 #include <vector>
 
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 #include "tests/slab/run_together.h"
 
 namespace larder::slab {
 namespace {
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 // --- Values that tell whether they are whole ---------------------------------------------------
 

@@ -7,6 +7,7 @@
 
 #include "slab/engine/snapshot.h"
 #include "slab/memory/memory_file.h"
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 #include "tests/slab/restart_fixture.h"
 #include "tests/slab/turns.h"
@@ -15,8 +16,6 @@ namespace larder::slab {
 namespace {
 
 using Catch::Contains;
-
-constexpr std::uint64_t kMiB = 1 << 20;
 
 class DamageTest : public RestartTest {
  protected:

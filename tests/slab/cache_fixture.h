@@ -278,4 +278,7 @@ class CacheFixture {
   Lane* lane_;
 };
 
+// A time that is yet to come when a CacheFixture starts.
+inline constexpr std::uint32_t kSoonS = CacheFixture::kStartS + 10;
+
 }  // namespace larder::slab

@@ -7,14 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "tests/mebibyte.h"
 #include "tests/race_steps.h"
 #include "tests/slab/cache_fixture.h"
 
 namespace larder::slab {
 namespace {
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-constexpr std::uint32_t kSoonS = CacheFixture::kStartS + 10;
 
 TEST_CASE_METHOD(CacheFixture, "append and prepend with a CAS join only the version it names",
                  "[slab][cache]") {

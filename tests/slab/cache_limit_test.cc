@@ -11,14 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 #include "tests/slab/turns.h"
 
 namespace larder::slab {
 namespace {
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-constexpr std::uint32_t kSoonS = CacheFixture::kStartS + 10;
 
 // --- Full memory -------------------------------------------------------------------------------
 

@@ -8,12 +8,12 @@
 namespace larder::slab {
 namespace {
 
-constexpr std::uint64_t kMemoryBytes = std::uint64_t{4} << 20;
-const std::string kValue(30, 'v');  // Some 60,000 of such items fill the memory.
+constexpr std::uint64_t kSmallMemoryBytes = std::uint64_t{4} << 20;
+const std::string kSmallValue(30, 'v');  // Some 60,000 of such items fill the memory.
 
 // Stores new keys from `number` on until one is refused, or `end`; returns the number after.
 int Fill(CacheFixture& cache, int number, int end = 1'000'000) {
-  while (number < end && cache.Set(std::to_string(number), kValue) == StoreStatus::kStored) {
+  while (number < end && cache.Set(std::to_string(number), kSmallValue) == StoreStatus::kStored) {
     ++number;
   }
   return number;
@@ -29,7 +29,7 @@ ClassSnapshot OnlyClass(CacheFixture& cache) {
 
 TEST_CASE("without eviction a store is refused only when no lane has a chunk in stock",
           "[slab][cache][magazine]") {
-  CacheFixture cache({.memory_bytes = kMemoryBytes, .evict = false});
+  CacheFixture cache({.memory_bytes = kSmallMemoryBytes, .evict = false});
   int stored = Fill(cache, 10'000, 40'000) - 10'000;
   cache.Use(cache.NewLane());
   const int end = Fill(cache, 100'000);
@@ -43,7 +43,7 @@ TEST_CASE("without eviction a store is refused only when no lane has a chunk in 
 }
 
 TEST_CASE("statistics count what lies in magazines", "[slab][cache][magazine]") {
-  CacheFixture cache({.memory_bytes = kMemoryBytes});
+  CacheFixture cache({.memory_bytes = kSmallMemoryBytes});
   int next = 100'000;
   for (const int more : {20'000, 1, 5, 31, 32, 33}) {
     next = Fill(cache, next, next + more);
@@ -61,12 +61,12 @@ TEST_CASE("statistics count what lies in magazines", "[slab][cache][magazine]") 
 }
 
 TEST_CASE("an item can be changed and deleted while a magazine has it", "[slab][cache][magazine]") {
-  CacheFixture cache({.memory_bytes = kMemoryBytes});
+  CacheFixture cache({.memory_bytes = kSmallMemoryBytes});
   Fill(cache, 100'000, 160'000);
   Lane& other = cache.NewLane();
   for (int i = 0; i < 500; ++i) {
     const std::string name = "new" + std::to_string(i);
-    REQUIRE(cache.Set(name, kValue) == StoreStatus::kStored);
+    REQUIRE(cache.Set(name, kSmallValue) == StoreStatus::kStored);
     Lane& own = cache.lane();
     if (i % 2 == 0) cache.Use(other);
     switch (i % 5) {
@@ -88,10 +88,10 @@ TEST_CASE("an item can be changed and deleted while a magazine has it", "[slab][
       case 3:
         cache.See(name);
         CHECK(cache.Append(name, "x") == StoreStatus::kStored);
-        CHECK(cache.Get(name) == kValue + "x");
+        CHECK(cache.Get(name) == kSmallValue + "x");
         break;
       default:
-        CHECK(cache.Get(name) == kValue);
+        CHECK(cache.Get(name) == kSmallValue);
     }
     cache.Use(own);
   }
@@ -99,7 +99,7 @@ TEST_CASE("an item can be changed and deleted while a magazine has it", "[slab][
 }
 
 TEST_CASE("a key that comes back soon after its eviction enters main", "[slab][cache][magazine]") {
-  CacheFixture cache({.memory_bytes = kMemoryBytes});
+  CacheFixture cache({.memory_bytes = kSmallMemoryBytes});
   // Twice what there is room for: of the first keys most are gone, and not for long.
   const int end = Fill(cache, 100'000, 200'000);
   const ClassSnapshot before = OnlyClass(cache);
@@ -113,9 +113,9 @@ TEST_CASE("a key that comes back soon after its eviction enters main", "[slab][c
 }
 
 TEST_CASE("the keys of a class begin with those that arrived last", "[slab][cache][magazine]") {
-  CacheFixture cache({.memory_bytes = kMemoryBytes});
+  CacheFixture cache({.memory_bytes = kSmallMemoryBytes});
   Fill(cache, 100'000, 160'000);
-  REQUIRE(cache.Set("the last", kValue) == StoreStatus::kStored);
+  REQUIRE(cache.Set("the last", kSmallValue) == StoreStatus::kStored);
   const auto keys = KeysOf(cache.cache(), cache.lane(), OnlyClass(cache).id, 2);
   REQUIRE(keys.size() == 2);
   CHECK(keys[0] == "the last");

@@ -9,13 +9,12 @@
 #include <string>
 #include <utility>
 
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 #include "tests/slab/turns.h"
 
 namespace larder::slab {
 namespace {
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 // What may be missing from the cache without a fault.
 enum class Losses {

@@ -13,12 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 
 namespace larder::slab {
 namespace {
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 // Draws numbers below `count`, the smaller the more often: the i-th with weight 1 / i^skew.
 class Zipf {

@@ -8,13 +8,11 @@
 #include <vector>
 
 #include "slab/cache.h"
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 
 namespace larder::slab {
 namespace {
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-constexpr std::uint32_t kSoonS = CacheFixture::kStartS + 10;
 
 TEST_CASE_METHOD(CacheFixture, "a pinned value survives whatever happens to its key",
                  "[slab][cache]") {

@@ -4,12 +4,11 @@
 #include <optional>
 #include <string>
 
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 
 namespace larder::slab {
 namespace {
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 class RemovalRecordsFixture : public CacheFixture {
  public:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "slab/memory/memory_file.h"
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 #include "tests/slab/restart_fixture.h"
 #include "tests/temporary_folder.h"
@@ -14,8 +15,6 @@ namespace larder::slab {
 namespace {
 
 using Catch::Contains;
-
-constexpr std::uint64_t kMiB = 1 << 20;
 
 TEST_CASE_METHOD(RestartTest, "a new file begins empty and says so", "[restart]") {
   CHECK(Complaint() == "it is new");

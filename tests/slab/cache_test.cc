@@ -7,13 +7,11 @@
 #include <string_view>
 #include <utility>
 
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 
 namespace larder::slab {
 namespace {
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-constexpr std::uint32_t kSoonS = CacheFixture::kStartS + 10;
 
 // --- Store modes -------------------------------------------------------------------------------
 

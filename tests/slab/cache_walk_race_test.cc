@@ -18,10 +18,10 @@
 namespace larder::slab {
 namespace {
 
-constexpr std::uint64_t kMemoryBytes = std::uint64_t{4} << 20;
+constexpr std::uint64_t kWalkedBytes = std::uint64_t{4} << 20;
 constexpr std::uint32_t kLongAgoS = 1;
-const std::string kValue(30, 'v');
-// With an expiry, as large an item as one of kValue under the keys used here.
+const std::string kWalkedValue(30, 'v');
+// With an expiry, as large an item as one of kWalkedValue under the keys used here.
 const std::string kExpiringValue(26, 'w');
 
 // A full cache of one class, and a writer: a thread with a lane of its own, held up at moments of
@@ -32,14 +32,14 @@ const std::string kExpiringValue(26, 'w');
 class RaceFixture {
  public:
   RaceFixture()
-      : cache_({.memory_bytes = kMemoryBytes, .pause = [this](Moment moment) { At(moment); }}) {
+      : cache_({.memory_bytes = kWalkedBytes, .pause = [this](Moment moment) { At(moment); }}) {
     // On until the items of the first page are gone, and no chunk is in stock: those that go next
     // are the first ones of the second page, which is also the first page that is moved.
     const std::uint64_t in_page = kPageBytes / ChunkBytes();
     int next = 0;
     const auto store = [&](std::uint32_t count) {
       for (std::uint32_t i = 0; i < count; ++i) {
-        REQUIRE(cache_.Set(OldKey(next++), kValue) == StoreStatus::kStored);
+        REQUIRE(cache_.Set(OldKey(next++), kWalkedValue) == StoreStatus::kStored);
       }
     };
     while (cache_.evicted_by_store() < in_page - Magazine::kSlots) store(1);
@@ -74,7 +74,7 @@ class RaceFixture {
     Lane& lane = cache_.NewLane();
     writer_ = std::thread([this, &lane, key, expires_at_s] {
       writer_id_.store(std::this_thread::get_id(), std::memory_order_relaxed);
-      const std::string& value = expires_at_s != 0 ? kExpiringValue : kValue;
+      const std::string& value = expires_at_s != 0 ? kExpiringValue : kWalkedValue;
       ItemSpec spec = cache_.Spec(key, value.size());
       spec.expiry = ExpiryAt(expires_at_s);
       (void)cache_.cache().Store(StoreMode::kSet, spec, value, 0, lane);
@@ -116,7 +116,7 @@ class RaceFixture {
   }
   ClassId OnlyClass() {
     return cache_.cache().engine().classes.ladder().ClassFor(Item::OverheadBytes(OldKey(0).size()) +
-                                                             kValue.size());
+                                                             kWalkedValue.size());
   }
   std::uint32_t ChunkBytes() {
     return cache_.cache().engine().classes.ladder().chunk_bytes(OnlyClass());

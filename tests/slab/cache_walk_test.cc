@@ -14,8 +14,6 @@
 namespace larder::slab {
 namespace {
 
-constexpr std::uint32_t kSoonS = CacheFixture::kStartS + 10;
-
 class WalkFixture : public CacheFixture {
  public:
   WalkFixture() : CacheFixture({.item_bytes_max = 4 << 20}) {}

@@ -1,28 +1,11 @@
 #include "slab/check.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
-#include <csignal>
-#include <cstdio>
 
+#include "tests/aborts.h"
+
+namespace larder::slab {
 namespace {
-
-// True if a process that does this aborts.
-template <class Fn>
-bool Aborts(Fn&& fn) {
-  const pid_t child = fork();
-  if (child == 0) {
-    std::signal(SIGABRT, SIG_DFL);
-    if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(1);
-    fn();
-    _exit(0);
-  }
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
-}
 
 TEST_CASE("a broken invariant ends the process in every build", "[slab][check]") {
   CHECK(Aborts([] { LARDER_CHECK(1 + 1 == 3); }));
@@ -50,3 +33,5 @@ TEST_CASE("a contract is evaluated once where it is checked, else never", "[slab
 }
 
 }  // namespace
+
+}  // namespace larder::slab

@@ -5,16 +5,10 @@
 #include <random>
 #include <vector>
 
+#include "tests/slab/hashes.h"
+
 namespace larder::slab {
 namespace {
-
-// Hashes of keys that nobody confuses.
-std::vector<std::uint64_t> Hashes(std::size_t count, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::vector<std::uint64_t> hashes(count);
-  for (std::uint64_t& hash : hashes) hash = random();
-  return hashes;
-}
 
 std::optional<Segment> SegmentTaken(Ghosts& ghosts, std::uint64_t hash, std::uint64_t items) {
   const auto ghost = ghosts.Take(hash, items);

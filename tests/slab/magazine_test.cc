@@ -8,8 +8,8 @@
 namespace larder::slab {
 namespace {
 
-// Chunks with numbers from 1 on, as refs.
-class Chunks {
+// NumberedChunks with numbers from 1 on, as refs.
+class NumberedChunks {
  public:
   Item& At(ItemRef ref) { return items_.at(ref - 1); }
 
@@ -18,7 +18,7 @@ class Chunks {
 };
 
 TEST_CASE("a magazine gives each chunk in stock once, in the order of its slots", "[magazine]") {
-  Chunks chunks;
+  NumberedChunks chunks;
   Magazine magazine;
   CHECK(magazine.Take() == kNoItem);
   magazine.Stock(3, 4, chunks.At(4));
@@ -30,7 +30,7 @@ TEST_CASE("a magazine gives each chunk in stock once, in the order of its slots"
 }
 
 TEST_CASE("an item that arrived lies in the slot that its chunk came from", "[magazine]") {
-  Chunks chunks;
+  NumberedChunks chunks;
   Magazine magazine;
   magazine.Stock(5, 7, chunks.At(7));
   REQUIRE(magazine.Take() == 7);
@@ -47,7 +47,7 @@ TEST_CASE("an item that arrived lies in the slot that its chunk came from", "[ma
 }
 
 TEST_CASE("what others took is not the lane's any more", "[magazine]") {
-  Chunks chunks;
+  NumberedChunks chunks;
   Magazine magazine;
   magazine.Stock(0, 1, chunks.At(1));
   magazine.Stock(1, 2, chunks.At(2));
@@ -60,7 +60,7 @@ TEST_CASE("what others took is not the lane's any more", "[magazine]") {
 }
 
 TEST_CASE("an item that stays says where it goes", "[magazine]") {
-  Chunks chunks;
+  NumberedChunks chunks;
   Magazine magazine;
   magazine.Release(2, 3, chunks.At(3), 9, Segment::kMain);
   REQUIRE(magazine.TakeBack(2) == 3);
@@ -91,7 +91,7 @@ TEST_CASE("removals are told once", "[magazine]") {
 
 TEST_CASE("of a lane and another thread one gets each chunk", "[magazine]") {
   constexpr int kRounds = 20'000;
-  Chunks chunks;
+  NumberedChunks chunks;
   Magazine magazine;
   std::atomic<bool> ends{false};
   std::uint64_t by_other = 0;

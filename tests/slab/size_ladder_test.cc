@@ -10,7 +10,7 @@
 namespace larder::slab {
 namespace {
 
-std::vector<std::uint32_t> Chunks(const SizeLadder& ladder) {
+std::vector<std::uint32_t> ChunkSizes(const SizeLadder& ladder) {
   std::vector<std::uint32_t> chunks;
   for (std::size_t id = 1; id <= ladder.class_count(); ++id) {
     chunks.push_back(ladder.chunk_bytes(static_cast<ClassId>(id)));
@@ -54,7 +54,7 @@ TEST_CASE("chunks grow, are multiples of the unit and at most half a page", "[sl
     CAPTURE(options.unit_bytes, options.chunk_bytes_min, options.growth_factor,
             options.has_fine_steps);
     const SizeLadder ladder(options);
-    const auto chunks = Chunks(ladder);
+    const auto chunks = ChunkSizes(ladder);
     REQUIRE_FALSE(chunks.empty());
     CHECK(chunks.size() <= kClassesMax);
     CHECK(std::ranges::adjacent_find(chunks, std::ranges::greater_equal{}) == chunks.end());
@@ -67,7 +67,7 @@ TEST_CASE("chunks grow, are multiples of the unit and at most half a page", "[sl
 
 TEST_CASE("by default small chunks differ by the unit and large ones by a tenth",
           "[slab][size_ladder]") {
-  const auto chunks = Chunks(SizeLadder({}));
+  const auto chunks = ChunkSizes(SizeLadder({}));
   CHECK(chunks.front() == 44);
   for (std::size_t i = 1; i < chunks.size(); ++i) {
     CAPTURE(chunks[i - 1], chunks[i]);
@@ -81,7 +81,7 @@ TEST_CASE("by default small chunks differ by the unit and large ones by a tenth"
 
 TEST_CASE("large chunks leave no room at the end of a page for their number",
           "[slab][size_ladder]") {
-  for (const std::uint32_t chunk : Chunks(SizeLadder({}))) {
+  for (const std::uint32_t chunk : ChunkSizes(SizeLadder({}))) {
     if (chunk <= kFineStepBytesMax) continue;
     CAPTURE(chunk);
     CHECK(kPageBytes % chunk < kPageBytes / chunk * 8);
@@ -89,16 +89,16 @@ TEST_CASE("large chunks leave no room at the end of a page for their number",
 }
 
 TEST_CASE("a growth factor gives plain geometric steps", "[slab][size_ladder]") {
-  const auto chunks =
-      Chunks(SizeLadder({.chunk_bytes_min = 80, .growth_factor = 2.0, .has_fine_steps = false}));
+  const auto chunks = ChunkSizes(
+      SizeLadder({.chunk_bytes_min = 80, .growth_factor = 2.0, .has_fine_steps = false}));
   CHECK(chunks == std::vector<std::uint32_t>{80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480,
                                              40960, 81920, 131072});
 }
 
 TEST_CASE("a tiny growth factor uses up the classes and ends at half a page",
           "[slab][size_ladder]") {
-  const auto chunks =
-      Chunks(SizeLadder({.chunk_bytes_min = 48, .growth_factor = 1.01, .has_fine_steps = false}));
+  const auto chunks = ChunkSizes(
+      SizeLadder({.chunk_bytes_min = 48, .growth_factor = 1.01, .has_fine_steps = false}));
   CHECK(chunks.size() == kClassesMax);
   CHECK(chunks.back() == kPageBytes / 2);
 }

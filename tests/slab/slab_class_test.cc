@@ -16,9 +16,9 @@ namespace larder::slab {
 namespace {
 
 // One class on an arena of its own, used without other threads.
-class Chunks {
+class ClassUnderTest {
  public:
-  Chunks(std::uint32_t chunk_bytes, std::uint64_t pages_max)
+  ClassUnderTest(std::uint32_t chunk_bytes, std::uint64_t pages_max)
       : arena_(std::move(*Arena::Create({.limit_bytes = pages_max * kPageBytes}))),
         pages_(arena_->capacity_pages()),
         class_(7, chunk_bytes, *arena_, pages_) {}
@@ -69,7 +69,7 @@ class Chunks {
 TEST_CASE("a class fills its pages with chunks to the last that fits", "[slab][slab_class]") {
   const std::uint32_t chunk_bytes = GENERATE(48U, 56U, 1000U, 87'376U, 131'072U);
   CAPTURE(chunk_bytes);
-  Chunks chunks(chunk_bytes, 3);
+  ClassUnderTest chunks(chunk_bytes, 3);
   const auto refs = chunks.AllocateAll();
   CHECK(refs.size() == 3 * (kPageBytes / chunk_bytes));
   CHECK(chunks.used_chunks() == refs.size());
@@ -77,7 +77,7 @@ TEST_CASE("a class fills its pages with chunks to the last that fits", "[slab][s
 }
 
 TEST_CASE("a new chunk is owned once and lies in a page of its class", "[slab][slab_class]") {
-  Chunks chunks(64, 1);
+  ClassUnderTest chunks(64, 1);
   const ItemRef ref = chunks.Allocate();
   REQUIRE(ref != kNoItem);
   const Item& item = chunks.arena().At(ref);
@@ -136,7 +136,7 @@ TEST_CASE("no two live chunks overlap", "[slab][slab_class][property]") {
   const unsigned seed = GENERATE(1U, 2U);
   CAPTURE(chunk_bytes, seed);
   std::mt19937 random(seed);
-  Chunks chunks(chunk_bytes, 4);
+  ClassUnderTest chunks(chunk_bytes, 4);
   LiveChunks live(chunks.arena(), chunk_bytes);
   const std::size_t chunks_max = std::min<std::size_t>(500, 4 * (kPageBytes / chunk_bytes));
   for (int turn = 0; turn < Turns(3000); ++turn) {
@@ -156,7 +156,7 @@ TEST_CASE("no two live chunks overlap", "[slab][slab_class][property]") {
 }
 
 TEST_CASE("a page without used chunks leaves at once when drained", "[slab][slab_class]") {
-  Chunks chunks(64, 2);
+  ClassUnderTest chunks(64, 2);
   const ItemRef ref = chunks.Allocate();
   const PageIndex page = chunks.arena().PageOf(ref);
   chunks.Free(ref);
@@ -168,7 +168,7 @@ TEST_CASE("a page without used chunks leaves at once when drained", "[slab][slab
 }
 
 TEST_CASE("a draining page gives out no chunk and leaves with its last one", "[slab][slab_class]") {
-  Chunks chunks(20'000, 3);
+  ClassUnderTest chunks(20'000, 3);
   const auto refs = chunks.AllocateAll();
   const PageIndex draining = chunks.arena().PageOf(refs[0]);
   CHECK_FALSE(chunks.Drain(draining));
@@ -194,7 +194,7 @@ TEST_CASE("a draining page gives out no chunk and leaves with its last one", "[s
 
 TEST_CASE("a readmitted page gives out its chunks again", "[slab][slab_class]") {
   const bool is_full = GENERATE(true, false);
-  Chunks chunks(100'000, 1);
+  ClassUnderTest chunks(100'000, 1);
   const ItemRef first = chunks.Allocate();
   const ItemRef second = chunks.Allocate();
   if (!is_full) chunks.Free(first);
@@ -212,7 +212,7 @@ TEST_CASE("pages drain and come back while chunks come and go", "[slab][slab_cla
   const unsigned seed = GENERATE(1U, 2U, 3U);
   CAPTURE(seed);
   std::mt19937 random(seed);
-  Chunks chunks(30'000, 6);
+  ClassUnderTest chunks(30'000, 6);
   LiveChunks live(chunks.arena(), 30'000);
   std::set<PageIndex> draining;
   for (int turn = 0; turn < Turns(5000); ++turn) {
@@ -255,7 +255,7 @@ TEST_CASE("pages drain and come back while chunks come and go", "[slab][slab_cla
 
 TEST_CASE("two classes take pages from one arena, and a page from one to the other",
           "[slab][slab_class]") {
-  Chunks small(64, 1);
+  ClassUnderTest small(64, 1);
   SlabClass large(9, 100'000, small.arena(), small.pages());
   const ItemRef ref = small.Allocate();
   const MutexLock lock(large.mutex());

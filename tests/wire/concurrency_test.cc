@@ -11,7 +11,7 @@ namespace {
 // Workers run side by side while this thread sends to one connection after the other, and checks
 // afterwards. Values tell by their flags what they must hold, so that a mixture shows.
 constexpr std::size_t kClients = 8;
-constexpr std::uint32_t kKeys = 40;
+constexpr std::uint32_t kSharedKeys = 40;
 
 std::size_t BytesOf(std::uint32_t flags) {
   constexpr std::size_t kSizes[] = {3, 40, 41, 900, 5000, 9000, 30000, 140000, 300000};
@@ -37,7 +37,7 @@ Stream RandomStream(std::mt19937_64& random, int count) {
     return static_cast<std::uint32_t>(random() % bound);
   };
   for (int i = 0; i < count; ++i) {
-    const std::string key = fmt::format("k{}", below(kKeys));
+    const std::string key = fmt::format("k{}", below(kSharedKeys));
     const std::uint32_t choice = below(100);
     if (choice < 35) {
       const std::uint32_t flags = below(below(10) == 0 ? 1000000 : 3);
@@ -47,7 +47,8 @@ Stream RandomStream(std::mt19937_64& random, int count) {
           StorageRequest({.verb = verbs[below(5)], .key = key, .value = value, .flags = flags}),
           Kind::kLine);
     } else if (choice < 75) {
-      stream.Add(fmt::format("get {} k{} k{}\r\n", key, below(kKeys), below(kKeys)), Kind::kValues);
+      stream.Add(fmt::format("get {} k{} k{}\r\n", key, below(kSharedKeys), below(kSharedKeys)),
+                 Kind::kValues);
     } else if (choice < 80) {
       stream.Add(fmt::format("gat 1000 {}\r\n", key), Kind::kValues);
     } else if (choice < 88) {
@@ -111,7 +112,7 @@ TEST_CASE("many clients at once see whole values only", "[wire][concurrency]") {
 
   // What is flushed is freed when it is looked up; then nothing may be left in use.
   std::string line = "get n";
-  for (std::uint32_t i = 0; i < kKeys; ++i) line += fmt::format(" k{}", i);
+  for (std::uint32_t i = 0; i < kSharedKeys; ++i) line += fmt::format(" k{}", i);
   clients[0].Send("flush_all\r\n" + line + "\r\n").Expect("OK\r\nEND\r\n");
   const auto stats = clients[0].Stats();
   CHECK(stats.at("curr_items") == "0");

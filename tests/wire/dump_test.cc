@@ -15,15 +15,15 @@ namespace {
 
 constexpr int kManyItems = 20'000;
 
-std::string KeyOf(int number) { return "key" + std::to_string(number); }
+std::string DumpedKey(int number) { return "key" + std::to_string(number); }
 
-// Stores KeyOf(first) and so on.
+// Stores DumpedKey(first) and so on.
 void SetMany(Client& client, int first, int count, std::size_t value_bytes = 20) {
   const std::string value = PatternBytes(value_bytes, 1);
   std::string requests;
   for (int number = first; number < first + count; ++number) {
-    requests += "set " + KeyOf(number) + " 0 0 " + std::to_string(value_bytes) + " noreply\r\n" +
-                value + "\r\n";
+    requests += "set " + DumpedKey(number) + " 0 0 " + std::to_string(value_bytes) +
+                " noreply\r\n" + value + "\r\n";
   }
   client.Send(requests).ExpectNothing();
 }
@@ -53,7 +53,7 @@ std::map<std::string, int> KeysOf(std::string_view dump) {
 void CheckEachOnce(const std::map<std::string, int>& keys, int count) {
   int faults = 0;
   for (int number = 0; number < count; ++number) {
-    const auto found = keys.find(KeyOf(number));
+    const auto found = keys.find(DumpedKey(number));
     if (found == keys.end() || found->second != 1) ++faults;
   }
   CHECK(faults == 0);
@@ -187,12 +187,6 @@ TEST_CASE_METHOD(WireTest, "quit waits for the dump before it", "[wire][dump]") 
 
 // --- Slow readers and others -------------------------------------------------------------------
 
-// All clients on one worker.
-struct OneWorker {
-  TestServer server{[](Config& config) { config.threads = 1; }};
-  Client client = server.Connect();
-};
-
 TEST_CASE_METHOD(OneWorker, "others are served while a dump waits for its reader",
                  "[wire][dump][slow_reader]") {
   SetMany(client, 0, kManyItems);
@@ -251,7 +245,7 @@ TEST_CASE_METHOD(OneWorker, "a dump shows what stays, whatever is written meanwh
     SetMany(client, others, 3000, 500);
     SetMany(client, others, 3000, 100);
     std::string deletes;
-    for (int i = 0; i < 3000; ++i) deletes += "delete " + KeyOf(others + i) + " noreply\r\n";
+    for (int i = 0; i < 3000; ++i) deletes += "delete " + DumpedKey(others + i) + " noreply\r\n";
     client.Send(deletes).ExpectNothing();
   }
   CheckEachOnce(KeysOf("OK\r\n" + slow.ReceiveUntil("END\r\n")), kManyItems);

@@ -3,11 +3,6 @@
 namespace larder::wire {
 namespace {
 
-struct OneWorker {
-  TestServer server{[](Config& config) { config.threads = 1; }};
-  Client client = server.Connect();
-};
-
 // How often a line has come, of what is there.
 std::size_t CountIn(std::string_view text, std::string_view line) {
   std::size_t count = 0;

@@ -150,6 +150,12 @@ class WireTest {
   Client client = server.Connect();
 };
 
+// All clients on one worker.
+struct OneWorker {
+  TestServer server{[](Config& config) { config.threads = 1; }};
+  Client client = server.Connect();
+};
+
 // `<verb> <key> <flags> <exptime> <bytes>[ <rest>]`, with the value.
 struct StorageSpec {
   std::string_view verb = "set";

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "tests/mebibyte.h"
 #include "tests/wire/fixture.h"
 
 namespace larder::wire {
@@ -62,7 +63,8 @@ class MemoryTest {
   Client client = server.Connect();
 };
 
-constexpr std::int64_t kMiB = 1 << 20;
+// The statistics of memory are signed numbers.
+constexpr auto kSignedMiB = static_cast<std::int64_t>(kMiB);
 
 TEST_CASE_METHOD(MemoryTest, "the parts of the memory make up the process",
                  "[wire][stats][memory]") {
@@ -78,13 +80,13 @@ TEST_CASE_METHOD(MemoryTest, "the parts of the memory make up the process",
   const Rows filled = Memory();
   CheckSums(filled);
   CHECK(filled.at("arena_items") == static_cast<std::int64_t>(client.Stat("bytes")));
-  CHECK(filled.at("arena_items") > 20 * kMiB);
+  CHECK(filled.at("arena_items") > 20 * kSignedMiB);
   CHECK(filled.at("index_used") >= 100'000 * 64 / 8);
   CHECK(filled.at("index") >= filled.at("index_used"));
   if (kIsRssOurs) {
-    CHECK(filled.at("rss") > empty.at("rss") + 20 * kMiB);
+    CHECK(filled.at("rss") > empty.at("rss") + 20 * kSignedMiB);
     // So all that came is in the parts that have a name.
-    CHECK(std::abs(filled.at("other") - empty.at("other")) < 3 * kMiB);
+    CHECK(std::abs(filled.at("other") - empty.at("other")) < 3 * kSignedMiB);
   }
 }
 
@@ -95,22 +97,22 @@ TEST_CASE_METHOD(MemoryTest, "what is freed, evicted and given back is told",
   CheckSums(full);
   CHECK(full.at("arena_items") + full.at("arena_slack") + full.at("arena_free_chunks") +
             full.at("arena_page_tails") + full.at("arena_free_pages") ==
-        64 * kMiB);
-  CHECK(full.at("ghosts") > kMiB / 4);
-  CHECK(full.at("departures") > 64 * kMiB / 120);
-  CHECK(full.at("departures") <= 64 * kMiB / 100 + 4096);
-  CHECK(full.at("arena_free_chunks") < 2 * kMiB);
+        64 * kSignedMiB);
+  CHECK(full.at("ghosts") > kSignedMiB / 4);
+  CHECK(full.at("departures") > 64 * kSignedMiB / 120);
+  CHECK(full.at("departures") <= 64 * kSignedMiB / 100 + 4096);
+  CHECK(full.at("arena_free_chunks") < 2 * kSignedMiB);
 
   client.Send("flush_all\r\ncache_memlimit 16\r\n").Expect("OK\r\nOK\r\n");
   for (int i = 0; i < 5; ++i) server.AdvanceClock(1);
   const Rows lowered = Memory();
   CheckSums(lowered);
-  CHECK(lowered.at("arena") <= 17 * kMiB);
-  CHECK(lowered.at("arena_untouched") >= 47 * kMiB);
-  CHECK(lowered.at("departures") <= 16 * kMiB / 100 + 4096);
+  CHECK(lowered.at("arena") <= 17 * kSignedMiB);
+  CHECK(lowered.at("arena_untouched") >= 47 * kSignedMiB);
+  CHECK(lowered.at("departures") <= 16 * kSignedMiB / 100 + 4096);
   if (kIsRssOurs) {
-    CHECK(lowered.at("rss") < full.at("rss") - 40 * kMiB);
-    CHECK(std::abs(lowered.at("other") - full.at("other")) < 3 * kMiB);
+    CHECK(lowered.at("rss") < full.at("rss") - 40 * kSignedMiB);
+    CHECK(std::abs(lowered.at("other") - full.at("other")) < 3 * kSignedMiB);
   }
 }
 

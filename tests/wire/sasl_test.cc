@@ -20,7 +20,7 @@ Packet AuthenticatedReply(std::uint8_t opcode = kSaslAuth) {
   return {.opcode = opcode, .value = "Authenticated"};
 }
 
-Packet VersionReply() { return {.opcode = kVersion, .value = std::string(server::WireVersion())}; }
+Packet VersionPacket() { return {.opcode = kVersion, .value = std::string(server::WireVersion())}; }
 
 // A server with -S, whose password file knows alice.
 class SaslTest {
@@ -82,11 +82,11 @@ TEST_CASE_METHOD(SaslTest, "before SASL everything else is refused and closed up
 
 TEST_CASE_METHOD(SaslTest, "before SASL version and quit are answered", "[wire][binary][sasl]") {
   client.SendAll({{.opcode = kVersion}, {.opcode = kVersion}, {.opcode = kQuit}});
-  client.Expect(VersionReply()).Expect(VersionReply()).Expect({.opcode = kQuit});
+  client.Expect(VersionPacket()).Expect(VersionPacket()).Expect({.opcode = kQuit});
   client.client.ExpectClosed();
   BinaryClient quiet = Connect();
   quiet.SendAll({{.opcode = kVersion}, {.opcode = kQuitQ}, {.opcode = kVersion}});
-  quiet.Expect(VersionReply());
+  quiet.Expect(VersionPacket());
   quiet.client.ExpectClosed();
 }
 
@@ -126,7 +126,7 @@ TEST_CASE_METHOD(SaslTest, "PLAIN may take two steps", "[wire][binary][sasl]") {
       .Expect(kSaslStep, kAuthFailure);
   client.Send({.opcode = kSaslAuth, .key = "PLAIN"})
       .Expect({.opcode = kSaslAuth, .status = kContinueStatus});
-  client.Send({.opcode = kVersion}).Expect(VersionReply());
+  client.Send({.opcode = kVersion}).Expect(VersionPacket());
   client.Send({.opcode = kSaslStep, .key = "PLAIN", .value = PlainMessage("alice", "secret")})
       .Expect(AuthenticatedReply(kSaslStep))
       .ExpectNothing();
@@ -184,7 +184,7 @@ TEST_CASE_METHOD(SaslTest, "a long mechanism is refused, and the next request is
 TEST_CASE_METHOD(SaslTest, "a message too long is thrown away", "[wire][binary][sasl]") {
   const BinaryError out_of_memory{0x82, "Out of memory"};
   client.SendAll({PlainRequest("alice", std::string(100000, 'p')), {.opcode = kVersion}});
-  client.Expect(kSaslAuth, out_of_memory).Expect(VersionReply());
+  client.Expect(kSaslAuth, out_of_memory).Expect(VersionPacket());
   client.Send(PlainRequest(std::string(8000, 'u'), std::string(8000, 'p')))
       .Expect(kSaslAuth, kAuthFailure);
   client.Send(PlainRequest("alice", "secret")).Expect(AuthenticatedReply()).ExpectNothing();

@@ -8,7 +8,7 @@ namespace larder::wire {
 namespace {
 
 // The names of a list, in order, each followed by a space.
-std::string NamesOf(Client& client, std::string_view what) {
+std::string StatNames(Client& client, std::string_view what) {
   client.Send("stats " + std::string(what) + "\r\n");
   std::string names;
   for (std::string row = client.ReceiveLine(); row != "END\r\n"; row = client.ReceiveLine()) {
@@ -50,7 +50,7 @@ class CountingTest : protected WireTest {
 // --- General -------------------------------------------------------------------------------------
 
 TEST_CASE_METHOD(WireTest, "stats has memcached's rows in memcached's order", "[wire][stats]") {
-  CHECK(NamesOf(client, "") ==
+  CHECK(StatNames(client, "") ==
         "pid uptime time version libevent pointer_size rusage_user rusage_system max_connections "
         "curr_connections total_connections rejected_connections connection_structures "
         "response_obj_oom response_obj_count response_obj_bytes read_buf_count read_buf_bytes "
@@ -346,7 +346,7 @@ TEST_CASE_METHOD(WireTest, "stats items has memcached's rows in memcached's orde
                            "target_hot"}) {
     expected += std::string("items:1:") + name + " ";
   }
-  CHECK(NamesOf(client, "items") == expected);
+  CHECK(StatNames(client, "items") == expected);
 }
 
 TEST_CASE("stats items counts evictions by class", "[wire][stats]") {
@@ -384,7 +384,7 @@ TEST_CASE_METHOD(WireTest, "stats slabs has memcached's rows, and sums at its en
         "decr_hits", "cas_hits", "cas_badval", "touch_hits"}) {
     expected += std::string("1:") + name + " ";
   }
-  CHECK(NamesOf(client, "slabs") == expected + "active_slabs total_malloced ");
+  CHECK(StatNames(client, "slabs") == expected + "active_slabs total_malloced ");
 }
 
 TEST_CASE_METHOD(WireTest, "stats slabs counts chunks, and commands by class", "[wire][stats]") {

@@ -380,22 +380,22 @@ TEST_CASE("many uploads of many sizes all come through, whoever waits for whom",
     config.memory_bytes = kMemoryBytes;
     config.upload_staging_megabytes = staging;
   });
-  constexpr int kClients = 40;
+  constexpr int kUploaders = 40;
   std::deque<Client> clients;
   std::vector<std::string> requests;
-  for (int i = 0; i < kClients; ++i) {
+  for (int i = 0; i < kUploaders; ++i) {
     clients.push_back(server.Connect());
     const std::size_t bytes = i % 8 == 0 ? 1'000'000 : 60'000 + static_cast<std::size_t>(i) * 1000;
     requests.push_back(SetRequest("k" + std::to_string(i), PatternBytes(bytes, 1)));
   }
   // All have half of a value there, then all have the rest, and half of the next.
   for (int round = 0; round < 5; ++round) {
-    for (int i = 0; i < kClients; ++i) {
+    for (int i = 0; i < kUploaders; ++i) {
       const std::string_view all = requests[static_cast<std::size_t>(i)];
       clients[static_cast<std::size_t>(i)].SendWithoutReading(all.substr(0, all.size() / 2));
     }
     server.Settle();
-    for (int i = 0; i < kClients; ++i) {
+    for (int i = 0; i < kUploaders; ++i) {
       const std::string_view all = requests[static_cast<std::size_t>(i)];
       clients[static_cast<std::size_t>(i)].Send(all.substr(all.size() / 2));
     }

@@ -6,13 +6,13 @@
 namespace larder::wire {
 namespace {
 
-constexpr int kKeys = 100;
+constexpr int kLiveKeys = 100;
 constexpr int kStepsPerTurnover = 8;
 constexpr int kTurnovers = 3;
 constexpr std::size_t kFillBytes = 900;
 constexpr int kFillsPerStep = (8 << 20) / 1000 / kStepsPerTurnover;
 
-std::string KeyOf(int number) { return "live" + std::to_string(number); }
+std::string LiveKey(int number) { return "live" + std::to_string(number); }
 
 // A request that writes the key again, and says nothing if it succeeds; `cas` is that of the item.
 struct Rewrite {
@@ -90,21 +90,22 @@ TEST_CASE("keys that are written again in any way but set outlive memory's turno
     client.Send(sets);
   };
   // Among others: an eviction that meets nothing but used keys takes one of them in the end.
-  for (int key = 0; key < kKeys; ++key) {
-    client.Send(SetRequest(KeyOf(key), std::string(kFillBytes, 'l'))).Expect("STORED\r\n");
-    fill(kFillsPerStep / kKeys);
+  for (int key = 0; key < kLiveKeys; ++key) {
+    client.Send(SetRequest(LiveKey(key), std::string(kFillBytes, 'l'))).Expect("STORED\r\n");
+    fill(kFillsPerStep / kLiveKeys);
   }
   for (int step = 0; step < kTurnovers * kStepsPerTurnover; ++step) {
     fill(kFillsPerStep);
     std::string looks;
-    for (int key = 0; key < kKeys; ++key) looks += "me " + KeyOf(key) + "\r\n";  // No use.
+    for (int key = 0; key < kLiveKeys; ++key) looks += "me " + LiveKey(key) + "\r\n";  // No use.
     client.Send(looks);
     std::string requests;
-    for (int key = 0; key < kKeys; ++key) {
+    for (int key = 0; key < kLiveKeys; ++key) {
       const std::string line = client.ReceiveLine();
       const std::size_t at = line.find(" cas=");
       if (at == std::string::npos) continue;
-      requests += rewrite.request(KeyOf(key), line.substr(at + 5, line.find(' ', at + 5) - at - 5));
+      requests +=
+          rewrite.request(LiveKey(key), line.substr(at + 5, line.find(' ', at + 5) - at - 5));
     }
     writer.client.Send(requests);
     if (rewrite.is_binary) {
@@ -115,11 +116,12 @@ TEST_CASE("keys that are written again in any way but set outlive memory's turno
   }
   CHECK(client.Stat("evictions") > 0);
   std::string looks;
-  for (int key = 0; key < kKeys; ++key) looks += "me " + KeyOf(key) + "\r\n";
+  for (int key = 0; key < kLiveKeys; ++key) looks += "me " + LiveKey(key) + "\r\n";
   client.Send(looks);
   int alive = 0;
-  for (int key = 0; key < kKeys; ++key) alive += client.ReceiveLine().starts_with("ME ") ? 1 : 0;
-  CHECK(alive == kKeys);
+  for (int key = 0; key < kLiveKeys; ++key)
+    alive += client.ReceiveLine().starts_with("ME ") ? 1 : 0;
+  CHECK(alive == kLiveKeys);
 }
 
 }  // namespace

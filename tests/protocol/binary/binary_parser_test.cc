@@ -23,28 +23,28 @@ ParseResult ParsePacket(std::string_view input, KeyList&, BinaryRequest& request
 PacketFeed BinaryFeed(std::string_view slack = "\x80") { return PacketFeed(ParsePacket, slack, 0); }
 
 // What is in the requests of a stream, and at its end.
-std::vector<ParsedPacket> ParseStream(std::string_view stream) {
+std::vector<ParsedPacket> ParsePackets(std::string_view stream) {
   PacketFeed feed = BinaryFeed();
   feed.Receive(stream);
   REQUIRE(feed.is_sane());
   return feed.parsed();
 }
 
-struct One {
+struct OnePacket {
   ParsedPacket parsed;
   std::size_t consumed_bytes = 0;
 };
 
 // The answer to the front of `text`, which nothing behind it changes.
-One ParseOne(std::string_view text) {
-  One first;
+OnePacket ParseOnePacket(std::string_view text) {
+  OnePacket first;
   bool is_first = true;
   for (const std::string_view slack : {"\x80", "\xff", "\n"}) {
     const HostileInput input(text, slack);
     BinaryRequest request;
     const ParseResult result = ParseBinary(input.view(), request);
-    const One one = {.parsed = Keep(result.status, request),
-                     .consumed_bytes = result.consumed_bytes};
+    const OnePacket one = {.parsed = Keep(result.status, request),
+                           .consumed_bytes = result.consumed_bytes};
     if (is_first) first = one;
     is_first = false;
     REQUIRE(one.parsed == first.parsed);
@@ -74,8 +74,8 @@ std::vector<OpcodeSpec> KnownOpcodes() {
   return known;
 }
 
-PacketError ErrorOf(const Packet& packet) {
-  const One one = ParseOne(packet.Request());
+PacketError PacketErrorOf(const Packet& packet) {
+  const OnePacket one = ParseOnePacket(packet.Request());
   REQUIRE(one.parsed.status == ParseStatus::kComplete);
   return one.parsed.error;
 }
@@ -86,7 +86,7 @@ TEST_CASE("a packet of every opcode is taken whole", "[protocol][binary]") {
   for (const OpcodeSpec& spec : known) {
     CAPTURE(spec.name);
     const Packet packet = FullPacket(spec);
-    const One one = ParseOne(packet.Request() + "behind");
+    const OnePacket one = ParseOnePacket(packet.Request() + "behind");
     CHECK(one.parsed.status == ParseStatus::kComplete);
     CHECK(one.consumed_bytes == packet.Request().size());
     CHECK(one.parsed.verb == spec.verb);
@@ -102,7 +102,7 @@ TEST_CASE("a packet of every opcode is taken whole", "[protocol][binary]") {
 
 TEST_CASE("numbers are read from where each opcode has them", "[protocol][binary]") {
   const auto parse = [](std::uint8_t opcode) {
-    return ParseOne(FullPacket(FindOpcode(opcode)).Request()).parsed;
+    return ParseOnePacket(FullPacket(FindOpcode(opcode)).Request()).parsed;
   };
   const ParsedPacket set = parse(0x01);
   CHECK(set.client_flags == 0x11121314);
@@ -133,7 +133,7 @@ TEST_CASE("a packet that is cut anywhere asks for more", "[protocol][binary]") {
                            spec.verb != BinaryVerb::kSaslStep;
     for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
       CAPTURE(cut);
-      const One one = ParseOne(std::string_view(bytes).substr(0, cut));
+      const OnePacket one = ParseOnePacket(std::string_view(bytes).substr(0, cut));
       if (is_stored && cut >= value_at) {
         CHECK(one.parsed.status == ParseStatus::kNeedValue);
         CHECK(one.consumed_bytes == value_at);
@@ -154,11 +154,11 @@ TEST_CASE("a part that must not be there, or must be, is an invalid argument",
     const auto check = [&](PacketPart part, std::string Packet::*text) {
       Packet without = FullPacket(spec);
       without.*text = "";
-      CHECK(ErrorOf(without) ==
+      CHECK(PacketErrorOf(without) ==
             (part == PacketPart::kRequired ? PacketError::kBadArguments : PacketError::kNone));
       Packet with = FullPacket(spec);
       if ((with.*text).empty()) with.*text = "x";
-      CHECK(ErrorOf(with) ==
+      CHECK(PacketErrorOf(with) ==
             (part == PacketPart::kForbidden ? PacketError::kBadArguments : PacketError::kNone));
     };
     check(spec.extras, &Packet::extras);
@@ -175,7 +175,7 @@ TEST_CASE("extras of another length are an invalid argument", "[protocol][binary
       packet.extras.assign(bytes, '\0');
       CAPTURE(bytes);
       const bool is_right = spec.extras != PacketPart::kForbidden && bytes == spec.extras_bytes;
-      CHECK(ErrorOf(packet) == (is_right ? PacketError::kNone : PacketError::kBadArguments));
+      CHECK(PacketErrorOf(packet) == (is_right ? PacketError::kNone : PacketError::kBadArguments));
     }
   }
 }
@@ -186,12 +186,12 @@ TEST_CASE("an unknown opcode leaves exactly its body to be swallowed", "[protoco
     const auto byte = static_cast<std::uint8_t>(opcode);
     if (FindOpcode(byte).verb != BinaryVerb::kNone) continue;
     const Packet packet{.opcode = byte, .extras = "1234", .key = "key", .value = "value"};
-    const One one = ParseOne(packet.Request().substr(0, kPacketHeadBytes));
+    const OnePacket one = ParseOnePacket(packet.Request().substr(0, kPacketHeadBytes));
     CHECK(one.parsed.status == ParseStatus::kComplete);
     CHECK(one.consumed_bytes == kPacketHeadBytes);
     CHECK(one.parsed.error == PacketError::kUnknownCommand);
     CHECK(one.parsed.swallow_bytes == 12);
-    CHECK(ParseStream(packet.Request() + Packet{.opcode = 0x0a}.Request()).back().verb ==
+    CHECK(ParsePackets(packet.Request() + Packet{.opcode = 0x0a}.Request()).back().verb ==
           BinaryVerb::kNoop);
   }
 }
@@ -202,9 +202,10 @@ TEST_CASE("lengths that contradict each other are refused by the header alone",
     for (const int opcode : {0x00, 0x01, 0x09, 0x11, 0x21, 0x77}) {
       packet.opcode = static_cast<std::uint8_t>(opcode);
       CAPTURE(opcode);
-      CHECK(ErrorOf(packet) == error);
+      CHECK(PacketErrorOf(packet) == error);
       // Nothing behind it can be read.
-      CHECK(ParseOne(packet.Request() + "behind").consumed_bytes == packet.Request().size() + 6);
+      CHECK(ParseOnePacket(packet.Request() + "behind").consumed_bytes ==
+            packet.Request().size() + 6);
     }
   };
   check({.key_bytes = 1, .body_bytes = 0}, PacketError::kBadBodyLength);
@@ -219,28 +220,29 @@ TEST_CASE("lengths that contradict each other are refused by the header alone",
 
 TEST_CASE("keys of 250 bytes and bodies of 1 GiB are the last that are taken",
           "[protocol][binary]") {
-  CHECK(ErrorOf({.opcode = 0x00, .key = std::string(250, 'k')}) == PacketError::kNone);
+  CHECK(PacketErrorOf({.opcode = 0x00, .key = std::string(250, 'k')}) == PacketError::kNone);
   const Packet large{.opcode = 0x01, .extras = Big(0, 8), .key = "k", .body_bytes = 0x40000000};
-  const One one = ParseOne(large.Request());
+  const OnePacket one = ParseOnePacket(large.Request());
   CHECK(one.parsed.status == ParseStatus::kNeedValue);
   CHECK(one.parsed.value_bytes == 0x40000000 - 9);
 }
 
 TEST_CASE("what begins no packet is fatal at its first byte", "[protocol][binary]") {
   const std::string noop = Packet{.opcode = 0x0a}.Reply();
-  CHECK(ParseOne(noop.substr(0, 1)).parsed.status == ParseStatus::kFatal);
-  CHECK(ParseOne(noop.substr(0, 23)).parsed.status == ParseStatus::kFatal);
-  CHECK(ParseOne(noop).parsed.status == ParseStatus::kFatal);
+  CHECK(ParseOnePacket(noop.substr(0, 1)).parsed.status == ParseStatus::kFatal);
+  CHECK(ParseOnePacket(noop.substr(0, 23)).parsed.status == ParseStatus::kFatal);
+  CHECK(ParseOnePacket(noop).parsed.status == ParseStatus::kFatal);
   const std::string request = Packet{.opcode = 0x0a}.Request();
-  CHECK(ParseOne(request.substr(0, 1)).parsed.status == ParseStatus::kNeedMore);
-  CHECK(ParseOne(request.substr(0, 23)).parsed.status == ParseStatus::kNeedMore);
-  CHECK(ParseOne("get a\r\nget b\r\nget c\r\nget d\r\n").parsed.status == ParseStatus::kFatal);
+  CHECK(ParseOnePacket(request.substr(0, 1)).parsed.status == ParseStatus::kNeedMore);
+  CHECK(ParseOnePacket(request.substr(0, 23)).parsed.status == ParseStatus::kNeedMore);
+  CHECK(ParseOnePacket("get a\r\nget b\r\nget c\r\nget d\r\n").parsed.status ==
+        ParseStatus::kFatal);
 }
 
 TEST_CASE("data type and vbucket do not count", "[protocol][binary]") {
   std::string bytes = Packet{.opcode = 0x00, .key = "k", .status = 0xffff}.Request();
   bytes[5] = '\x7f';
-  CHECK(ParseOne(bytes).parsed.verb == BinaryVerb::kGet);
+  CHECK(ParseOnePacket(bytes).parsed.verb == BinaryVerb::kGet);
 }
 
 TEST_CASE("a long SASL value is swallowed, whether it is there or not", "[protocol][binary]") {
@@ -248,10 +250,10 @@ TEST_CASE("a long SASL value is swallowed, whether it is there or not", "[protoc
     Packet packet{.opcode = static_cast<std::uint8_t>(opcode),
                   .key = "PLAIN",
                   .value = std::string(kSaslValueBytesMax, 'x')};
-    CHECK(ParseOne(packet.Request()).parsed.value == packet.value);
+    CHECK(ParseOnePacket(packet.Request()).parsed.value == packet.value);
     packet.value += 'x';
     for (const std::size_t cut : {kPacketHeadBytes + 5, packet.Request().size()}) {
-      const One one = ParseOne(std::string_view(packet.Request()).substr(0, cut));
+      const OnePacket one = ParseOnePacket(std::string_view(packet.Request()).substr(0, cut));
       CHECK(one.parsed.status == ParseStatus::kComplete);
       CHECK(one.consumed_bytes == kPacketHeadBytes + 5);
       CHECK(one.parsed.key == "PLAIN");

@@ -10,8 +10,8 @@
 namespace larder::protocol {
 namespace {
 
-LineError ErrorOf(const std::string& line) {
-  const One one = ParseOne(line + "\r\n");
+LineError LineErrorOf(const std::string& line) {
+  const OneUnit one = ParseOne(line + "\r\n");
   CAPTURE(line);
   REQUIRE(one.consumed_bytes == line.size() + 2);
   CHECK_FALSE(one.parsed.noreply);
@@ -53,11 +53,11 @@ TEST_CASE("every flag of the table is accepted by every meta command", "[protoco
     if (is_number) flag += "1";
     for (const std::string head : {"mg YWI=", "md YWI=", "ma YWI="}) {
       if (row.letter == 'M' && head.starts_with("ma")) continue;
-      CHECK(ErrorOf(head + flag) == LineError::kNone);
+      CHECK(LineErrorOf(head + flag) == LineError::kNone);
       if (!is_number) continue;
       const bool is_ma = head.starts_with("ma");
       for (const std::string bad : {"", "x", "1x", "18446744073709551616"}) {
-        CHECK(ErrorOf(head + " " + row.letter + bad) ==
+        CHECK(LineErrorOf(head + " " + row.letter + bad) ==
               (is_ma ? LineError::kBadArithmeticFlag : row.bad_token));
       }
     }
@@ -70,7 +70,7 @@ TEST_CASE("letters that are no flags are invalid, other bytes make the line bad"
     const char letter = static_cast<char>(byte);
     const bool is_odd = byte < '0' || (byte > '9' && byte < 'A') || byte > 'z';
     CAPTURE(byte);
-    const LineError error = ErrorOf(std::string("mg a q ") + letter + "1");
+    const LineError error = LineErrorOf(std::string("mg a q ") + letter + "1");
     if (is_odd) {
       CHECK(error == LineError::kBadLine);
     } else if (letter == 'q') {
@@ -85,40 +85,40 @@ TEST_CASE("letters that are no flags are invalid, other bytes make the line bad"
 }
 
 TEST_CASE("of several errors the one that memcached reports", "[protocol][meta]") {
-  CHECK(ErrorOf("mg a Tx Dx") == LineError::kBadMetaDelta);
-  CHECK(ErrorOf("mg a Dx Tx") == LineError::kBadMetaToken);
-  CHECK(ErrorOf("mg a Tx Z") == LineError::kInvalidFlag);
-  CHECK(ErrorOf("mg a Tx v v") == LineError::kDuplicateFlag);
-  CHECK(ErrorOf("mg a Z {") == LineError::kBadLine);
+  CHECK(LineErrorOf("mg a Tx Dx") == LineError::kBadMetaDelta);
+  CHECK(LineErrorOf("mg a Dx Tx") == LineError::kBadMetaToken);
+  CHECK(LineErrorOf("mg a Tx Z") == LineError::kInvalidFlag);
+  CHECK(LineErrorOf("mg a Tx v v") == LineError::kDuplicateFlag);
+  CHECK(LineErrorOf("mg a Z {") == LineError::kBadLine);
   const std::string long_key(kKeyBytesMax + 1, 'k');
-  CHECK(ErrorOf("mg " + long_key + " Z") == LineError::kBadLine);
-  CHECK(ErrorOf("ma " + long_key) == LineError::kBadArithmeticFlag);
-  CHECK(ErrorOf("mg " + long_key.substr(1)) == LineError::kNone);
-  CHECK(ErrorOf("ma a Z") == LineError::kBadArithmeticFlag);
-  CHECK(ErrorOf("ma a {") == LineError::kBadLine);
-  CHECK(ErrorOf("ma a M") == LineError::kBadArithmeticMode);
-  CHECK(ErrorOf("ma a Md") == LineError::kBadArithmeticMode);
-  CHECK(ErrorOf("mg a O" + std::string(31, 'o')) == LineError::kNone);
-  CHECK(ErrorOf("mg a O" + std::string(32, 'o')) == LineError::kOpaqueTooLong);
-  CHECK(ErrorOf("ma a M O" + std::string(32, 'o')) == LineError::kBadArithmeticMode);
-  CHECK(ErrorOf("mg a T+5") == LineError::kBadMetaToken);
-  CHECK(ErrorOf("mg a T2147483648") == LineError::kBadMetaToken);
-  CHECK(ErrorOf("mg a E-1") == LineError::kBadMetaToken);
-  CHECK(ErrorOf("mg a F4294967296") == LineError::kBadLine);
-  CHECK(ErrorOf("mg abc b") == LineError::kBadBase64);
+  CHECK(LineErrorOf("mg " + long_key + " Z") == LineError::kBadLine);
+  CHECK(LineErrorOf("ma " + long_key) == LineError::kBadArithmeticFlag);
+  CHECK(LineErrorOf("mg " + long_key.substr(1)) == LineError::kNone);
+  CHECK(LineErrorOf("ma a Z") == LineError::kBadArithmeticFlag);
+  CHECK(LineErrorOf("ma a {") == LineError::kBadLine);
+  CHECK(LineErrorOf("ma a M") == LineError::kBadArithmeticMode);
+  CHECK(LineErrorOf("ma a Md") == LineError::kBadArithmeticMode);
+  CHECK(LineErrorOf("mg a O" + std::string(31, 'o')) == LineError::kNone);
+  CHECK(LineErrorOf("mg a O" + std::string(32, 'o')) == LineError::kOpaqueTooLong);
+  CHECK(LineErrorOf("ma a M O" + std::string(32, 'o')) == LineError::kBadArithmeticMode);
+  CHECK(LineErrorOf("mg a T+5") == LineError::kBadMetaToken);
+  CHECK(LineErrorOf("mg a T2147483648") == LineError::kBadMetaToken);
+  CHECK(LineErrorOf("mg a E-1") == LineError::kBadMetaToken);
+  CHECK(LineErrorOf("mg a F4294967296") == LineError::kBadLine);
+  CHECK(LineErrorOf("mg abc b") == LineError::kBadBase64);
   for (const std::string verb : {"mg", "ms", "md", "ma", "me"}) {
-    CHECK(ErrorOf(verb + " ") == LineError::kBadLine);
-    CHECK(ErrorOf(verb) == LineError::kBadLine);
+    CHECK(LineErrorOf(verb + " ") == LineError::kBadLine);
+    CHECK(LineErrorOf(verb) == LineError::kBadLine);
   }
-  CHECK(ErrorOf("mgg a") == LineError::kUnknownCommand);
-  CHECK(ErrorOf("mx a") == LineError::kUnknownCommand);
+  CHECK(LineErrorOf("mgg a") == LineError::kUnknownCommand);
+  CHECK(LineErrorOf("mx a") == LineError::kUnknownCommand);
 }
 
 TEST_CASE("a line may have 20 words", "[protocol][meta]") {
   const std::string flags = " v t k s f c q u O1 T0 R0 N0 P L MS F1 D1 J1";
-  CHECK(ErrorOf("mg a" + flags) == LineError::kNone);
-  CHECK(ErrorOf("mg a" + flags + " I") == LineError::kTooManyFlags);
-  CHECK(ErrorOf("ma a" + flags + " I") == LineError::kBadArithmeticFlag);
+  CHECK(LineErrorOf("mg a" + flags) == LineError::kNone);
+  CHECK(LineErrorOf("mg a" + flags + " I") == LineError::kTooManyFlags);
+  CHECK(LineErrorOf("ma a" + flags + " I") == LineError::kBadArithmeticFlag);
   CHECK(ParseOne("ms a 1" + flags + "\r\nx\r\n").parsed.error == LineError::kTooManyFlags);
 }
 
@@ -154,23 +154,23 @@ TEST_CASE("a base64 key waits to be decoded", "[protocol][meta]") {
   for (const std::string_view line : {"mg YWI= b v\r\n", "md YWI= b\r\n", "ma YWI= b\r\n",
                                       "me YWI= b\r\n", "ms YWI= 1 b\r\nx\r\n"}) {
     CAPTURE(std::string(line));
-    const One one = ParseOne(line);
+    const OneUnit one = ParseOne(line);
     CHECK(one.parsed.status == ParseStatus::kEncodedKey);
     CHECK(one.parsed.key == "YWI=");
     CHECK(one.parsed.flags.has('b'));
   }
-  const One waiting = ParseOne("ms YWI= 5 b\r\nx");
+  const OneUnit waiting = ParseOne("ms YWI= 5 b\r\nx");
   CHECK(waiting.parsed.status == ParseStatus::kNeedValue);
   CHECK(waiting.parsed.flags.has('b'));
   CHECK(ParseOne("ms YWI= 1 b\r\nxyz\r\n").parsed.status == ParseStatus::kNeedValue);
 }
 
 TEST_CASE("me looks at b only", "[protocol][meta]") {
-  CHECK(ErrorOf("me a zzz 1 2 T v v O" + std::string(40, 'o')) == LineError::kNone);
-  CHECK(ErrorOf("me a {") == LineError::kBadLine);
-  CHECK(ErrorOf("me abc b") == LineError::kBadLine);
-  CHECK(ErrorOf("me abc bb") == LineError::kNone);
-  CHECK(ErrorOf("me " + std::string(251, 'k')) == LineError::kBadLine);
+  CHECK(LineErrorOf("me a zzz 1 2 T v v O" + std::string(40, 'o')) == LineError::kNone);
+  CHECK(LineErrorOf("me a {") == LineError::kBadLine);
+  CHECK(LineErrorOf("me abc b") == LineError::kBadLine);
+  CHECK(LineErrorOf("me abc bb") == LineError::kNone);
+  CHECK(LineErrorOf("me " + std::string(251, 'k')) == LineError::kBadLine);
 }
 
 }  // namespace

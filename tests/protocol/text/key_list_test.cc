@@ -12,7 +12,7 @@ namespace {
 using namespace std::literals;
 
 // All that a stream of whole lines asks for, by either parser.
-std::vector<Parsed> ParseStream(std::string_view text) {
+std::vector<Parsed> ParseWholeLines(std::string_view text) {
   Feed fast(ParseText);
   Feed slow(ParseTextSlow);
   fast.Receive(text);
@@ -36,20 +36,20 @@ TEST_CASE("a get of one key is one request", "[protocol][get]") {
 }
 
 TEST_CASE("each key of a get is a request of its own", "[protocol][get]") {
-  CHECK(ParseStream("get c b a\r\n") ==
+  CHECK(ParseWholeLines("get c b a\r\n") ==
         std::vector{Key("c", false), Key("b", false), Key("a", true)});
-  CHECK(ParseStream("gets a a\n") ==
+  CHECK(ParseWholeLines("gets a a\n") ==
         std::vector{Key("a", false, TextVerb::kGets), Key("a", true, TextVerb::kGets)});
 }
 
 TEST_CASE("runs of spaces and trailing spaces do not make keys", "[protocol][get]") {
-  CHECK(ParseStream("get  a   a  \r\n") == std::vector{Key("a", false), Key("a", true)});
-  CHECK(ParseStream("get a \n") == std::vector{Key("a", true)});
+  CHECK(ParseWholeLines("get  a   a  \r\n") == std::vector{Key("a", false), Key("a", true)});
+  CHECK(ParseWholeLines("get a \n") == std::vector{Key("a", true)});
 }
 
 TEST_CASE("noreply is a key like any other", "[protocol][get][noreply]") {
-  CHECK(ParseStream("get a noreply\r\n") == std::vector{Key("a", false), Key("noreply", true)});
-  CHECK(ParseStream("gat 0 noreply\r\n") == std::vector{Key("noreply", true, TextVerb::kGat)});
+  CHECK(ParseWholeLines("get a noreply\r\n") == std::vector{Key("a", false), Key("noreply", true)});
+  CHECK(ParseWholeLines("gat 0 noreply\r\n") == std::vector{Key("noreply", true, TextVerb::kGat)});
 }
 
 TEST_CASE("a key holds any byte but space and newline", "[protocol][get]") {
@@ -58,11 +58,11 @@ TEST_CASE("a key holds any byte but space and newline", "[protocol][get]") {
   CHECK(ParseLine("get a\tb\r\n") == Key("a\tb", true));
   CHECK(ParseLine("get a\rb\r\n") == Key("a\rb", true));
   CHECK(ParseLine("get a\r\r\n") == Key("a\r", true));
-  CHECK(ParseStream("get a\r \rb\r\n") == std::vector{Key("a\r", false), Key("\rb", true)});
+  CHECK(ParseWholeLines("get a\r \rb\r\n") == std::vector{Key("a\r", false), Key("\rb", true)});
 }
 
 TEST_CASE("a key is taken before its line has ended", "[protocol][get]") {
-  const One one = ParseOne("gets abc d");
+  const OneUnit one = ParseOne("gets abc d");
   CHECK(one.parsed == Key("abc", false, TextVerb::kGets));
   CHECK(one.consumed_bytes == 9);
   CHECK(one.list.is_open);
@@ -72,7 +72,7 @@ TEST_CASE("a key is taken before its line has ended", "[protocol][get]") {
 TEST_CASE("a key waits for what follows its spaces", "[protocol][get]") {
   for (const auto text : {"get abc", "get abc ", "get abc  ", "get abc \r", "get abc\r"}) {
     CAPTURE(text);
-    const One one = ParseOne(text);
+    const OneUnit one = ParseOne(text);
     CHECK(one.parsed.status == ParseStatus::kNeedMore);
     CHECK(one.consumed_bytes == 4);
     CHECK(one.list.is_open);
@@ -80,7 +80,7 @@ TEST_CASE("a key waits for what follows its spaces", "[protocol][get]") {
 }
 
 TEST_CASE("spaces before a key are not kept", "[protocol][get]") {
-  const One one = ParseOne("get" + std::string(5000, ' '));
+  const OneUnit one = ParseOne("get" + std::string(5000, ' '));
   CHECK(one.parsed.status == ParseStatus::kNeedMore);
   CHECK(one.consumed_bytes == 5003);
 }
@@ -89,7 +89,7 @@ TEST_CASE("a head without its space waits", "[protocol][get]") {
   for (const auto text :
        {"", "g", "ge", "get", "gets", "gat", "gat ", "gat 1", "gat 1 ", "gats 1", "get\r"}) {
     CAPTURE(text);
-    const One one = ParseOne(text);
+    const OneUnit one = ParseOne(text);
     CHECK_FALSE(one.list.is_open);
     CHECK(one.parsed.status == ParseStatus::kNeedMore);
     CHECK(one.consumed_bytes == 0);
@@ -105,34 +105,34 @@ TEST_CASE("a line without a key is a bad line", "[protocol][get]") {
 }
 
 TEST_CASE("gat carries its exptime to every key", "[protocol][gat]") {
-  CHECK(ParseStream("gat 100 a b\r\n") ==
+  CHECK(ParseWholeLines("gat 100 a b\r\n") ==
         std::vector{Key("a", false, TextVerb::kGat, 100), Key("b", true, TextVerb::kGat, 100)});
-  CHECK(ParseStream("gats  -1  a\r\n") == std::vector{Key("a", true, TextVerb::kGats, -1)});
-  CHECK(ParseStream("gat - a\r\n") == std::vector{Key("a", true, TextVerb::kGat, 0)});
+  CHECK(ParseWholeLines("gats  -1  a\r\n") == std::vector{Key("a", true, TextVerb::kGats, -1)});
+  CHECK(ParseWholeLines("gat - a\r\n") == std::vector{Key("a", true, TextVerb::kGat, 0)});
 }
 
 TEST_CASE("a bad gat exptime ends the line with one error", "[protocol][gat]") {
   for (const auto exptime : {"x", "1.5", "+1", "2147483648", "4294967297", "000000000001"}) {
     CAPTURE(exptime);
     const std::string line = "gat "s + exptime + " a b\r\nget c\r\n";
-    CHECK(ParseStream(line) == std::vector{Refused(LineError::kBadExptime), Key("c", true)});
+    CHECK(ParseWholeLines(line) == std::vector{Refused(LineError::kBadExptime), Key("c", true)});
   }
 }
 
 TEST_CASE("a key of 250 bytes is taken", "[protocol][get]") {
   const std::string key(kKeyBytesMax, 'k');
   CHECK(ParseLine("get " + key + "\r\n") == Key(key, true));
-  CHECK(ParseStream("get a " + key + " b\n") ==
+  CHECK(ParseWholeLines("get a " + key + " b\n") ==
         std::vector{Key("a", false), Key(key, false), Key("b", true)});
 }
 
 TEST_CASE("a key of 251 bytes ends the line with one error", "[protocol][get]") {
   const std::string key(kKeyBytesMax + 1, 'k');
   const Parsed refused = Refused(LineError::kBadLine);
-  CHECK(ParseStream("get " + key + "\r\nget c\r\n") == std::vector{refused, Key("c", true)});
-  CHECK(ParseStream("get a " + key + " b\r\nget c\r\n") ==
+  CHECK(ParseWholeLines("get " + key + "\r\nget c\r\n") == std::vector{refused, Key("c", true)});
+  CHECK(ParseWholeLines("get a " + key + " b\r\nget c\r\n") ==
         std::vector{Key("a", false), refused, Key("c", true)});
-  CHECK(ParseStream("gat 5 " + key + "\nget c\r\n") == std::vector{refused, Key("c", true)});
+  CHECK(ParseWholeLines("gat 5 " + key + "\nget c\r\n") == std::vector{refused, Key("c", true)});
 }
 
 TEST_CASE("a key is known to be too long before it ends", "[protocol][get]") {
@@ -145,11 +145,11 @@ TEST_CASE("a key is known to be too long before it ends", "[protocol][get]") {
 
 TEST_CASE("the rest of a refused line is dropped as it comes", "[protocol][get]") {
   const KeyList skipping = {.is_skipping = true};
-  const One middle = ParseOne("kkk a b", skipping);
+  const OneUnit middle = ParseOne("kkk a b", skipping);
   CHECK(middle.parsed.status == ParseStatus::kNeedMore);
   CHECK(middle.consumed_bytes == 7);
   CHECK(middle.list.is_skipping);
-  const One end = ParseOne("b\r\nget c\r\n", skipping);
+  const OneUnit end = ParseOne("b\r\nget c\r\n", skipping);
   CHECK(end.parsed == Key("c", true));
   CHECK(end.consumed_bytes == 10);
   CHECK_FALSE(end.list.is_skipping);
@@ -158,7 +158,7 @@ TEST_CASE("the rest of a refused line is dropped as it comes", "[protocol][get]"
 TEST_CASE("a get line has no limit", "[protocol][get]") {
   std::string line = "get";
   for (int i = 0; i < 4000; ++i) line += " key" + std::to_string(i);
-  const std::vector<Parsed> keys = ParseStream(line + "\r\n");
+  const std::vector<Parsed> keys = ParseWholeLines(line + "\r\n");
   REQUIRE(keys.size() == 4000);
   CHECK(keys.front() == Key("key0", false));
   CHECK(keys.back() == Key("key3999", true));

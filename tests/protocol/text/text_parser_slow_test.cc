@@ -26,7 +26,7 @@ Parsed Refused(LineError error, std::string key, std::uint32_t swallow_bytes, bo
 }
 
 // What the lines of a stream come to.
-std::vector<Parsed> ParseStream(std::string_view text) {
+std::vector<Parsed> ParseLines(std::string_view text) {
   Feed fast(ParseText);
   Feed slow(ParseTextSlow);
   fast.Receive(text);
@@ -99,7 +99,7 @@ TEST_CASE("a line without its end waits whole", "[protocol][line]") {
   for (const auto text : {"", "s", "set", "set a 0 0 1", "set a 0 0 1\r", "delete a", "incr a 1",
                           "incr a 1 noreply", "touch a 1\r", "version\r"}) {
     CAPTURE(text);
-    const One one = ParseOne(text);
+    const OneUnit one = ParseOne(text);
     CHECK(one.parsed.status == ParseStatus::kNeedMore);
     CHECK(one.consumed_bytes == 0);
   }
@@ -145,7 +145,7 @@ TEST_CASE("every storage command has its verb", "[protocol][set]") {
 TEST_CASE("a store whose value is not all there leaves it to the caller", "[protocol][set]") {
   for (const auto text : {"set key 1 2 3\r\n", "set key 1 2 3\r\nabc", "set key 1 2 3\r\nabc\r"}) {
     CAPTURE(text);
-    const One one = ParseOne(text);
+    const OneUnit one = ParseOne(text);
     CHECK(one.parsed == Parsed{.status = ParseStatus::kNeedValue,
                                .key = "key",
                                .client_flags = 1,
@@ -161,7 +161,7 @@ TEST_CASE("a block that does not end in CRLF is left to the receiver of values",
   for (const auto text :
        {"set a 0 0 3\r\nabcde", "set a 0 0 3\r\nabc\n\n", "set a 0 0 3\r\nabc\r\r"}) {
     CAPTURE(text);
-    const One one = ParseOne(text);
+    const OneUnit one = ParseOne(text);
     CHECK(one.parsed.status == ParseStatus::kNeedValue);
     CHECK(one.parsed.verb == TextVerb::kSet);
     CHECK(one.parsed.key == "a");
@@ -170,7 +170,7 @@ TEST_CASE("a block that does not end in CRLF is left to the receiver of values",
     CHECK_FALSE(one.parsed.noreply);
     CHECK(one.consumed_bytes == 13);
     // Which finds out.
-    const std::vector<Parsed> parsed = ParseStream(text);
+    const std::vector<Parsed> parsed = ParseLines(text);
     REQUIRE(parsed.size() == 1);
     CHECK(parsed[0].error == LineError::kBadDataChunk);
     CHECK(parsed[0].verb == TextVerb::kNone);
@@ -179,7 +179,7 @@ TEST_CASE("a block that does not end in CRLF is left to the receiver of values",
 }
 
 TEST_CASE("behind a bad chunk, parsing goes on with the next byte", "[protocol][set]") {
-  const std::vector<Parsed> parsed = ParseStream("set a 0 0 3\r\nabcdefgh\r\nversion\r\n");
+  const std::vector<Parsed> parsed = ParseLines("set a 0 0 3\r\nabcdefgh\r\nversion\r\n");
   REQUIRE(parsed.size() == 3);
   CHECK(parsed[0].error == LineError::kBadDataChunk);
   CHECK(parsed[1] == Refused(LineError::kUnknownCommand));  // fgh
@@ -205,7 +205,7 @@ TEST_CASE("a bad length swallows nothing and answers in any case", "[protocol][s
 }
 
 TEST_CASE("the largest length is memcached's", "[protocol][set]") {
-  const One one = ParseOne("set a 0 0 2147483645\r\n");
+  const OneUnit one = ParseOne("set a 0 0 2147483645\r\n");
   CHECK(one.parsed.status == ParseStatus::kNeedValue);
   CHECK(one.parsed.value_bytes == kValueBytesMax);
 }

@@ -5,68 +5,68 @@
 namespace larder::server {
 namespace {
 
-using Addresses = std::vector<ListenAddress>;
+using ListenAddresses = std::vector<ListenAddress>;
 
-Addresses ParseGood(std::string_view text) {
+ListenAddresses ParseAddresses(std::string_view text) {
   auto addresses = ParseListenList(text);
   if (!addresses) FAIL(addresses.error());
   return *addresses;
 }
 
-std::string ParseBad(std::string_view text) {
+std::string AddressesError(std::string_view text) {
   const auto addresses = ParseListenList(text);
   if (addresses) FAIL("this list was taken: " << text);
   return addresses.error();
 }
 
 TEST_CASE("an address may have a port", "[listen_address]") {
-  CHECK(ParseGood("127.0.0.1") == Addresses{{"127.0.0.1", -1}});
-  CHECK(ParseGood("127.0.0.1:11300") == Addresses{{"127.0.0.1", 11300}});
-  CHECK(ParseGood("localhost:0") == Addresses{{"localhost", 0}});
+  CHECK(ParseAddresses("127.0.0.1") == ListenAddresses{{"127.0.0.1", -1}});
+  CHECK(ParseAddresses("127.0.0.1:11300") == ListenAddresses{{"127.0.0.1", 11300}});
+  CHECK(ParseAddresses("localhost:0") == ListenAddresses{{"localhost", 0}});
 }
 
 TEST_CASE("an IPv6 address may stand bare, or in brackets with a port", "[listen_address]") {
-  CHECK(ParseGood("::1") == Addresses{{"::1", -1}});
-  CHECK(ParseGood("[::1]") == Addresses{{"::1", -1}});
-  CHECK(ParseGood("[fe80::1%lo]:11300") == Addresses{{"fe80::1%lo", 11300}});
+  CHECK(ParseAddresses("::1") == ListenAddresses{{"::1", -1}});
+  CHECK(ParseAddresses("[::1]") == ListenAddresses{{"::1", -1}});
+  CHECK(ParseAddresses("[fe80::1%lo]:11300") == ListenAddresses{{"fe80::1%lo", 11300}});
 }
 
 TEST_CASE("a star is every interface", "[listen_address]") {
-  CHECK(ParseGood("*") == Addresses{{"", -1}});
-  CHECK(ParseGood("*:5") == Addresses{{"", 5}});
+  CHECK(ParseAddresses("*") == ListenAddresses{{"", -1}});
+  CHECK(ParseAddresses("*:5") == ListenAddresses{{"", 5}});
 }
 
 TEST_CASE("commas and semicolons separate, empty items do not count", "[listen_address]") {
-  CHECK(ParseGood(",a;b:1,,c;") == Addresses{{"a", -1}, {"b", 1}, {"c", -1}});
+  CHECK(ParseAddresses(",a;b:1,,c;") == ListenAddresses{{"a", -1}, {"b", 1}, {"c", -1}});
 }
 
 TEST_CASE("an item counts once, one that is only part of another counts too", "[listen_address]") {
-  CHECK(ParseGood("10.0.0.12,10.0.0.1,10.0.0.12") ==
-        Addresses{{"10.0.0.12", -1}, {"10.0.0.1", -1}});
+  CHECK(ParseAddresses("10.0.0.12,10.0.0.1,10.0.0.12") ==
+        ListenAddresses{{"10.0.0.12", -1}, {"10.0.0.1", -1}});
 }
 
 TEST_CASE("a port that is none is named", "[listen_address]") {
-  CHECK(ParseBad("a:b") == "Invalid port number: \"b\"");
-  CHECK(ParseBad("a:") == "Invalid port number: \"\"");
-  CHECK(ParseBad("a:65536") == "Invalid port number: \"65536\"");
-  CHECK(ParseBad("[::1]:-1") == "Invalid port number: \"-1\"");
+  CHECK(AddressesError("a:b") == "Invalid port number: \"b\"");
+  CHECK(AddressesError("a:") == "Invalid port number: \"\"");
+  CHECK(AddressesError("a:65536") == "Invalid port number: \"65536\"");
+  CHECK(AddressesError("[::1]:-1") == "Invalid port number: \"-1\"");
 }
 
 TEST_CASE("brackets must close, and only a port may follow", "[listen_address]") {
-  CHECK(ParseBad("[::1") == "Missing ] after the address: \"[::1\"");
-  CHECK(ParseBad("[::1]x") == "Expected :port after the address: \"[::1]x\"");
+  CHECK(AddressesError("[::1") == "Missing ] after the address: \"[::1\"");
+  CHECK(AddressesError("[::1]x") == "Expected :port after the address: \"[::1]x\"");
 }
 
 TEST_CASE("prefixes for TLS and tags are refused", "[listen_address]") {
   for (const char* text : {"notls:127.0.0.1", "btls:127.0.0.1", "mtls:127.0.0.1",
                            "tag[a]:127.0.0.1", "tag_a_:127.0.0.1"}) {
-    CHECK_THAT(ParseBad(text), Catch::Contains("are not supported"));
+    CHECK_THAT(AddressesError(text), Catch::Contains("are not supported"));
   }
 }
 
 TEST_CASE("a list without an address does not mean every interface", "[listen_address]") {
-  CHECK(ParseBad("") == "-l names no address");
-  CHECK(ParseBad(",;") == "-l names no address");
+  CHECK(AddressesError("") == "-l names no address");
+  CHECK(AddressesError(",;") == "-l names no address");
 }
 
 }  // namespace

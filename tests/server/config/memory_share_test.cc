@@ -5,12 +5,13 @@
 #include <optional>
 #include <string>
 
+#include "tests/mebibyte.h"
+
 namespace larder::server {
 namespace {
 
 using Files = std::map<std::string, std::string>;
 
-constexpr std::uint64_t kMiB = 1 << 20;
 const std::string kMemory8GiB =
     "MemTotal:        8388608 kB\nMemFree:          100000 kB\nSwapTotal: 5 kB\n";
 

@@ -13,15 +13,15 @@ std::vector<std::string_view> Pieces(std::string_view text, std::string_view sep
   return pieces;
 }
 
-using List = std::vector<std::string_view>;
+using Texts = std::vector<std::string_view>;
 
 TEST_CASE("a text is taken piece by piece, whichever separator ends each", "[split]") {
-  CHECK(Pieces("a,bc;d", ",;") == List{"a", "bc", "d"});
-  CHECK(Pieces("a,bc;d", ",") == List{"a", "bc;d"});
+  CHECK(Pieces("a,bc;d", ",;") == Texts{"a", "bc", "d"});
+  CHECK(Pieces("a,bc;d", ",") == Texts{"a", "bc;d"});
 }
 
 TEST_CASE("pieces may be empty, but for one after the last separator", "[split]") {
-  CHECK(Pieces(",a,,b,", ",") == List{"", "a", "", "b"});
+  CHECK(Pieces(",a,,b,", ",") == Texts{"", "a", "", "b"});
   CHECK(Pieces("", ",").empty());
 }
 
