@@ -25,6 +25,9 @@ using slab::Presence;
 using slab::StoreMode;
 using slab::StoreStatus;
 
+// How many seconds before its start memcached takes for its start, so that no time is 0.
+constexpr std::uint32_t kEarlyStartS = 62;
+
 // The mode of a storage request that names no CAS.
 StoreMode ModeOf(BinaryVerb verb) {
   switch (verb) {
@@ -419,9 +422,9 @@ void BinaryExecutor::Flush(const BinaryRequest& request) {
   counters_.Add(Stat::kCmdFlush);
   const std::uint32_t exptime = request.exptime;
   const slab::Now started{.now_s = shared_.clock.started_s(), .wall_ahead_s = lane_.wall_ahead_s};
-  // A Unix time from before the start of the server: memcached takes it for no time at all, and
-  // also drops a flush that is pending.
-  if (exptime > kRelativeExptimeMax && exptime <= started.wall_s()) {
+  // A Unix time from before the start of the server, which memcached sets a minute early: it takes
+  // it for no time at all, and also drops a flush that is pending.
+  if (exptime > kRelativeExptimeMax && std::uint64_t{exptime} + kEarlyStartS <= started.wall_s()) {
     shared_.flush_due.store({}, std::memory_order_relaxed);
   } else {
     FlushAt(ExpiresAt(request));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <ctime>
 #include <map>
 #include <random>
 
@@ -75,6 +76,16 @@ TEST_CASE_METHOD(BinaryTest, "a binary flush at a time before the start does not
   client.Send({.opcode = kFlush, .extras = Big(2592001, 4)}).Expect({.opcode = kFlush});
   server.AdvanceClock(10);
   CHECK(client.ValueOf("a") == "1");
+}
+
+TEST_CASE_METHOD(BinaryTest, "a binary flush at a time in the minute before the start flushes",
+                 "[wire][binary][flush]") {
+  const auto now_s = static_cast<std::uint32_t>(std::time(nullptr));
+  client.Set("a", "1");
+  client.Send({.opcode = kFlush, .extras = Big(now_s - 90, 4)}).Expect({.opcode = kFlush});
+  CHECK(client.ValueOf("a") == "1");
+  client.Send({.opcode = kFlush, .extras = Big(now_s - 30, 4)}).Expect({.opcode = kFlush});
+  client.Send({.opcode = kGet, .key = "a"}).Expect(kGet, kNotFound);
 }
 
 TEST_CASE("with -F a binary flush is refused, and the connection goes on",
