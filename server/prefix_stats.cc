@@ -52,22 +52,24 @@ void PrefixStats::Clear() {
   counts_.clear();
 }
 
-std::string PrefixStats::Dump() const {
-  // The lock is released between groups of buckets, so that the workers can go on counting.
-  std::string text;
-  for (std::size_t bucket = 0, end = 1; bucket < end;) {
-    const MutexLock lock(mutex_);
-    // Clear() may have been called since the last group of buckets.
-    if (counts_.empty()) break;
-    end = counts_.bucket_count();
-    for (std::size_t i = 0; i < kBucketsPerLock && bucket < end; ++i, ++bucket) {
-      for (auto at = counts_.begin(bucket); at != counts_.end(bucket); ++at) {
-        const auto& [prefix, counts] = *at;
-        fmt::format_to(std::back_inserter(text), "PREFIX {} get {} hit {} set {} del {}\r\n",
-                       prefix, counts.gets, counts.hits, counts.sets, counts.deletes);
-      }
+void PrefixStats::AppendLines(Place& place, std::string& text) const {
+  LARDER_ASSERT(!place.is_at_end);
+  const MutexLock lock(mutex_);
+  // Clear() may have been called since the last group of buckets; then there are none.
+  const std::size_t end = counts_.empty() ? 0 : counts_.bucket_count();
+  for (std::size_t i = 0; i < kBucketsPerLock && place.bucket < end; ++i, ++place.bucket) {
+    for (auto at = counts_.begin(place.bucket); at != counts_.end(place.bucket); ++at) {
+      const auto& [prefix, counts] = *at;
+      fmt::format_to(std::back_inserter(text), "PREFIX {} get {} hit {} set {} del {}\r\n", prefix,
+                     counts.gets, counts.hits, counts.sets, counts.deletes);
     }
   }
+  place.is_at_end = place.bucket >= end;
+}
+
+std::string PrefixStats::Dump() const {
+  std::string text;
+  for (Place place; !place.is_at_end;) AppendLines(place, text);
   return text;
 }
 

@@ -32,9 +32,19 @@ class PrefixStats {
   // Forgets all prefixes.
   void Clear() LARDER_EXCLUDES(mutex_);
 
-  // Returns `PREFIX <p> get <n> hit <n> set <n> del <n>` lines in no particular order, without the
-  // final END. Takes the lock for some hundred prefixes at a time, so the counts are not of one
-  // moment.
+  // A place in the list of all prefixes.
+  //
+  // Threads: a value.
+  struct Place {
+    std::size_t bucket = 0;
+    bool is_at_end = false;
+  };
+  // Appends `PREFIX <p> get <n> hit <n> set <n> del <n>` lines to `text`, for some hundred prefixes
+  // behind `place`, in no particular order, and moves `place` behind them. There may be none.
+  // REQUIRES: place is not at the end.
+  void AppendLines(Place& place, std::string& text) const LARDER_EXCLUDES(mutex_);
+  // Returns the lines of all prefixes, without the final END. The lock is released in between, so
+  // the counts are not of one moment.
   std::string Dump() const LARDER_EXCLUDES(mutex_);
 
  private:
@@ -50,12 +60,12 @@ class PrefixStats {
   // there are kPrefixesMax already.
   Counts* Find(std::string_view key) LARDER_REQUIRES(mutex_);
 
-  // How many buckets Dump() prints with the lock held.
+  // How many buckets AppendLines() prints with the lock held.
   static constexpr std::size_t kBucketsPerLock = 256;
 
   const char delimiter_;
   mutable Mutex mutex_;
-  // All its buckets exist from the first prefix on, so that it never rehashes: Dump() relies on a
+  // All its buckets exist from the first prefix on, so that it never rehashes: a Place relies on a
   // prefix staying in its bucket.
   std::unordered_map<std::string, Counts> counts_ LARDER_GUARDED_BY(mutex_);
 };

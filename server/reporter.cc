@@ -23,11 +23,19 @@ constexpr int kNiceness = 10;
 // Owns:    a share of the report, which the reporter also holds until it is made.
 class ReportStream final : public ReplyStream {
  public:
-  explicit ReportStream(std::shared_ptr<Report> report) : report_(std::move(report)) {}
+  ReportStream(std::shared_ptr<Report> report, BufferGauges& buffers)
+      : report_(std::move(report)), buffers_(buffers) {}
+  ~ReportStream() override { buffers_.Subtract(Buffer::kPending, counted_bytes_); }
+  ReportStream(const ReportStream&) = delete;
+  ReportStream& operator=(const ReportStream&) = delete;
 
   Progress Continue(slab::Lane&, Output& output) override {
     // Pairs with the release in Make(): if it is set, the whole text is visible.
     if (!report_->is_made.load(std::memory_order_acquire)) return Progress::kWaits;
+    if (counted_bytes_ == 0) {
+      counted_bytes_ = report_->text.capacity();
+      buffers_.Add(Buffer::kPending, counted_bytes_);
+    }
     // Once everything was sent, the stream has ended.
     LARDER_ASSERT(sent_bytes_ < report_->text.size());
     const std::string_view rest = std::string_view(report_->text).substr(sent_bytes_);
@@ -40,6 +48,9 @@ class ReportStream final : public ReplyStream {
 
  private:
   const std::shared_ptr<Report> report_;
+  BufferGauges& buffers_;
+  // What buffers_ has of it.
+  std::size_t counted_bytes_ = 0;
   // The number of bytes of the text that were appended to the output.
   std::size_t sent_bytes_ = 0;
 };
@@ -78,7 +89,7 @@ void Reporter::Stop() {
 
 std::unique_ptr<ReplyStream> Reporter::Ask(std::string_view arguments,
                                            const std::optional<protocol::Echo>& echo,
-                                           std::function<void()> when_made) {
+                                           BufferGauges& buffers, std::function<void()> when_made) {
   const std::shared_ptr<Report> report(new Report{
       .arguments = std::string(arguments), .echo = echo, .when_made = std::move(when_made)});
   {
@@ -88,12 +99,12 @@ std::unique_ptr<ReplyStream> Reporter::Ask(std::string_view arguments,
       // Both the queue and the stream own the report, so a client may disconnect meanwhile.
       wanted_.push_back(report);
       changed_.notify_one();
-      return std::make_unique<ReportStream>(report);
+      return std::make_unique<ReportStream>(report, buffers);
     }
   }
   // Without a thread (before Start() or after Stop()) the report is made by the caller.
   Make(*report);
-  return std::make_unique<ReportStream>(report);
+  return std::make_unique<ReportStream>(report, buffers);
 }
 
 void Reporter::Run() {

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "protocol/binary/binary_packet.h"
+#include "server/metrics/counters.h"
 #include "server/reply/output.h"
 #include "server/reply/reply_stream.h"
 #include "server/shared.h"
@@ -57,13 +58,13 @@ class Reporter {
   void Stop();
 
   // Requests a report, and returns the stream that sends it. `arguments` and `echo` are those of
-  // Report; `when_made`, which is not empty, is called on the reporter's thread when the stream can
-  // go on.
+  // Report; `buffers`, where the text counts while it is sent, are the worker's; `when_made`, which
+  // is not empty, is called on the reporter's thread when the stream can go on.
   //
   // If there is no thread, the report is made before the function returns, and when_made is not
   // called. REQUIRES: then no other thread calls Ask at the same time.
   std::unique_ptr<ReplyStream> Ask(std::string_view arguments,
-                                   const std::optional<protocol::Echo>& echo,
+                                   const std::optional<protocol::Echo>& echo, BufferGauges& buffers,
                                    std::function<void()> when_made);
 
  private:

@@ -131,13 +131,17 @@ const std::array<Stats::List, 11> Stats::List::kAll = {{
     {"memory", Match::kWhole, Match::kWhole, &Stats::Memory},
 }};
 
-bool AskForCachedump(std::string_view arguments) {
-  const auto* const list = Stats::List::Find(protocol::Tokens(arguments)[0], &Stats::List::in_text);
-  return list != nullptr && list->name == kCachedump;
+StreamedList StreamedListOf(std::string_view arguments) {
+  const protocol::Tokens words(arguments);
+  const auto* const list = Stats::List::Find(words[0], &Stats::List::in_text);
+  if (list == nullptr) return StreamedList::kNone;
+  if (list->name == kCachedump) return StreamedList::kCachedump;
+  return list->name == kDetail && words[1] == "dump" ? StreamedList::kDetailDump
+                                                     : StreamedList::kNone;
 }
 
 std::string Stats::Report(std::string_view arguments, slab::Lane& lane) {
-  LARDER_ASSERT(!AskForCachedump(arguments));
+  LARDER_ASSERT(StreamedListOf(arguments) == StreamedList::kNone);
   const protocol::Tokens words(arguments);
   // Only the first word selects the list.
   const List* const list = List::Find(words[0], &List::in_text);
@@ -374,8 +378,7 @@ std::string Stats::Detail(std::string_view what) {
     shared_.detail_enabled.store(what == "on", std::memory_order_relaxed);
     return std::string(protocol::kOk);
   }
-  if (what != "dump") return std::string(protocol::kStatsDetailUsage);
-  return shared_.prefixes.Dump().append(protocol::kEnd);
+  return std::string(protocol::kStatsDetailUsage);
 }
 
 bool Stats::DetailBinary(std::string_view what, StatWriter& writer) {

@@ -31,7 +31,7 @@ class Stats {
   WorkerCounters& AddWorker() LARDER_EXCLUDES(mutex_);
 
   // Returns the whole reply to `stats <arguments>`; an error line if there is no such list. `lane`
-  // belongs to the calling thread. REQUIRES: !AskForCachedump(arguments).
+  // belongs to the calling thread. REQUIRES: StreamedListOf(arguments) is kNone.
   std::string Report(std::string_view arguments, slab::Lane& lane) LARDER_EXCLUDES(mutex_);
   // Returns all reply packets to the stat command with this key; empty if there is no such list, or
   // if it is not allowed.
@@ -76,8 +76,11 @@ class Stats {
   CounterSums at_reset_ LARDER_GUARDED_BY(mutex_);
 };
 
-// Returns whether `stats <arguments>` asks for a list of keys, which server/command/cachedump.h
-// produces.
-bool AskForCachedump(std::string_view arguments);
+// The lists that are as long as clients make them: the worker that was asked streams them, see
+// server/command/. All others are made as a whole.
+enum class StreamedList : std::uint8_t { kNone, kCachedump, kDetailDump };
+
+// Returns which of them `stats <arguments>` asks for.
+StreamedList StreamedListOf(std::string_view arguments);
 
 }  // namespace larder::server

@@ -410,7 +410,7 @@ void BinaryExecutor::AnswerChange(const BinaryRequest& request, const ChangeOutc
 std::unique_ptr<ReplyStream> BinaryExecutor::BeginStream(const BinaryRequest& request,
                                                          std::function<void()> wake) {
   LARDER_ASSERT(request.verb == BinaryVerb::kStat);
-  return shared_.reporter.Ask(request.key, request.echo(), std::move(wake));
+  return shared_.reporter.Ask(request.key, request.echo(), counters_.buffers, std::move(wake));
 }
 
 // --- Administration ----------------------------------------------------------------------------

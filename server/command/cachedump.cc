@@ -19,7 +19,7 @@ namespace larder::server {
 
 Result<CachedumpOrder, std::string_view> ReadCachedumpOrder(std::string_view arguments,
                                                             const Shared& shared) {
-  LARDER_ASSERT(AskForCachedump(arguments));
+  LARDER_ASSERT(StreamedListOf(arguments) == StreamedList::kCachedump);
   const protocol::Tokens words(arguments);
   if (words.count() < 3) return Failure{protocol::kCachedumpUsage};
   if (!shared.config.dump_enabled) return Failure{protocol::kCachedumpNotAllowed};

@@ -28,7 +28,7 @@ struct CachedumpOrder {
 inline constexpr std::size_t kCachedumpBytesMax = std::size_t{2} << 20;
 
 // What to list, or the error to reply with if the arguments are wrong or dumps are not allowed.
-// REQUIRES: AskForCachedump(arguments).
+// REQUIRES: StreamedListOf(arguments) is kCachedump.
 Result<CachedumpOrder, std::string_view> ReadCachedumpOrder(std::string_view arguments,
                                                             const Shared& shared);
 

@@ -13,6 +13,7 @@
 #include "protocol/text/text_reply.h"
 #include "protocol/text/tokens.h"
 #include "server/command/cachedump.h"
+#include "server/command/detail_dump.h"
 #include "server/command/dump.h"
 #include "server/command/lru_commands.h"
 #include "server/command/slabs_command.h"
@@ -451,14 +452,21 @@ void TextExecutor::CacheMemlimit(const LineRequest& request) {
   Answer(reply, request);
 }
 
-// Dumps and cachedumps read the cache piece by piece on this thread. All other statistics are
+// Dumps are read piece by piece on this thread. All other statistics are
 // produced by the reporter's thread.
 std::unique_ptr<ReplyStream> TextExecutor::BeginStream(const LineRequest& request,
                                                        std::function<void()> wake) {
   if (request.verb == TextVerb::kLruCrawler) return BeginDump(request);
   LARDER_ASSERT(request.verb == TextVerb::kStats);
-  if (AskForCachedump(request.arguments)) return BeginCachedump(request);
-  return shared_.reporter.Ask(request.arguments, std::nullopt, std::move(wake));
+  switch (StreamedListOf(request.arguments)) {
+    case StreamedList::kCachedump:
+      return BeginCachedump(request);
+    case StreamedList::kDetailDump:
+      return BeginDetailDump();
+    case StreamedList::kNone:
+      break;
+  }
+  return shared_.reporter.Ask(request.arguments, std::nullopt, counters_.buffers, std::move(wake));
 }
 
 std::unique_ptr<ReplyStream> TextExecutor::BeginDump(const LineRequest& request) {
@@ -473,6 +481,13 @@ std::unique_ptr<ReplyStream> TextExecutor::BeginCachedump(const LineRequest& req
   // A cachedump begins with its list at once.
   if (!order) output_.Append(order.error());
   return order ? std::make_unique<Cachedump>(cache_, *order) : nullptr;
+}
+
+// Prefixes of keys are data of other clients, so -X forbids them.
+std::unique_ptr<ReplyStream> TextExecutor::BeginDetailDump() {
+  if (shared_.config.dump_enabled) return std::make_unique<DetailDump>(shared_.prefixes);
+  output_.Append(protocol::kStatsDetailNotAllowed);
+  return nullptr;
 }
 
 // The reply to a successful shutdown is the closed connection.

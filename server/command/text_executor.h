@@ -109,6 +109,7 @@ class TextExecutor : private Commands {
   // Begin the lists of `lru_crawler metadump` and `mgdump`, and of `stats cachedump`.
   std::unique_ptr<ReplyStream> BeginDump(const protocol::LineRequest& request);
   std::unique_ptr<ReplyStream> BeginCachedump(const protocol::LineRequest& request);
+  std::unique_ptr<ReplyStream> BeginDetailDump();
 
   // The item that a storage request describes.
   slab::ItemSpec SpecOf(const protocol::LineRequest& request, std::uint64_t hash) const;

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
 #include "tests/wire/fixture.h"
@@ -485,6 +486,28 @@ TEST_CASE_METHOD(WireTest, "stats detail counts by prefix while it is on", "[wir
   client.Send("get a:x\r\n").ReceiveUntil("END\r\n");
   client.Send("stats detail dump\r\n").Expect("PREFIX a get 3 hit 2 set 3 del 1\r\nEND\r\n");
   client.Send("stats reset\r\nstats detail dump\r\n").Expect("RESET\r\nEND\r\n");
+}
+
+TEST_CASE_METHOD(OneWorker, "a detail dump is made as it is read, and not kept",
+                 "[wire][stats_detail]") {
+  constexpr int kPrefixes = 40000;  // The list is longer than the sockets hold.
+  const std::string filler(200, 'p');
+  std::string gets;
+  for (int i = 0; i < kPrefixes; ++i) gets += "get " + filler + std::to_string(i) + ":x\r\n";
+  std::string misses;
+  for (int i = 0; i < kPrefixes; ++i) misses += "END\r\n";
+  client.Send("stats detail on\r\n" + gets).Expect("OK\r\n" + misses);
+
+  Client slow = server.ConnectSlow();
+  slow.Send("stats detail dump\r\nmn\r\n").ReceiveUntil(" get 1 hit 0 set 0 del 0\r\n");
+  server.Settle();
+  CHECK(client.Stats("memory").at("pending_output").size() < 7);  // Less than a megabyte.
+  // What the client has not been sent is as it is when it reads.
+  client.Send(gets).Expect(misses);
+  const std::string rest = slow.ReceiveUntil("END\r\n");
+  CHECK(std::ranges::count(rest, '\n') == kPrefixes);  // One is read already, and END is one.
+  CHECK(rest.find(" get 2 hit 0 set 0 del 0\r\nEND\r\n") != std::string::npos);
+  slow.Expect("MN\r\n").ExpectNothing();
 }
 
 TEST_CASE_METHOD(WireTest, "an empty prefix is a prefix", "[wire][stats_detail]") {
