@@ -120,10 +120,22 @@ TEST_CASE_METHOD(WireTest, "a value that hundreds are being sent is there for ev
   client.Send("append a 0 0 1\r\n+\r\nprepend a 0 0 1\r\n-\r\nms a 1 MA\r\n+\r\n");
   client.Expect("STORED\r\nSTORED\r\nHD\r\n");
   client.Send("get a\r\n").Expect(ValueReply("a", "-" + value + "++") + "END\r\n");
-  // What they were being sent stays as it was.
-  slow[300].Expect(reply + reply + reply + reply);
+  // What they were being sent stays as it was. How many requests are taken while the client does
+  // not read depends on the sockets; the others are answered with what is there when they are
+  // taken.
+  const std::vector<std::string> versions{reply, ValueReply("a", "-" + value + "++") + "END\r\n",
+                                          "END\r\n"};
+  const auto check_replies = [&](Client& reader, std::size_t last_version) {
+    std::size_t version = 0;
+    for (int i = 0; i < 4; ++i) {
+      const std::string got = reader.ReceiveUntil("END\r\n");
+      while (i > 0 && version < last_version && got != versions[version]) ++version;
+      REQUIRE((got == versions[version]));
+    }
+  };
+  check_replies(slow[300], 1);
   client.Send("delete a\r\n").Expect("DELETED\r\n");
-  slow[301].Expect(reply + reply + reply + reply);
+  check_replies(slow[301], 2);
   slow.clear();
   server.Settle();
   for (const auto& [name, used] : client.Stats("slabs")) {
