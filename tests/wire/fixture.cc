@@ -16,6 +16,8 @@
 #include <regex>
 #include <utility>
 
+#include "server/session/turn_budget.h"
+
 namespace larder::wire {
 namespace {
 
@@ -105,7 +107,7 @@ Client& Client::Send(std::string_view bytes) {
 Client& Client::SendInPieces(const std::vector<std::string_view>& pieces) {
   for (const std::string_view piece : pieces) {
     Send(piece);
-    server_->Settle();
+    server_->PassTurns(2 + static_cast<int>(piece.size() / server::kInputBytesBesideOthers));
   }
   return *this;
 }
@@ -278,7 +280,7 @@ Client TestServer::ConnectWith(std::size_t listener, int receive_buffer_bytes) {
   return client;
 }
 
-void TestServer::Settle() {
+void TestServer::PassTurns(int turns) {
   // Connections go to the workers in turn, so this makes one for each. When these are served, those
   // made before are, too.
   if (has_connected_) {
@@ -290,10 +292,8 @@ void TestServer::Settle() {
     has_connected_ = false;
   }
   // A loopback socket has what was sent when send returns. So the turn of the loop that answers has
-  // seen it, or one before. A second answer tells that the first turn is over; further ones that
-  // clients with much to answer have had many turns.
-  constexpr int kRounds = 40;
-  for (int round = 0; round < kRounds; ++round) {
+  // seen it, or one before. A second answer tells that the first turn is over.
+  for (int turn = 0; turn < turns; ++turn) {
     for (Client& probe : probes_) probe.ExpectNothing();
   }
 }

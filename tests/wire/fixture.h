@@ -115,7 +115,10 @@ class TestServer {
   // With little room for replies that it does not read.
   Client ConnectSlow() { return ConnectWith(0, 16 << 10); }
   // Returns when what was sent before has been served, up to some 10 MB of work on a connection.
-  void Settle();
+  void Settle() { PassTurns(40); }
+  // Returns when each worker has begun so many turns of its loop since, at least; what a client
+  // sent before is read in the first, if it is small, and served when the second begins.
+  void PassTurns(int turns);
   void AdvanceClock(std::uint32_t seconds);
   // Sets the system's time, as far as the server sees it.
   void StepWallClock(std::int32_t seconds);
