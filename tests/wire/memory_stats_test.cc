@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tests/mebibyte.h"
+#include "tests/sanitizers.h"
 #include "tests/wire/fixture.h"
 
 namespace larder::wire {
@@ -18,11 +19,7 @@ constexpr const char* kParts[] = {
     "input_buffers", "connections", "output_buffers", "unfinished_input", "pending_output"};
 
 // Sanitizers keep memory of their own for all that is touched.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kIsRssOurs = false;
-#else
-constexpr bool kIsRssOurs = true;
-#endif
+constexpr bool kIsRssOurs = !kHasAddressSanitizer && !kHasThreadSanitizer;
 
 class MemoryTest {
  protected:
