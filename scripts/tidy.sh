@@ -72,6 +72,24 @@ while read -ra rooms; do
     matches "^\s*#\s*include\s*\"(?!(${allowed_headers:1})\")" "${selected[@]}")
 done <scripts/rooms
 
+# Headers that include a header, directly or by others: repeated until no further one is found.
+select_files '\.h$'
+includers=$(
+  grep -HoP '^\s*#\s*include\s*"\K[^"]+' -- "${selected[@]}" | awk -F: '
+    { from[NR] = $1; to[NR] = $2 }
+    END {
+      found["slab/cache.h"] = 1
+      do {
+        more = 0
+        for (i = 1; i <= NR; ++i) {
+          if (to[i] in found && !(from[i] in found)) more = found[from[i]] = 1
+        }
+      } while (more)
+      for (file in found) print file
+    }' | sort)
+complain 'headers of server/ but those of command/ and app/ do without slab/cache.h' < <(
+  grep -P '^server/(?!command/|app/)' <<<"$includers" || true)
+
 select_files "$code"
 complain 'includes are written from the root' < <(matches '^\s*#\s*include\s*"(\.|[^/"]*")' \
   "${selected[@]}")

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "slab/cache.h"
 #include "slab/check.h"
+#include "slab/expiry_sweep.h"
 #include "slab/sync/thread.h"
 
 namespace larder::server {

@@ -9,8 +9,12 @@
 
 #include "server/authenticator.h"
 #include "server/clock.h"
-#include "slab/cache.h"
-#include "slab/expiry_sweep.h"
+#include "slab/lane.h"
+
+namespace larder::slab {
+class Cache;
+class ExpirySweep;
+}  // namespace larder::slab
 
 namespace larder::server {
 

@@ -13,6 +13,7 @@
 #include "server/config/config.h"
 #include "server/metrics/counters.h"
 #include "server/small_file.h"
+#include "slab/item/expiry.h"
 #include "slab/result.h"
 #include "slab/sync/mutex.h"
 

@@ -8,6 +8,7 @@
 
 #include "protocol/binary/binary_reply.h"
 #include "server/stats.h"
+#include "slab/cache.h"
 #include "slab/check.h"
 #include "slab/sync/thread.h"
 

@@ -8,8 +8,12 @@
 #include "server/clock.h"
 #include "server/config/config.h"
 #include "server/prefix_stats.h"
-#include "slab/cache.h"
-#include "slab/expiry_sweep.h"
+#include "slab/item/expiry.h"
+
+namespace larder::slab {
+class Cache;
+class ExpirySweep;
+}  // namespace larder::slab
 
 namespace larder::server {
 

@@ -27,6 +27,7 @@
 #include "server/socket/socket_address.h"
 #include "slab/cache.h"
 #include "slab/check.h"
+#include "slab/expiry_sweep.h"
 
 namespace larder::server {
 namespace {

@@ -32,6 +32,7 @@ class BinaryExecutor : private Commands {
       : Commands(Protocol::kBinary, shared, lane, counters, output) {}
 
   using Commands::BeginShow;
+  using Commands::cache;
   using Commands::set_client;
   using Commands::Show;
 

@@ -94,6 +94,8 @@ class Commands {
 
   // See OutcomeObservers.
   bool BeginShow() { return observers_.BeginShow(); }
+  // Where the commands are executed.
+  const slab::Cache& cache() const { return cache_; }
   void Show(std::string_view key) { observers_.Show(key); }
 
  protected:

@@ -31,6 +31,7 @@ class TextExecutor : private Commands {
         meta_(shared, lane, counters, output) {}
 
   using Commands::BeginShow;
+  using Commands::cache;
   using Commands::set_client;
   using Commands::Show;
 

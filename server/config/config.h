@@ -10,8 +10,7 @@
 
 #include "server/config/binding_protocol.h"
 #include "server/config/listen_address.h"
-#include "slab/cache.h"
-#include "slab/eviction/eviction_queue.h"
+#include "slab/policies.h"
 #include "slab/result.h"
 
 namespace larder::server {

@@ -10,7 +10,7 @@
 
 #include "server/config/config.h"
 #include "server/metrics/metric.h"
-#include "slab/eviction/eviction_queue.h"
+#include "slab/policies.h"
 
 namespace larder::server {
 

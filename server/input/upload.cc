@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "slab/cache.h"
 #include "slab/check.h"
 
 namespace larder::server {

@@ -12,9 +12,14 @@
 
 #include "protocol/binary/binary_packet.h"
 #include "server/input/store_plan.h"
-#include "slab/cache.h"
 #include "slab/check.h"
+#include "slab/engine/item_handle.h"
+#include "slab/item/value_cursor.h"
 #include "slab/sync/mutex.h"
+
+namespace larder::slab {
+class Cache;
+}  // namespace larder::slab
 
 namespace larder::server {
 

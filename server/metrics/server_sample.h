@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "server/metrics/counters.h"
-#include "slab/cache.h"
 #include "slab/check.h"
 #include "slab/classes/size_ladder.h"
+#include "slab/engine/census.h"
+#include "slab/engine/page_mover.h"
 #include "slab/lane.h"
 
 namespace larder::server {

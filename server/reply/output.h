@@ -8,8 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "slab/cache.h"
 #include "slab/check.h"
+#include "slab/engine/item_handle.h"
+#include "slab/item/value_cursor.h"
 #include "slab/sync/counter.h"
 
 namespace larder::server {

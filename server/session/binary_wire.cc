@@ -5,6 +5,7 @@
 #include "protocol/binary/binary_parser.h"
 #include "protocol/binary/binary_request.h"
 #include "protocol/binary/opcodes.h"
+#include "server/command/binary_executor.h"
 #include "server/session/serve_batch.h"
 #include "slab/check.h"
 
@@ -35,7 +36,7 @@ struct Packets {
 LoginResult Answer(Workspace& workspace, const protocol::BinaryRequest& request,
                    std::unique_ptr<SaslSession>& sasl) {
   return {.status = LoginResult::Status::kAnswered,
-          .outcome = workspace.binary_executor.LogIn(request, sasl),
+          .outcome = workspace.binary_executor->LogIn(request, sasl),
           .swallow_bytes = request.swallow_bytes};
 }
 
@@ -43,30 +44,30 @@ LoginResult Answer(Workspace& workspace, const protocol::BinaryRequest& request,
 
 BatchResult BinaryWire::ServeBatch(std::string_view& input, protocol::KeyList& keys,
                                    const BatchLimits& limits) {
-  return ServeBatchOf<Packets>(workspace_, workspace_.binary_executor, input, keys, limits);
+  return ServeBatchOf<Packets>(workspace_, *workspace_.binary_executor, input, keys, limits);
 }
 
 std::size_t BinaryWire::value_end_bytes() const { return 0; }
 
 UploadBegin BinaryWire::BeginUpload(std::size_t at) {
-  return BeginUploadOf<Packets>(workspace_, workspace_.binary_executor, at, value_end_bytes());
+  return BeginUploadOf<Packets>(workspace_, *workspace_.binary_executor, at, value_end_bytes());
 }
 
 bool BinaryWire::ReserveUpload(Upload& upload, UploadMemory::Share share) {
-  return workspace_.binary_executor.ReserveUpload(upload, std::move(share));
+  return workspace_.binary_executor->ReserveUpload(upload, std::move(share));
 }
 
 void BinaryWire::FinishUpload(Upload& upload, std::string_view end) {
   LARDER_ASSERT(end.size() == value_end_bytes());
   LARDER_ASSERT(upload.left_bytes() == 0);
-  workspace_.binary_executor.FinishUpload(upload);
+  workspace_.binary_executor->FinishUpload(upload);
 }
 
 std::unique_ptr<ReplyStream> BinaryWire::BeginStream(std::size_t at) {
   LARDER_ASSERT(at < workspace_.batch.count);
   // The reporter wakes the stream from another thread, which WakeStreams() allows.
-  return workspace_.binary_executor.BeginStream(workspace_.batch.packets[at],
-                                                [&host = workspace_.host] { host.WakeStreams(); });
+  return workspace_.binary_executor->BeginStream(workspace_.batch.packets[at],
+                                                 [&host = workspace_.host] { host.WakeStreams(); });
 }
 
 LoginResult BinaryWire::ServeLogin(std::string_view& input, std::unique_ptr<SaslSession>& sasl,

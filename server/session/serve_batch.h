@@ -109,8 +109,8 @@ struct ParsedBatch {
 // The first pass over a batch: parses up to `count_max` requests, and starts to load the memory of
 // their keys. It ends at the first request that is not complete. `Requests` is as for
 // ServeBatchOf().
-template <class Requests>
-[[gnu::always_inline]] inline ParsedBatch ParseBatch(Batch& batch, const slab::Cache& cache,
+template <class Requests, class Cache>
+[[gnu::always_inline]] inline ParsedBatch ParseBatch(Batch& batch, const Cache& cache,
                                                      std::string_view& input,
                                                      protocol::KeyList& keys,
                                                      std::size_t count_max) {
@@ -169,7 +169,7 @@ template <class Requests>
 //   // The command word, for the log.
 //   static std::string_view NameOf(const Request& request);
 //
-// and `executor` executes them: Execute(), BeginShow() and Show().
+// and `executor` executes them: Execute(), BeginShow() and Show(), in its cache().
 //
 // A batch is served in two passes. The first parses up to kBatchRequests requests and starts to
 // load the memory of their keys; the second executes them in order, each finding its memory loaded.
@@ -179,7 +179,7 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
                          protocol::KeyList& keys, const BatchLimits& limits) {
   Batch& batch = workspace.batch;
   LARDER_ASSERT(limits.requests_max > 0);
-  slab::Cache& cache = workspace.shared.cache;
+  const auto& cache = executor.cache();
   const std::size_t batch_max = std::min<std::size_t>(kBatchRequests, limits.requests_max);
   const std::size_t work_bytes_max = limits.work_bytes_max;
   const ParsedBatch parsed = ParseBatch<Requests>(batch, cache, input, keys, batch_max);

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "protocol/parse_result.h"
+#include "server/command/binary_executor.h"
+#include "server/command/text_executor.h"
 #include "slab/check.h"
 
 namespace larder::server {
@@ -103,8 +105,8 @@ void Session::Serve() {
   if (wire_ == nullptr && !input.empty()) wire_ = &ChooseWire(input.front());
   LARDER_ASSERT(wire_ != nullptr);
   // The executors are shared by all sessions of the worker.
-  workspace_.executor.set_client(client_);
-  workspace_.binary_executor.set_client(client_);
+  workspace_.executor->set_client(client_);
+  workspace_.binary_executor->set_client(client_);
   const auto are_others_ready = [this] { return workspace_.host.AreOthersReady(); };
   bool goes_on = true;
   // At least once: an upload may be complete without a further byte of input.

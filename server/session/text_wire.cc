@@ -9,6 +9,7 @@
 #include "protocol/text/login_parser.h"
 #include "protocol/text/text_parser.h"
 #include "protocol/text/text_verbs.h"
+#include "server/command/text_executor.h"
 #include "server/session/serve_batch.h"
 #include "slab/check.h"
 
@@ -48,17 +49,17 @@ struct Lines {
 
 BatchResult TextWire::ServeBatch(std::string_view& input, protocol::KeyList& keys,
                                  const BatchLimits& limits) {
-  return ServeBatchOf<Lines>(workspace_, workspace_.executor, input, keys, limits);
+  return ServeBatchOf<Lines>(workspace_, *workspace_.executor, input, keys, limits);
 }
 
 std::size_t TextWire::value_end_bytes() const { return protocol::kCrlf.size(); }
 
 UploadBegin TextWire::BeginUpload(std::size_t at) {
-  return BeginUploadOf<Lines>(workspace_, workspace_.executor, at, value_end_bytes());
+  return BeginUploadOf<Lines>(workspace_, *workspace_.executor, at, value_end_bytes());
 }
 
 bool TextWire::ReserveUpload(Upload& upload, UploadMemory::Share share) {
-  return workspace_.executor.ReserveUpload(upload, std::move(share));
+  return workspace_.executor->ReserveUpload(upload, std::move(share));
 }
 
 void TextWire::FinishUpload(Upload& upload, std::string_view end) {
@@ -66,17 +67,17 @@ void TextWire::FinishUpload(Upload& upload, std::string_view end) {
   LARDER_ASSERT(upload.left_bytes() == 0);
   // A value has to be followed by CRLF: otherwise the client has announced a wrong length.
   if (end == protocol::kCrlf) {
-    workspace_.executor.FinishUpload(upload);
+    workspace_.executor->FinishUpload(upload);
   } else {
-    workspace_.executor.RejectUpload(upload);
+    workspace_.executor->RejectUpload(upload);
   }
 }
 
 std::unique_ptr<ReplyStream> TextWire::BeginStream(std::size_t at) {
   LARDER_ASSERT(at < workspace_.batch.count);
   // The reporter wakes the stream from another thread, which WakeStreams() allows.
-  return workspace_.executor.BeginStream(workspace_.batch.lines[at],
-                                         [&host = workspace_.host] { host.WakeStreams(); });
+  return workspace_.executor->BeginStream(workspace_.batch.lines[at],
+                                          [&host = workspace_.host] { host.WakeStreams(); });
 }
 
 LoginResult TextWire::ServeLogin(std::string_view& input, std::unique_ptr<SaslSession>&,
@@ -89,7 +90,7 @@ LoginResult TextWire::ServeLogin(std::string_view& input, std::unique_ptr<SaslSe
   LogUnauthenticated(workspace_, client_number);
   using Status = LoginResult::Status;
   return {.status = parsed.status == ParseStatus::kFatal ? Status::kFatal : Status::kAnswered,
-          .outcome = workspace_.executor.LogIn(login),
+          .outcome = workspace_.executor->LogIn(login),
           .swallow_bytes = login.swallow_bytes};
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/session/turn_budget.h"
+#include "slab/cache.h"
 #include "slab/check.h"
 
 namespace larder::server {

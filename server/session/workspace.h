@@ -1,8 +1,8 @@
 // What the sessions of a worker share.
 #pragma once
 
-#include "server/command/binary_executor.h"
-#include "server/command/text_executor.h"
+#include <memory>
+
 #include "server/input/input_area.h"
 #include "server/metrics/counters.h"
 #include "server/reply/output.h"
@@ -11,6 +11,9 @@
 #include "slab/lane.h"
 
 namespace larder::server {
+
+class BinaryExecutor;
+class TextExecutor;
 
 // TurnHost is the part of a worker that sessions call: it runs their turns.
 //
@@ -39,6 +42,7 @@ struct Workspace {
   // Adds a lane to the cache and a set of counters to the statistics. `turn_host` may still be
   // under construction: it is not called.
   Workspace(Shared& all, TurnHost& turn_host);
+  ~Workspace();
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
@@ -58,8 +62,8 @@ struct Workspace {
   // The requests that are executed at the moment.
   Batch batch;
   // The commands of the text protocol, including the meta commands.
-  TextExecutor executor;
-  BinaryExecutor binary_executor;
+  const std::unique_ptr<TextExecutor> executor;
+  const std::unique_ptr<BinaryExecutor> binary_executor;
 };
 
 }  // namespace larder::server

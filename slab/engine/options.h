@@ -7,9 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "slab/engine/page_mover.h"
 #include "slab/engine/pause.h"
-#include "slab/eviction/eviction_queue.h"
+#include "slab/policies.h"
 
 namespace larder::slab {
 

@@ -14,21 +14,11 @@
 #include "slab/engine/pause.h"
 #include "slab/ids.h"
 #include "slab/lane.h"
+#include "slab/policies.h"
 #include "slab/sync/counter.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::slab {
-
-// When pages move between classes to where they bring more hits. The numbers are those of
-// memcached's slab_automove. In any case a class that finds nothing to evict gets a page.
-enum class PageMoves : std::uint8_t {
-  // Not at all.
-  kOff = 0,
-  // When a class would have clearly more hits.
-  kOn = 1,
-  // As kOn, but on less evidence.
-  kEager = 2,
-};
 
 // The result of PageMover::Reassign.
 enum class ReassignStatus : std::uint8_t {

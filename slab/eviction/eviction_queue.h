@@ -9,16 +9,9 @@
 #include "slab/item/eviction_state.h"
 #include "slab/item/item.h"
 #include "slab/memory/arena.h"
+#include "slab/policies.h"
 
 namespace larder::slab {
-
-// How items are chosen for eviction.
-enum class EvictionPolicy : std::uint8_t {
-  // Two segments, second chances, and ghosts; a hit moves nothing.
-  kSegmented,
-  // The strict order of last use; a hit moves its item to the front.
-  kLru,
-};
 
 // How an item that is in no list enters one.
 enum class QueueEntry : std::uint8_t {

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "slab/cache.h"
+
 namespace larder::server {
 namespace {
 
