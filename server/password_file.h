@@ -73,7 +73,7 @@ class Passwords {
   static Record RecordOf(std::string_view user, std::string_view password);
   // Returns the number of words that a record with these lengths has.
   static std::size_t WordsOf(std::size_t user_bytes, std::size_t password_bytes);
-  // The same of a record that is stored.
+  // Returns the number of words that a stored record has.
   static std::size_t WordsAt(const std::uint64_t* stored);
   // Appends a record.
   void Add(std::string_view user, std::string_view password);

@@ -30,7 +30,7 @@ enum class BinaryVerb : std::uint8_t {
   kIncr,
   kDecr,
   kFlush,
-  // A no-operation, whose reply tells the client that all earlier quiet commands were executed.
+  // A no-operation, whose reply shows that all earlier quiet commands were executed.
   kNoop,
   kVersion,
   kQuit,
@@ -161,8 +161,8 @@ static_assert(kSaslValueBytesMax <= kConfigValueBytesMax);
 static_assert(std::ranges::none_of(kConfigOpcodes, [](const OpcodeSpec& row) {
   return row.opcode < kOpcodes.size();
 }));
-// Whether a row agrees with itself and with the parser, which tells the layouts of extras apart by
-// their length.
+// Whether a row agrees with itself and with the parser, which knows the layout of extras by their
+// length.
 constexpr bool IsConsistent(const OpcodeSpec& row) {
   const bool is_changing_number = row.verb == BinaryVerb::kIncr || row.verb == BinaryVerb::kDecr;
   const bool has_known_extras = row.extras_bytes == 0 || row.extras_bytes == 4 ||

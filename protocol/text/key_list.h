@@ -23,8 +23,8 @@ namespace larder::protocol {
 // What follows a run of spaces. That decides whether the word before the spaces was the last of its
 // line, and it is unknown while the input ends within the spaces.
 struct AfterSpaces {
-  // kToken: another word. kLineEnd: a '\n', or a '\r' and a '\n'. kUnknown: the input is too short
-  // to tell.
+  // kToken: another word. kLineEnd: a '\n', or a '\r' and a '\n'. kUnknown: the input ends
+  // within the spaces.
   enum class Kind : std::uint8_t { kToken, kLineEnd, kUnknown };
   // The first byte of the word, or the byte behind the line end.
   const char* next;

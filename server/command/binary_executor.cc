@@ -278,7 +278,7 @@ void BinaryExecutor::Store(const BinaryRequest& request, std::uint64_t hash) {
 std::unique_ptr<Upload> BinaryExecutor::BeginUpload(const BinaryRequest& request,
                                                     std::uint64_t hash) {
   const PlainStore store = HowToStore(request);
-  // The same terms as for a value that has arrived completely.
+  // The value is stored on the terms of Store(), which stores values that have arrived completely.
   const StorePlan plan{.spec = SpecOf(request, hash),
                        .terms = {.mode = store.mode, .cas_unique = store.cas_unique},
                        .if_refused = store.if_refused};

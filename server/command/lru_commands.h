@@ -25,9 +25,8 @@ std::string_view RunLru(std::string_view arguments, slab::Cache& cache);
 
 // Executes `lru_crawler <arguments>` and returns the reply, a static text:
 //
-//   enable, disable   the sweep that removes expired items; while it is off, there are no crawls
-//   and
-//                     no dumps
+//   enable, disable   the sweep that removes expired items; while it is off, there is no crawl
+//                     and no dump
 //   sleep <us>        the least pause between two slices of the sweep, in microseconds
 //   tocrawl <n>       the most chunks in a slice; 0: the sweep's own limit
 //   crawl <classes>   a pass of the sweep, now; over all classes, whichever are named

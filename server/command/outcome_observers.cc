@@ -47,7 +47,7 @@ void OutcomeObservers::CountMiss(const Outcome& outcome) {
   } else {
     counters_.Add(Stat::kTouchMisses);
   }
-  // Two counters tell apart the misses of items that were still there.
+  // Two counters show why items that were still there were missed.
   if (outcome.presence == Presence::kExpired) counters_.Add(Stat::kGetExpired);
   if (outcome.presence == Presence::kFlushed) counters_.Add(Stat::kGetFlushed);
 }

@@ -10,10 +10,9 @@ namespace larder::server {
 
 // Executes `slabs <arguments>` and returns the reply, a static text:
 //
-//   reassign <from> <to>   one page of class `from` is given to class `to`, as soon as its items
-//   are
-//                          not in use. from -1: of the class that misses the page least. to 0: the
-//                          page is given back to the system
+//   reassign <from> <to>   one page of class `from` is given to class `to`, as soon as no item in
+//                          it is in use. from -1: of the class that misses the page least. to 0:
+//                          the page is given back to the system
 //   automove 0|1|2         whether pages move on their own to classes where they bring more hits;
 //                          2: on less evidence
 //   automove window|ratio|freeratio <n>

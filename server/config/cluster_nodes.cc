@@ -55,7 +55,7 @@ bool IsHost(std::string_view text) {
 }
 
 // Parses one node in one of the three notations of ParseClusterFile(); nothing if it is malformed.
-// The separator before the port, which is the last '|' or ':', tells the notations apart.
+// The separator before the port, which is the last '|' or ':', shows which notation it is.
 std::optional<ClusterNode> ParseNode(std::string_view text) {
   // The part before the port, and the address within it or equal to it.
   std::string_view host = text;

@@ -261,7 +261,7 @@ class Upload {
   std::optional<UploadMemory::Share> share_;
   std::optional<UploadMemory::Stage> stage_;
   // When it first held bytes of one of them: the start of the time over which CheckForSlowness()
-  // measures the rate. Later by the time that ExcuseWait() was told of.
+  // measures the rate. ExcuseWait() moves it on by the time of the wait.
   std::uint32_t held_since_s_ = 0;
   // For CheckForSlowness(): left_bytes() at the last check, and for how many checks in a row it has
   // not changed.

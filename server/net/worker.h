@@ -22,8 +22,7 @@ namespace larder::server {
 //
 //   collect   libevent's callbacks only put connections on the ready list
 //   process   each ready connection receives, parses and executes; replies gather in Output
-//   flush     one send per connection; a connection that has yielded sends after those it yielded
-//   to
+//   flush     one send per connection; a connection that has yielded sends after the others
 //
 // A connection yields when its turn is over and it has requests left: then the other connections
 // are served and answered first.

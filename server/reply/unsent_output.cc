@@ -53,7 +53,8 @@ void UnsentOutput::Consume(std::size_t bytes) {
     slice_.begin += bytes;
     return;
   }
-  // The same order as in PiecesWithPins(): plain bytes up to the next pin, then the value.
+  // Pieces were sent in the order of PiecesWithPins(): plain bytes up to the next pin, then its
+  // value.
   while (bytes > 0) {
     const std::size_t stop = StopAt(pins_, slice_);
     if (slice_.begin < stop) {

@@ -18,14 +18,14 @@
 
 namespace larder::server {
 
-// Who besides the counters wants to know of each request. Asked once for a batch, so that requests
-// without a watcher cost nothing.
+// Which parts of the server besides the counters have to see each request. It is determined once
+// for a batch, so that requests that nothing watches cost nothing.
 //
 // Threads: a value.
 struct Watchers {
-  // The log wants one line for each request on standard error, as `-vv` asks.
+  // Each request is logged in one line on standard error, because of `-vv`.
   bool is_logged = false;
-  // Observers want to see each outcome; see OutcomeObservers.
+  // Each outcome is shown to observers; see OutcomeObservers.
   bool is_shown = false;
 
   bool any() const { return is_logged || is_shown; }

@@ -60,8 +60,8 @@ class Expiry {
   std::uint32_t UnixTime(const Now& now) const {
     return static_cast<std::uint32_t>(now.wall_s() + SecondsLeft(now));
   }
-  // The same distance from now for a process whose own clock starts with the present wall time: the
-  // form that is saved for the process after a restart.
+  // Returns the expiry that is as far from now for a process whose own clock starts with the
+  // present wall time. It is saved for the process after a restart.
   Expiry OnWallTime(const Now& now) const;
   // The moment one second earlier; LongPast() and the first second of the wall clock's codes stay
   // as they are. REQUIRES: is_set().

@@ -68,8 +68,9 @@ struct OptionalParts {
 //             another item be made in its chunk, by a thread that holds only buckets; a thread that
 //             finds the chunk in a bucket that it has locked may be sure only that the chunk has
 //             some item of that bucket.
-// Source:     a 20 B key with a 100 B value takes 144 bytes, 148 with an expiry. Eight bytes of
-//             CAS, four of the time of access and the expiry always there made it 152.
+// Source:     an item with a 20 B key and a 100 B value has 144 bytes, 148 with an expiry, and lies
+//             in a chunk of 144 bytes, or 152. With eight bytes of CAS, four of the time of access
+//             and room for an expiry in every item, all such items had 152.
 struct Item {
   // Links of the free list, the eviction queue or the chain. In a magazine both hold its slot.
   ItemRef next;
@@ -197,7 +198,7 @@ struct Item {
   static constexpr std::uint32_t kHasBinaryKey = 1U << 21;
   // A client has marked the value as out of date.
   static constexpr std::uint32_t kIsStale = 1U << 22;
-  // One client was told, by the flag W, that it is the one to fetch a new value; others get Z.
+  // The flag W has shown one client that it is the one to fetch a new value; others get Z.
   static constexpr std::uint32_t kWinTokenSent = 1U << 23;
   static constexpr std::uint32_t kEvictionStateShift = 24;
   static constexpr std::uint32_t kEvictionStateMask = 0xffU << kEvictionStateShift;

@@ -24,8 +24,6 @@
 #define LARDER_ACQUIRE(...) LARDER_ATTRIBUTE(acquire_capability(__VA_ARGS__))
 #define LARDER_RELEASE(...) LARDER_ATTRIBUTE(release_capability(__VA_ARGS__))
 #define LARDER_TRY_ACQUIRE(...) LARDER_ATTRIBUTE(try_acquire_capability(__VA_ARGS__))
-// Lock order: this mutex is locked after those named.
-#define LARDER_ACQUIRED_AFTER(...) LARDER_ATTRIBUTE(acquired_after(__VA_ARGS__))
 // The analysis does not look at the function. A comment has to say why that is safe.
 #define LARDER_NO_ANALYSIS LARDER_ATTRIBUTE(no_thread_safety_analysis)
 // The function returns a reference to this capability.
