@@ -31,14 +31,22 @@ namespace larder::slab {
 // Owns:       nothing; its parts must outlive it.
 class Unlinker {
  public:
-  Unlinker(const SlabClasses& classes, Index& index, const Liveness& liveness,
-           const Versions& versions, RemovalRecords& records, KeyHasher hash)
-      : classes_(classes),
-        index_(index),
-        liveness_(liveness),
-        versions_(versions),
-        records_(records),
-        hash_(hash) {}
+  // The parts of the cache that it uses.
+  struct Parts {
+    const SlabClasses& classes;
+    Index& index;
+    const Liveness& liveness;
+    const Versions& versions;
+    RemovalRecords& records;
+    KeyHasher hash;
+  };
+  explicit Unlinker(const Parts& parts)
+      : classes_(parts.classes),
+        index_(parts.index),
+        liveness_(parts.liveness),
+        versions_(parts.versions),
+        records_(parts.records),
+        hash_(parts.hash) {}
 
   // Removes an item for the reason `why`. `hash` is that of its key. For this and the following:
   // REQUIRES: `guard` holds the item's bucket.

@@ -44,15 +44,24 @@ struct SweepTally {
 // Owns:       nothing; its parts must outlive it.
 class Walker {
  public:
-  Walker(const SlabClasses& classes, Index& index, const Magazines& magazines,
-         const Liveness& liveness, Unlinker& unlinker, const Pause& pause, KeyHasher hash)
-      : classes_(classes),
-        index_(index),
-        magazines_(magazines),
-        liveness_(liveness),
-        unlinker_(unlinker),
-        pause_(pause),
-        hash_(hash) {}
+  // The parts of the cache that it uses.
+  struct Parts {
+    const SlabClasses& classes;
+    Index& index;
+    const Magazines& magazines;
+    const Liveness& liveness;
+    Unlinker& unlinker;
+    const Pause& pause;
+    KeyHasher hash;
+  };
+  explicit Walker(const Parts& parts)
+      : classes_(parts.classes),
+        index_(parts.index),
+        magazines_(parts.magazines),
+        liveness_(parts.liveness),
+        unlinker_(parts.unlinker),
+        pause_(parts.pause),
+        hash_(parts.hash) {}
 
   // True if the walk over the pages has visited all chunks.
   bool IsAtEnd(const PageWalk& walk) const { return walk.page >= classes_.arena().touched_pages(); }
