@@ -162,8 +162,8 @@ ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazi
     c.PrefetchGhosts(hash);
     unlinker_.PrefetchRecord(hash);
     if (c.is_draining(candidate.ref)) leaving.draining |= 1U << leaving.end;
-    queue.Release(candidate);
-    magazine.Release(leaving.end, candidate.ref, item, hash, candidate.segment);
+    queue.TakeCandidate(candidate);
+    magazine.PutLeaving(leaving.end, candidate.ref, item, hash, candidate.segment);
   }
   if (const ItemRef next = queue.Next().ref; next != kNoItem) {
     __builtin_prefetch(&arena.At(next), 1);
