@@ -28,10 +28,10 @@ void Background::Start() {
   thread_ = StartThread([this] { Run(); });
 }
 
-void Background::Release() {
+void Background::Begin() {
   {
     const std::lock_guard lock(mutex_);
-    is_released_ = true;
+    has_begun_ = true;
   }
   changed_.notify_all();
 }
@@ -48,7 +48,7 @@ void Background::Stop() {
 
 void Background::FinishTurn() {
   std::unique_lock lock(mutex_);
-  LARDER_ASSERT(is_released_ && !is_stopping_);
+  LARDER_ASSERT(has_begun_ && !is_stopping_);
   // The turn that is under way may have begun before this call, so its end does not count.
   const std::uint64_t turn = turns_begun_ + 1;
   is_wanted_ = true;
@@ -62,8 +62,8 @@ void Background::Run() {
   std::chrono::microseconds pause = kPause;
   std::unique_lock lock(mutex_);
 
-  // Until Release() the cache is not in use yet.
-  changed_.wait(lock, [this] { return is_stopping_ || is_released_; });
+  // Until Begin() the cache is not in use yet.
+  changed_.wait(lock, [this] { return is_stopping_ || has_begun_; });
   for (;;) {
     // Sleeps until the next slice or turn is due, or until another thread wants something.
     changed_.wait_for(lock, pause, [this] { return is_stopping_ || is_wanted_; });

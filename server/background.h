@@ -21,7 +21,7 @@ namespace larder::server {
 // Background maintains the cache and the password files in short turns, with a pause after each.
 // Between the turns it executes slices of the sweep for expired items.
 //
-// Threads: Start, Release and Stop: one thread; FinishTurn: any thread.
+// Threads: Start, Begin and Stop: one thread; FinishTurn: any thread.
 // Owns:    its thread. The arguments of the constructor must outlive it.
 class Background {
  public:
@@ -32,16 +32,16 @@ class Background {
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
 
-  // Starts the thread, which waits for Release(). Throws std::system_error if the system refuses.
+  // Starts the thread, which waits for Begin(). Throws std::system_error if the system refuses.
   void Start();
   // Lets the thread begin its work.
-  void Release();
+  void Begin();
   // Returns when the turn that is under way, and the thread, have ended. Without Start() it does
   // nothing.
   void Stop();
 
   // For tests: makes a turn begin at once, and returns after that turn and a slice of the sweep.
-  // REQUIRES: Release was called, and Stop was not.
+  // REQUIRES: Begin was called, and Stop was not.
   void FinishTurn();
 
  private:
@@ -61,7 +61,7 @@ class Background {
   std::mutex mutex_;  // Guards all below.
   // Signals every change of the fields below.
   std::condition_variable changed_;
-  bool is_released_ = false;
+  bool has_begun_ = false;
   bool is_stopping_ = false;
   // FinishTurn() wants a turn without a pause before it.
   bool is_wanted_ = false;

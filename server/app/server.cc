@@ -220,7 +220,7 @@ void Server::Open() {
   shared_.flush_due.store(cache_->restored_flush_due(), std::memory_order_relaxed);
   FlushIfDue();
   TickNextSecond();
-  background_.Release();
+  background_.Begin();
 }
 
 Server::~Server() {

@@ -103,8 +103,8 @@ class Server {
 
   // Has the event loop call Accept() for this socket, and lists it for `stats conns`.
   void Listen(const ListenSocket& socket);
-  // Begins to use the cache, and releases the background thread. Everything that changes the cache
-  // is here, after the last check for a signal. Throws like the constructor.
+  // Begins to use the cache, and lets the background thread begin its work. Everything that changes
+  // the cache is here, after the last check for a signal. Throws like the constructor.
   void Open();
   // Accepts the connections that are waiting at a listener, and gives each to a worker.
   void Accept(Listening& listening);

@@ -180,10 +180,7 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
       Answer(RunLru(request.arguments, cache_), request);
       break;
     case TextVerb::kLruCrawler:
-      // A dump is a long list, so it is streamed.
-      if (AskForDump(request.arguments)) return Next::kStream;
-      Answer(RunLruCrawler(request.arguments, shared_.sweep), request);
-      break;
+      return LruCrawler(request);
     case TextVerb::kSlabs:
       Answer(RunSlabs(request.arguments, shared_.config, cache_), request);
       break;
@@ -488,6 +485,13 @@ std::unique_ptr<ReplyStream> TextExecutor::BeginDetailDump() {
   if (shared_.config.dump_enabled) return std::make_unique<DetailDump>(shared_.prefixes);
   output_.Append(protocol::kStatsDetailNotAllowed);
   return nullptr;
+}
+
+Next TextExecutor::LruCrawler(const LineRequest& request) {
+  // A dump is a long list, so it is streamed.
+  if (AskForDump(request.arguments)) return Next::kStream;
+  Answer(RunLruCrawler(request.arguments, shared_.sweep), request);
+  return Next::kGoOn;
 }
 
 // The reply to a successful shutdown is the closed connection.

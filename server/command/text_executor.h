@@ -100,6 +100,8 @@ class TextExecutor : private Commands {
   void Verbosity(const protocol::LineRequest& request);
   // cache_memlimit <megabytes>: the new memory limit of the cache.
   void CacheMemlimit(const protocol::LineRequest& request);
+  // lru_crawler: a dump, or what RunLruCrawler executes.
+  Next LruCrawler(const protocol::LineRequest& request);
   // shutdown: requests the end of the server, if the configuration allows it.
   Next Shutdown(const protocol::LineRequest& request);
   // The `config` commands; see cluster_commands.cc.

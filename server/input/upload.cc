@@ -40,7 +40,7 @@ std::optional<UploadMemory::Share> UploadMemory::Take(const StorePlan& plan, con
   if (held != 0 && held + bytes > limit) return std::nullopt;
   held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   // If any upload waits, this one was next().
-  if (!waiting_.empty()) ServeLocked(who);
+  if (!waiting_.empty()) RemoveServedLocked(who);
   return Share(this, bytes);
 }
 
@@ -52,9 +52,9 @@ void UploadMemory::Await(const void* who) {
   waiting_count_.store(waiting_.size(), std::memory_order_relaxed);
 }
 
-void UploadMemory::Serve(const void* who) {
+void UploadMemory::RemoveServed(const void* who) {
   const MutexLock lock(mutex_);
-  ServeLocked(who);
+  RemoveServedLocked(who);
 }
 
 void UploadMemory::LeaveQueue(const void* who) {
@@ -103,7 +103,7 @@ const void* UploadMemory::NextLocked() const {
   return is_newest_next_ ? waiting_.back() : waiting_.front();
 }
 
-void UploadMemory::ServeLocked(const void* who) {
+void UploadMemory::RemoveServedLocked(const void* who) {
   LARDER_ASSERT(std::ranges::find(waiting_, who) != waiting_.end());
   LeaveQueueLocked(who);
   // The other end of the list is served next time.

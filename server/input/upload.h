@@ -116,7 +116,7 @@ class UploadMemory {
   // REQUIRES: `who` is not in the list.
   void Await(const void* who);
   // Removes `who`, which has got memory without Take(), from the list. REQUIRES: it is in the list.
-  void Serve(const void* who);
+  void RemoveServed(const void* who);
   // Removes `who` from the list, if it is there: the client has left before it got memory.
   void LeaveQueue(const void* who);
   // The waiting upload that may take memory next, of any worker; null when none waits. The answer
@@ -134,9 +134,9 @@ class UploadMemory {
   // The implementation of Stage::Grow(), and the end of a stage that holds bytes.
   bool Grow(Stage& stage, std::uint64_t bytes, std::uint32_t now_s);
   void EndStage(const Stage& stage);
-  // The implementations of next(), Serve() and LeaveQueue() for callers that hold the lock.
+  // The implementations of next(), RemoveServed() and LeaveQueue() for callers that hold the lock.
   const void* NextLocked() const LARDER_REQUIRES(mutex_);
-  void ServeLocked(const void* who) LARDER_REQUIRES(mutex_);
+  void RemoveServedLocked(const void* who) LARDER_REQUIRES(mutex_);
   void LeaveQueueLocked(const void* who) LARDER_REQUIRES(mutex_);
 
   const slab::Cache& cache_;

@@ -150,12 +150,12 @@ bool Connection::TakeUploadMemory() {
 void Connection::Rest() {
   using Await = Transport::Await;
   ShowState();
-  if (pending_ != nullptr) return transport_->Wake(Await::kOutput);
+  if (pending_ != nullptr) return transport_->SetAwaited(Await::kOutput);
   // While a stream or an upload waits, further input stays in the socket: so the client is slowed
   // down instead of the server storing its data.
   const bool takes_no_input = session_.awaits_wake() || (session_.uploading() != nullptr &&
                                                          session_.uploading()->is_queued());
-  transport_->Wake(takes_no_input ? Await::kNothing : Await::kInput);
+  transport_->SetAwaited(takes_no_input ? Await::kNothing : Await::kInput);
 }
 
 bool Connection::IsIdleTooLong(std::uint32_t now_s, std::uint32_t timeout_s) const {

@@ -43,7 +43,7 @@ PlainTransport::~PlainTransport() {
 
 void PlainTransport::OnEvent(int, short, void* self) noexcept {
   auto& transport = *static_cast<PlainTransport*>(self);
-  LARDER_ASSERT(transport.wakes_on_ != Await::kNothing);
+  LARDER_ASSERT(transport.awaited_ != Await::kNothing);
   transport.user_.OnTransportReady();
 }
 
@@ -55,11 +55,11 @@ void PlainTransport::Register(event_base* base, short what) {
   event_add(&event_, nullptr);
 }
 
-void PlainTransport::Wake(Await on) {
+void PlainTransport::SetAwaited(Await what) {
   // A change of the registration costs system calls, so it is made only when it is needed.
-  if (on == std::exchange(wakes_on_, on)) return;
+  if (what == std::exchange(awaited_, what)) return;
   event_del(&event_);
-  switch (on) {
+  switch (what) {
     case Await::kNothing:
       break;
     case Await::kInput:

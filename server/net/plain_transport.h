@@ -17,7 +17,7 @@ namespace larder::server {
 // Threads:    one worker.
 // Owns:       the socket.
 // Invariants: event_ belongs to the worker's event base, and is registered there exactly when
-// wakes_on_ is not kNothing.
+// awaited_ is not kNothing.
 class PlainTransport final : public Transport {
  public:
   // Takes `fd` over and waits for input at first. `base` and `user` must outlive the transport.
@@ -26,7 +26,7 @@ class PlainTransport final : public Transport {
 
   Transferred Receive(std::span<const iovec> pieces) override;
   Transferred Send(std::span<const iovec> pieces) override;
-  void Wake(Await on) override;
+  void SetAwaited(Await what) override;
   void Finish(std::span<char> area) override;
   int descriptor() const override { return fd_; }
   std::size_t held_bytes() const override { return sizeof *this; }
@@ -40,7 +40,7 @@ class PlainTransport final : public Transport {
   const int fd_;
   TransportUser& user_;
   // What event_ is registered for.
-  Await wakes_on_ = Await::kInput;
+  Await awaited_ = Await::kInput;
   // Stored in place: each connection needs one, and it is registered anew each time that it
   // changes.
   event event_ = {};

@@ -41,7 +41,7 @@ struct [[nodiscard]] Transferred {
 // Threads: one worker.
 class TransportUser {
  public:
-  // Input has arrived, or there is room for output, whichever Wake() asked for. Called by the
+  // Input has arrived, or there is room for output, whichever SetAwaited() asked for. Called by the
   // worker's event loop. It must not destroy the transport.
   virtual void OnTransportReady() noexcept = 0;
 
@@ -72,7 +72,7 @@ class Transport {
   // Sets what the user is notified of, until the next call; at first it is input. The user is
   // notified again in each turn of the event loop for as long as there is input, or room for
   // output.
-  virtual void Wake(Await on) = 0;
+  virtual void SetAwaited(Await what) = 0;
 
   // Called before the server closes the connection. Informs the client that no more will be sent,
   // and throws away what the client has sent and the server will not read. Without this the system

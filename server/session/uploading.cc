@@ -85,7 +85,7 @@ bool Uploading::TakeMemory() {
   LARDER_ASSERT(wanted_bytes_ > 0 && wanted_bytes_ <= upload_->left_bytes());
   if (!TakeShareOrStage(wanted_bytes_)) return false;
   // Take() removes it from the list by itself.
-  if (!share_) workspace_.shared.uploads.Serve(this);
+  if (!share_) workspace_.shared.uploads.RemoveServed(this);
   wait_ = Wait::kNone;
   upload_->ExcuseWait(queued_at_s_, workspace_.lane.now_s);
   return true;

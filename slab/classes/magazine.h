@@ -47,10 +47,10 @@ struct ReclaimedItem {
 // the slot decides which of them gets the content.
 //
 // Threads:    one worker (the lane) calls Take, Put, Stock, AddReclaimed and PublishReclaimed. Put
-//             also needs the lock of the item's bucket. TakeOwn, Release and Forget: the lane, and
-//             caller locks the class. TakeBack of a leaving item and Return: the lane, and caller
-//             locks the item's bucket. TakeAny and TakeReclaimed: any thread, caller locks the
-//             class.
+//             also needs the lock of the item's bucket. TakeOwn, PutLeaving and Forget: the lane,
+//             and caller locks the class. TakeBack of a leaving item and Return: the lane, and
+//             caller locks the item's bucket. TakeAny and TakeReclaimed: any thread, caller locks
+//             the class.
 // Owns:       the stocked chunks. Linked items belong to the cache.
 // Invariants: a slot contains kNoItem or a chunk of the magazine's class; a bit of stocked_ is set
 //             for every slot that was stocked and not taken by Take() since.
@@ -122,7 +122,8 @@ class alignas(128) Magazine {
   }
   // Puts an item into the slot that was just taken out of the queue `segment` to be evicted; its
   // use becomes kLeaving. REQUIRES: the slot is empty.
-  void Release(std::uint32_t slot, ItemRef ref, Item& item, std::uint64_t hash, Segment segment) {
+  void PutLeaving(std::uint32_t slot, ItemRef ref, Item& item, std::uint64_t hash,
+                  Segment segment) {
     Fill(slot, ref, item, {.hash = hash, .segment = segment, .queue_entry = QueueEntry::kUndecided},
          ChunkUse::kLeaving);
   }
@@ -135,9 +136,9 @@ class alignas(128) Magazine {
     entries_[slot].queue_entry = entry;
     slots_[slot].store(ref, std::memory_order_release);
   }
-  // Takes the content out of the slot. For a leaving item that is the one that Release put there;
-  // it may lie in another chunk by now, because the item was moved. Returns kNoItem if the slot is
-  // empty: the item was removed from the cache, or it was queued again.
+  // Takes the content out of the slot. For a leaving item that is the one that PutLeaving put
+  // there; it may lie in another chunk by now, because the item was moved. Returns kNoItem if the
+  // slot is empty: the item was removed from the cache, or it was queued again.
   [[nodiscard]] ItemRef TakeBack(std::uint32_t slot) {
     return slots_[slot].exchange(kNoItem, std::memory_order_acquire);
   }

@@ -73,7 +73,8 @@ ItemRef ChunkAllocator::Evict(SlabClass& c, const Held& held, Lane& lane, FreeLa
     }
     const RemovalReason why =
         is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kEvicted;
-    c.stats().Count(unlinker_.UnlinkReleased(guard, ref, hash, why, lane, free_later));
+    c.stats().Count(unlinker_.UnlinkDequeued(guard, ref, hash, why, lane));
+    free_later.AddContinuationsOf(item);
     // Prefetches the next candidate while the chunk of this one is filled.
     const ItemRef next = queue.Next().ref;
     if (next != kNoItem) __builtin_prefetch(&classes_.arena().At(next), 1);
@@ -161,8 +162,8 @@ ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazi
     c.PrefetchGhosts(hash);
     unlinker_.PrefetchRecord(hash);
     if (c.is_draining(candidate.ref)) leaving.draining |= 1U << leaving.end;
-    queue.Release(candidate);
-    magazine.Release(leaving.end, candidate.ref, item, hash, candidate.segment);
+    queue.TakeCandidate(candidate);
+    magazine.PutLeaving(leaving.end, candidate.ref, item, hash, candidate.segment);
   }
   if (const ItemRef next = queue.Next().ref; next != kNoItem) {
     __builtin_prefetch(&arena.At(next), 1);
@@ -196,7 +197,8 @@ ItemRef ChunkAllocator::Release(Magazine& magazine, std::uint32_t slot, const In
     return kNoItem;
   }
   const RemovalReason why = is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kEvicted;
-  magazine.AddReclaimed(unlinker_.UnlinkReleased(guard, ref, hash, why, lane, free_later));
+  magazine.AddReclaimed(unlinker_.UnlinkDequeued(guard, ref, hash, why, lane));
+  free_later.AddContinuationsOf(item);
   item.set_use(ChunkUse::kOwned);
   return ref;
 }

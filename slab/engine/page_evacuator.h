@@ -42,18 +42,28 @@ struct PageMoveCounters {
 // Owns:       the place where it looks for a page next.
 class PageEvacuator {
  public:
-  PageEvacuator(const SlabClasses& classes, Index& index, const Magazines& magazines,
-                const Liveness& liveness, Unlinker& unlinker, ChunkAllocator& allocator,
-                const Pause& pause, KeyHasher hash, PageMoveCounters& counters)
-      : classes_(classes),
-        index_(index),
-        magazines_(magazines),
-        liveness_(liveness),
-        unlinker_(unlinker),
-        allocator_(allocator),
-        pause_(pause),
-        hash_(hash),
-        counters_(counters) {}
+  // The parts of the cache that it uses.
+  struct Parts {
+    const SlabClasses& classes;
+    Index& index;
+    const Magazines& magazines;
+    const Liveness& liveness;
+    Unlinker& unlinker;
+    ChunkAllocator& allocator;
+    const Pause& pause;
+    KeyHasher hash;
+    PageMoveCounters& counters;
+  };
+  explicit PageEvacuator(const Parts& parts)
+      : classes_(parts.classes),
+        index_(parts.index),
+        magazines_(parts.magazines),
+        liveness_(parts.liveness),
+        unlinker_(parts.unlinker),
+        allocator_(parts.allocator),
+        pause_(parts.pause),
+        hash_(parts.hash),
+        counters_(parts.counters) {}
 
   // Chooses a page of class `c` that no thread seems to use: one with the fewest items, and among
   // equals one after the other. Never a page in `busy`. Returns nothing if there is no such page.

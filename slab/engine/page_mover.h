@@ -53,16 +53,24 @@ struct PageMoveStats {
 // Owns:       the plan in progress, and the balancer's history.
 class PageMover {
  public:
-  PageMover(const SlabClasses& classes, const Lanes& lanes, const ChunkAllocator& allocator,
-            const Pause& pause, PageMoves moves, PageMoveCounters& counters,
-            const PageEvacuator& evacuator)
-      : classes_(classes),
-        lanes_(lanes),
-        pause_(pause),
-        evicts_(allocator.evicts()),
+  // The parts of the cache that it uses.
+  struct Parts {
+    const SlabClasses& classes;
+    const Lanes& lanes;
+    const ChunkAllocator& allocator;
+    const Pause& pause;
+    PageMoveCounters& counters;
+    // It is copied.
+    const PageEvacuator& evacuator;
+  };
+  PageMover(const Parts& parts, PageMoves moves)
+      : classes_(parts.classes),
+        lanes_(parts.lanes),
+        pause_(parts.pause),
+        evicts_(parts.allocator.evicts()),
         moves_(moves),
-        counters_(counters),
-        evacuator_(evacuator) {}
+        counters_(parts.counters),
+        evacuator_(parts.evacuator) {}
 
   // Whether pages move for more hits.
   PageMoves moves() const { return moves_.load(std::memory_order_relaxed); }

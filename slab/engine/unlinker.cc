@@ -35,26 +35,26 @@ Presence Unlinker::UnlinkDead(Index::Guard& guard, const LockedItem& item, Lane&
 }
 
 // For the sweep, which has the class locked already.
-void Unlinker::UnlinkDeadInClass(SlabClass& c, Index::Guard& guard, const LockedItem& item,
-                                 std::uint64_t hash, Lane& lane, FreeLater& free_later) {
+void Unlinker::UnlinkDeadInClass(SlabClass& c, Index::Guard& guard, HashedRef dead, Lane& lane,
+                                 FreeLater& free_later) {
+  const LockedItem item(guard.Find(dead.hash, dead.ref), classes_.arena());
   LARDER_CHECK(item);
   LARDER_ASSERT(liveness_.IsDead(*item, lane));
   LARDER_ASSERT(classes_.IdOf(*item) == c.id());
   LARDER_ASSERT(item->refs.load(std::memory_order_relaxed) == 1);
-  const ItemRef ref = item.ref();
   if (Liveness::IsExpired(*item, lane) && !item->was_fetched()) ++c.stats().expired_unfetched;
-  Forget(guard, item.slot(), hash, Liveness::CauseOfDeath(*item, lane), lane);
-  c.queue().Remove(ref);
+  Forget(guard, item.slot(), dead.hash, Liveness::CauseOfDeath(*item, lane), lane);
+  c.queue().Remove(dead.ref);
   if (item->is_chained()) {
-    free_later.Add(ref, *item);
+    free_later.Add(dead.ref, *item);
   } else {
-    c.Free(ref);
+    c.Free(dead.ref);
   }
 }
 
 // For evictions: the item has left its queue before, so no class has to be locked.
-ReclaimedItem Unlinker::UnlinkReleased(Index::Guard& guard, ItemRef ref, std::uint64_t hash,
-                                       RemovalReason why, Lane& lane, FreeLater& free_later) {
+ReclaimedItem Unlinker::UnlinkDequeued(Index::Guard& guard, ItemRef ref, std::uint64_t hash,
+                                       RemovalReason why, Lane& lane) {
   records_.Prefetch(hash);
   const Index::Slot slot = guard.Find(hash, ref);
   LARDER_CHECK(slot);
@@ -62,7 +62,6 @@ ReclaimedItem Unlinker::UnlinkReleased(Index::Guard& guard, ItemRef ref, std::ui
   LARDER_ASSERT(item.refs.load(std::memory_order_relaxed) == 1);
   LARDER_ASSERT(why == RemovalReason::kEvicted || liveness_.IsDead(item, lane));
   Forget(guard, slot, hash, why, lane);
-  free_later.AddContinuationsOf(item);
   return {.hash = hash,
           .idle_s = item.idle_s(lane.now_s),
           .segment = item.eviction_state().segment(),

@@ -18,6 +18,12 @@
 
 namespace larder::slab {
 
+// A linked item, and the hash of its key.
+struct HashedRef {
+  ItemRef ref = kNoItem;
+  std::uint64_t hash = 0;
+};
+
 // Unlinker takes items out of the cache: out of the index, the eviction queue and the counts, and
 // into the removal records. Every item is linked until it comes here. Afterwards it is an owned
 // chunk, which is freed now, later (FreeLater), or with its last pin, or is used again.
@@ -25,20 +31,28 @@ namespace larder::slab {
 //   which                        locked by the caller       where the chunk goes
 //   Unlink, UnlinkDead           bucket                     freed, or left to its last pin
 //   UnlinkDeadInClass            bucket, class              freed, or FreeLater if it is chained
-//   UnlinkReleased               bucket                     the caller's; continuations: FreeLater
+//   UnlinkDequeued               bucket                     the caller's, as its continuations are
 //
 // Threads:    any thread; callers lock as the table says.
 // Owns:       nothing; its parts must outlive it.
 class Unlinker {
  public:
-  Unlinker(const SlabClasses& classes, Index& index, const Liveness& liveness,
-           const Versions& versions, RemovalRecords& records, KeyHasher hash)
-      : classes_(classes),
-        index_(index),
-        liveness_(liveness),
-        versions_(versions),
-        records_(records),
-        hash_(hash) {}
+  // The parts of the cache that it uses.
+  struct Parts {
+    const SlabClasses& classes;
+    Index& index;
+    const Liveness& liveness;
+    const Versions& versions;
+    RemovalRecords& records;
+    KeyHasher hash;
+  };
+  explicit Unlinker(const Parts& parts)
+      : classes_(parts.classes),
+        index_(parts.index),
+        liveness_(parts.liveness),
+        versions_(parts.versions),
+        records_(parts.records),
+        hash_(parts.hash) {}
 
   // Removes an item for the reason `why`. `hash` is that of its key. For this and the following:
   // REQUIRES: `guard` holds the item's bucket.
@@ -51,15 +65,13 @@ class Unlinker {
                                                    Lane& lane) LARDER_REQUIRES(kBucketLocked);
   // Removes a dead item with its class locked. REQUIRES: the item is dead, of class `c`, and not
   // pinned.
-  void UnlinkDeadInClass(SlabClass& c, Index::Guard& guard, const LockedItem& item,
-                         std::uint64_t hash, Lane& lane, FreeLater& free_later)
-      LARDER_REQUIRES(kBucketLocked, c.mutex());
-  // Removes an item to make room. Its chunk then belongs to the caller. Returns what the class has
-  // to count. REQUIRES: `ref` is no longer in a queue, and not pinned; `why` is kEvicted, or the
-  // cause of its death if it is dead.
-  ReclaimedItem UnlinkReleased(Index::Guard& guard, ItemRef ref, std::uint64_t hash,
-                               RemovalReason why, Lane& lane, FreeLater& free_later)
-      LARDER_REQUIRES(kBucketLocked);
+  void UnlinkDeadInClass(SlabClass& c, Index::Guard& guard, HashedRef dead, Lane& lane,
+                         FreeLater& free_later) LARDER_REQUIRES(kBucketLocked, c.mutex());
+  // Removes an item to make room. Its chunk, and its continuations if it is chained, then belong to
+  // the caller. Returns what the class has to count. REQUIRES: `ref` is no longer in a queue, and
+  // not pinned; `why` is kEvicted, or the cause of its death if it is dead.
+  ReclaimedItem UnlinkDequeued(Index::Guard& guard, ItemRef ref, std::uint64_t hash,
+                               RemovalReason why, Lane& lane) LARDER_REQUIRES(kBucketLocked);
 
   // Reports the items that the lane has linked and unlinked to the index, once they are enough, so
   // that the index grows. REQUIRES: no bucket is locked.

@@ -87,7 +87,7 @@ SweepTally Walker::Sweep(PageWalk& walk, Lane& lane) {
     // A page without chunks counts as one, so that a slice over many such pages ends.
     tally.chunks = std::max(items.chunks, 1U);
     tally.passed_over = static_cast<std::uint32_t>(items.held_count);
-    for (const WalkedItem& found : items.found()) SweepItem(c, found, lane, tally, free_later);
+    for (const HashedRef& found : items.found()) SweepItem(c, found, lane, tally, free_later);
     c.stats().crawler_items_checked += tally.checked;
     c.stats().crawler_reclaimed += tally.reclaimed;
   }
@@ -97,7 +97,7 @@ SweepTally Walker::Sweep(PageWalk& walk, Lane& lane) {
 
 // A thread that holds a class waits for no bucket. An item whose bucket is locked or that is pinned
 // is left for the next pass.
-void Walker::SweepItem(SlabClass& c, const WalkedItem& found, Lane& lane, SweepTally& tally,
+void Walker::SweepItem(SlabClass& c, const HashedRef& found, Lane& lane, SweepTally& tally,
                        FreeLater& free_later) {
   Index::Guard guard = index_.TryLock(found.hash, nullptr);
   if (!guard) {
@@ -115,8 +115,7 @@ void Walker::SweepItem(SlabClass& c, const WalkedItem& found, Lane& lane, SweepT
     ++tally.passed_over;
     return;
   }
-  const LockedItem locked(guard.Find(found.hash, found.ref), classes_.arena());
-  unlinker_.UnlinkDeadInClass(c, guard, locked, found.hash, lane, free_later);
+  unlinker_.UnlinkDeadInClass(c, guard, found, lane, free_later);
   ++tally.reclaimed;
 }
 
@@ -170,7 +169,7 @@ std::size_t Walker::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane
       held.assign(items.held.begin(), items.held.begin() + items.held_count);
       pause_.At(Moment::kListed);
       busy.count = 0;
-      for (const WalkedItem& found : items.found()) {
+      for (const HashedRef& found : items.found()) {
         const Index::Guard guard = index_.TryLock(found.hash, nullptr);
         if (guard) {
           TakeSnapshot(arena.At(found.ref), lane, snapshots, taken);
@@ -181,7 +180,7 @@ std::size_t Walker::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane
     }
     // Without the class locked, the thread may wait for a bucket. An item that is found in it is
     // linked, though it may be another one than before.
-    for (const WalkedItem& found : busy.found()) {
+    for (const HashedRef& found : busy.found()) {
       const Index::BucketLock guard(index_, found.hash);
       const LockedItem item(guard.Find(found.hash, found.ref), arena);
       if (item) TakeSnapshot(*item, lane, snapshots, taken);
@@ -253,7 +252,7 @@ std::size_t Walker::SnapshotQueue(QueueWalk& walk, Lane& lane, std::span<ItemSna
   }
   // The class is unlocked, so waiting for buckets is allowed.
   std::size_t taken = 0;
-  for (const WalkedItem& found : items.found()) {
+  for (const HashedRef& found : items.found()) {
     const Index::BucketLock guard(index_, found.hash);
     const LockedItem item(guard.Find(found.hash, found.ref), classes_.arena());
     if (item) TakeSnapshot(*item, lane, snapshots, taken);

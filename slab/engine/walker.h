@@ -44,15 +44,24 @@ struct SweepTally {
 // Owns:       nothing; its parts must outlive it.
 class Walker {
  public:
-  Walker(const SlabClasses& classes, Index& index, const Magazines& magazines,
-         const Liveness& liveness, Unlinker& unlinker, const Pause& pause, KeyHasher hash)
-      : classes_(classes),
-        index_(index),
-        magazines_(magazines),
-        liveness_(liveness),
-        unlinker_(unlinker),
-        pause_(pause),
-        hash_(hash) {}
+  // The parts of the cache that it uses.
+  struct Parts {
+    const SlabClasses& classes;
+    Index& index;
+    const Magazines& magazines;
+    const Liveness& liveness;
+    Unlinker& unlinker;
+    const Pause& pause;
+    KeyHasher hash;
+  };
+  explicit Walker(const Parts& parts)
+      : classes_(parts.classes),
+        index_(parts.index),
+        magazines_(parts.magazines),
+        liveness_(parts.liveness),
+        unlinker_(parts.unlinker),
+        pause_(parts.pause),
+        hash_(parts.hash) {}
 
   // True if the walk over the pages has visited all chunks.
   bool IsAtEnd(const PageWalk& walk) const { return walk.page >= classes_.arena().touched_pages(); }
@@ -71,14 +80,9 @@ class Walker {
       LARDER_EXCLUDES(kBucketLocked);
 
  private:
-  // A linked item that a walk has met.
-  struct WalkedItem {
-    ItemRef ref = kNoItem;
-    std::uint64_t hash = 0;
-  };
-  // The items of one step.
+  // The items that one step of a walk has met.
   struct WalkedItems {
-    std::array<WalkedItem, kWalkChunksMax> list;
+    std::array<HashedRef, kWalkChunksMax> list;
     std::size_t count = 0;
     // Chunks looked at.
     std::uint32_t chunks = 0;
@@ -89,8 +93,8 @@ class Walker {
     // The magazines of the class were emptied in this step.
     bool is_emptied = false;
 
-    std::span<const WalkedItem> found() const { return std::span(list).first(count); }
-    void Add(const WalkedItem& item) {
+    std::span<const HashedRef> found() const { return std::span(list).first(count); }
+    void Add(const HashedRef& item) {
       LARDER_ASSERT(count < list.size());
       list[count++] = item;
     }
@@ -109,7 +113,7 @@ class Walker {
   void ListChunk(SlabClass& c, PageIndex page, std::uint32_t number, WalkedItems& items)
       LARDER_REQUIRES(c.mutex());
   // Frees the item if it is dead and in no use, and counts what it was.
-  void SweepItem(SlabClass& c, const WalkedItem& found, Lane& lane, SweepTally& tally,
+  void SweepItem(SlabClass& c, const HashedRef& found, Lane& lane, SweepTally& tally,
                  FreeLater& free_later) LARDER_REQUIRES(c.mutex());
   // Lists the next `count` items of the queues, and moves the walk behind them.
   void ListQueued(SlabClass& c, QueueWalk& walk, WalkedItems& items, std::size_t count)

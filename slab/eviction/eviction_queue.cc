@@ -124,7 +124,7 @@ std::optional<EvictionState> EvictionQueue::IfSpared(EvictionState state) {
 }
 
 void EvictionQueue::PutBack(const Candidate& candidate) {
-  Release(candidate);
+  TakeCandidate(candidate);
   Return(candidate.ref, QueueEntry::kPutBack, candidate.segment);
 }
 
@@ -135,7 +135,7 @@ void EvictionQueue::Evict(const Candidate& candidate, std::uint64_t hash) {
   Remove(candidate.ref);
 }
 
-void EvictionQueue::Release(const Candidate& candidate) {
+void EvictionQueue::TakeCandidate(const Candidate& candidate) {
   LARDER_ASSERT(candidate.ref != kNoItem);
   LARDER_ASSERT(arena_.At(candidate.ref).use() == ChunkUse::kQueued);
   Take(At(candidate.segment), candidate.ref);

@@ -96,13 +96,13 @@ class EvictionQueue {
   // probation; it may have been hit since. REQUIRES: to queue it in main, the item's bucket is
   // locked.
   void EnterArrived(ItemRef ref, Segment segment);
-  // Evict in two steps. Release takes the candidate out of its list. Then the caller calls
+  // Evict in two steps. TakeCandidate takes the candidate out of its list. Then the caller calls
   // NoteEviction when the item was removed, or Return when it stays; by then the item may be in
   // another chunk.
-  void Release(const Candidate& candidate);
+  void TakeCandidate(const Candidate& candidate);
   // Counts an eviction from `segment` and remembers the key as a ghost.
   void NoteEviction(Segment segment, std::uint64_t hash);
-  // Queues an item that was released from `segment`. REQUIRES: `entry` is not QueueEntry::kNew.
+  // Queues an item that was taken out of `segment`. REQUIRES: `entry` is not QueueEntry::kNew.
   void Return(ItemRef ref, QueueEntry entry, Segment segment);
   // The state in main that a candidate with this state gets if it has earned to stay; nothing if it
   // has not.

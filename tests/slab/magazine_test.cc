@@ -53,7 +53,7 @@ TEST_CASE("what others took is not the lane's any more", "[magazine]") {
   magazine.Stock(1, 2, chunks.At(2));
   CHECK(magazine.TakeAny(0).ref == 1);
   CHECK(magazine.Take() == 2);
-  magazine.Release(4, 3, chunks.At(3), 9, Segment::kMain);
+  magazine.PutLeaving(4, 3, chunks.At(3), 9, Segment::kMain);
   CHECK(chunks.At(3).use() == ChunkUse::kLeaving);
   CHECK(magazine.TakeAny(4).entry.queue_entry == QueueEntry::kUndecided);
   CHECK(magazine.TakeBack(4) == kNoItem);
@@ -62,7 +62,7 @@ TEST_CASE("what others took is not the lane's any more", "[magazine]") {
 TEST_CASE("an item that stays says where it goes", "[magazine]") {
   NumberedChunks chunks;
   Magazine magazine;
-  magazine.Release(2, 3, chunks.At(3), 9, Segment::kMain);
+  magazine.PutLeaving(2, 3, chunks.At(3), 9, Segment::kMain);
   REQUIRE(magazine.TakeBack(2) == 3);
   magazine.Return(2, 3, QueueEntry::kSpared);
   const Magazine::Taken taken = magazine.TakeOwn(2);
