@@ -94,9 +94,9 @@ class Commands {
 
   // See OutcomeObservers.
   bool BeginShow() { return observers_.BeginShow(); }
+  void Show(std::string_view key) { observers_.Show(key); }
   // Where the commands are executed.
   const slab::Cache& cache() const { return cache_; }
-  void Show(std::string_view key) { observers_.Show(key); }
 
  protected:
   // `lane` and `counters` are those of the worker; replies go to `output`.
