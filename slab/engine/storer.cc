@@ -82,8 +82,12 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
 // The compiler makes one function of this and what it calls, so that `store` lies in registers.
 // Passed in memory it costs every set 40 instructions.
 [[gnu::always_inline]] inline StoreOutcome Storer::StoreSmall(const SmallStore& store, Lane& lane) {
+  // One object for all tries, which the compiler makes where the caller wants the result. A copy of
+  // it would be read in one piece right after it was written in several, which costs more than the
+  // rest of this function.
+  StoreOutcome outcome;
   for (int tries = 0;; ++tries) {
-    const StoreOutcome outcome = TryStoreSmall(store, lane);
+    outcome = TryStoreSmall(store, lane);
     if (outcome.status != StoreStatus::kNoMemory) [[likely]]
       return outcome;
     // No chunk: with the bucket unlocked a page can be moved to the class, then try again.
