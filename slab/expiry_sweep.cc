@@ -66,8 +66,10 @@ void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
   // Something new may expire or was flushed, so earlier passes without a find no longer count.
   if (signs != signs_at_begin_) barren_passes_ = 0;
   signs_at_begin_ = signs;
+  pass_time_ = ChoosePassTime();
   walk_ = {};
   walked_ = 0;
+  freed_ = 0;
   answers_request_ = is_wanted_.load(std::memory_order_relaxed);
   has_found_some_ = false;
   begun_at_s_ = lane.now_s;
@@ -84,8 +86,18 @@ void ExpirySweep::EndPass() {
   // A find resets the count; otherwise it stops at what is enough.
   barren_passes_ = has_found_some_ ? 0 : std::min(barren_passes_, kBarrenPassesEnough);
   walked_last_pass_ = std::exchange(walked_, 0);
+  freed_last_pass_ = std::exchange(freed_, 0);
   is_running_.store(false, std::memory_order_relaxed);
   if (answers_request_) is_wanted_.store(false, std::memory_order_relaxed);
+}
+
+std::chrono::seconds ExpirySweep::ChoosePassTime() const {
+  const Arena& arena = cache_.arena();
+  if (arena.pages_in_use() < arena.limit_pages()) return kPassTime;
+  const auto before = std::min(pass_time_, kPassTimeFull);
+  if (freed_last_pass_ * kManyFreed > walked_last_pass_) return std::max(before / 2, kPassTimeMin);
+  if (freed_last_pass_ * kFewFreed < walked_last_pass_) return std::min(before * 2, kPassTimeFull);
+  return before;
 }
 
 std::uint64_t ExpirySweep::ChunksPerSecond() const {
@@ -97,7 +109,8 @@ std::uint64_t ExpirySweep::ChunksPerSecond() const {
   const std::uint64_t chunks = std::max({items, walked_, walked_last_pass_});
   // At least one slice per kPauseMax.
   constexpr std::uint64_t kMin = std::uint64_t{kSliceChunks} * 1'000'000 / kPauseMax.count();
-  return std::clamp(chunks / kPassTime.count(), kMin, kChunksPerSecondMax);
+  const auto seconds = static_cast<std::uint64_t>(pass_time_.count());
+  return std::clamp(chunks / seconds, kMin, kChunksPerSecondMax);
 }
 
 std::uint32_t ExpirySweep::ChunksDue(Clock::time_point now) const {
@@ -119,6 +132,7 @@ void ExpirySweep::Walk(std::uint32_t chunks, Lane& lane) {
     if (tally.expiring + tally.passed_over != 0) has_found_some_ = true;
     walked += tally.chunks;
     walked_ += tally.chunks;
+    freed_ += tally.reclaimed;
     // Lets a worker run that waits for this core.
     std::this_thread::yield();
   }

@@ -17,6 +17,12 @@ namespace larder::slab {
 //
 //   pass    |slice| pause |slice| pause | ...     kPassTime long at up to kChunksPerSecondMax
 //
+// While memory is full, what is dead costs something that is alive its place. Then a pass takes
+// kPassTimeFull at most, and less while passes find much: each that frees more than one chunk in
+// kManyFreed makes the next one twice as fast, down to kPassTimeMin, and each that frees fewer than
+// one in kFewFreed makes it twice as slow. So the dead take some hundredths of the memory at most,
+// however short their lives are.
+//
 // The pass after a flush is hurried: it goes at kChunksPerSecondMax, and does not wait for the end
 // of a pass that is not.
 //
@@ -36,6 +42,11 @@ class ExpirySweep {
 
   // How long a pass takes in caches that are not too large.
   static constexpr std::chrono::seconds kPassTime{25};
+  // The same while memory is full: at first, and when much is found.
+  static constexpr std::chrono::seconds kPassTimeFull{10};
+  static constexpr std::chrono::seconds kPassTimeMin{1};
+  static constexpr std::uint64_t kManyFreed = 50;
+  static constexpr std::uint64_t kFewFreed = 200;
   // 10 million in 20 seconds.
   static constexpr std::uint64_t kChunksPerSecondMax = 500'000;
   // Chunks of a normal slice.
@@ -96,7 +107,9 @@ class ExpirySweep {
   void EndPass();
   // Whether a flush happened in the middle of a pass that takes its time.
   bool IsHurryDue() const;
-  // The speed of the pass: so that it takes kPassTime, or the highest one if it is hurried.
+  // How long the pass that begins now shall take, from what the last one has freed.
+  std::chrono::seconds ChoosePassTime() const;
+  // The speed of the pass: so that it takes pass_time_, or the highest one if it is hurried.
   std::uint64_t ChunksPerSecond() const;
   // The chunks of the next slice.
   std::uint32_t ChunksDue(Clock::time_point now) const;
@@ -119,8 +132,13 @@ class ExpirySweep {
   PageWalk walk_;
   // Chunks walked over so far.
   std::uint64_t walked_ = 0;
-  // Chunks of the pass before.
+  // Of these: chunks that were freed.
+  std::uint64_t freed_ = 0;
+  // The same of the pass before.
   std::uint64_t walked_last_pass_ = 0;
+  std::uint64_t freed_last_pass_ = 0;
+  // How long the pass shall take.
+  std::chrono::seconds pass_time_ = kPassTime;
   // The pass began after RequestPass, so its end answers the request.
   bool answers_request_ = false;
   // The pass is the first one after a flush.

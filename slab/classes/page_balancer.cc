@@ -86,6 +86,17 @@ ClassId PageBalancer::ChooseDonor(ClassLoads loads, ClassId needy, const ClassSe
   return donor;
 }
 
+ClassId PageBalancer::ChooseSpare(ClassLoads loads, ClassId needy, const ClassSet& refused) {
+  ClassId donor = 0;
+  for (std::size_t at = 1; at < loads.size(); ++at) {
+    const auto id = static_cast<ClassId>(at);
+    if (id == needy || refused.test(id) || loads[id].spare_pages == 0) continue;
+    LARDER_ASSERT(loads[id].spare_pages <= loads[id].pages);
+    if (donor == 0 || loads[id].spare_pages > loads[donor].spare_pages) donor = id;
+  }
+  return donor;
+}
+
 double PageBalancer::GainPerPage(ClassLoads loads, ClassId id) const {
   const ClassId judged = loads[id].pieces_of != 0 ? loads[id].pieces_of : id;
   LARDER_ASSERT(judged < loads.size());

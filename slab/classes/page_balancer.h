@@ -87,6 +87,10 @@ class PageBalancer {
   ClassId ChooseDonor(ClassLoads loads, ClassId needy, const ClassSet& refused,
                       std::uint32_t pages_min) const;
 
+  // The class with the most spare pages; never `needy` nor a class in `refused`. Returns 0 if no
+  // other class has a page to spare.
+  static ClassId ChooseSpare(ClassLoads loads, ClassId needy, const ClassSet& refused);
+
   // The present gain of a class: a decaying mean of near ghosts per round.
   double gain(ClassId id) const { return gains_[id]; }
 

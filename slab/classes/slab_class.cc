@@ -37,6 +37,7 @@ ItemRef SlabClass::Allocate() {
   }
   ++page.used;
   ++used_chunks_;
+  UpdateOffer();
   if (page.used == chunks_per_page_) Unlist(number);
   Item& item = arena_.At(ref);
   LARDER_ASSERT(item.use() == ChunkUse::kFree || page.free_head == kNoItem);
@@ -60,6 +61,7 @@ void SlabClass::Free(ItemRef ref) {
   page.free_head = ref;
   --page.used;
   --used_chunks_;
+  UpdateOffer();
   // A page that is being emptied leaves the class with its last chunk, for the thread that drains
   // it. It is not returned to the arena.
   if (page.is_draining) {
@@ -115,6 +117,7 @@ void SlabClass::TakeIn(PageIndex number, std::uint32_t carved, std::uint32_t use
   page.used = used;
   page.free_head = free_head;
   used_chunks_ += used;
+  UpdateOffer();
   if (used == chunks_per_page_) Unlist(number);
 }
 
@@ -136,9 +139,19 @@ void SlabClass::Leave(PageIndex number) {
 void SlabClass::CountPages(std::uint32_t pages) {
   if (pages > page_count_) queue_.NoteGrowth(1.0 / pages);
   page_count_ = pages;
+  UpdateOffer();
   ChooseBatch();
   queue_.set_near_share(pages == 0 ? 0
                                    : static_cast<double>(PageBalancer::WindowPages(pages)) / pages);
+}
+
+void SlabClass::SetOffer(bool offers) {
+  offers_page_ = offers;
+  if (offers) {
+    spare_pages_.Offer();
+  } else {
+    spare_pages_.Withdraw();
+  }
 }
 
 void SlabClass::AddMagazine(Magazine& magazine) {
@@ -150,9 +163,8 @@ void SlabClass::AddMagazine(Magazine& magazine) {
 // The batch grows with the class, so that magazines of small classes do not hold a large part of
 // their chunks. It is at least 1, which means that no magazine is used.
 void SlabClass::ChooseBatch() {
-  const std::uint64_t chunks = std::uint64_t{page_count_} * chunks_per_page_;
   const std::uint64_t each =
-      chunks / (kMagazinesShare * std::max<std::size_t>(1, magazines_.size()));
+      chunk_count() / (kMagazinesShare * std::max<std::size_t>(1, magazines_.size()));
   batch_.store(static_cast<std::uint32_t>(std::clamp<std::uint64_t>(each, 1, Magazine::kSlots)),
                std::memory_order_relaxed);
 }
@@ -174,6 +186,7 @@ void SlabClass::CheckInvariants() const {
   }
   LARDER_CHECK(pages == page_count_);
   LARDER_CHECK(used == used_chunks_);
+  LARDER_CHECK(offers_page_ == (spare_page_count() != 0));
   // The list of pages with free chunks: its links must agree with the flags counted above.
   PageIndex before = 0;
   for (PageIndex at = listed_; at != 0; at = pages_.at(at - 1).next_listed) {

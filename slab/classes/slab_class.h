@@ -12,6 +12,7 @@
 #include "slab/classes/magazine.h"
 #include "slab/classes/page_table.h"
 #include "slab/classes/size_ladder.h"
+#include "slab/classes/spare_pages.h"
 #include "slab/eviction/eviction_queue.h"
 #include "slab/item/item.h"
 #include "slab/memory/arena.h"
@@ -74,13 +75,16 @@ struct ClassStats {
 //             and is not draining.
 class SlabClass {
  public:
-  // REQUIRES: arena and pages outlive this object; chunk_bytes is a multiple of the arena's unit.
-  SlabClass(ClassId id, std::uint32_t chunk_bytes, Arena& arena, const PageTable& pages)
+  // REQUIRES: arena, pages and spare_pages outlive this object; chunk_bytes is a multiple of the
+  // arena's unit.
+  SlabClass(ClassId id, std::uint32_t chunk_bytes, Arena& arena, const PageTable& pages,
+            SparePages& spare_pages)
       : id_(id),
         chunk_bytes_(chunk_bytes),
         chunks_per_page_(static_cast<std::uint32_t>(kPageBytes / chunk_bytes)),
         arena_(arena),
         pages_(pages),
+        spare_pages_(spare_pages),
         queue_(arena, clock_) {
     LARDER_ASSERT(chunk_bytes > 0 && chunk_bytes % arena.unit_bytes() == 0);
     LARDER_ASSERT(chunk_bytes <= kPageBytes);
@@ -144,6 +148,16 @@ class SlabClass {
   std::uint32_t page_count() const LARDER_REQUIRES(mutex_) { return page_count_; }
   // Chunks that are not free, those in magazines included.
   std::uint64_t used_chunks() const LARDER_REQUIRES(mutex_) { return used_chunks_; }
+  // All chunks of the class's pages.
+  std::uint64_t chunk_count() const LARDER_REQUIRES(mutex_) {
+    return std::uint64_t{page_count_} * chunks_per_page_;
+  }
+  // Pages that the free chunks would fill: so many can leave the class, and it loses no item.
+  std::uint32_t spare_page_count() const LARDER_REQUIRES(mutex_) {
+    return static_cast<std::uint32_t>((chunk_count() - used_chunks_) / chunks_per_page_);
+  }
+  // True if a page of the class has a free chunk.
+  bool has_free_chunk() const LARDER_REQUIRES(mutex_) { return listed_ != 0; }
 
   // For tests: walks over the pages, their free chunks and the queue, and aborts if they do not
   // agree.
@@ -155,6 +169,14 @@ class SlabClass {
   // Add a page to, and remove it from, the list of pages with free chunks.
   void List(PageIndex page) LARDER_REQUIRES(mutex_);
   void Unlist(PageIndex page) LARDER_REQUIRES(mutex_);
+  // Offers a page to other classes while the class has one to spare. Call it when the number of
+  // free chunks has changed.
+  void UpdateOffer() LARDER_REQUIRES(mutex_) {
+    const bool offers = used_chunks_ + chunks_per_page_ <= chunk_count();
+    if (offers != offers_page_) [[unlikely]]
+      SetOffer(offers);
+  }
+  void SetOffer(bool offers) LARDER_REQUIRES(mutex_);
   // Sets the number of pages and all that depends on it.
   void CountPages(std::uint32_t pages) LARDER_REQUIRES(mutex_);
   // Takes an empty page that is not listed out of the class.
@@ -168,6 +190,7 @@ class SlabClass {
   // Internally locked; its lock comes after mutex_.
   Arena& arena_;
   const PageTable& pages_;
+  SparePages& spare_pages_;
   // Atomic for readers; written under mutex_.
   ProbationClock clock_;
   // Relaxed: a hint. Written under mutex_, read by every store.
@@ -181,6 +204,8 @@ class SlabClass {
   PageIndex listed_ LARDER_GUARDED_BY(mutex_) = 0;
   std::uint32_t page_count_ LARDER_GUARDED_BY(mutex_) = 0;
   std::uint64_t used_chunks_ LARDER_GUARDED_BY(mutex_) = 0;
+  // The class is among those that spare_pages_ counts.
+  bool offers_page_ LARDER_GUARDED_BY(mutex_) = false;
   // The magazines of the lanes that store into this class.
   std::vector<Magazine*> magazines_ LARDER_GUARDED_BY(mutex_);
 };

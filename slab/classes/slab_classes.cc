@@ -9,8 +9,8 @@ SlabClasses::SlabClasses(Arena& arena, SizeLadder ladder, PageTable page_table)
   classes_.push_back(nullptr);
   for (std::size_t id = 1; id <= ladder_.class_count(); ++id) {
     const auto class_id = static_cast<ClassId>(id);
-    classes_.push_back(
-        std::make_unique<SlabClass>(class_id, ladder_.chunk_bytes(class_id), arena_, page_table_));
+    classes_.push_back(std::make_unique<SlabClass>(class_id, ladder_.chunk_bytes(class_id), arena_,
+                                                   page_table_, *spare_pages_));
   }
 }
 

@@ -11,6 +11,7 @@
 #include "slab/classes/page_table.h"
 #include "slab/classes/size_ladder.h"
 #include "slab/classes/slab_class.h"
+#include "slab/classes/spare_pages.h"
 #include "slab/ids.h"
 #include "slab/item/item.h"
 #include "slab/memory/arena.h"
@@ -20,9 +21,10 @@ namespace larder::slab {
 // SlabClasses has one SlabClass for each size of a size ladder, and the table of the class of each
 // page.
 //
-// Threads:    immutable; the classes and the page table guard what changes in them. No thread locks
-//             two classes at a time.
-// Owns:       the classes and the page table. The arena must outlive it.
+// Threads:    immutable; the classes, the page table and the spare pages guard what changes in
+// them.
+//             No thread locks two classes at a time.
+// Owns:       the classes, the page table and the count of spare pages. The arena must outlive it.
 class SlabClasses {
  public:
   // REQUIRES: page_table.ok().
@@ -33,6 +35,7 @@ class SlabClasses {
   Arena& arena() const { return arena_; }
   const SizeLadder& ladder() const { return ladder_; }
   const PageTable& page_table() const { return page_table_; }
+  SparePages& spare_pages() const { return *spare_pages_; }
 
   // The number of classes; their ids are 1 to count().
   std::size_t count() const { return ladder_.class_count(); }
@@ -80,6 +83,7 @@ class SlabClasses {
   Arena& arena_;
   const SizeLadder ladder_;
   const PageTable page_table_;
+  const std::unique_ptr<SparePages> spare_pages_ = std::make_unique<SparePages>();
   // By ClassId; [0] is empty.
   std::vector<std::unique_ptr<SlabClass>> classes_;
 };

@@ -37,7 +37,7 @@ ItemRef ChunkAllocator::Allocate(SlabClass& c, const Held& held, Lane& lane,
 ItemRef ChunkAllocator::AllocateOrEvict(SlabClass& c, const Held& held, Lane& lane,
                                         FreeLater& free_later) {
   const ItemRef ref = c.Allocate();
-  return ref != kNoItem || !evicts_ ? ref : Evict(c, held, lane, free_later);
+  return ref != kNoItem || !MayEvict(held) ? ref : Evict(c, held, lane, free_later);
 }
 
 ItemRef ChunkAllocator::Evict(SlabClass& c, const Held& held, Lane& lane, FreeLater& free_later) {
@@ -83,9 +83,9 @@ ItemRef ChunkAllocator::Evict(SlabClass& c, const Held& held, Lane& lane, FreeLa
   return kNoItem;
 }
 
-ItemRef ChunkAllocator::TakeStocked(SlabClass& c, const Index::Guard& held, Lane& lane,
+ItemRef ChunkAllocator::TakeStocked(SlabClass& c, const Held& held, Lane& lane,
                                     FreeLater& free_later) {
-  LARDER_ASSERT(static_cast<bool>(held));
+  LARDER_ASSERT(held.guard != nullptr && static_cast<bool>(*held.guard));
   std::unique_ptr<Magazine>& magazine = lane.magazines[c.id()];
   // The first store of this lane into the class: make a magazine, and register it with the class.
   if (magazine == nullptr) [[unlikely]] {
@@ -108,7 +108,7 @@ ItemRef ChunkAllocator::TakeStocked(SlabClass& c, const Index::Guard& held, Lane
 // one afterwards, when the class is unlocked, because that means cache misses in the index and in
 // the removal records. What the eviction means for the queue is published in the magazine, and
 // counted when the class is locked the next time.
-void ChunkAllocator::Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, Lane& lane,
+void ChunkAllocator::Refill(SlabClass& c, Magazine& magazine, const Held& held, Lane& lane,
                             FreeLater& free_later) {
   const Leaving leaving = TakeBatch(c, magazine, held);
   pause_.At(Moment::kBatchTaken);
@@ -116,7 +116,7 @@ void ChunkAllocator::Refill(SlabClass& c, Magazine& magazine, const Index::Guard
     if (slot + kOverflowAhead < leaving.end) {
       index_.PrefetchOverflow(magazine.entry(slot + kOverflowAhead).hash);
     }
-    const ItemRef ref = Release(magazine, slot, held, lane, free_later);
+    const ItemRef ref = Release(magazine, slot, *held.guard, lane, free_later);
     if (ref == kNoItem) continue;
     // A page that is being emptied gets its chunk back.
     if ((leaving.draining >> slot & 1) != 0) {
@@ -136,11 +136,11 @@ void ChunkAllocator::Refill(SlabClass& c, Magazine& magazine, const Index::Guard
 }
 
 ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazine,
-                                                  const Index::Guard& held) {
+                                                  const Held& held) {
   const Arena& arena = classes_.arena();
   // What the lane has stored since the last refill is queued first.
   const MutexLock lock(c.mutex());
-  magazines_.Empty(c, magazine, &held);
+  magazines_.Empty(c, magazine, held.guard);
   magazine.Forget();
   EvictionQueue& queue = c.queue();
   const std::uint32_t wanted = c.batch();
@@ -153,7 +153,8 @@ ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazi
   }
   // Then candidates for eviction. Prefetching what their removal will read is the purpose of doing
   // it in two steps.
-  for (leaving.end = leaving.begin; evicts_ && leaving.end < wanted; ++leaving.end) {
+  const std::uint32_t end = MayEvict(held) ? wanted : leaving.begin;
+  for (leaving.end = leaving.begin; leaving.end < end; ++leaving.end) {
     const EvictionQueue::Candidate candidate = queue.Next();
     if (candidate.ref == kNoItem) break;
     Item& item = arena.At(candidate.ref);

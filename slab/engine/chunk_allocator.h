@@ -15,12 +15,16 @@
 
 namespace larder::slab {
 
-// A bucket that the caller has locked, and an item in it that must not be evicted.
+// What an allocation has to mind: a bucket that the caller has locked, an item in it that must not
+// be evicted, and whether anything is to be evicted.
 struct Held {
   // nullptr: no bucket is locked; then `kept` is kNoItem.
   const Index::Guard* guard = nullptr;
   // kNoItem: any item may be evicted.
   ItemRef kept = kNoItem;
+  // True: nothing is evicted while another class has a page to spare. For callers that then get
+  // that page with PageMover::TakeSpare.
+  bool prefers_page = false;
 };
 
 // ChunkAllocator gives out chunks of a class: free chunks of the class, chunks of a new page, and
@@ -68,8 +72,8 @@ class ChunkAllocator {
   [[nodiscard]] ItemRef Evict(SlabClass& c, const Held& held, Lane& lane, FreeLater& free_later)
       LARDER_REQUIRES(c.mutex());
   // Takes a chunk for a new item from the lane's magazine, which is refilled if it is empty. The
-  // use of the chunk is kStocked. REQUIRES: `held` holds the bucket of the new item.
-  [[nodiscard]] ItemRef TakeStocked(SlabClass& c, const Index::Guard& held, Lane& lane,
+  // use of the chunk is kStocked. REQUIRES: `held.guard` holds the bucket of the new item.
+  [[nodiscard]] ItemRef TakeStocked(SlabClass& c, const Held& held, Lane& lane,
                                     FreeLater& free_later) LARDER_EXCLUDES(c.mutex());
 
  private:
@@ -82,15 +86,18 @@ class ChunkAllocator {
     std::uint32_t draining = 0;
   };
 
+  // Whether room is made by eviction, as far as `held` has a say.
+  bool MayEvict(const Held& held) const {
+    return evicts_ && !(held.prefers_page && classes_.spare_pages().any());
+  }
   // Takes a free chunk, or evicts, without the chunks in magazines.
   [[nodiscard]] ItemRef AllocateOrEvict(SlabClass& c, const Held& held, Lane& lane,
                                         FreeLater& free_later) LARDER_REQUIRES(c.mutex());
   // Fills a lane's magazine when it is empty.
-  void Refill(SlabClass& c, Magazine& magazine, const Index::Guard& held, Lane& lane,
-              FreeLater& free_later) LARDER_EXCLUDES(c.mutex());
-  // The first step of Refill, with the class locked.
-  Leaving TakeBatch(SlabClass& c, Magazine& magazine, const Index::Guard& held)
+  void Refill(SlabClass& c, Magazine& magazine, const Held& held, Lane& lane, FreeLater& free_later)
       LARDER_EXCLUDES(c.mutex());
+  // The first step of Refill, with the class locked.
+  Leaving TakeBatch(SlabClass& c, Magazine& magazine, const Held& held) LARDER_EXCLUDES(c.mutex());
   // The second step of Refill, for one slot: removes the item from the cache and returns its chunk.
   // Returns kNoItem if the item stays or is no longer in the slot.
   ItemRef Release(Magazine& magazine, std::uint32_t slot, const Index::Guard& held, Lane& lane,

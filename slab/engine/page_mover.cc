@@ -36,7 +36,27 @@ bool PageMover::MakeRoom(SlabClass& needy, Lane& lane) {
   return MovePage({.from = 0, .to = needy.id()}, lane);
 }
 
+bool PageMover::TakeSpare(SlabClass& needy, Lane& lane) {
+  LARDER_ASSERT(needy.id() != 0);
+  if (!classes_.spare_pages().any()) return false;
+  const MutexLock lock(mutex_);
+  {
+    // Another thread may have got a page for the class while this one waited.
+    const MutexLock class_lock(needy.mutex());
+    if (needy.has_free_chunk()) return true;
+  }
+  const auto loads = Loads();
+  ClassSet refused;
+  while (const ClassId from = PageBalancer::ChooseSpare(loads, needy.id(), refused)) {
+    if (MovePage({.from = from, .to = needy.id()}, lane)) return true;
+    refused.set(from);
+  }
+  classes_.spare_pages().Suspend();
+  return false;
+}
+
 void PageMover::Balance(Lane& lane) {
+  classes_.spare_pages().Resume();
   const MutexLock lock(mutex_);
   if (wanted_) MoveWanted(lane);
   // A plan that is in progress is dropped when page moves are switched off.
@@ -120,8 +140,7 @@ void PageMover::MoveWanted(Lane& lane) {
 // enough free chunks.
 bool PageMover::HasSparePage(SlabClass& c) const {
   const MutexLock lock(c.mutex());
-  const std::uint64_t chunks = std::uint64_t{c.page_count()} * c.chunks_per_page();
-  return c.page_count() >= 2 && (evicts_ || c.used_chunks() + c.chunks_per_page() <= chunks);
+  return c.page_count() >= 2 && (evicts_ || c.spare_page_count() != 0);
 }
 
 std::vector<ClassLoad> PageMover::Loads() const {
@@ -129,15 +148,13 @@ std::vector<ClassLoad> PageMover::Loads() const {
   const ClassId largest = classes_.ladder().largest();
   classes_.ForEach([&](SlabClass& c) {
     const MutexLock lock(c.mutex());
-    const std::uint64_t chunks = std::uint64_t{c.page_count()} * c.chunks_per_page();
     // A class with many more chunks than items holds pieces of large items.
     const bool has_pieces = c.id() != largest && c.used_chunks() > 2 * c.queue().count();
-    LARDER_ASSERT(c.used_chunks() <= chunks);
-    loads[c.id()] = {
-        .pages = c.page_count(),
-        .spare_pages = static_cast<std::uint32_t>((chunks - c.used_chunks()) / c.chunks_per_page()),
-        .near_ghosts = c.queue().near_ghosts(),
-        .pieces_of = has_pieces ? largest : ClassId{0}};
+    LARDER_ASSERT(c.used_chunks() <= c.chunk_count());
+    loads[c.id()] = {.pages = c.page_count(),
+                     .spare_pages = c.spare_page_count(),
+                     .near_ghosts = c.queue().near_ghosts(),
+                     .pieces_of = has_pieces ? largest : ClassId{0}};
   });
   return loads;
 }
@@ -145,7 +162,7 @@ std::vector<ClassLoad> PageMover::Loads() const {
 bool PageMover::MovePage(Move move, Lane& lane) {
   LARDER_ASSERT(move.from == 0 || move.from != move.to);
   // Tries donors, and of each donor several pages, until a page is empty.
-  const auto loads = Loads();
+  const auto loads = move.from != 0 ? std::vector<ClassLoad>() : Loads();
   ClassSet refused;
   std::vector<PageIndex> busy;  // Of this donor.
   for (;;) {

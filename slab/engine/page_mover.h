@@ -44,9 +44,10 @@ struct PageMoveStats {
   bool is_running = false;
 };
 
-// PageMover moves pages to where they are needed: to a class that has nothing to evict, to a class
-// that would have more hits with the page (see PageBalancer), where an operator asked for it, or
-// back to the system because the memory limit was lowered.
+// PageMover moves pages to where they are needed: to a class that has no free chunk, from one that
+// can spare them; to a class that has nothing to evict; to a class that would have more hits with
+// the page (see PageBalancer); where an operator asked for it; or back to the system because the
+// memory limit was lowered.
 //
 // Threads:    internally locked: one page moves at a time. Its mutex is locked before every other
 //             lock, so callers have no bucket and no class locked.
@@ -79,6 +80,10 @@ class PageMover {
   // Gives class `needy` a page that another class can do without, even the last one of that class.
   // Returns false if none can be had at the moment. Always false without eviction.
   [[nodiscard]] bool MakeRoom(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mutex_);
+  // Gives class `needy` a page that another class can spare, and evicts nothing: the items of the
+  // page move into free chunks of their class. Returns true if the class has a free chunk now, and
+  // false if no page can be had at the moment.
+  [[nodiscard]] bool TakeSpare(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mutex_);
   // See Cache::BalancePages.
   void Balance(Lane& lane) LARDER_EXCLUDES(mutex_);
   // See Cache::Maintain.

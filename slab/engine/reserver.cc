@@ -17,8 +17,15 @@ static_assert(kPageBytes / 2 - sizeof(Item) < Item::kIsChained);
 
 }  // namespace
 
-bool Reserver::MakeRoom(SlabClass& c, int tries, Lane& lane) {
-  if (tries < kMakeRoomTriesMax && mover_.MakeRoom(c, lane)) return true;
+bool Reserver::MakeRoom(SlabClass& c, RoomSearch& search, Lane& lane) {
+  const bool may_move = search.tries++ < kMakeRoomTriesMax;
+  if (search.prefers_page) {
+    if (may_move && mover_.TakeSpare(c, lane)) return true;
+    // From now on the store evicts. The try before may have held back with that.
+    search.prefers_page = false;
+    if (allocator_.evicts()) return true;
+  }
+  if (may_move && mover_.MakeRoom(c, lane)) return true;
   const MutexLock lock(c.mutex());
   ++c.stats().out_of_memory;
   return false;
@@ -27,12 +34,15 @@ bool Reserver::MakeRoom(SlabClass& c, int tries, Lane& lane) {
 ItemRef Reserver::AllocateChunk(SlabClass& c, ItemRef head, const Held& held, Lane& lane) {
   // A chunk, or a page for the class and then another try. A page can only be moved with no bucket
   // locked.
-  for (int tries = 0;; ++tries) {
+  RoomSearch search;
+  for (;;) {
+    Held minded = held;
+    minded.prefers_page = held.guard == nullptr && search.prefers_page;
     ItemRef ref = kNoItem;
     {
       FreeLater free_later(classes_);
       const MutexLock lock(c.mutex());
-      ref = allocator_.Allocate(c, held, lane, free_later);
+      ref = allocator_.Allocate(c, minded, lane, free_later);
       // Before the class is unlocked: page moves must see what the chunk belongs to.
       if (ref != kNoItem && head != kNoItem) {
         Item& chunk = classes_.arena().At(ref);
@@ -41,7 +51,7 @@ ItemRef Reserver::AllocateChunk(SlabClass& c, ItemRef head, const Held& held, La
       }
     }
     if (ref != kNoItem || held.guard != nullptr) return ref;
-    if (!MakeRoom(c, tries, lane)) return kNoItem;
+    if (!MakeRoom(c, search, lane)) return kNoItem;
   }
 }
 

@@ -31,6 +31,14 @@ namespace larder::slab {
       value_bytes);
 }
 
+// How far a store has come in its search for a chunk; see Reserver::MakeRoom.
+struct RoomSearch {
+  // See Held::prefers_page.
+  bool prefers_page = true;
+  // Calls of MakeRoom so far.
+  int tries = 0;
+};
+
 // Reserver finds the chunks that an item needs, one chunk or a chain, and lays out the item in
 // them.
 //
@@ -52,10 +60,11 @@ class Reserver {
   // end of its page.
   std::uint64_t BytesFor(ItemSpec spec, std::optional<std::uint64_t> chosen_cas) const noexcept;
 
-  // To be called when class `c` had no chunk: tries to get a page for the class. Returns false if
-  // there is nothing more to try; then the failure is counted. `tries` is the number of calls
-  // before for this store. REQUIRES: no bucket is locked.
-  bool MakeRoom(SlabClass& c, int tries, Lane& lane);
+  // To be called when class `c` had no chunk: tries to get a page for the class, first one that
+  // another class can spare. Then the caller tries again, as `search` says. Returns false if there
+  // is nothing more to try; then the failure is counted. `search` is new for each chunk that is
+  // looked for. REQUIRES: no bucket is locked.
+  bool MakeRoom(SlabClass& c, RoomSearch& search, Lane& lane);
 
  private:
   // Takes a chunk of class `c`. `head` is the first chunk of the item if this is to be a

@@ -82,16 +82,17 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
 // The compiler makes one function of this and what it calls, so that `store` lies in registers.
 // Passed in memory it costs every set 40 instructions.
 [[gnu::always_inline]] inline StoreOutcome Storer::StoreSmall(const SmallStore& store, Lane& lane) {
+  RoomSearch search;
   // One object for all tries, which the compiler makes where the caller wants the result. A copy of
   // it would be read in one piece right after it was written in several, which costs more than the
   // rest of this function.
   StoreOutcome outcome;
-  for (int tries = 0;; ++tries) {
-    outcome = TryStoreSmall(store, lane);
+  for (;;) {
+    outcome.status = TryStoreSmall(store, search.prefers_page, outcome, lane);
     if (outcome.status != StoreStatus::kNoMemory) [[likely]]
       return outcome;
     // No chunk: with the bucket unlocked a page can be moved to the class, then try again.
-    if (parts_.reserver.MakeRoom(store.c, tries, lane)) continue;
+    if (parts_.reserver.MakeRoom(store.c, search, lane)) continue;
     if (store.mode == StoreMode::kSet) {
       parts_.deleter.DropRefused(store.spec.key, StoreStatus::kNoMemory, lane);
     }
@@ -99,8 +100,9 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   }
 }
 
-[[gnu::always_inline]] inline StoreOutcome Storer::TryStoreSmall(const SmallStore& store,
-                                                                 Lane& lane) {
+[[gnu::always_inline]] inline StoreStatus Storer::TryStoreSmall(const SmallStore& store,
+                                                                bool prefers_page,
+                                                                StoreOutcome& outcome, Lane& lane) {
   const HashedKey& key = store.spec.key;
   SlabClass& c = store.c;
   Index::BucketLock guard(parts_.index, key.hash);
@@ -115,7 +117,8 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
     // An add that finds an item counts as a use of it.
     if (refusal) [[unlikely]] {
       if (store.mode == StoreMode::kAdd) parts_.usage.MarkUse(*old, lane);
-      return {.status = *refusal, .class_id = old_class};
+      outcome.class_id = old_class;
+      return *refusal;
     }
     // A store that depends on the old item is a use of it. A plain set says nothing about later
     // reads.
@@ -123,20 +126,25 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   }
   // The commonest store needs no lock of a class: the new value is written over the old one.
   if (old && old_class == c.id() && old->is_rewritable()) {
-    return Overwrite(store, *old, number, lane);
+    Overwrite(store, *old, number, lane);
+    outcome.class_id = old_class;
+    outcome.cas = number & Item::kNumberMask;
+    return StoreStatus::kStored;
   }
   if (parts_.admission.IsForbidden(key)) [[unlikely]]
-    return {.status = StoreStatus::kForbidden};
+    return StoreStatus::kForbidden;
 
   // Declared before a class is locked: see FreeLater.
   FreeLater free_later(parts_.classes);
   ItemRef ref = kNoItem;
+  const Held held = {.guard = &guard, .kept = old_ref, .prefers_page = prefers_page};
   // Magazines are for new items under the segmented policy only.
   if (!old && c.batch() > 1 && parts_.usage.policy() == EvictionPolicy::kSegmented) {
-    ref = TakeStocked(store, guard, lane, free_later);
+    ref = TakeStocked(store, held, lane, free_later);
   }
-  if (ref == kNoItem) ref = TakeQueued(store, guard, old, lane, free_later);
-  if (ref == kNoItem) return {.status = StoreStatus::kNoMemory, .class_id = c.id()};
+  if (ref == kNoItem) ref = TakeQueued(store, held, old, lane, free_later);
+  outcome.class_id = c.id();
+  if (ref == kNoItem) return StoreStatus::kNoMemory;
 
   // The class is unlocked again. The value is copied with only the bucket locked, so that other
   // stores into the class do not wait.
@@ -156,13 +164,14 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   lane.total_items.Add();
   guard.Unlock();
   parts_.unlinker.ReportCount(lane);
-  return {.status = StoreStatus::kStored, .class_id = c.id(), .cas = number & Item::kNumberMask};
+  outcome.cas = number & Item::kNumberMask;
+  return StoreStatus::kStored;
 }
 
 // Writes the new item over the old one, in its chunk. Its place in the queue does not change,
 // except under kLru.
-[[gnu::always_inline]] inline StoreOutcome Storer::Overwrite(const SmallStore& store, Item& old,
-                                                             std::uint64_t number, Lane& lane) {
+[[gnu::always_inline]] inline void Storer::Overwrite(const SmallStore& store, Item& old,
+                                                     std::uint64_t number, Lane& lane) {
   const ClassId id = store.c.id();
   LARDER_ASSERT(old.is_rewritable());
   LARDER_ASSERT(parts_.classes.IdOf(old) == id);
@@ -173,16 +182,14 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   old.set_number(number);
   std::memcpy(to, store.value.data(), store.value.size());
   lane.total_items.Add();
-  return {.status = StoreStatus::kStored, .class_id = id, .cas = number & Item::kNumberMask};
 }
 
 // Takes a chunk from the lane's magazine, and puts the item back into the slot as one that waits to
 // be queued.
-[[gnu::always_inline]] inline ItemRef Storer::TakeStocked(const SmallStore& store,
-                                                          const Index::Guard& guard, Lane& lane,
-                                                          FreeLater& free_later) {
+[[gnu::always_inline]] inline ItemRef Storer::TakeStocked(const SmallStore& store, const Held& held,
+                                                          Lane& lane, FreeLater& free_later) {
   SlabClass& c = store.c;
-  const ItemRef ref = parts_.allocator.TakeStocked(c, guard, lane, free_later);
+  const ItemRef ref = parts_.allocator.TakeStocked(c, held, lane, free_later);
   if (ref == kNoItem) return kNoItem;
   const HashedKey& key = store.spec.key;
   Item& item = parts_.classes.arena().At(ref);
@@ -195,16 +202,14 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
 
 // Takes a chunk with the class locked, and queues the item at once, in the place of the old one if
 // there is one.
-[[gnu::always_inline]] inline ItemRef Storer::TakeQueued(const SmallStore& store,
-                                                         const Index::Guard& guard,
+[[gnu::always_inline]] inline ItemRef Storer::TakeQueued(const SmallStore& store, const Held& held,
                                                          const LockedItem& old, Lane& lane,
                                                          FreeLater& free_later) {
   SlabClass& c = store.c;
   const HashedKey& key = store.spec.key;
-  const ItemRef old_ref = old ? old.ref() : kNoItem;
+  const ItemRef old_ref = held.kept;
   const MutexLock lock(c.mutex());
-  const ItemRef ref =
-      parts_.allocator.Allocate(c, {.guard = &guard, .kept = old_ref}, lane, free_later);
+  const ItemRef ref = parts_.allocator.Allocate(c, held, lane, free_later);
   if (ref == kNoItem) return kNoItem;
   WriteKey(parts_.classes.arena().At(ref), key.bytes);
   if (!old) {

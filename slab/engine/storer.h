@@ -88,19 +88,22 @@ class Storer {
                                                Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // Store() of an item that fits into one chunk, and that is not joined with an old one.
   StoreOutcome StoreSmall(const SmallStore& store, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
-  // One try of StoreSmall. Returns kNoMemory, and changes nothing, if there was no chunk.
-  StoreOutcome TryStoreSmall(const SmallStore& store, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
+  // One try of StoreSmall. Returns the status, and writes the rest of the outcome. Returns
+  // kNoMemory, and changes nothing, if there was no chunk; see Held::prefers_page for what it does
+  // not do to find one.
+  StoreStatus TryStoreSmall(const SmallStore& store, bool prefers_page, StoreOutcome& outcome,
+                            Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // Stores over an old item of the same class. REQUIRES: old.is_rewritable(), and its bucket is
   // locked.
-  StoreOutcome Overwrite(const SmallStore& store, Item& old, std::uint64_t number, Lane& lane);
+  void Overwrite(const SmallStore& store, Item& old, std::uint64_t number, Lane& lane);
   // TakeStocked and TakeQueued take a chunk for the item and write its key. TakeStocked is for a
   // key without an item, and leaves the item in the lane's magazine, where it waits to be queued.
   // TakeQueued queues the item at once, in the place of `old` if there is one. Both return kNoItem
-  // if no chunk can be found.
-  ItemRef TakeStocked(const SmallStore& store, const Index::Guard& guard, Lane& lane,
-                      FreeLater& free_later) LARDER_REQUIRES(kBucketLocked);
-  ItemRef TakeQueued(const SmallStore& store, const Index::Guard& guard, const LockedItem& old,
-                     Lane& lane, FreeLater& free_later) LARDER_REQUIRES(kBucketLocked);
+  // if no chunk can be found. REQUIRES: `held` holds the key's bucket, and keeps `old`.
+  ItemRef TakeStocked(const SmallStore& store, const Held& held, Lane& lane, FreeLater& free_later)
+      LARDER_REQUIRES(kBucketLocked);
+  ItemRef TakeQueued(const SmallStore& store, const Held& held, const LockedItem& old, Lane& lane,
+                     FreeLater& free_later) LARDER_REQUIRES(kBucketLocked);
   // Takes an old item of another class, whose place in the index the new one has got, out of its
   // queue.
   void Unqueue(ItemRef old, SlabClass& old_class, Lane& lane, FreeLater& free_later)

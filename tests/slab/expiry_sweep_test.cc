@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 
+#include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
 
 namespace larder::slab {
@@ -266,6 +267,43 @@ TEST_CASE("the more items, the shorter the pause, down to a bound", "[slab][swee
   // 10 million in a pass of 25 seconds, and twice that on a busy machine.
   CHECK(10 * kMillion / ExpirySweep::kSliceChunks * ten <= std::chrono::seconds(26));
   CHECK(pause_of(1000 * kMillion) >= microseconds(2000));
+}
+
+TEST_CASE("while memory is full, passes are short, and shorter while they free much",
+          "[slab][sweep]") {
+  CacheFixture cache({.memory_bytes = 4 * kMiB});
+  ExpirySweep sweep(cache.cache());
+  ExpirySweep::Clock::time_point now{};
+  // As if there were a million items.
+  constexpr std::uint64_t kMillion = 1'000'000;
+  const auto slice = [&] {
+    cache.lane().items.Add(kMillion);
+    const auto pause = sweep.Slice(now, cache.lane());
+    cache.lane().items.Subtract(kMillion);
+    now += pause;
+    return pause;
+  };
+  // The pause after the first slice of a pass, and how long the pass would take with a million.
+  const auto pass = [&] {
+    ++cache.lane().now_s;
+    (void)sweep.RequestPass();
+    const auto pause = slice();
+    const std::uint64_t items = kMillion + cache.items();
+    while (sweep.is_running()) (void)slice();
+    return std::chrono::round<std::chrono::seconds>(items / ExpirySweep::kSliceChunks * pause);
+  };
+  CHECK(pass() == ExpirySweep::kPassTime);
+  const int filled = cache.Fill(20);
+  CHECK(pass() == ExpirySweep::kPassTimeFull);
+  // Every tenth key that is there expires soon.
+  for (int i = 0; i < filled; i += 10) (void)cache.Touch("fill" + std::to_string(i), kSoonS);
+  CHECK(pass() == ExpirySweep::kPassTimeFull);
+  cache.lane().now_s = kSoonS;
+  CHECK(pass() == ExpirySweep::kPassTimeFull);
+  // There is room now, and then there is none.
+  (void)cache.Fill(20, 1);
+  CHECK(pass() == ExpirySweep::kPassTimeFull / 2);
+  CHECK(pass() == ExpirySweep::kPassTimeFull);
 }
 
 }  // namespace

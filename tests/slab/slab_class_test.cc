@@ -21,7 +21,7 @@ class ClassUnderTest {
   ClassUnderTest(std::uint32_t chunk_bytes, std::uint64_t pages_max)
       : arena_(std::move(*Arena::Create({.limit_bytes = pages_max * kPageBytes}))),
         pages_(arena_->capacity_pages()),
-        class_(7, chunk_bytes, *arena_, pages_) {}
+        class_(7, chunk_bytes, *arena_, pages_, spare_pages_) {}
 
   ItemRef Allocate() {
     const MutexLock lock(class_.mutex());
@@ -58,11 +58,13 @@ class ClassUnderTest {
   }
   Arena& arena() { return *arena_; }
   PageTable& pages() { return pages_; }
+  SparePages& spare_pages() { return spare_pages_; }
   SlabClass& slab_class() { return class_; }
 
  private:
   std::unique_ptr<Arena> arena_;
   PageTable pages_;
+  SparePages spare_pages_;
   SlabClass class_;
 };
 
@@ -253,10 +255,32 @@ TEST_CASE("pages drain and come back while chunks come and go", "[slab][slab_cla
   CHECK(chunks.arena().pages_in_use() == 0);
 }
 
+TEST_CASE("a class offers a page while its free chunks would fill one", "[slab][slab_class]") {
+  ClassUnderTest chunks(1000, 3);
+  const std::size_t per_page = kPageBytes / 1000;
+  auto refs = chunks.AllocateAll();
+  CHECK_FALSE(chunks.spare_pages().any());
+  // One from each page in turn, so that no page becomes empty.
+  for (std::size_t freed = 1; freed <= per_page; ++freed) {
+    CHECK_FALSE(chunks.spare_pages().any());
+    const std::size_t at = freed % 3 * per_page + freed / 3;
+    chunks.Free(refs[at]);
+    refs[at] = kNoItem;
+  }
+  CHECK(chunks.page_count() == 3);
+  CHECK(chunks.spare_pages().any());
+  chunks.spare_pages().Suspend();
+  CHECK_FALSE(chunks.spare_pages().any());
+  chunks.spare_pages().Resume();
+  CHECK(chunks.spare_pages().any());
+  REQUIRE(chunks.Allocate() != kNoItem);
+  CHECK_FALSE(chunks.spare_pages().any());
+}
+
 TEST_CASE("two classes take pages from one arena, and a page from one to the other",
           "[slab][slab_class]") {
   ClassUnderTest small(64, 1);
-  SlabClass large(9, 100'000, small.arena(), small.pages());
+  SlabClass large(9, 100'000, small.arena(), small.pages(), small.spare_pages());
   const ItemRef ref = small.Allocate();
   const MutexLock lock(large.mutex());
   CHECK(large.Allocate() == kNoItem);
