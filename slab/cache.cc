@@ -40,6 +40,8 @@ void Cache::Tick(std::uint32_t now_s) noexcept {
 }
 
 void Cache::BalancePages(Lane& lane) {
+  engine_.usage.NoteTurn();
+  engine_.miss_review.Review();
   engine_.page_mover.Balance(lane);
   // This lane may never store, and a store is what reports usually.
   engine_.unlinker.ReportCount(lane);

@@ -179,8 +179,9 @@ class Cache {
   // forgets old removal records. Call it once a second, from one thread. `now_s` is the server's
   // own clock.
   void Tick(std::uint32_t now_s) noexcept;
-  // Moves the page that Reassign asked for, and pages that would bring more hits to another class,
-  // a bounded number per call. Call it many times a second.
+  // Lets time go on for eviction, reviews misses, and moves the page that Reassign asked for, and
+  // pages that would bring more hits to another class, a bounded number per call. Call it many
+  // times a second.
   void BalancePages(Lane& lane);
   // What BalancePages moves: the setting, requests and counts.
   PageMover& page_mover() { return engine_.page_mover; }
@@ -211,6 +212,11 @@ class Cache {
   // How the key was removed last; nothing if there is no record.
   std::optional<RemovalRecord> LastRemovalOf(std::uint64_t hash, const Lane& lane) const noexcept {
     return engine_.removal_records.Find(hash, lane.now_s);
+  }
+  // Notes that a get missed a key that was removed in this way, which LastRemovalOf has told. The
+  // cache learns from it what it should have kept.
+  void NoteMiss(std::uint64_t hash, const RemovalRecord& removal, Lane& lane) {
+    engine_.miss_review.Note(hash, removal, lane);
   }
   const Arena& arena() const { return *engine_.arena; }
   const Index& index() const { return *engine_.index; }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "slab/classes/magazine.h"
+#include "slab/eviction/missed_keys.h"
 #include "slab/ids.h"
 #include "slab/item/expiry.h"
 #include "slab/sync/counter.h"
@@ -40,8 +41,10 @@ constexpr std::size_t SizeStep(std::size_t item_bytes) {
 // counters and its magazines. Numbers and counters that all threads shared would cost more than a
 // lookup.
 //
-// Threads:    one worker. Any thread may read the Counters and flush_floor.
-// Owns:       its magazines.
+// Threads:    one worker. Any thread may read the Counters and flush_floor; one takes the missed
+// keys
+//             out.
+// Owns:       its magazines and its missed keys.
 struct alignas(128) Lane : Now {
   // Sets the time that the cache uses for this lane's calls; the cache has no clock of its own. The
   // owner calls it at each wake-up.
@@ -94,6 +97,9 @@ struct alignas(128) Lane : Now {
   std::array<Counters<ClassStat>, kClassesMax + 1> classes;
   // Gauges of items by size in steps of kSizeStepBytes, rounded up; empty if sizes are not tracked.
   std::vector<Counter> sizes;
+
+  // Evicted keys that the lane's gets have missed; see slab/engine/miss_review.h.
+  std::unique_ptr<MissedKeys> missed_keys = std::make_unique<MissedKeys>();
 
   // By ClassId; nullptr until the lane first stores into a class that is large enough for
   // magazines.

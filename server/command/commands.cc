@@ -91,7 +91,9 @@ std::shared_ptr<const ClusterSnapshot> Commands::FindCluster(std::string_view ke
 
 void Commands::ReportPlainMiss(std::string_view key, Operation operation, Presence presence) {
   LARDER_ASSERT(presence != Presence::kHit && presence != Presence::kNoRoom);
-  const auto removal = cache_.LastRemovalOf(cache_.Hash(key), lane_);
+  const std::uint64_t hash = cache_.Hash(key);
+  const auto removal = cache_.LastRemovalOf(hash, lane_);
+  if (removal) cache_.NoteMiss(hash, *removal, lane_);
   observers_.Report({.operation = operation,
                      .result = CommandResult::kMiss,
                      .reason = removal ? ReasonOf(removal->reason) : MissReason::kNotSeen,

@@ -21,8 +21,8 @@ struct ReclaimedItem {
   std::uint64_t hash = 0;
   // Seconds between the item's last use and its removal.
   std::uint32_t idle_s = 0;
-  // The queue that the item was in.
-  Segment segment = Segment::kProbation;
+  // Its segment and the hits that were counted.
+  EvictionState state = EvictionState::Born(0);
   // True: the item had expired or was flushed. False: it was alive and was evicted.
   bool is_dead = false;
   // The item had an expiry set.

@@ -101,6 +101,10 @@ class SlabClass {
   // reads only atomics; so clang's analysis is switched off here.
   void PrefetchGhosts(std::uint64_t hash) const LARDER_NO_ANALYSIS { queue_.PrefetchGhosts(hash); }
 
+  // Which candidates for eviction have earned to stay. The rule is read without a lock, from an
+  // atomic; so clang's analysis is switched off here.
+  const PromotionRule& promotion_rule() const LARDER_NO_ANALYSIS { return queue_.promotion_rule(); }
+
   // Takes a chunk, which then belongs to the caller: its use is kOwned and it has one reference.
   // Returns kNoItem if the class has no free chunk and the arena no page; the caller may evict and
   // try again.

@@ -116,7 +116,7 @@ void ChunkAllocator::Refill(SlabClass& c, Magazine& magazine, const Held& held, 
     if (slot + kOverflowAhead < leaving.end) {
       index_.PrefetchOverflow(magazine.entry(slot + kOverflowAhead).hash);
     }
-    const ItemRef ref = Release(magazine, slot, *held.guard, lane, free_later);
+    const ItemRef ref = Release(c, magazine, slot, *held.guard, lane, free_later);
     if (ref == kNoItem) continue;
     // A page that is being emptied gets its chunk back.
     if ((leaving.draining >> slot & 1) != 0) {
@@ -172,8 +172,8 @@ ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazi
   return leaving;
 }
 
-ItemRef ChunkAllocator::Release(Magazine& magazine, std::uint32_t slot, const Index::Guard& held,
-                                Lane& lane, FreeLater& free_later) {
+ItemRef ChunkAllocator::Release(SlabClass& c, Magazine& magazine, std::uint32_t slot,
+                                const Index::Guard& held, Lane& lane, FreeLater& free_later) {
   // If the bucket is locked by another thread, the item stays in the slot; it is queued again when
   // the magazine is emptied.
   const std::uint64_t hash = magazine.entry(slot).hash;
@@ -185,7 +185,8 @@ ItemRef ChunkAllocator::Release(Magazine& magazine, std::uint32_t slot, const In
   if (ref == kNoItem) return kNoItem;
   Item& item = classes_.arena().At(ref);
   const bool is_dead = liveness_.IsDead(item, lane);
-  const auto spared = is_dead ? std::nullopt : EvictionQueue::IfSpared(item.eviction_state());
+  const auto spared =
+      is_dead ? std::nullopt : c.promotion_rule().IfSpared(item.eviction_state(), ref);
   if (spared) {
     pause_.At(Moment::kSpared);
     item.set_eviction_state(*spared);

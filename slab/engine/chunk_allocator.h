@@ -100,8 +100,8 @@ class ChunkAllocator {
   Leaving TakeBatch(SlabClass& c, Magazine& magazine, const Held& held) LARDER_EXCLUDES(c.mutex());
   // The second step of Refill, for one slot: removes the item from the cache and returns its chunk.
   // Returns kNoItem if the item stays or is no longer in the slot.
-  ItemRef Release(Magazine& magazine, std::uint32_t slot, const Index::Guard& held, Lane& lane,
-                  FreeLater& free_later);
+  ItemRef Release(SlabClass& c, Magazine& magazine, std::uint32_t slot, const Index::Guard& held,
+                  Lane& lane, FreeLater& free_later);
 
   const SlabClasses& classes_;
   Index& index_;

@@ -89,6 +89,7 @@ Engine::Engine(const CacheOptions& options, Foundation foundation)
                                               .hash = hash,
                                               .counters = page_move_counters})},
                  options.page_moves),
+      miss_review(classes, magazines, lanes),
       reserver(classes, allocator, page_mover),
       linker(classes, liveness),
       growth({.index = *index,

@@ -18,6 +18,7 @@
 #include "slab/engine/liveness.h"
 #include "slab/engine/lookup.h"
 #include "slab/engine/magazines.h"
+#include "slab/engine/miss_review.h"
 #include "slab/engine/options.h"
 #include "slab/engine/page_mover.h"
 #include "slab/engine/pause.h"
@@ -95,6 +96,7 @@ class Engine {
   ChunkAllocator allocator;
   PageMoveCounters page_move_counters;
   PageMover page_mover;
+  MissReview miss_review;
   Reserver reserver;
   Linker linker;
   Growth growth;

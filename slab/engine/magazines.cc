@@ -10,7 +10,7 @@ void Magazines::Empty(SlabClass& c, Magazine& magazine, const Index::Guard* held
   EvictionQueue& queue = c.queue();
   for (const ReclaimedItem& reclaimed : magazine.TakeReclaimed()) {
     c.stats().Count(reclaimed);
-    if (!reclaimed.is_dead) queue.NoteEviction(reclaimed.segment, reclaimed.hash);
+    if (!reclaimed.is_dead) queue.NoteEviction(reclaimed.state, reclaimed.hash);
   }
   for (std::uint32_t slot = 0; slot < Magazine::kSlots; ++slot) {
     const Magazine::Taken taken = held != nullptr ? magazine.TakeOwn(slot) : magazine.TakeAny(slot);

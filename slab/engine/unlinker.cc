@@ -64,7 +64,7 @@ ReclaimedItem Unlinker::UnlinkDequeued(Index::Guard& guard, ItemRef ref, std::ui
   Forget(guard, slot, hash, why, lane);
   return {.hash = hash,
           .idle_s = item.idle_s(lane.now_s),
-          .segment = item.eviction_state().segment(),
+          .state = item.eviction_state(),
           .is_dead = why != RemovalReason::kEvicted,
           .could_expire = item.expiry().is_set(),
           .was_fetched = item.was_fetched()};

@@ -9,7 +9,11 @@ void Usage::Note(Item& item, ClassId id) noexcept {
   LARDER_ASSERT(id == classes_.IdOf(item));
   if (policy() == EvictionPolicy::kLru) [[unlikely]]
     return MoveToFront(item);
-  item.set_eviction_state(classes_.ById(id).clock().AfterHit(item.eviction_state()));
+  const SlabClass& c = classes_.ById(id);
+  const EvictionState state = item.eviction_state();
+  if (state == EvictionState::Newcomer()) [[unlikely]]
+    c.promotion_rule().CountHit();
+  item.set_eviction_state(c.clock().AfterHit(state));
 }
 
 void Usage::MoveToFront(Item& item) noexcept {
@@ -30,6 +34,13 @@ void Usage::SetPolicy(EvictionPolicy policy) {
     const MutexLock lock(c.mutex());
     magazines_.EmptyAll(c);
     c.queue().set_policy(policy);
+  });
+}
+
+void Usage::NoteTurn() {
+  classes_.ForEach([&](SlabClass& c) {
+    const MutexLock lock(c.mutex());
+    c.queue().NoteTurn();
   });
 }
 

@@ -33,6 +33,9 @@ class Usage {
   // Sets the share of the items of every class that may be on probation. It adapts from there.
   void SetProbationShare(double share);
 
+  // Lets the clocks of classes go on in which nothing is stored. Call it 20 times a second.
+  void NoteTurn();
+
   // Counts a hit: a client has read the item, which is of class `id`.
   void MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept;
   // Counts a use that reads nothing: it protects the item from eviction, but does not set
@@ -65,7 +68,7 @@ inline void Usage::MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept
   };
   const std::uint32_t hits = item.size_and_state & kHits;
   if (hits != saturated(EvictionState::Main(EvictionState::kHitsMax)) &&
-      hits != saturated(EvictionState::HitOnProbation())) {
+      hits != saturated(EvictionState::HitTwiceOnProbation())) {
     item.set_fetched();
     Note(item, id);
   }

@@ -18,10 +18,7 @@ bool EvictionQueue::NoteArrival(std::uint64_t hash) {
   LARDER_ASSERT(near_share_ >= 0);
   const auto ghost = ghosts_.Take(hash, count());
   if (!ghost) return false;
-  // Near: the key would still be in the cache if the class were larger by the near share.
-  if (static_cast<double>(ghost->age) <= near_share_ * static_cast<double>(count())) {
-    ++near_ghosts_;
-  }
+  if (IsNear(*ghost)) ++near_ghosts_;
   // The key came back too early. Its segment was too short, so the segment gets a larger share: by
   // one item.
   if (ghost->segment == Segment::kProbation) {
@@ -29,15 +26,44 @@ bool EvictionQueue::NoteArrival(std::uint64_t hash) {
     MoveShare(1);
   } else {
     ++stats_.ghosts_of_main;
-    MoveShare(-1);
+    MoveShare(evictions_ < held_until_ ? -1 / kHeldDivisor : -1);
   }
   return true;
+}
+
+std::optional<Ghost> EvictionQueue::GhostOf(std::uint64_t hash) const {
+  // Probation may have to become several times longer, so its ghosts are asked when they are older
+  // than those of keys that come back. For main that would say nothing.
+  const auto ghost = ghosts_.FindOld(hash, count());
+  if (ghost && ghost->segment == Segment::kMain && ghost->age > count()) return std::nullopt;
+  return ghost;
+}
+
+void EvictionQueue::NoteMissed(const Ghost& ghost, std::uint64_t weight) {
+  LARDER_ASSERT(weight > 0);
+  const std::uint64_t items = std::min(weight, 1 + count() / kMissedDivisor);
+  if (IsNear(ghost)) near_ghosts_ += items;
+  const auto step = static_cast<double>(items);
+  MoveShare(ghost.segment == Segment::kProbation ? step : -step);
+  if (ghost.segment == Segment::kProbation) held_until_ = evictions_ + kHeldTurnovers * count();
+}
+
+void EvictionQueue::NoteTurn() {
+  if (seen_arrivals_ != arrivals_) {
+    seen_arrivals_ = arrivals_;
+    idle_turns_ = 0;
+  } else if (idle_turns_ < kIdleTurns) {
+    ++idle_turns_;
+  } else {
+    clock_.Tick();
+  }
 }
 
 void EvictionQueue::EnterArrived(ItemRef ref, Segment segment) {
   LARDER_ASSERT(arena_.At(ref).use() != ChunkUse::kQueued);
   if (segment == Segment::kMain) return Enter(ref, EvictionState::Main(0));
   // The item keeps its birth tick, which it got when it was linked; it may have been hit since.
+  ++arrivals_;
   clock_.CountArrival(probation_.count + 1);
   Push(probation_, ref);
 }
@@ -108,7 +134,7 @@ EvictionQueue::Candidate EvictionQueue::Alternative(const Candidate& candidate) 
 bool EvictionQueue::Spare(const Candidate& candidate) {
   LARDER_ASSERT(candidate.ref != kNoItem);
   Item& item = arena_.At(candidate.ref);
-  const auto spared = IfSpared(item.eviction_state());
+  const auto spared = promotion_rule_.IfSpared(item.eviction_state(), candidate.ref);
   if (!spared) return false;
   Take(At(candidate.segment), candidate.ref);
   // kLru does not count hits: counters that are not 0 are from before that policy was set.
@@ -117,21 +143,18 @@ bool EvictionQueue::Spare(const Candidate& candidate) {
   return true;
 }
 
-std::optional<EvictionState> EvictionQueue::IfSpared(EvictionState state) {
-  const std::uint32_t hits = state.hits();
-  if (hits == 0) return std::nullopt;
-  return EvictionState::Main(state.segment() == Segment::kProbation ? 0 : hits - 1);
-}
-
 void EvictionQueue::PutBack(const Candidate& candidate) {
   TakeCandidate(candidate);
   Return(candidate.ref, QueueEntry::kPutBack, candidate.segment);
 }
 
 void EvictionQueue::Evict(const Candidate& candidate, std::uint64_t hash) {
-  NoteEviction(candidate.segment, hash);
-  // The item earned to stay, but the search for a victim had spared enough items already.
-  if (arena_.At(candidate.ref).eviction_state().hits() != 0) ++stats_.evicted_active;
+  const EvictionState state = arena_.At(candidate.ref).eviction_state();
+  LARDER_ASSERT(state.segment() == candidate.segment);
+  NoteEviction(state, hash);
+  // The item earned to stay, but the search for a victim had spared enough items already, or it had
+  // too few hits.
+  if (state.hits() != 0) ++stats_.evicted_active;
   Remove(candidate.ref);
 }
 
@@ -159,8 +182,11 @@ void EvictionQueue::Return(ItemRef ref, QueueEntry entry, Segment segment) {
   }
 }
 
-void EvictionQueue::NoteEviction(Segment segment, std::uint64_t hash) {
+void EvictionQueue::NoteEviction(EvictionState state, std::uint64_t hash) {
+  const Segment segment = state.segment();
+  if (state == EvictionState::Newcomer()) promotion_rule_.CountWasted(count());
   if (policy_ == EvictionPolicy::kSegmented) ghosts_.Add(hash, segment, count());
+  ++evictions_;
   ++(segment == Segment::kMain ? stats_.evicted_from_main : stats_.evicted_from_probation);
 }
 
@@ -224,6 +250,11 @@ void EvictionQueue::CheckList(Segment segment) const {
   LARDER_CHECK(before == list.tail);
 }
 
+// Near: the key would still be in the cache if the class were larger by the near share.
+bool EvictionQueue::IsNear(const Ghost& ghost) const {
+  return static_cast<double>(ghost.age) <= near_share_ * static_cast<double>(count());
+}
+
 // Moves probation's share by this many items of the class, within the bounds.
 void EvictionQueue::MoveShare(double items) {
   share_ += items / static_cast<double>(std::max<std::uint64_t>(1, count()));
@@ -282,6 +313,7 @@ void EvictionQueue::Enter(ItemRef ref, EvictionState state) {
 
 // Links an item at the head of probation, born now.
 void EvictionQueue::EnterProbation(ItemRef ref) {
+  ++arrivals_;
   clock_.CountArrival(probation_.count + 1);
   Enter(ref, EvictionState::Born(clock_.tick()));
 }

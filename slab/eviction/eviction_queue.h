@@ -6,6 +6,7 @@
 
 #include "slab/check.h"
 #include "slab/eviction/ghosts.h"
+#include "slab/eviction/promotion_rule.h"
 #include "slab/item/eviction_state.h"
 #include "slab/item/item.h"
 #include "slab/memory/arena.h"
@@ -50,12 +51,13 @@ struct QueueStats {
 //
 // A new item enters probation. A hit, there and in main, raises the counter of the item's
 // EvictionState and does nothing else. Room is made at the tail of probation while probation holds
-// its share of the items, else at the tail of main. A candidate on probation with a hit that
-// counted goes to main, with its counter cleared. A candidate in main with a counter above 0 goes
-// back to main's head, with the counter lowered by one. All other candidates are evicted and leave
-// a ghost. A key that comes back while it has a ghost enters main, and moves probation's share: up
-// if the key was evicted from probation, which had been too short for it, down if it was evicted
-// from main.
+// its share of the items, else at the tail of main. A candidate on probation with hits that counted
+// goes to main, if they are enough for the PromotionRule, with its counter cleared. A candidate in
+// main with a counter above 0 goes back to main's head, with the counter lowered by one. All other
+// candidates are evicted and leave a ghost. A key that comes back while it has a ghost enters main,
+// and moves probation's share: up if the key was evicted from probation, which had been too short
+// for it, down if it was evicted from main. A key that is asked for and never stored again moves
+// the share, too.
 //
 // Under kLru all new items enter main, MoveToFront() follows each hit, and what probation still
 // holds from before that policy goes first.
@@ -74,7 +76,16 @@ class EvictionQueue {
   // Probation's share of the items of the class: its bounds, and its value at the start.
   static constexpr double kShareMin = 0.02;
   static constexpr double kShareStart = 0.20;
-  static constexpr double kShareMax = 0.90;
+  static constexpr double kShareMax = 0.98;
+  // A missed key moves the share by an item, or by the items of the class divided by this number,
+  // however many misses it stands for.
+  static constexpr std::uint64_t kMissedDivisor = 2048;
+  // After a miss of a key that was evicted from probation and never stored again, the share falls
+  // more slowly, by this factor, while so many times the items of the class are evicted. Where such
+  // keys are read at one age, they are all there or none is: a share that fell as quickly as usual
+  // would lose them again and again.
+  static constexpr double kHeldDivisor = 4;
+  static constexpr std::uint64_t kHeldTurnovers = 8;
 
   // An item that may be evicted: the tail of a segment.
   struct Candidate {
@@ -92,6 +103,11 @@ class EvictionQueue {
   // key was stored. Returns true if the key came back soon after its eviction, so that its item
   // belongs into main.
   [[nodiscard]] bool NoteArrival(std::uint64_t hash);
+  // The ghost of a key that is asked for, if it says something about the length of its segment.
+  std::optional<Ghost> GhostOf(std::uint64_t hash) const;
+  // Notes that the key of this ghost was asked for, and was not stored again. `weight`: how many
+  // such misses it stands for.
+  void NoteMissed(const Ghost& ghost, std::uint64_t weight);
   // Second step: queues the item in this segment. Its eviction state says that it was born on
   // probation; it may have been hit since. REQUIRES: to queue it in main, the item's bucket is
   // locked.
@@ -100,13 +116,12 @@ class EvictionQueue {
   // NoteEviction when the item was removed, or Return when it stays; by then the item may be in
   // another chunk.
   void TakeCandidate(const Candidate& candidate);
-  // Counts an eviction from `segment` and remembers the key as a ghost.
-  void NoteEviction(Segment segment, std::uint64_t hash);
+  // Counts the eviction of an item with this state and remembers its key as a ghost.
+  void NoteEviction(EvictionState state, std::uint64_t hash);
   // Queues an item that was taken out of `segment`. REQUIRES: `entry` is not QueueEntry::kNew.
   void Return(ItemRef ref, QueueEntry entry, Segment segment);
-  // The state in main that a candidate with this state gets if it has earned to stay; nothing if it
-  // has not.
-  static std::optional<EvictionState> IfSpared(EvictionState state);
+  // Which candidates have earned to stay.
+  const PromotionRule& promotion_rule() const { return promotion_rule_; }
   // Puts an item in the place of an item of this class that has the same key, and gives it that
   // item's eviction state. The use of the old chunk becomes kOwned. Under kLru it counts as a use.
   void Replace(ItemRef old, ItemRef fresh);
@@ -130,6 +145,12 @@ class EvictionQueue {
   void PutBack(const Candidate& candidate);
   // Removes the candidate and remembers its key as a ghost. The use of its chunk becomes kOwned.
   void Evict(const Candidate& candidate, std::uint64_t hash);
+
+  // Call it kIdleTurns times in the time after which a class without arrivals is idle, and go on.
+  // While it is idle, the clock of probation goes on by itself: else the newest items would stay
+  // young, and their hits would not count, until others come.
+  static constexpr std::uint32_t kIdleTurns = 20;
+  void NoteTurn();
 
   // Prefetches what Evict or NoteArrival of this hash will need. Needs no lock.
   void PrefetchGhosts(std::uint64_t hash) const noexcept { ghosts_.Prefetch(hash); }
@@ -157,6 +178,8 @@ class EvictionQueue {
   }
   // Keys that came back as near ghosts since the start.
   std::uint64_t near_ghosts() const { return near_ghosts_; }
+  // Evictions since the start.
+  std::uint64_t evictions() const { return evictions_; }
   // Frees a ghost table that has become too large. Call it when the class has lost memory.
   void Trim() { ghosts_.Fit(count()); }
 
@@ -209,6 +232,7 @@ class EvictionQueue {
   // Sets the state, and links the item at the head of that state's segment.
   void Enter(ItemRef ref, EvictionState state);
   void EnterProbation(ItemRef ref);
+  bool IsNear(const Ghost& ghost) const;
   // Moves probation's share by so many items.
   void MoveShare(double items);
 
@@ -222,9 +246,17 @@ class EvictionQueue {
   // See set_near_share().
   double near_share_ = 0;
   std::uint64_t near_ghosts_ = 0;
+  // See evictions(), and how many there are when the share falls as usual again.
+  std::uint64_t evictions_ = 0;
+  std::uint64_t held_until_ = 0;
+  // Arrivals on probation since the start, and until the last turn; turns without one.
+  std::uint64_t arrivals_ = 0;
+  std::uint64_t seen_arrivals_ = 0;
+  std::uint32_t idle_turns_ = 0;
   EvictionPolicy policy_ = EvictionPolicy::kSegmented;
   QueueStats stats_;
   Ghosts ghosts_;
+  PromotionRule promotion_rule_;
 };
 
 }  // namespace larder::slab

@@ -37,21 +37,39 @@ void Ghosts::Add(std::uint64_t hash, Segment segment, std::uint64_t items) {
 }
 
 std::optional<Ghost> Ghosts::Take(std::uint64_t hash, std::uint64_t items) {
-  if (!sets_) return std::nullopt;
+  // One that is too old is forgotten, too.
+  std::uint32_t* const entry = FindEntry(hash, kOldFactor * items);
+  if (entry == nullptr) return std::nullopt;
+  const bool is_valid = AgeOf(*entry, Now()) <= items >> stamp_shift_;
+  const Ghost ghost = GhostOf(*entry);
+  *entry = 0;
+  return is_valid ? std::optional(ghost) : std::nullopt;
+}
+
+std::optional<Ghost> Ghosts::FindOld(std::uint64_t hash, std::uint64_t items) const {
+  const std::uint32_t* const entry = FindEntry(hash, kOldFactor * items);
+  return entry != nullptr ? std::optional(GhostOf(*entry)) : std::nullopt;
+}
+
+std::uint32_t* Ghosts::FindEntry(std::uint64_t hash, std::uint64_t items) const {
+  if (!sets_) return nullptr;
   const std::uint32_t fingerprint = Fingerprint(hash);
   for (std::uint32_t& entry : SetOf(hash).entries) {
     if (entry >> kFingerprintShift != fingerprint) [[likely]]
       continue;
-    const std::uint64_t age = AgeOf(entry, Now());
-    // Too old to say anything about the length of a segment.
-    if (age > items >> stamp_shift_) continue;
-    const Segment segment = SegmentOf(entry);
-    entry = 0;
-    // AgeOf counts evictions from probation twice.
-    const unsigned doubled = segment == Segment::kProbation ? 1 : 0;
-    return Ghost{.segment = segment, .age = age >> doubled << stamp_shift_};
+    // Not too old to say something about the length of a segment.
+    if (AgeOf(entry, Now()) <= items >> stamp_shift_) return &entry;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+Ghost Ghosts::GhostOf(std::uint32_t entry) const {
+  const Segment segment = SegmentOf(entry);
+  // AgeOf counts evictions from probation twice.
+  const unsigned doubled = segment == Segment::kProbation ? 1 : 0;
+  return {.segment = segment,
+          .age = std::uint64_t{AgeOf(entry, Now())} >> doubled << stamp_shift_,
+          .stamp = entry & kStampMask};
 }
 
 void Ghosts::Fit(std::uint64_t items) {

@@ -18,6 +18,8 @@ struct Ghost {
   Segment segment = Segment::kProbation;
   // Evictions from that segment since then; in large classes counted in steps of a few.
   std::uint64_t age = 0;
+  // The same eviction has the same stamp as long as it is remembered.
+  std::uint32_t stamp = 0;
 };
 
 // Ghosts remembers, for one class, from which segment keys were evicted. A ghost is valid until the
@@ -47,6 +49,10 @@ class Ghosts {
 
   // Returns the ghost of the key, if it has a valid one, and forgets it. `items` as for Add.
   [[nodiscard]] std::optional<Ghost> Take(std::uint64_t hash, std::uint64_t items);
+  // Returns the ghost of the key, also if it is up to kOldFactor times as old as a valid one, and
+  // keeps it.
+  static constexpr std::uint64_t kOldFactor = 2;
+  [[nodiscard]] std::optional<Ghost> FindOld(std::uint64_t hash, std::uint64_t items) const;
 
   // Prefetches the set of a key before Add or Take. Needs no lock; the table may be freed
   // meanwhile, which is harmless for a prefetch.
@@ -86,6 +92,11 @@ class Ghosts {
     return items * 100 <= items_planned_ * kGrowthPercent &&
            items * 100 >= items_planned_ * kShrinkPercent;
   }
+  // The entry of the key, if its ghost is valid for a class of so many items; nullptr if there is
+  // none.
+  std::uint32_t* FindEntry(std::uint64_t hash, std::uint64_t items) const;
+  // What an entry says.
+  Ghost GhostOf(std::uint32_t entry) const;
   // Replaces the table by an empty one for `items` items, or by none if there is no memory.
   void Rebuild(std::uint64_t items);
   void NoteTouched(const Set& set);

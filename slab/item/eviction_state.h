@@ -14,8 +14,9 @@ enum class Segment : std::uint8_t { kProbation, kMain };
 // EvictionState is the segment of an item with the hits that eviction has counted for it, in one
 // byte.
 //
-//   0 ... 250   on probation, no hit counted; born at this tick of the class's ProbationClock
-//   251         on probation, one hit counted
+//   0 ... 248   on probation, no hit counted; born at this tick of the class's ProbationClock
+//   249, 250    on probation, one hit counted, or more
+//   251         in main, came there with one hit, and no hit counted since: a newcomer
 //   252 ... 255 in main, 0 to 3 hits counted
 //
 // The birth tick is needed only until the first hit counts, so a byte is enough for all states.
@@ -24,7 +25,7 @@ enum class Segment : std::uint8_t { kProbation, kMain };
 class EvictionState {
  public:
   // Ticks of a ProbationClock count modulo this number. The code of a birth is its tick.
-  static constexpr std::uint32_t kTicks = 251;
+  static constexpr std::uint32_t kTicks = 249;
   // The most hits that main counts.
   static constexpr std::uint32_t kHitsMax = 3;
 
@@ -33,8 +34,11 @@ class EvictionState {
     LARDER_ASSERT(tick < kTicks);
     return EvictionState(tick);
   }
-  // The state of an item on probation with a hit that counted.
+  // The state of an item on probation with a hit that counted, and with more of them.
   static constexpr EvictionState HitOnProbation() { return EvictionState(kHitCode); }
+  static constexpr EvictionState HitTwiceOnProbation() { return EvictionState(kHitTwiceCode); }
+  // The state of an item that has just come to main with one hit.
+  static constexpr EvictionState Newcomer() { return EvictionState(kNewcomerCode); }
   // The state of an item in main. REQUIRES: hits <= kHitsMax.
   static constexpr EvictionState Main(std::uint32_t hits) {
     LARDER_ASSERT(hits <= kHitsMax);
@@ -49,12 +53,13 @@ class EvictionState {
   // The byte that an item stores.
   constexpr std::uint32_t code() const { return code_; }
   constexpr Segment segment() const {
-    return code_ >= kMainCode ? Segment::kMain : Segment::kProbation;
+    return code_ >= kNewcomerCode ? Segment::kMain : Segment::kProbation;
   }
-  // The hits that were counted: 0 or 1 on probation, 0 to kHitsMax in main.
+  // The hits that were counted: 0 to 2 on probation, 0 to kHitsMax in main.
   constexpr std::uint32_t hits() const {
     if (code_ >= kMainCode) return code_ - kMainCode;
-    return code_ == kHitCode ? 1 : 0;
+    if (code_ >= kNewcomerCode || code_ < kHitCode) return 0;
+    return code_ - kHitCode + 1;
   }
   // The tick at which the item came to probation. REQUIRES: the item is on probation and no hit was
   // counted.
@@ -66,7 +71,9 @@ class EvictionState {
 
  private:
   static constexpr std::uint32_t kHitCode = kTicks;
-  static constexpr std::uint32_t kMainCode = kHitCode + 1;
+  static constexpr std::uint32_t kHitTwiceCode = kHitCode + 1;
+  static constexpr std::uint32_t kNewcomerCode = kHitTwiceCode + 1;
+  static constexpr std::uint32_t kMainCode = kNewcomerCode + 1;
   static_assert(kMainCode + kHitsMax == 255);
 
   explicit constexpr EvictionState(std::uint32_t code) : code_(static_cast<std::uint8_t>(code)) {}
@@ -96,7 +103,7 @@ class ProbationClock {
     if (state.segment() == Segment::kMain) {
       return state.hits() < EvictionState::kHitsMax ? EvictionState::Main(state.hits() + 1) : state;
     }
-    if (state.hits() != 0) return state;
+    if (state.hits() != 0) return EvictionState::HitTwiceOnProbation();
     const Reading now = reading_.load(std::memory_order_relaxed);
     // The age in ticks, across the wrap at kTicks.
     const std::uint32_t since = now.tick - state.birth_tick();
@@ -131,6 +138,14 @@ class ProbationClock {
     arrivals_to_tick_ = state.arrivals_to_tick;
     reading_.store({.tick = static_cast<std::uint8_t>(state.tick),
                     .young_ticks = static_cast<std::uint8_t>(state.young_ticks)},
+                   std::memory_order_relaxed);
+  }
+
+  // Lets a tick pass without an arrival. REQUIRES: the class is locked.
+  void Tick() {
+    const Reading now = reading_.load(std::memory_order_relaxed);
+    reading_.store({.tick = static_cast<std::uint8_t>((now.tick + 1U) % EvictionState::kTicks),
+                    .young_ticks = now.young_ticks},
                    std::memory_order_relaxed);
   }
 

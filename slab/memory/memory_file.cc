@@ -28,7 +28,7 @@ namespace {
 // The first bytes of every memory file. They read differently on a machine of another byte order.
 constexpr std::uint64_t kMagic = 0x31454c4946524c00;
 // Version of all that is in the file, item headers included.
-constexpr std::uint32_t kFormatVersion = 3;
+constexpr std::uint32_t kFormatVersion = 4;
 // The mark of an orderly stop.
 constexpr std::uint32_t kCleanMark = 0x4e41454c;
 // Only the owner may read and write the file.

@@ -15,29 +15,10 @@
 
 #include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
+#include "tests/slab/zipf.h"
 
 namespace larder::slab {
 namespace {
-
-// Draws numbers below `count`, the smaller the more often: the i-th with weight 1 / i^skew.
-class Zipf {
- public:
-  Zipf(std::size_t count, double skew, unsigned seed) : random_(seed), sums_(count) {
-    double sum = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      sum += 1 / std::pow(static_cast<double>(i + 1), skew);
-      sums_[i] = sum;
-    }
-  }
-  std::size_t Draw() {
-    const double at = std::uniform_real_distribution<double>(0, sums_.back())(random_);
-    return static_cast<std::size_t>(std::ranges::lower_bound(sums_, at) - sums_.begin());
-  }
-
- private:
-  std::mt19937_64 random_;
-  std::vector<double> sums_;
-};
 
 // A client that stores what it does not find, and sees to it that pages move as the background
 // thread does.
@@ -49,7 +30,10 @@ class CacheAside {
 
   void Request(std::string_view key, std::string_view value) {
     if (++requests_ % kRequestsPerTurn == 0) cache_.cache().BalancePages(cache_.lane());
-    if (cache_.Hit(key)) {
+    if (const auto seen = cache_.See(key)) {
+      // As the server does it.
+      cache_.lane().classes[seen->class_id].Add(ClassStat::kGetHits);
+      cache_.Hit(key);
       ++hits_;
       return;
     }

@@ -15,6 +15,10 @@ TEST_CASE("a byte tells segment, hits and birth", "[slab][eviction_state]") {
   }
   CHECK(EvictionState::HitOnProbation().segment() == Segment::kProbation);
   CHECK(EvictionState::HitOnProbation().hits() == 1);
+  CHECK(EvictionState::HitTwiceOnProbation().segment() == Segment::kProbation);
+  CHECK(EvictionState::HitTwiceOnProbation().hits() == 2);
+  CHECK(EvictionState::Newcomer().segment() == Segment::kMain);
+  CHECK(EvictionState::Newcomer().hits() == 0);
   for (std::uint32_t hits = 0; hits <= EvictionState::kHitsMax; ++hits) {
     CHECK(EvictionState::Main(hits).segment() == Segment::kMain);
     CHECK(EvictionState::Main(hits).hits() == hits);
@@ -24,7 +28,7 @@ TEST_CASE("a byte tells segment, hits and birth", "[slab][eviction_state]") {
 
 TEST_CASE("hits in main are counted to 3, whatever the time", "[slab][eviction_state]") {
   const ProbationClock clock;
-  EvictionState state = EvictionState::Main(0);
+  EvictionState state = GENERATE(EvictionState::Main(0), EvictionState::Newcomer());
   for (const std::uint32_t hits : {1U, 2U, 3U, 3U}) {
     state = clock.AfterHit(state);
     CHECK(state == EvictionState::Main(hits));
@@ -55,7 +59,10 @@ TEST_CASE("a hit counts once a quarter of probation has come behind the item",
   CHECK(arrivals + step >= count / 4);
   CHECK(arrivals <= count / 4 + step);
   CHECK(clock.AfterHit(born) == EvictionState::HitOnProbation());
-  CHECK(clock.AfterHit(EvictionState::HitOnProbation()) == EvictionState::HitOnProbation());
+  // A second one counts at once.
+  const EvictionState twice = EvictionState::HitTwiceOnProbation();
+  CHECK(clock.AfterHit(EvictionState::HitOnProbation()) == twice);
+  CHECK(clock.AfterHit(twice) == twice);
 }
 
 TEST_CASE("ages are right over the wrap of the ticks", "[slab][eviction_state]") {
@@ -68,7 +75,8 @@ TEST_CASE("ages are right over the wrap of the ticks", "[slab][eviction_state]")
     if (clock.AfterHit(born).hits() != 0) FAIL("counts too early, turn " << turn);
     clock.CountArrival(32);
     if (clock.AfterHit(born).hits() != 1) FAIL("does not count, turn " << turn);
-    for (int i = 0; i < 250 - 8; ++i) clock.CountArrival(32);
+    for (int i = 0; i < static_cast<int>(EvictionState::kTicks) - 1 - 8; ++i)
+      clock.CountArrival(32);
     if (clock.AfterHit(born).hits() != 1) FAIL("too old, turn " << turn);
   }
   CHECK(clock.young_ticks() == 8);

@@ -211,6 +211,30 @@ struct SmallServer {
 
 constexpr int kFits = 900;  // Items of 1000 bytes that are held for sure.
 
+TEST_CASE("what is read once, and is not stored again after a miss, comes to be kept long enough",
+          "[wire][eviction]") {
+  SmallServer small;
+  // Two thirds of the memory are of no use any more.
+  small.Set(0, 600);
+  for (int round = 0; round < 3; ++round) {
+    for (int number = 0; number < 600; ++number) REQUIRE(small.Get(number));
+  }
+  constexpr int kFirst = 10'000;
+  constexpr int kLogins = 4000;
+  constexpr int kReadAfter = 450;
+  int late_hits = 0;
+  for (int login = 0; login < kLogins; ++login) {
+    small.Set(kFirst + login, 1);
+    if (login >= kReadAfter) {
+      const bool is_hit = small.Get(kFirst + login - kReadAfter);
+      if (login >= kLogins - 500) late_hits += is_hit ? 1 : 0;
+    }
+    // As many as come in a second.
+    if (login % 20 == 0) small.server.AdvanceClock(1);
+  }
+  CHECK(late_hits >= 490);
+}
+
 TEST_CASE("stats items tells probation as hot and main as cold", "[wire][stats][eviction]") {
   SmallServer small;
   small.Set(10'000, kFits);
