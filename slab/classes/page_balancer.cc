@@ -19,6 +19,7 @@ std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t st
                                               std::uint64_t urgent_ghosts) {
   LARDER_CHECK(loads.size() <= gains_.size());
   LARDER_ASSERT(stores >= seen_stores_);
+  EarnFloors(loads);
   // The most new near ghosts of any one class since the last round.
   std::uint64_t fresh_max = 0;
   for (std::size_t id = 1; id < loads.size(); ++id) {
@@ -26,11 +27,15 @@ std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t st
     fresh_max = std::max(fresh_max, loads[id].near_ghosts - seen_ghosts_[id]);
   }
   const bool is_early = stores - seen_stores_ < kStoresPerRound;
-  if (is_early && fresh_max < urgent_ghosts) return std::nullopt;
-
+  if (is_early && fresh_max < urgent_ghosts) return PlanForFloor(loads);
   // An early end does not restart the count of stores, so that the regular end of the round still
   // comes.
   if (!is_early) seen_stores_ = stores;
+  const auto plan = PlanForHits(loads, is_early);
+  return plan ? plan : PlanForFloor(loads);
+}
+
+std::optional<PagePlan> PageBalancer::PlanForHits(ClassLoads loads, bool is_early) {
   ClassId high = 0;
   for (std::size_t at = 1; at < loads.size(); ++at) {
     const auto id = static_cast<ClassId>(at);
@@ -60,6 +65,72 @@ std::optional<PagePlan> PageBalancer::Observe(ClassLoads loads, std::uint64_t st
       std::max(WindowPages(loads[low].pages) / kStepDivisor, loads[low].spare_pages);
   const std::uint32_t pages = std::min({window, spared, loads[low].pages - 1});
   return PagePlan{.from = low, .to = high, .pages = std::max<std::uint32_t>(1, pages)};
+}
+
+std::optional<PagePlan> PageBalancer::PlanForFloor(ClassLoads loads) const {
+  ClassSet refused = Protected(loads);
+  const auto plan = PlanForFloor(loads, 1, refused);
+  if (plan) return plan;
+  for (std::size_t id = 1; id < loads.size(); ++id) {
+    if (recent_hits_[id] * kIdleItems >= static_cast<double>(loads[id].items)) refused.set(id);
+  }
+  return PlanForFloor(loads, kIdleFactor, refused);
+}
+
+std::optional<PagePlan> PageBalancer::PlanForFloor(ClassLoads loads, double factor,
+                                                   const ClassSet& refused) const {
+  ClassId needy = 0;
+  double most = 1;
+  for (std::size_t at = 1; at < loads.size(); ++at) {
+    const auto id = static_cast<ClassId>(at);
+    if (loads[id].pages == 0 || loads[id].spare_pages != 0 || loads[id].pieces_of != 0) continue;
+    if (lately_evicted_[id] < kPressingShare * lately_evicted_all_) continue;
+    const double lacking = factor * floor_pages(id) - loads[id].pages;
+    if (lacking < most) continue;
+    needy = id;
+    most = lacking;
+  }
+  if (needy == 0) return std::nullopt;
+  const ClassId donor = ChooseDonor(loads, needy, refused, 2);
+  if (donor == 0) return std::nullopt;
+  const std::uint32_t above =
+      loads[donor].pages - std::max(1U, static_cast<std::uint32_t>(floor_pages(donor)));
+  return PagePlan{.from = donor,
+                  .to = needy,
+                  .pages = std::max(1U, std::min(static_cast<std::uint32_t>(most), above))};
+}
+
+void PageBalancer::EarnFloors(ClassLoads loads) {
+  double memory = 0;
+  double evicted = 0;
+  for (std::size_t id = 1; id < loads.size(); ++id) {
+    LARDER_ASSERT(loads[id].evicted_bytes >= seen_evicted_bytes_[id]);
+    memory += static_cast<double>(loads[id].pages) * kPageBytes;
+    evicted += static_cast<double>(loads[id].evicted_bytes - seen_evicted_bytes_[id]);
+  }
+  if (evicted <= 0) return;
+  const double kept = memory / (memory + evicted / kFloorTurnovers);
+  const double lately_kept = memory / (memory + evicted * kLatelyDivisor);
+  lately_evicted_all_ = lately_evicted_all_ * lately_kept + evicted;
+  for (std::size_t id = 1; id < loads.size(); ++id) {
+    const std::uint64_t fresh = loads[id].evicted_bytes - seen_evicted_bytes_[id];
+    seen_evicted_bytes_[id] = loads[id].evicted_bytes;
+    lately_evicted_[id] = lately_evicted_[id] * lately_kept + static_cast<double>(fresh);
+    floor_bytes_[id] = floor_bytes_[id] * kept + static_cast<double>(fresh) * kFloorShare;
+    const std::uint64_t hits = loads[id].hits - seen_hits_[id];
+    seen_hits_[id] = loads[id].hits;
+    recent_hits_[id] = recent_hits_[id] * kept + static_cast<double>(hits);
+  }
+}
+
+ClassSet PageBalancer::Protected(ClassLoads loads) const {
+  ClassSet classes;
+  for (std::size_t at = 1; at < loads.size(); ++at) {
+    const auto id = static_cast<ClassId>(at);
+    if (loads[id].spare_pages != 0) continue;
+    if (loads[id].pages <= floor_pages(id) || gains_[id] > kGainMargin) classes.set(at);
+  }
+  return classes;
 }
 
 ClassId PageBalancer::ChooseDonor(ClassLoads loads, ClassId needy, const ClassSet& refused,

@@ -19,6 +19,11 @@ struct ClassLoad {
   // EvictionQueue::near_ghosts(): keys that came back and would still be in the cache if the class
   // had WindowPages() more pages. Only grows.
   std::uint64_t near_ghosts = 0;
+  // Bytes of the chunks of all items that the class has evicted. Only grows.
+  std::uint64_t evicted_bytes = 0;
+  // Items of the class, and reads that have found one. The reads only grow.
+  std::uint64_t items = 0;
+  std::uint64_t hits = 0;
   // Not 0: this class holds pieces of the large items of class `pieces_of`, and is judged by the
   // gain of that class, because the pieces come and go with their items.
   ClassId pieces_of = 0;
@@ -47,8 +52,15 @@ struct PagePlan {
 // time, a class gains at most its window, and loses at most half of its window or, if those are
 // more, its spare pages.
 //
+// A class of new items has no ghosts that came back, or too few pages to see any, as when keys are
+// stored in their order. So each class earns a floor with what it evicts: kFloorShare of the bytes,
+// which it has for kFloorTurnovers turnovers of the memory. A class below its floor gets pages
+// without gaining, from classes that would not gain either and are above theirs. A scan of twice
+// the memory earns so little that a working set hardly notices it. Against an idle class, in which
+// fewer than one item in kIdleItems was read in that time, a floor counts kIdleFactor times.
+//
 // Threads:    caller locks the page mover, which owns this object.
-// Owns:       the gains, and the ghost and store counts of the last round.
+// Owns:       the gains and floors, and the counts of the last round.
 // Source:     the marginal utilities of Cliffhanger, Cidon et al., NSDI 2016. Window, decay, ratio
 //             and margin are what simulation found for small classes; a ratio of 1.25 thrashes. A
 //             fixed pace of about one page a round left a cache of 5 kB values at 73% of a fresh
@@ -67,16 +79,25 @@ class PageBalancer {
   // Pages move only if the gain exceeds kGainRatio times the loss, plus kGainMargin.
   static constexpr double kGainRatio = 2;
   static constexpr double kGainMargin = 1;
+  // See above. Where one class evicts all, its floor comes to a fifth of the memory.
+  static constexpr double kFloorShare = 0.02;
+  static constexpr double kFloorTurnovers = 10;
+  // A class gets pages to its floor while it makes up this share of what was evicted lately, in
+  // about 1 / kLatelyDivisor of a turnover.
+  static constexpr double kPressingShare = 0.1;
+  static constexpr double kLatelyDivisor = 8;
+  static constexpr double kIdleItems = 20;
+  static constexpr double kIdleFactor = 4;
 
   // Window size in pages for a class of `pages` pages.
   static constexpr std::uint32_t WindowPages(std::uint32_t pages) {
     return pages / kWindowDivisor > kWindowPagesMin ? pages / kWindowDivisor : kWindowPagesMin;
   }
 
-  // Reports the present loads; call it often. At the end of a round, returns the pages that should
-  // move; returns nothing if the round is not over or no move is worth it. A class with at least
-  // `urgent_ghosts` new near ghosts ends the round early. REQUIRES: `stores`, and the near ghosts
-  // of each class, never fall between calls.
+  // Reports the present loads; call it often. Returns the pages that should move: at the end of a
+  // round those for more hits, and at any time those that a class lacks to its floor. Returns
+  // nothing if no move is worth it. A class with at least `urgent_ghosts` new near ghosts ends the
+  // round early. REQUIRES: `stores`, and what only grows in the loads, never fall between calls.
   [[nodiscard]] std::optional<PagePlan> Observe(ClassLoads loads, std::uint64_t stores,
                                                 std::uint64_t urgent_ghosts);
 
@@ -93,8 +114,23 @@ class PageBalancer {
 
   // The present gain of a class: a decaying mean of near ghosts per round.
   double gain(ClassId id) const { return gains_[id]; }
+  // The pages that a class has earned.
+  double floor_pages(ClassId id) const { return floor_bytes_[id] / kPageBytes; }
 
  private:
+  // The end of a round: the pages that should move for more hits. `is_early`: it has seen few
+  // requests.
+  std::optional<PagePlan> PlanForHits(ClassLoads loads, bool is_early);
+  // The pages that should move to the class that lacks most to its floor, to which its present
+  // pages count as 1 / `factor`. `refused`: they give none.
+  std::optional<PagePlan> PlanForFloor(ClassLoads loads, double factor,
+                                       const ClassSet& refused) const;
+  std::optional<PagePlan> PlanForFloor(ClassLoads loads) const;
+  // Adds to the floors what the classes have evicted since the last call, and notes their hits.
+  void EarnFloors(ClassLoads loads);
+  // The classes that give nothing for the floor of another one: they have no more than their own,
+  // or would gain by more pages; and they have nothing to spare.
+  ClassSet Protected(ClassLoads loads) const;
   // The gain of a class divided by the pages of its window. A class of pieces has the value of the
   // class whose items the pieces belong to.
   double GainPerPage(ClassLoads loads, ClassId id) const;
@@ -106,6 +142,15 @@ class PageBalancer {
   std::array<double, kClassesMax + 1> gains_{};
   // Near ghosts of each class at the last round, by ClassId.
   std::array<std::uint64_t, kClassesMax + 1> seen_ghosts_{};
+  // What each class has earned, and its hits in that time; its evicted bytes and hits when that was
+  // computed. By ClassId.
+  std::array<double, kClassesMax + 1> floor_bytes_{};
+  std::array<double, kClassesMax + 1> recent_hits_{};
+  // Bytes evicted lately, by ClassId and in all.
+  std::array<double, kClassesMax + 1> lately_evicted_{};
+  double lately_evicted_all_ = 0;
+  std::array<std::uint64_t, kClassesMax + 1> seen_evicted_bytes_{};
+  std::array<std::uint64_t, kClassesMax + 1> seen_hits_{};
   // Stores at the last regular end of a round.
   std::uint64_t seen_stores_ = 0;
 };

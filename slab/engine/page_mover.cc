@@ -154,7 +154,14 @@ std::vector<ClassLoad> PageMover::Loads() const {
     loads[c.id()] = {.pages = c.page_count(),
                      .spare_pages = c.spare_page_count(),
                      .near_ghosts = c.queue().near_ghosts(),
+                     .evicted_bytes = c.queue().evictions() * c.chunk_bytes(),
+                     .items = c.queue().count(),
                      .pieces_of = has_pieces ? largest : ClassId{0}};
+  });
+  lanes_.ForEach([&](const Lane& lane) {
+    for (std::size_t id = 1; id < loads.size(); ++id) {
+      loads[id].hits += lane.classes[id].value(ClassStat::kGetHits);
+    }
   });
   return loads;
 }

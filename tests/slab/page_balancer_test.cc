@@ -111,5 +111,65 @@ TEST_CASE_METHOD(BalancerTest, "pieces are worth what their items are", "[slab][
   CHECK(Donor(0) == 1);
 }
 
+TEST_CASE_METHOD(BalancerTest, "a class earns a floor with what it evicts",
+                 "[slab][page_balancer]") {
+  loads_ = {{}, {.pages = 500}, {.pages = 2}, {.pages = 498}};
+  constexpr std::uint64_t kMemoryBytes = 1000 * kPageBytes;
+  loads_[2].evicted_bytes = kMemoryBytes / 10;
+  CHECK_FALSE(balancer_.Observe(loads_, 1, kNever));
+  CHECK(balancer_.floor_pages(2) == Approx(2));
+  loads_[2].evicted_bytes = kMemoryBytes / 2;
+  const auto plan = balancer_.Observe(loads_, 1, kNever);
+  REQUIRE(plan);
+  CHECK(plan->from == 1);
+  CHECK(plan->to == 2);
+  CHECK(plan->pages == 7);
+  // A scan of twice the memory earns four hundredths of it, and more and more a fifth.
+  loads_[2].evicted_bytes = 2 * kMemoryBytes;
+  (void)balancer_.Observe(loads_, 1, kNever);
+  CHECK(balancer_.floor_pages(2) > 34);
+  CHECK(balancer_.floor_pages(2) < 40);
+  for (int i = 0; i < 1000; ++i) {
+    loads_[2].evicted_bytes += kMemoryBytes / 10;
+    (void)balancer_.Observe(loads_, 1, kNever);
+  }
+  CHECK(balancer_.floor_pages(2) == Approx(200).epsilon(0.02));
+  // It is forgotten when others evict.
+  for (int i = 0; i < 500; ++i) {
+    loads_[3].evicted_bytes += kMemoryBytes / 10;
+    (void)balancer_.Observe(loads_, 1, kNever);
+  }
+  CHECK(balancer_.floor_pages(2) < 2);
+}
+
+TEST_CASE_METHOD(
+    BalancerTest,
+    "who would gain by more pages, or has no more than its floor, gives none for another floor",
+    "[slab][page_balancer]") {
+  loads_ = {{}, {.pages = 100}, {.pages = 5}, {.pages = 50}};
+  loads_[1].near_ghosts = 1000;
+  (void)balancer_.Observe(loads_, PageBalancer::kStoresPerRound, kNever);
+  REQUIRE(balancer_.gain(1) > PageBalancer::kGainMargin);
+  loads_[2].evicted_bytes = 155 * kPageBytes * 2;
+  const auto plan = balancer_.Observe(loads_, PageBalancer::kStoresPerRound, kNever);
+  REQUIRE(plan);
+  CHECK(plan->from == 3);
+  CHECK(plan->to == 2);
+  loads_[3].evicted_bytes = 2526 * kPageBytes;
+  CHECK_FALSE(balancer_.Observe(loads_, PageBalancer::kStoresPerRound, kNever));
+}
+
+TEST_CASE_METHOD(BalancerTest, "a floor counts more against a class that is not read",
+                 "[slab][page_balancer]") {
+  loads_ = {
+      {}, {.pages = 500, .items = 1000, .hits = 100}, {.pages = 10}, {.pages = 490, .items = 1000}};
+  loads_[3].hits = GENERATE(40U, 70U);
+  loads_[2].evicted_bytes = 500 * kPageBytes;
+  const auto plan = balancer_.Observe(loads_, 1, kNever);
+  CAPTURE(balancer_.floor_pages(2));
+  REQUIRE(plan.has_value() == (loads_[3].hits == 40));
+  if (plan) CHECK(plan->from == 3);
+}
+
 }  // namespace
 }  // namespace larder::slab
