@@ -21,7 +21,7 @@ namespace larder::slab {
 // kPassTimeFull at most, and less while passes find much: each that frees more than one chunk in
 // kManyFreed makes the next one twice as fast, down to kPassTimeMin, and each that frees fewer than
 // one in kFewFreed makes it twice as slow. So the dead take some hundredths of the memory at most,
-// however short their lives are.
+// as far as kChunksPerSecondMax allows.
 //
 // The pass after a flush is hurried: it goes at kChunksPerSecondMax, and does not wait for the end
 // of a pass that is not.

@@ -41,9 +41,8 @@ constexpr std::size_t SizeStep(std::size_t item_bytes) {
 // counters and its magazines. Numbers and counters that all threads shared would cost more than a
 // lookup.
 //
-// Threads:    one worker. Any thread may read the Counters and flush_floor; one takes the missed
-// keys
-//             out.
+// Threads:    one worker. Any thread may read the Counters and flush_floor; one other thread takes
+//             the missed keys out.
 // Owns:       its magazines and its missed keys.
 struct alignas(128) Lane : Now {
   // Sets the time that the cache uses for this lane's calls; the cache has no clock of its own. The

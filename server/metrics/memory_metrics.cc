@@ -91,6 +91,12 @@ constexpr auto kMemoryRows = std::to_array<Metric<MemorySample>>({
     // subtracted.
     {"arena_untouched", kGauge, Use<&MemoryUse::untouched>,
      "Bytes of pages that the system has not given yet, or has back.", OfArena("untouched")},
+    // Not a further part: of the free chunks and pages, and of what the system has not given yet.
+    {"arena_room",
+     kGauge,
+     Use<&MemoryUse::room>,
+     "Bytes that items of any size can get before one that is alive goes.",
+     {"larder_arena_room_bytes"}},
     // A part of "index".
     {"index_used",
      kGauge,

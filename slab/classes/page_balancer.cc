@@ -68,11 +68,13 @@ std::optional<PagePlan> PageBalancer::PlanForHits(ClassLoads loads, bool is_earl
 }
 
 std::optional<PagePlan> PageBalancer::PlanForFloor(ClassLoads loads) const {
-  ClassSet refused = Protected(loads);
-  const auto plan = PlanForFloor(loads, 1, refused);
+  const auto plan = PlanForFloor(loads, 1, Protected(loads, 1));
   if (plan) return plan;
-  for (std::size_t id = 1; id < loads.size(); ++id) {
-    if (recent_hits_[id] * kIdleItems >= static_cast<double>(loads[id].items)) refused.set(id);
+  ClassSet refused = Protected(loads, kIdleFactor);
+  for (std::size_t at = 1; at < loads.size(); ++at) {
+    const ClassId judged = JudgedClass(loads, static_cast<ClassId>(at));
+    const auto items = static_cast<double>(loads[judged].items);
+    if (recent_hits_[judged] * kIdleItems >= items) refused.set(at);
   }
   return PlanForFloor(loads, kIdleFactor, refused);
 }
@@ -93,11 +95,12 @@ std::optional<PagePlan> PageBalancer::PlanForFloor(ClassLoads loads, double fact
   if (needy == 0) return std::nullopt;
   const ClassId donor = ChooseDonor(loads, needy, refused, 2);
   if (donor == 0) return std::nullopt;
-  const std::uint32_t above =
-      loads[donor].pages - std::max(1U, static_cast<std::uint32_t>(floor_pages(donor)));
-  return PagePlan{.from = donor,
-                  .to = needy,
-                  .pages = std::max(1U, std::min(static_cast<std::uint32_t>(most), above))};
+  // It keeps its floor, and never gives its last page.
+  const std::uint32_t pages = loads[donor].pages;
+  const auto floor = static_cast<std::uint32_t>(factor * floor_pages(donor));
+  const std::uint32_t above = pages - std::clamp(floor, 1U, pages - 1);
+  return PagePlan{
+      .from = donor, .to = needy, .pages = std::min(static_cast<std::uint32_t>(most), above)};
 }
 
 void PageBalancer::EarnFloors(ClassLoads loads) {
@@ -123,12 +126,14 @@ void PageBalancer::EarnFloors(ClassLoads loads) {
   }
 }
 
-ClassSet PageBalancer::Protected(ClassLoads loads) const {
+ClassSet PageBalancer::Protected(ClassLoads loads, double factor) const {
   ClassSet classes;
   for (std::size_t at = 1; at < loads.size(); ++at) {
     const auto id = static_cast<ClassId>(at);
-    if (loads[id].spare_pages != 0) continue;
-    if (loads[id].pages <= floor_pages(id) || gains_[id] > kGainMargin) classes.set(at);
+    if (loads[id].pages <= factor * floor_pages(id) ||
+        gains_[JudgedClass(loads, id)] > kGainMargin) {
+      classes.set(at);
+    }
   }
   return classes;
 }
@@ -169,7 +174,7 @@ ClassId PageBalancer::ChooseSpare(ClassLoads loads, ClassId needy, const ClassSe
 }
 
 double PageBalancer::GainPerPage(ClassLoads loads, ClassId id) const {
-  const ClassId judged = loads[id].pieces_of != 0 ? loads[id].pieces_of : id;
+  const ClassId judged = JudgedClass(loads, id);
   LARDER_ASSERT(judged < loads.size());
   return gains_[judged] / WindowPages(loads[judged].pages);
 }

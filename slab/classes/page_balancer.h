@@ -19,7 +19,8 @@ struct ClassLoad {
   // EvictionQueue::near_ghosts(): keys that came back and would still be in the cache if the class
   // had WindowPages() more pages. Only grows.
   std::uint64_t near_ghosts = 0;
-  // Bytes of the chunks of all items that the class has evicted. Only grows.
+  // Bytes of the chunks of all items that the class has evicted; of a large item, only those of
+  // its first chunk. Only grows.
   std::uint64_t evicted_bytes = 0;
   // Items of the class, and reads that have found one. The reads only grow.
   std::uint64_t items = 0;
@@ -56,8 +57,8 @@ struct PagePlan {
 // stored in their order. So each class earns a floor with what it evicts: kFloorShare of the bytes,
 // which it has for kFloorTurnovers turnovers of the memory. A class below its floor gets pages
 // without gaining, from classes that would not gain either and are above theirs. A scan of twice
-// the memory earns so little that a working set hardly notices it. Against an idle class, in which
-// fewer than one item in kIdleItems was read in that time, a floor counts kIdleFactor times.
+// the memory earns so little that a working set hardly notices it. Against an idle class, which has
+// had fewer reads in that time than one for kIdleItems items, floors count kIdleFactor times.
 //
 // Threads:    caller locks the page mover, which owns this object.
 // Owns:       the gains and floors, and the counts of the last round.
@@ -121,16 +122,20 @@ class PageBalancer {
   // The end of a round: the pages that should move for more hits. `is_early`: it has seen few
   // requests.
   std::optional<PagePlan> PlanForHits(ClassLoads loads, bool is_early);
-  // The pages that should move to the class that lacks most to its floor, to which its present
-  // pages count as 1 / `factor`. `refused`: they give none.
+  // The pages that should move to the class that lacks most to `factor` times its floor. `refused`:
+  // they give none.
   std::optional<PagePlan> PlanForFloor(ClassLoads loads, double factor,
                                        const ClassSet& refused) const;
   std::optional<PagePlan> PlanForFloor(ClassLoads loads) const;
   // Adds to the floors what the classes have evicted since the last call, and notes their hits.
   void EarnFloors(ClassLoads loads);
-  // The classes that give nothing for the floor of another one: they have no more than their own,
-  // or would gain by more pages; and they have nothing to spare.
-  ClassSet Protected(ClassLoads loads) const;
+  // The classes that give nothing for the floor of another one: they have no more than `factor`
+  // times their own, or would gain by more pages. (What they can spare, a store takes by itself.)
+  ClassSet Protected(ClassLoads loads, double factor) const;
+  // The class by whose gain and hits a class is judged: its own, or that of its pieces.
+  static ClassId JudgedClass(ClassLoads loads, ClassId id) {
+    return loads[id].pieces_of != 0 ? loads[id].pieces_of : id;
+  }
   // The gain of a class divided by the pages of its window. A class of pieces has the value of the
   // class whose items the pieces belong to.
   double GainPerPage(ClassLoads loads, ClassId id) const;

@@ -7,13 +7,6 @@
 #include "slab/classes/page_balancer.h"
 
 namespace larder::slab {
-namespace {
-
-// All magazines of a class together hold at most one in this many of its chunks.
-constexpr std::uint64_t kMagazinesShare = 256;
-
-}  // namespace
-
 ItemRef SlabClass::Allocate() {
   // No page of the class has a free chunk: take a new page from the arena.
   if (listed_ == 0) {

@@ -1,6 +1,7 @@
 // SlabClass: the pages and chunks of one size, and the eviction queue of the items in them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -90,6 +91,9 @@ class SlabClass {
     LARDER_ASSERT(chunk_bytes <= kPageBytes);
   }
 
+  // All magazines of a class together hold at most one in this many of its chunks.
+  static constexpr std::uint64_t kMagazinesShare = 256;
+
   Mutex& mutex() LARDER_RETURN_CAPABILITY(mutex_) { return mutex_; }
   ClassId id() const { return id_; }
   std::uint32_t chunk_bytes() const { return chunk_bytes_; }
@@ -156,9 +160,12 @@ class SlabClass {
   std::uint64_t chunk_count() const LARDER_REQUIRES(mutex_) {
     return std::uint64_t{page_count_} * chunks_per_page_;
   }
-  // Pages that the free chunks would fill: so many can leave the class, and it loses no item.
+  // Pages that the free chunks would fill: so many can leave the class, and it loses no item. As
+  // many free chunks as magazines hold at most do not count, because they come and go.
   std::uint32_t spare_page_count() const LARDER_REQUIRES(mutex_) {
-    return static_cast<std::uint32_t>((chunk_count() - used_chunks_) / chunks_per_page_);
+    const std::uint64_t kept =
+        std::min(used_chunks_ / kMagazinesShare, chunk_count() - used_chunks_);
+    return static_cast<std::uint32_t>((chunk_count() - used_chunks_ - kept) / chunks_per_page_);
   }
   // True if a page of the class has a free chunk.
   bool has_free_chunk() const LARDER_REQUIRES(mutex_) { return listed_ != 0; }
@@ -176,7 +183,8 @@ class SlabClass {
   // Offers a page to other classes while the class has one to spare. Call it when the number of
   // free chunks has changed.
   void UpdateOffer() LARDER_REQUIRES(mutex_) {
-    const bool offers = used_chunks_ + chunks_per_page_ <= chunk_count();
+    const bool offers =
+        used_chunks_ + used_chunks_ / kMagazinesShare + chunks_per_page_ <= chunk_count();
     if (offers != offers_page_) [[unlikely]]
       SetOffer(offers);
   }

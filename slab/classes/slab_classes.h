@@ -22,8 +22,7 @@ namespace larder::slab {
 // page.
 //
 // Threads:    immutable; the classes, the page table and the spare pages guard what changes in
-// them.
-//             No thread locks two classes at a time.
+//             them. No thread locks two classes at a time.
 // Owns:       the classes, the page table and the count of spare pages. The arena must outlive it.
 class SlabClasses {
  public:

@@ -62,7 +62,8 @@ MemoryUse Census::Memory() const {
   parts_.classes.ForEach([&](SlabClass& c) {
     const MutexLock lock(c.mutex());
     parts_.magazines.EmptyAll(c);
-    const std::uint64_t chunks = std::uint64_t{c.page_count()} * c.chunks_per_page();
+    const std::uint64_t chunks = c.chunk_count();
+    use.room += std::uint64_t{c.spare_page_count()} * kPageBytes;
     used_chunks += c.used_chunks() * c.chunk_bytes();
     use.free_chunks += (chunks - c.used_chunks()) * c.chunk_bytes();
     use.page_tails += c.page_count() * kPageBytes - chunks * c.chunk_bytes();
@@ -72,6 +73,8 @@ MemoryUse Census::Memory() const {
   // difference must not fall below 0.
   use.slack = used_chunks - std::min(used_chunks, use.items);
   use.free_pages = std::uint64_t{arena.free_pages()} * kPageBytes;
+  const PageIndex limit_pages = arena.limit_pages();
+  use.room += std::uint64_t{limit_pages - std::min(limit_pages, arena.pages_in_use())} * kPageBytes;
 
   const std::uint64_t touched = std::uint64_t{arena.touched_pages()} * kPageBytes;
   const std::uint64_t limit = std::max(arena.limit_bytes(), touched);

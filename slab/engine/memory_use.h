@@ -31,6 +31,10 @@ struct MemoryUse {
   // Parts of pages that the system has not backed yet, or has got back.
   std::uint64_t untouched = 0;
 
+  // What items of any size can get before something live goes: the pages below the limit that no
+  // class has, and those that classes can spare.
+  std::uint64_t room = 0;
+
   // Outside the arena.
 
   // Index buckets that are in use.

@@ -5,7 +5,6 @@
 #include <optional>
 #include <vector>
 
-#include "slab/check.h"
 #include "slab/eviction/missed_keys.h"
 
 namespace larder::slab {
@@ -14,14 +13,14 @@ void MissReview::Note(std::uint64_t hash, const RemovalRecord& removal, Lane& la
   if (removal.reason != RemovalReason::kEvicted) return;
   if (!lane.missed_keys->Count()) return;
   // The record may be that of another key, but its class is one of ours.
-  SlabClass& c = classes_.ById(removal.class_id);
+  SlabClass& c = parts_.classes.ById(removal.class_id);
   std::optional<Ghost> ghost;
   {
     const MutexLock lock(c.mutex());
     ghost = c.queue().GhostOf(hash);
     // It may have been evicted so lately that its ghost waits in a magazine.
-    if (!ghost && !c.magazines().empty()) {
-      magazines_.EmptyAll(c);
+    if (!ghost && !c.magazines().empty() && lane.missed_keys->MayEmpty()) {
+      parts_.magazines.EmptyAll(c);
       ghost = c.queue().GhostOf(hash);
     }
   }
@@ -33,7 +32,7 @@ void MissReview::Review() {
   // The queues of the lanes live as long as the cache. No bucket may be locked while the list of
   // lanes is.
   std::vector<MissedKeys*> all;
-  lanes_.ForEach([&](const Lane& other) { all.push_back(other.missed_keys.get()); });
+  parts_.lanes.ForEach([&](const Lane& other) { all.push_back(other.missed_keys.get()); });
   std::uint64_t counted = 0;
   std::uint64_t sampled = 0;
   std::vector<MissedKey> due;
@@ -50,15 +49,24 @@ void MissReview::Review() {
   counted_ = counted;
   sampled_ = sampled;
   for (const MissedKey& missed : due) {
-    SlabClass& c = classes_.ById(missed.class_id);
+    if (IsPresent(missed.hash)) continue;
+    SlabClass& c = parts_.classes.ById(missed.class_id);
     const MutexLock lock(c.mutex());
-    // A key that came back has lost this ghost, though it may have been evicted again.
+    // A key that came back to this class has lost this ghost, though it may have been evicted
+    // again.
     const auto ghost = c.queue().GhostOf(missed.hash);
     if (!ghost || ghost->segment != missed.ghost.segment || ghost->stamp != missed.ghost.stamp) {
       continue;
     }
     c.queue().NoteMissed(*ghost, std::max<std::uint64_t>(1, weight));
   }
+}
+
+bool MissReview::IsPresent(std::uint64_t hash) const {
+  const Index::BucketLock guard(parts_.index, hash);
+  const Arena& arena = parts_.classes.arena();
+  return static_cast<bool>(
+      guard.Find(hash, [&](ItemRef ref) { return parts_.hash(arena.At(ref).key()) == hash; }));
 }
 
 }  // namespace larder::slab

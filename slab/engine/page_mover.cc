@@ -45,6 +45,8 @@ bool PageMover::TakeSpare(SlabClass& needy, Lane& lane) {
     const MutexLock class_lock(needy.mutex());
     if (needy.has_free_chunk()) return true;
   }
+  // Or it may have found that none can be had.
+  if (!classes_.spare_pages().any()) return false;
   const auto loads = Loads();
   ClassSet refused;
   while (const ClassId from = PageBalancer::ChooseSpare(loads, needy.id(), refused)) {

@@ -80,8 +80,9 @@ class PageMover {
   // Gives class `needy` a page that another class can do without, even the last one of that class.
   // Returns false if none can be had at the moment. Always false without eviction.
   [[nodiscard]] bool MakeRoom(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mutex_);
-  // Gives class `needy` a page that another class can spare, and evicts nothing: the items of the
-  // page move into free chunks of their class. Returns true if the class has a free chunk now, and
+  // Gives class `needy` a page that another class can spare: the items of the page move into free
+  // chunks of their class. Nothing is evicted, unless other threads take these chunks meanwhile, or
+  // an item is a chain too long to be moved. Returns true if the class has a free chunk now, and
   // false if no page can be had at the moment.
   [[nodiscard]] bool TakeSpare(SlabClass& needy, Lane& lane) LARDER_EXCLUDES(mutex_);
   // See Cache::BalancePages.

@@ -52,11 +52,11 @@ void EvictionQueue::NoteTurn() {
   if (seen_arrivals_ != arrivals_) {
     seen_arrivals_ = arrivals_;
     idle_turns_ = 0;
-  } else if (idle_turns_ < kIdleTurns) {
-    ++idle_turns_;
-  } else {
-    clock_.Tick();
+    return;
   }
+  // So many ticks that nothing is young any more.
+  if (idle_turns_ >= kIdleTurns + clock_.young_ticks()) return;
+  if (++idle_turns_ > kIdleTurns) clock_.Tick();
 }
 
 void EvictionQueue::EnterArrived(ItemRef ref, Segment segment) {
@@ -152,9 +152,6 @@ void EvictionQueue::Evict(const Candidate& candidate, std::uint64_t hash) {
   const EvictionState state = arena_.At(candidate.ref).eviction_state();
   LARDER_ASSERT(state.segment() == candidate.segment);
   NoteEviction(state, hash);
-  // The item earned to stay, but the search for a victim had spared enough items already, or it had
-  // too few hits.
-  if (state.hits() != 0) ++stats_.evicted_active;
   Remove(candidate.ref);
 }
 
@@ -186,6 +183,8 @@ void EvictionQueue::NoteEviction(EvictionState state, std::uint64_t hash) {
   const Segment segment = state.segment();
   if (state == EvictionState::Newcomer()) promotion_rule_.CountWasted(count());
   if (policy_ == EvictionPolicy::kSegmented) ghosts_.Add(hash, segment, count());
+  // It had too few hits, or the search for a victim had spared enough items already.
+  if (state.hits() != 0) ++stats_.evicted_active;
   ++evictions_;
   ++(segment == Segment::kMain ? stats_.evicted_from_main : stats_.evicted_from_probation);
 }

@@ -147,8 +147,8 @@ class EvictionQueue {
   void Evict(const Candidate& candidate, std::uint64_t hash);
 
   // Call it kIdleTurns times in the time after which a class without arrivals is idle, and go on.
-  // While it is idle, the clock of probation goes on by itself: else the newest items would stay
-  // young, and their hits would not count, until others come.
+  // Then the clock of probation goes on by itself until nothing is young: else the hits of the
+  // newest items would not count until others come.
   static constexpr std::uint32_t kIdleTurns = 20;
   void NoteTurn();
 

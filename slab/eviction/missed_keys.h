@@ -26,9 +26,8 @@ struct MissedKey {
 // MissedKeys is a queue of kSlots misses at most: a sample, if there are more. Time is counted in
 // rounds.
 //
-// Threads:    Count and Add: one thread. BeginRound and Take: one other thread at a time. They
-// never
-//             wait. The numbers of misses: any thread.
+// Threads:    Count, Add and MayEmpty: one thread. BeginRound and Take: one other thread at a time.
+//             They never wait. The numbers of misses: any thread.
 // Owns:       the queue.
 class MissedKeys {
  public:
@@ -39,7 +38,7 @@ class MissedKeys {
   bool Count() noexcept {
     counted_.store(counted() + 1, std::memory_order_relaxed);
     const std::uint32_t round = round_.load(std::memory_order_relaxed);
-    if (std::exchange(sampled_round_, round) != round) sampled_in_round_ = 0;
+    if (std::exchange(sampled_round_, round) != round) sampled_in_round_ = emptied_in_round_ = 0;
     const std::uint32_t begin = begin_.load(std::memory_order_acquire);
     if (end_.load(std::memory_order_relaxed) - begin == kSlots) return false;
     if (sampled_in_round_ == kSlots) return false;
@@ -47,6 +46,11 @@ class MissedKeys {
     sampled_.store(sampled() + 1, std::memory_order_relaxed);
     return true;
   }
+  // Whether the magazines of the class may be emptied to find the ghost of the miss that was
+  // counted last: that is allowed kEmptiesMax times in a round, because it costs the stores of all
+  // lanes.
+  static constexpr std::uint32_t kEmptiesMax = 4;
+  bool MayEmpty() noexcept { return emptied_in_round_++ < kEmptiesMax; }
   // Adds the miss that was counted last; its round is set here. REQUIRES: Count() was true.
   void Add(MissedKey missed) noexcept {
     const std::uint32_t end = end_.load(std::memory_order_relaxed);
@@ -79,9 +83,11 @@ class MissedKeys {
   // Written by the counting thread.
   std::atomic<std::uint64_t> counted_{0};
   std::atomic<std::uint64_t> sampled_{0};
-  // For the counting thread: the round of the last miss, and those of the sample in it.
+  // For the counting thread: the round of the last miss, those of the sample in it, and how often
+  // MayEmpty was asked in it.
   std::uint32_t sampled_round_ = 0;
   std::uint32_t sampled_in_round_ = 0;
+  std::uint32_t emptied_in_round_ = 0;
 };
 
 }  // namespace larder::slab

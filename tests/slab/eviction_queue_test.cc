@@ -224,6 +224,27 @@ TEST_CASE("the share stays within its bounds", "[slab][eviction_queue]") {
   CHECK(items.queue().probation_target() == 980);
 }
 
+TEST_CASE("where nothing comes, the newest items do not stay young", "[slab][eviction_queue]") {
+  QueuedItems items;
+  items.InsertMany(0, 320);
+  items.Hit(319);
+  CHECK(items.At(319).eviction_state().hits() == 0);
+  for (std::uint32_t turn = 0; turn < EvictionQueue::kIdleTurns; ++turn) items.queue().NoteTurn();
+  items.Hit(319);
+  CHECK(items.At(319).eviction_state().hits() == 0);
+  for (int turn = 0; turn < 20; ++turn) items.queue().NoteTurn();
+  items.Hit(319);
+  CHECK(items.At(319).eviction_state().hits() == 1);
+  // The clock stands then: it would come round, and all would seem young again.
+  const std::uint32_t tick = items.clock().tick();
+  for (int turn = 0; turn < 1000; ++turn) items.queue().NoteTurn();
+  CHECK(items.clock().tick() == tick);
+  // Until something has come.
+  items.Insert(400);
+  for (int turn = 0; turn < 100; ++turn) items.queue().NoteTurn();
+  CHECK(items.clock().tick() != tick);
+}
+
 TEST_CASE("a missed key that does not come back moves the share, and more slowly back",
           "[slab][eviction_queue]") {
   QueuedItems items;

@@ -1,7 +1,9 @@
 #include "slab/eviction/missed_keys.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 namespace larder::slab {
@@ -47,6 +49,31 @@ TEST_CASE("when there are more misses than room, they are counted and not kept",
     CHECK(TakeAll(keys, 1).size() == MissedKeys::kSlots);
     CHECK(keys.counted() == (turn + 1) * 2 * MissedKeys::kSlots);
   }
+}
+
+TEST_CASE("one thread adds missed keys while another takes them", "[slab][missed_keys]") {
+  constexpr std::uint64_t kKeys = 20'000;
+  MissedKeys keys;
+  std::atomic<bool> is_done{false};
+  std::vector<std::uint64_t> taken;
+  std::thread reviewer([&] {
+    bool was_done = false;
+    do {
+      was_done = is_done.load();
+      keys.BeginRound();
+      while (const auto missed = keys.Take(0)) taken.push_back(missed->hash);
+    } while (!was_done);
+  });
+  std::vector<std::uint64_t> added;
+  for (std::uint64_t i = 0; i < kKeys; ++i) {
+    if (Add(keys, i)) added.push_back(i);
+  }
+  is_done = true;
+  reviewer.join();
+  CHECK(added.size() >= MissedKeys::kSlots);
+  CHECK(taken == added);
+  CHECK(keys.counted() == kKeys);
+  CHECK(keys.sampled() == added.size());
 }
 
 TEST_CASE("a round has a sample of bounded size, whether or not its misses are added",

@@ -171,5 +171,21 @@ TEST_CASE_METHOD(BalancerTest, "a floor counts more against a class that is not 
   if (plan) CHECK(plan->from == 3);
 }
 
+TEST_CASE_METHOD(BalancerTest, "two classes that are not read do not take each other's pages",
+                 "[slab][page_balancer]") {
+  loads_ = {{},
+            {.pages = 3000, .items = 1000, .hits = 1'000'000},
+            {.pages = 548, .items = 1000},
+            {.pages = 548, .items = 1000}};
+  // Both evict, and each has earned more than it has, if floors count four times.
+  for (int i = 0; i < 1000; ++i) {
+    for (const std::size_t id : {2, 3}) loads_[id].evicted_bytes += 200 * kPageBytes;
+    loads_[1].hits += 1000;
+    REQUIRE_FALSE(balancer_.Observe(loads_, 1, kNever));
+  }
+  CHECK(balancer_.floor_pages(2) < 548);
+  CHECK(PageBalancer::kIdleFactor * balancer_.floor_pages(2) > 548);
+}
+
 }  // namespace
 }  // namespace larder::slab

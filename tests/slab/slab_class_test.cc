@@ -255,17 +255,17 @@ TEST_CASE("pages drain and come back while chunks come and go", "[slab][slab_cla
   CHECK(chunks.arena().pages_in_use() == 0);
 }
 
-TEST_CASE("a class offers a page while its free chunks would fill one", "[slab][slab_class]") {
+TEST_CASE("a class offers a page while its free chunks would fill one, beside those of magazines",
+          "[slab][slab_class]") {
   ClassUnderTest chunks(1000, 3);
   const std::size_t per_page = kPageBytes / 1000;
   auto refs = chunks.AllocateAll();
   CHECK_FALSE(chunks.spare_pages().any());
-  // One from each page in turn, so that no page becomes empty.
-  for (std::size_t freed = 1; freed <= per_page; ++freed) {
+  // One from each page in turn, so that no page becomes empty. Two pages are left in use, for which
+  // magazines may hold two chunks.
+  for (std::size_t freed = 0; freed < per_page + 2; ++freed) {
     CHECK_FALSE(chunks.spare_pages().any());
-    const std::size_t at = freed % 3 * per_page + freed / 3;
-    chunks.Free(refs[at]);
-    refs[at] = kNoItem;
+    chunks.Free(refs[freed % 3 * per_page + freed / 3]);
   }
   CHECK(chunks.page_count() == 3);
   CHECK(chunks.spare_pages().any());

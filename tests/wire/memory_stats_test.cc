@@ -42,7 +42,7 @@ class MemoryTest {
                                   rows.at("arena_free_pages") + rows.at("arena_ahead") -
                                   rows.at("arena_untouched"));
     CHECK(rows.at("staged_uploads") <= rows.at("unfinished_input"));
-    CHECK(rows.size() == std::size(kParts) + 12);
+    CHECK(rows.size() == std::size(kParts) + 13);
     for (const auto& [name, bytes] : rows) {
       CAPTURE(name);
       if (kIsRssOurs || name != "other") CHECK(bytes >= 0);
@@ -115,6 +115,36 @@ TEST_CASE_METHOD(MemoryTest, "what is freed, evicted and given back is told",
     CHECK(lowered.at("rss") < full.at("rss") - 40 * kSignedMiB);
     CHECK(std::abs(lowered.at("other") - full.at("other")) < 3 * kSignedMiB);
   }
+}
+
+TEST_CASE_METHOD(MemoryTest, "the room is what any size can get before something live goes",
+                 "[wire][stats][memory]") {
+  constexpr std::int64_t kPage = 256 << 10;
+  CHECK(Memory().at("arena_room") == 64 * kSignedMiB);
+  Fill(1000, 200);
+  CHECK(Memory().at("arena_room") == 64 * kSignedMiB - kPage);
+  Fill(400'000, 200);
+  CHECK(Memory().at("arena_room") < kPage);
+  // Every second one of what is there goes, so that no page is empty.
+  int gone = 0;
+  std::string requests;
+  for (int i = 0; i < 400'000; i += 2) {
+    requests += fmt::format("delete 200:{}\r\n", i);
+    if (i % 1000 != 998) continue;
+    client.Send(requests + "mn\r\n");
+    const std::string replies = client.ReceiveUntil("MN\r\n");
+    for (std::size_t at = 0; (at = replies.find("DELETED", at)) != std::string::npos; ++at) ++gone;
+    requests.clear();
+  }
+  REQUIRE(gone > 50'000);
+  const std::int64_t room = Memory().at("arena_room");
+  CHECK(room > gone * std::int64_t{200} - kPage);
+  // Values of another size get it, and nothing is evicted meanwhile.
+  const std::uint64_t evicted = client.Stat("evictions");
+  const auto fits = static_cast<int>(room / kPage * (kPage / 2000));
+  Fill(fits, 1900);
+  CHECK(client.Stat("evictions") == evicted);
+  CHECK(Memory().at("arena_room") < 2 * kPage);
 }
 
 TEST_CASE_METHOD(MemoryTest, "slack is what items leave of their chunks", "[wire][stats][memory]") {
