@@ -179,7 +179,8 @@ TEST_CASE_METHOD(BalancerTest, "two classes that are not read do not take each o
             {.pages = 548, .items = 1000}};
   // Both evict, and each has earned more than it has, if floors count four times.
   for (int i = 0; i < 1000; ++i) {
-    for (const std::size_t id : {2, 3}) loads_[id].evicted_bytes += 200 * kPageBytes;
+    for (const std::size_t id : {std::size_t{2}, std::size_t{3}})
+      loads_[id].evicted_bytes += 200 * kPageBytes;
     loads_[1].hits += 1000;
     REQUIRE_FALSE(balancer_.Observe(loads_, 1, kNever));
   }
