@@ -273,6 +273,7 @@ TEST_CASE("while memory is full, passes are short, and shorter while they free m
           "[slab][sweep]") {
   CacheFixture cache({.memory_bytes = 4 * kMiB});
   ExpirySweep sweep(cache.cache());
+  sweep.set_slice_max(kWalkChunksMax);
   ExpirySweep::Clock::time_point now{};
   // As if there were a million items.
   constexpr std::uint64_t kMillion = 1'000'000;
@@ -283,8 +284,8 @@ TEST_CASE("while memory is full, passes are short, and shorter while they free m
     now += pause;
     return pause;
   };
-  // How long a pass would take with a million, from the shortest pause: others are longer when the
-  // machine is busy.
+  // How long a pass would take with a million, from the shortest pause of many short slices: those
+  // after a slice that took long, on a busy machine, are longer.
   const auto pass = [&] {
     ++cache.lane().now_s;
     (void)sweep.RequestPass();
