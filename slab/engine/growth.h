@@ -71,7 +71,10 @@ class Growth {
   // is locked.
   void Renumber(Item& item, Lane& lane) noexcept {
     const std::uint64_t number = parts_.versions.Next(lane);
-    parts_.liveness.CountRevived(item, lane);
+    // Flushed since it was found alive: with the new number it would seem to be a later item. The
+    // change was made before that.
+    if (parts_.versions.IsFlushed(item)) [[unlikely]]
+      return;
     item.set_cas(number);
   }
 

@@ -51,13 +51,6 @@ void Liveness::CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassI
   }
 }
 
-void Liveness::CountRevived(const Item& item, Lane& lane) const noexcept {
-  // The item counted as flushed in this lane; with its new number it will not.
-  if (!versions_.IsBelowFloor(item, lane)) return;
-  lane.flushed_items.Subtract(1);
-  lane.flushed_bytes.Subtract(item.item_bytes());
-}
-
 AliveCount Liveness::Alive() const {
   // Tries, against flushes that follow each other quickly.
   constexpr int kTriesMax = 16;

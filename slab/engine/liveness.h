@@ -65,9 +65,6 @@ class Liveness {
   // Counts a change of the size of an item that stays linked.
   static void CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id,
                            Lane& lane) noexcept;
-  // Call it before a linked item, which a flush may have killed since it was found, gets a new
-  // number.
-  void CountRevived(const Item& item, Lane& lane) const noexcept;
 
   // The living items of all lanes. Exact except for changes made during the call.
   AliveCount Alive() const;
