@@ -253,6 +253,7 @@ ServerSample Stats::SampleServer(slab::Lane& lane) const {
                       .is_accepting = shared_.accepting.load(std::memory_order_relaxed),
                       .is_sweeping = shared_.sweep.is_running(),
                       .has_node_list = shared_.cluster.Current() != nullptr,
+                      .live_drops = cache.live_drops(),
                       .memory_limit_bytes = cache.memory_limit_bytes(),
                       .index_buckets = cache.index().bucket_count(),
                       .index_bytes = cache.index().used_bytes(),

@@ -23,7 +23,7 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Build(const Options& options,
     return Failure{std::string("cannot start a thread for memory: ") + error.what()};
   }
   if (!cache->engine_.is_whole()) {
-    return Failure{std::string("cannot reserve memory for removal records")};
+    return Failure{std::string("cannot reserve memory for removal records and drops")};
   }
   return cache;
 }
@@ -42,6 +42,7 @@ void Cache::Tick(std::uint32_t now_s) noexcept {
 void Cache::BalancePages(Lane& lane) {
   engine_.usage.NoteTurn();
   engine_.miss_review.Review();
+  engine_.drop_purge.Step(lane);
   engine_.page_mover.Balance(lane);
   // This lane may never store, and a store is what reports usually.
   engine_.unlinker.ReportCount(lane);
@@ -109,6 +110,12 @@ std::string Cache::BeginUse() {
 
 Result<std::uint64_t, std::string> Cache::Save(const SavedMoment& moment) {
   LARDER_CHECK(engine_.memory_file != nullptr);
+  // The file knows no drops: what they have killed is removed now, then they are forgotten.
+  if (live_drops() != 0) {
+    Lane& lane = AddLane();
+    lane.SetNow({.now_s = moment.now_s, .wall_ahead_s = moment.wall_ahead_s});
+    while (live_drops() != 0) engine_.drop_purge.Step(lane);
+  }
   // First the arena, then the state, then the mark in the header: see MemoryFile.
   const auto state = CacheSnapshot::Take(engine_, moment);
   if (!state) return Failure{state.error()};

@@ -60,7 +60,7 @@ class Cache {
   // of the item, change its expiry and, if it is_rewritable(), its value and CAS. fn must be
   // quick, and may call no method of the cache but Pin, Value, MarkAccess, MarkUse, NextCas,
   // ChooseCas, Renumber, AgeOf and ClassOf. Returns kHit if fn was called, else why not: kMiss,
-  // kExpired or kFlushed.
+  // kExpired, kFlushed or kDropped.
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn) {
     return engine_.lookup.Visit(key, lane, fn);
@@ -160,6 +160,13 @@ class Cache {
   // removed later.
   void FlushAll() noexcept { engine_.versions.FlushAll(); }
 
+  // Makes every item invalid whose key begins with the prefix and that was written before this
+  // call. Takes constant time: the items are removed later. Returns false, and changes nothing, if
+  // there are CacheOptions::drops_max live drops already. REQUIRES: 1 to kKeyBytesMax bytes.
+  [[nodiscard]] bool Drop(std::string_view prefix) { return engine_.drops.Drop(prefix); }
+  // Drops of which an item may be left.
+  std::uint32_t live_drops() const { return engine_.drops.count(); }
+
   // The reason why such an item can never be stored, whatever memory there is: kTooLarge or
   // kForbidden; or nothing. Room for an expiry that is not set yet does not count for the limit.
   std::optional<StoreStatus> NeverStored(const ItemSpec& spec) const noexcept {
@@ -179,9 +186,9 @@ class Cache {
   // forgets old removal records. Call it once a second, from one thread. `now_s` is the server's
   // own clock.
   void Tick(std::uint32_t now_s) noexcept;
-  // Lets time go on for eviction, reviews misses, and moves the page that Reassign asked for, and
-  // pages that would bring more hits to another class, a bounded number per call. Call it many
-  // times a second.
+  // Lets time go on for eviction, reviews misses, searches for dropped items, and moves the page
+  // that Reassign asked for, and pages that would bring more hits to another class, a bounded
+  // number per call. Call it many times a second.
   void BalancePages(Lane& lane);
   // What BalancePages moves: the setting, requests and counts.
   PageMover& page_mover() { return engine_.page_mover; }

@@ -123,6 +123,8 @@ enum class Presence : std::uint8_t {
   kExpired,
   // The item was written before the last flush, and is removed now.
   kFlushed,
+  // A prefix of its key was dropped after the item was written; it is removed now.
+  kDropped,
   // VisitToExpire only: the item is present, but there is no memory for its expiry.
   kNoRoom,
 };

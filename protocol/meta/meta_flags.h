@@ -60,8 +60,11 @@ struct MetaFlagSpec {
   MetaReplies replies;
 };
 
-// Every meta command accepts every flag and ignores those that have no meaning for it. Their tokens
-// must be valid nevertheless.
+// The flag of md that makes its key a prefix. memcached has no such flag.
+inline constexpr char kPrefixFlag = 'p';
+
+// Every meta command accepts every flag but kPrefixFlag, and ignores those that have no meaning for
+// it. Their tokens must be valid nevertheless.
 inline constexpr std::array kMetaFlags = {
     MetaFlagSpec{'b', MetaToken::kIgnored, LineError::kBadBase64, kNoReply},
     MetaFlagSpec{'c', MetaToken::kIgnored, LineError::kNone,
@@ -80,6 +83,7 @@ inline constexpr std::array kMetaFlags = {
     MetaFlagSpec{'M', MetaToken::kText, LineError::kNone, kNoReply},
     MetaFlagSpec{'N', MetaToken::kInt32, LineError::kBadMetaToken, kHitReply | kChangeReply},
     MetaFlagSpec{'O', MetaToken::kOpaque, LineError::kOpaqueTooLong, kEveryReply},
+    MetaFlagSpec{kPrefixFlag, MetaToken::kIgnored, LineError::kNone, kNoReply},
     MetaFlagSpec{'P', MetaToken::kText, LineError::kNone, kNoReply},
     MetaFlagSpec{'q', MetaToken::kIgnored, LineError::kNone, kNoReply},
     MetaFlagSpec{'R', MetaToken::kInt32, LineError::kBadMetaToken, kHitReply},

@@ -71,9 +71,10 @@ bool TakeToken(const MetaFlagSpec& spec, std::string_view token, MetaLine& line)
   return false;
 }
 
-// Looks at all flags of line.arguments. The checks reproduce memcached's: the first unknown or
-// repeated flag ends the checking, and of several bad tokens the last one determines the error.
-ScannedFlags ScanFlags(MetaLine& line) noexcept {
+// Looks at all flags of line.arguments, of which kPrefixFlag is one if the command takes it. The
+// checks reproduce memcached's: the first unknown or repeated flag ends the checking, and of
+// several bad tokens the last one determines the error.
+ScannedFlags ScanFlags(MetaLine& line, bool takes_prefix) noexcept {
   ScannedFlags scanned;
   for (MetaFlags flags(line.arguments); flags.Next();) {
     const char letter = flags.letter();
@@ -83,7 +84,7 @@ ScannedFlags ScanFlags(MetaLine& line) noexcept {
     ++scanned.count;
     if (scanned.stopped != LineError::kNone) continue;
     const MetaFlagSpec* const spec = FindMetaFlag(letter);
-    if (spec == nullptr) {
+    if (spec == nullptr || (letter == kPrefixFlag && !takes_prefix)) {
       scanned.stopped = LineError::kInvalidFlag;
       continue;
     }
@@ -136,7 +137,7 @@ LineError FindError(const ScannedFlags& flags, const MetaVerbSpec& spec,
 // Parses a line of a command that uses only the key and the flag b (MetaFlagUse::kEncodedKey).
 MetaLine ParseEncodedKey(MetaLine line) noexcept {
   assert(!line.key.empty());
-  const ScannedFlags flags = ScanFlags(line);
+  const ScannedFlags flags = ScanFlags(line, /*takes_prefix=*/false);
   const bool is_encoded = MetaTokenOf(line.arguments, 'b') == "";
   if (flags.has_odd_letter || line.key.size() > kKeyBytesMax ||
       (is_encoded && !IsBase64(line.key))) {
@@ -172,7 +173,7 @@ MetaLine ParseMeta(std::string_view text, const MetaVerbSpec& spec) noexcept {
   line.arguments = {word, end};
   if (spec.flags == MetaFlagUse::kEncodedKey) return ParseEncodedKey(line);
 
-  const ScannedFlags flags = ScanFlags(line);
+  const ScannedFlags flags = ScanFlags(line, spec.takes_prefix);
   if (flags.has_odd_letter) return Refused(LineError::kBadLine);
   if (const LineError error = FindError(flags, spec, line); error != LineError::kNone) {
     // The client sends the data block even if the line is refused, so the block must be discarded.

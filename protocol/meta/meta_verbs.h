@@ -50,6 +50,8 @@ struct MetaVerbSpec {
   std::string_view modes = {};
   // The error for another M.
   LineError bad_mode = LineError::kNone;
+  // The command knows the flag p, which no other does.
+  bool takes_prefix = false;
   // The error for every bad flag; kNone: each kind of bad flag has its own error.
   LineError bad_flag = LineError::kNone;
 };
@@ -62,7 +64,7 @@ inline constexpr std::array kMetaVerbs = {
                  .modes = "I+D-",
                  .bad_mode = LineError::kBadArithmeticMode,
                  .bad_flag = LineError::kBadArithmeticFlag},
-    MetaVerbSpec{.name = "md", .verb = MetaVerb::kDelete},
+    MetaVerbSpec{.name = "md", .verb = MetaVerb::kDelete, .takes_prefix = true},
     MetaVerbSpec{.name = "me", .verb = MetaVerb::kDebug, .flags = MetaFlagUse::kEncodedKey},
     MetaVerbSpec{.name = "mg", .verb = MetaVerb::kGet},
     MetaVerbSpec{.name = "mn", .verb = MetaVerb::kNoop, .flags = MetaFlagUse::kNoLine},

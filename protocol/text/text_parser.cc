@@ -191,9 +191,9 @@ ParseResult ParsePlainNumber(std::string_view input, std::size_t key_at, TextVer
   return {ParseStatus::kComplete, static_cast<std::size_t>(line.newline + 1 - input.data())};
 }
 
-// Parses `delete <key>`, if nothing follows the key.
-ParseResult ParsePlainDelete(std::string_view input, std::size_t key_at,
-                             LineRequest& request) noexcept {
+// Parses `delete <key>` and the other commands with a key alone, if nothing follows the key.
+ParseResult ParsePlainKey(std::string_view input, std::size_t key_at, TextVerb verb,
+                          LineRequest& request) noexcept {
   assert(key_at <= input.size());
   const char* const end = input.data() + input.size();
   const char* const key = input.data() + key_at;
@@ -205,7 +205,7 @@ ParseResult ParsePlainDelete(std::string_view input, std::size_t key_at,
   if (key_bytes - 1 >= kKeyBytesMax) return kNotPlain;
   new (&request) LineRequest{
       .key = {key, key_bytes},
-      .verb = TextVerb::kDelete,
+      .verb = verb,
       // It is the key and also the word noreply, as in memcached.
       .noreply = std::string_view(key, key_bytes) == "noreply",
   };
@@ -225,11 +225,13 @@ ParseResult ParsePlainMeta(std::string_view input, std::size_t at, const MetaVer
                       static_cast<std::size_t>(newline + 1 - input.data()), spec, request);
 }
 
-// The flags that request something and have no token, except b. As bits of a MetaFlagSet.
+// The flags of mg that request something and have no token, except b. As bits of a MetaFlagSet.
 constexpr std::uint64_t kPlainMetaFlags = [] {
   MetaFlagSet flags;
   for (const MetaFlagSpec& row : kMetaFlags) {
-    if (row.token == MetaToken::kIgnored && row.letter != 'b') flags.Add(row.letter);
+    if (row.token == MetaToken::kIgnored && row.letter != 'b' && row.letter != kPrefixFlag) {
+      flags.Add(row.letter);
+    }
   }
   return flags.bits();
 }();
@@ -428,7 +430,7 @@ inline const Head& ReadHead(const char* begin) noexcept {
   } else if (head.shape == Shape::kKeyAndDelta || head.shape == Shape::kKeyAndExptime) {
     plain = ParsePlainNumber(input, head.bytes, head.verb, request);
   } else if (head.shape == Shape::kKey) {
-    plain = ParsePlainDelete(input, head.bytes, request);
+    plain = ParsePlainKey(input, head.bytes, head.verb, request);
   } else if (head.meta != nullptr) {
     plain = ParsePlainMeta(input, head.bytes, *head.meta, request);
   } else if (head.shape == Shape::kExptimeAndKeys) {

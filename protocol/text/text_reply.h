@@ -126,6 +126,8 @@ inline constexpr std::string_view kBadShutdownMode = "CLIENT_ERROR invalid shutd
 // Replies to config. For config get: kConfigHead, the length of the cluster's value in bytes,
 // kCrlf, the value, kCrlf and kEnd.
 inline constexpr std::string_view kConfigHead = "CONFIG cluster 0 ";
+inline constexpr std::string_view kDropNotAllowed = "CLIENT_ERROR drop not allowed\r\n";
+inline constexpr std::string_view kTooManyDrops = "SERVER_ERROR too many drops\r\n";
 inline constexpr std::string_view kConfigNotAllowed =
     "CLIENT_ERROR changing the config not allowed\r\n";
 inline constexpr std::string_view kBadConfig = "CLIENT_ERROR bad cluster config\r\n";

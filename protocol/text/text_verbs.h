@@ -40,7 +40,8 @@ enum class TextVerb : std::uint8_t {
   kSlabs,
   kConfig,
   kRefreshCerts,
-  kLast = kRefreshCerts,
+  kDrop,
+  kLast = kDrop,
   // Values that are not words of this protocol:
   // A command of the meta protocol; LineRequest::meta_verb says which.
   kMeta,
@@ -110,6 +111,7 @@ inline constexpr std::array kTextVerbs = {
     TextVerbSpec{"config", TextVerb::kConfig, Shape::kConfig, 3, true, false},
     TextVerbSpec{"decr", TextVerb::kDecr, Shape::kKeyAndDelta, 3, true, false},
     TextVerbSpec{"delete", TextVerb::kDelete, Shape::kKey, 2, true, false},
+    TextVerbSpec{"drop", TextVerb::kDrop, Shape::kKey, 2, true, false},
     TextVerbSpec{"flush_all", TextVerb::kFlushAll, Shape::kOptionalExptime, 1, true, false},
     TextVerbSpec{"gat", TextVerb::kGat, Shape::kExptimeAndKeys, 3, false, false},
     TextVerbSpec{"gats", TextVerb::kGats, Shape::kExptimeAndKeys, 3, false, false},

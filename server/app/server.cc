@@ -55,6 +55,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.eviction = config.eviction;
   // -o no_slab_reassign forbids all moves of pages, whatever slab_automove says.
   options.page_moves = config.slab_reassign ? config.page_moves : slab::PageMoves::kOff;
+  options.drops_max = config.drops_max;
   options.hash_seed = RandomSeed();
   // This key belongs to the cluster's configuration; the cache must not store it.
   options.forbidden_key = kClusterKey;

@@ -33,6 +33,8 @@ MissReason ReasonOf(slab::RemovalReason reason) {
       return MissReason::kDeleted;
     case slab::RemovalReason::kFlushed:
       return MissReason::kFlushed;
+    case slab::RemovalReason::kDropped:
+      return MissReason::kDropped;
     case slab::RemovalReason::kTooLarge:
       return MissReason::kTooLarge;
     case slab::RemovalReason::kNoMemory:
@@ -354,6 +356,13 @@ void Commands::FlushAt(Expiry due) {
   shared_.flush_due.store({}, std::memory_order_relaxed);
   shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
   cache_.FlushAll();
+}
+
+DropResult Commands::Drop(std::string_view prefix) {
+  counters_.Add(Stat::kCmdDrop);
+  const bool is_local = client_ != nullptr && client_->is_local;
+  if (shared_.config.drop_admin && !is_local) return DropResult::kNotAllowed;
+  return cache_.Drop(prefix) ? DropResult::kDone : DropResult::kTooMany;
 }
 
 // Only a client on the server's machine may change the cluster, and only if the option allows it.

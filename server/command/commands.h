@@ -62,6 +62,15 @@ struct ChangeOutcome {
   bool is_new = false;
 };
 
+// What became of a drop.
+enum class DropResult : std::uint8_t {
+  kDone,
+  // --drop-admin is given, and the client is on another machine.
+  kNotAllowed,
+  // There are -o drops_max drops of which an item may be left.
+  kTooMany,
+};
+
 // A CAS that no item has: the cache assigns none of more than 48 bits, and clients are not
 // expected to choose this one.
 inline constexpr std::uint64_t kCasOfNoItem = ~std::uint64_t{0};
@@ -267,6 +276,9 @@ class Commands {
   // Invalidates all items at the moment `due`, or at once if it is not set or has passed. Replaces
   // a flush that is pending.
   void FlushAt(slab::Expiry due);
+
+  // Invalidates all items whose keys begin with the prefix. REQUIRES: it has the length of a key.
+  DropResult Drop(std::string_view prefix);
 
   // Whether the client may set and delete the cluster's configuration.
   bool MayChangeCluster() const;

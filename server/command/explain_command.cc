@@ -30,6 +30,8 @@ std::string_view NameOf(RemovalReason reason) {
       return " deleted";
     case RemovalReason::kFlushed:
       return " flushed";
+    case RemovalReason::kDropped:
+      return " dropped";
     case RemovalReason::kTooLarge:
       return " too_large";
     case RemovalReason::kNoMemory:

@@ -161,6 +161,8 @@ void MetaExecutor::AnswerStore(const StorePlan& plan, const slab::StoreOutcome& 
 // With x or I the item is not deleted but changed: observers see another operation.
 void MetaExecutor::Delete(const LineRequest& request, std::uint64_t hash) {
   const MetaFlagSet asked = request.flags;
+  // The key is a prefix.
+  if (asked.has(protocol::kPrefixFlag)) return Drop(request);
   // The item is kept, with a mark or without its value.
   if (asked.has('x') || asked.has('I')) {
     const CommandResult result = asked.has('x') ? Empty(request, hash) : Invalidate(request, hash);
@@ -171,6 +173,17 @@ void MetaExecutor::Delete(const LineRequest& request, std::uint64_t hash) {
   // While CAS is switched off, every item shows 0: it matches any item.
   if (!shared_.config.use_cas && cas == 0) cas.reset();
   AnswerDelete(request, Commands::Delete({.bytes = request.key, .hash = hash}, cas));
+}
+
+void MetaExecutor::Drop(const LineRequest& request) {
+  switch (Commands::Drop(request.key)) {
+    case DropResult::kDone:
+      return AnswerDelete(request, CommandResult::kDone);
+    case DropResult::kNotAllowed:
+      return output_.Append(protocol::kDropNotAllowed);
+    case DropResult::kTooMany:
+      return output_.Append(protocol::kTooManyDrops);
+  }
 }
 
 void MetaExecutor::AnswerDelete(const LineRequest& request, CommandResult result) {

@@ -20,7 +20,7 @@ namespace larder::server {
 //
 //   mg   get, also touch or create    Get, GetAndTouch, CreateEmpty
 //   ms   store                        Set, BeginUpload to FinishUpload
-//   md   delete or invalidate         Delete, Invalidate, Empty
+//   md   delete, invalidate or drop   Delete, Invalidate, Empty, Drop
 //   ma   incr and decr                Arithmetic
 //   me   show the state of an item    Debug
 //   explain                           Explain, in explain_command.cc
@@ -82,6 +82,8 @@ class MetaExecutor : private Commands {
   void Set(const protocol::LineRequest& request, std::uint64_t hash);
   // md. With the flags x and I it keeps the item; see Empty() and Invalidate().
   void Delete(const protocol::LineRequest& request, std::uint64_t hash);
+  // md with the flag p: the key is a prefix.
+  void Drop(const protocol::LineRequest& request);
   // ma: incr or decr.
   void Arithmetic(const protocol::LineRequest& request, std::uint64_t hash);
   // me: a line that describes the item.

@@ -69,7 +69,7 @@ static_assert(ResultOf(slab::StoreStatus::kTooLarge) == CommandResult::kTooLarge
 static_assert(ResultOf(slab::StoreStatus::kNoMemory) == CommandResult::kNoMemory);
 static_assert(ResultOf(slab::StoreStatus::kForbidden) == CommandResult::kForbidden);
 
-// The result of a look-up. Items that had expired or were flushed count as misses.
+// The result of a look-up. Items that had expired, or were flushed or dropped, count as misses.
 constexpr CommandResult ResultOf(slab::Presence presence) {
   if (presence == slab::Presence::kHit) return CommandResult::kDone;
   return presence == slab::Presence::kNoRoom ? CommandResult::kNoMemory : CommandResult::kMiss;
@@ -93,6 +93,8 @@ enum class MissReason : std::uint8_t {
   kDeleted,
   // A client flushed the cache.
   kFlushed,
+  // A client dropped a prefix of the key.
+  kDropped,
   // A set for the key was refused because of the size of its item.
   kTooLarge,
   // A set for the key was refused because there was no memory.

@@ -23,6 +23,8 @@ Stat CounterOf(MissReason reason) {
       return Stat::kGetMissesDeleted;
     case MissReason::kFlushed:
       return Stat::kGetMissesFlushed;
+    case MissReason::kDropped:
+      return Stat::kGetMissesDropped;
     case MissReason::kTooLarge:
       return Stat::kGetMissesTooLarge;
     case MissReason::kNoMemory:

@@ -96,6 +96,7 @@ bool IsForOperators(TextVerb verb) {
     case TextVerb::kVerbosity:
     case TextVerb::kCacheMemlimit:
     case TextVerb::kConfig:
+    case TextVerb::kDrop:
     case TextVerb::kLru:
     case TextVerb::kLruCrawler:
     case TextVerb::kSlabs:
@@ -152,6 +153,9 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
     case TextVerb::kIncr:
     case TextVerb::kDecr:
       Arithmetic(request, hash);
+      break;
+    case TextVerb::kDrop:
+      Drop(request);
       break;
     case TextVerb::kFlushAll:
       FlushAll(request);
@@ -420,6 +424,17 @@ void TextExecutor::FlushAll(const LineRequest& request) {
   // A negative time means now, as 0 does.
   FlushAt(request.exptime > 0 ? SignedExpiresAt(request.exptime) : slab::Expiry());
   Answer(protocol::kOk, request);
+}
+
+void TextExecutor::Drop(const LineRequest& request) {
+  switch (Commands::Drop(request.key)) {
+    case DropResult::kDone:
+      return Answer(protocol::kOk, request);
+    case DropResult::kNotAllowed:
+      return Answer(protocol::kDropNotAllowed, request);
+    case DropResult::kTooMany:
+      return Answer(protocol::kTooManyDrops, request);
+  }
 }
 
 void TextExecutor::AnswerVersion() {

@@ -92,6 +92,8 @@ class TextExecutor : private Commands {
   void Touch(const protocol::LineRequest& request, std::uint64_t hash);
   // incr and decr.
   void Arithmetic(const protocol::LineRequest& request, std::uint64_t hash);
+  // drop <prefix>.
+  void Drop(const protocol::LineRequest& request);
   // flush_all: now, or after the time that the request names.
   void FlushAll(const protocol::LineRequest& request);
   // version. Unauthenticated clients may ask for it as well.

@@ -120,6 +120,10 @@ struct Config {
   bool detail_enabled = false;
   // -F clears it: flush_all is allowed.
   bool flush_enabled = true;
+  // --drop-admin: only clients of this machine may drop prefixes.
+  bool drop_admin = false;
+  // -o drops_max: the most drops of which an item may be left; 0: nothing can be dropped.
+  std::uint32_t drops_max = 65'536;
   // -X clears it: commands that print keys are allowed.
   bool dump_enabled = true;
   // -A: the shutdown command is allowed.

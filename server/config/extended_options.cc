@@ -117,6 +117,18 @@ constexpr auto kExtendedOptions = std::to_array<ExtendedOption>({
      .effect = kApplied,
      .apply = SetEviction,
      .setting = {"eviction", kText, Eviction, "How items to evict are chosen: segmented, or lru."}},
+    // A drop stays until the whole index was searched for what it has killed.
+    {.name = "drops_max",
+     .value_name = "{}",
+     .help = "most drops remembered at a time; 0: none",
+     .kind = kInteger,
+     .high = 1 << 20,
+     .missing_text = "Missing drops_max argument",
+     .range_text = "drops_max must be between 0 and 1048576",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::drops_max>,
+     .setting = {"drops_max", kGauge, Value<&Config::drops_max>,
+                 "Most drops that are remembered at a time; 0: nothing can be dropped."}},
     // Values that are being received reserve memory, which clients could otherwise fill with values
     // that they never finish.
     {.name = "upload_memory",

@@ -320,6 +320,13 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = SwitchOff<&Config::flush_enabled>,
      .setting = {"flush_enabled", kSwitch, Switch<&Config::flush_enabled>,
                  "The flush_all command is allowed."}},
+    // A drop can empty the cache as flush_all does.
+    {.section = kWork,
+     .name = "drop-admin",
+     .help = "allow drop only to clients of this machine",
+     .apply = SwitchOn<&Config::drop_admin>,
+     .setting = {"drop_admin", kSwitch, Switch<&Config::drop_admin>,
+                 "Only clients of this machine may drop prefixes."}},
     // Also refuses the dumps of lru_crawler, because keys are data of the clients.
     {.section = kWork,
      .letter = 'X',

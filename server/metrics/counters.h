@@ -22,7 +22,7 @@ enum class Stat : std::uint8_t {
   kCmdMeta,
   // Keys of get, gets and mg that were not found. Misses of gat and gats are kTouchMisses.
   kGetMisses,
-  // Why each of these keys was not found, by its removal record; the seven add up to kGetMisses.
+  // Why each of these keys was not found, by its removal record; the eight add up to kGetMisses.
   // The item was evicted.
   kGetMissesEvicted,
   // The item had expired.
@@ -31,6 +31,8 @@ enum class Stat : std::uint8_t {
   kGetMissesDeleted,
   // A flush_all had made the item invalid.
   kGetMissesFlushed,
+  // A drop had made the item invalid.
+  kGetMissesDropped,
   // A store of the key was refused because of its size.
   kGetMissesTooLarge,
   // A store of the key was refused because there was no memory.
@@ -65,6 +67,8 @@ enum class Stat : std::uint8_t {
   kUploadKicks,
   // Values that had to wait for memory while they were received.
   kUploadWaits,
+  // drop, and md with the flag p.
+  kCmdDrop,
   // `config get`, and gets of the cluster's key.
   kCmdConfigGet,
   // `config set`.

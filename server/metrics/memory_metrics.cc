@@ -59,6 +59,8 @@ constexpr auto kMemoryRows = std::to_array<Metric<MemorySample>>({
     // The removal records.
     {"departures", kGauge, Use<&MemoryUse::removal_records>,
      "Bytes that remember why keys are gone.", OfMemory("departures")},
+    {"drops", kGauge, Use<&MemoryUse::drops>, "Bytes that remember dropped prefixes.",
+     OfMemory("drops")},
     {"page_table", kGauge, Use<&MemoryUse::page_table>, "Bytes of the table of pages.",
      OfMemory("page_table")},
     // The buffers of the workers, and what they hold for connections.
@@ -124,7 +126,8 @@ std::uint64_t ResidentSetBytes() {
 
 std::uint64_t MemorySample::parts() const {
   // use.arena() is the memory for items; the rest of `use` is outside of it.
-  const std::uint64_t outside = use.index + use.ghosts + use.removal_records + use.page_table;
+  const std::uint64_t outside =
+      use.index + use.ghosts + use.removal_records + use.drops + use.page_table;
   return std::reduce(buffers.begin(), buffers.end(), use.arena() + outside);
 }
 

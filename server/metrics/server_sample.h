@@ -87,6 +87,8 @@ struct ServerSample {
   bool is_sweeping = false;
   // There is a list of nodes for clients to discover.
   bool has_node_list = false;
+  // Cache::live_drops().
+  std::uint32_t live_drops = 0;
 
   // --- The cache ---
   std::uint64_t memory_limit_bytes = 0;

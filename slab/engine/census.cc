@@ -89,6 +89,7 @@ MemoryUse Census::Memory() const {
   use.index_used = parts_.index.used_bytes();
   use.index = parts_.index.resident_bytes();
   use.removal_records = parts_.records.resident_bytes();
+  use.drops = parts_.drops.bytes();
   use.page_table = PageTable::BytesFor(arena.touched_pages());
   return use;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "slab/classes/slab_classes.h"
+#include "slab/engine/drops.h"
 #include "slab/engine/lanes.h"
 #include "slab/engine/liveness.h"
 #include "slab/engine/lookup.h"
@@ -62,6 +63,7 @@ class Census {
     const Lanes& lanes;
     Lookup& lookup;
     const RemovalRecords& records;
+    const Drops& drops;
     KeyHasher hash;
     // The memory of the arena is that of a memory file.
     bool is_on_file;

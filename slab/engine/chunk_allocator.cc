@@ -72,7 +72,7 @@ ItemRef ChunkAllocator::Evict(SlabClass& c, const Held& held, Lane& lane, FreeLa
       queue.Evict(candidate, hash);
     }
     const RemovalReason why =
-        is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kEvicted;
+        is_dead ? liveness_.CauseOfDeath(item, lane) : RemovalReason::kEvicted;
     c.stats().Count(unlinker_.UnlinkDequeued(guard, ref, hash, why, lane));
     free_later.AddContinuationsOf(item);
     // Prefetches the next candidate while the chunk of this one is filled.
@@ -198,7 +198,7 @@ ItemRef ChunkAllocator::Release(SlabClass& c, Magazine& magazine, std::uint32_t 
     magazine.Return(slot, ref, QueueEntry::kPutBack);
     return kNoItem;
   }
-  const RemovalReason why = is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kEvicted;
+  const RemovalReason why = is_dead ? liveness_.CauseOfDeath(item, lane) : RemovalReason::kEvicted;
   magazine.AddReclaimed(unlinker_.UnlinkDequeued(guard, ref, hash, why, lane));
   free_later.AddContinuationsOf(item);
   item.set_use(ChunkUse::kOwned);

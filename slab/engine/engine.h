@@ -11,6 +11,8 @@
 #include "slab/engine/census.h"
 #include "slab/engine/chunk_allocator.h"
 #include "slab/engine/deleter.h"
+#include "slab/engine/drop_purge.h"
+#include "slab/engine/drops.h"
 #include "slab/engine/growth.h"
 #include "slab/engine/item_handle.h"
 #include "slab/engine/lanes.h"
@@ -72,8 +74,8 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // False if the kernel refused the memory for the removal records.
-  bool is_whole() const { return removal_records.ok(); }
+  // False if the kernel refused the memory for the removal records or the drops.
+  bool is_whole() const { return removal_records.ok() && drops.ok(); }
 
   const KeyHasher hash;
   const Pause pause;
@@ -86,12 +88,14 @@ class Engine {
 
   Lanes lanes;
   Versions versions;
+  Drops drops;
   const Liveness liveness;
   RemovalRecords removal_records;
   Pins pins;
   const Magazines magazines;
   Usage usage;
   Unlinker unlinker;
+  DropPurge drop_purge;
   Lookup lookup;
   ChunkAllocator allocator;
   PageMoveCounters page_move_counters;

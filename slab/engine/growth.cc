@@ -89,7 +89,7 @@ std::optional<StoreOutcome> Growth::RefusalToJoin(const Item& old, const Reserve
 }
 
 StoreOutcome Growth::LinkJoined(Index::Guard& guard, ItemRef old_ref, ReservedItem& joined,
-                                const ReservedItem& added, Lane& lane) {
+                                const ReservedItem& added, std::uint64_t number, Lane& lane) {
   const Arena& arena = parts_.classes.arena();
   Item& old = arena.At(old_ref);
   parts_.usage.Note(old, parts_.classes.IdOf(old));
@@ -98,7 +98,7 @@ StoreOutcome Growth::LinkJoined(Index::Guard& guard, ItemRef old_ref, ReservedIt
   // which has not changed.
   LARDER_CHECK(item.SetExpiry(old.expiry()));
   item.size_and_state |= added.item().size_and_state & Item::kHasBinaryKey;
-  item.set_number(parts_.versions.Next(lane));
+  item.set_number(number);
   const StoreOutcome outcome = {.status = StoreStatus::kStored,
                                 .class_id = parts_.classes.IdOf(item),
                                 .joined_bytes = item.value_bytes(),
@@ -131,6 +131,8 @@ StoreOutcome Growth::Join(const ReservedItem& added, const PublishTerms& terms, 
     StoreOutcome outcome;
     {
       Index::BucketLock guard(parts_.index, key.hash);
+      // Drawn before the old item is found alive, see Versions::DrawCutoff.
+      const std::uint64_t number = parts_.versions.Next(lane);
       const LockedItem old = parts_.lookup.FindAlive(guard, key, lane);
       if (!old) return {.status = StoreStatus::kNotFound};
       // Another item has the key now: start again. A pinned item keeps its chunk, so the same chunk
@@ -139,7 +141,7 @@ StoreOutcome Growth::Join(const ReservedItem& added, const PublishTerms& terms, 
       // The CAS can change without the value, when an item is marked as stale.
       refusal = RefusalToJoin(*old, added, terms);
       if (refusal) return *refusal;
-      outcome = LinkJoined(guard, original.ref, *joined, added, lane);
+      outcome = LinkJoined(guard, original.ref, *joined, added, number, lane);
     }
     parts_.unlinker.ReportCount(lane);
     return outcome;
@@ -155,6 +157,7 @@ StoreOutcome Growth::JoinLocked(const ReservedItem& added, const PublishTerms& t
     ItemSpec spec;
     {
       Index::BucketLock guard(parts_.index, key.hash);
+      const std::uint64_t number = parts_.versions.Next(lane);
       const LockedItem old = parts_.lookup.FindAlive(guard, key, lane);
       if (!old) return {.status = StoreStatus::kNotFound};
       const ItemRef old_ref = old.ref();
@@ -164,7 +167,7 @@ StoreOutcome Growth::JoinLocked(const ReservedItem& added, const PublishTerms& t
                                             {.guard = &guard, .kept = old_ref}, lane);
       if (joined) {
         WriteJoined({arena, *old}, added, terms.mode, *joined);
-        const StoreOutcome outcome = LinkJoined(guard, old_ref, *joined, added, lane);
+        const StoreOutcome outcome = LinkJoined(guard, old_ref, *joined, added, number, lane);
         guard.Unlock();
         parts_.unlinker.ReportCount(lane);
         return outcome;

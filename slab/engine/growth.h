@@ -71,9 +71,9 @@ class Growth {
   // is locked.
   void Renumber(Item& item, Lane& lane) noexcept {
     const std::uint64_t number = parts_.versions.Next(lane);
-    // Flushed since it was found alive: with the new number it would seem to be a later item. The
-    // change was made before that.
-    if (parts_.versions.IsFlushed(item)) [[unlikely]]
+    // Flushed or dropped since it was found alive: with the new number it would seem to be a later
+    // item. The change was made before that.
+    if (parts_.versions.IsSuspect(item) && parts_.liveness.IsInvalid(item)) [[unlikely]]
       return;
     item.set_cas(number);
   }
@@ -105,9 +105,11 @@ class Growth {
   // Why the two cannot be joined: kExists or kNotStored; nothing if they can.
   std::optional<StoreOutcome> RefusalToJoin(const Item& old, const ReservedItem& added,
                                             const PublishTerms& terms) const;
-  // Makes the joined item visible in the place of `old`, the item that was joined with `added`.
+  // Makes the joined item visible, with this number, in the place of `old`, the item that was
+  // joined with `added`.
   StoreOutcome LinkJoined(Index::Guard& guard, ItemRef old, ReservedItem& joined,
-                          const ReservedItem& added, Lane& lane) LARDER_REQUIRES(kBucketLocked);
+                          const ReservedItem& added, std::uint64_t number, Lane& lane)
+      LARDER_REQUIRES(kBucketLocked);
 
   // AddRoom() with the bucket locked while the value is copied.
   RoomStatus AddRoomLocked(Room room, const HashedKey& key, Lane& lane)

@@ -6,6 +6,24 @@
 
 namespace larder::slab {
 
+std::uint32_t Liveness::SecondsSinceDeath(const Item& item, RemovalReason cause,
+                                          const Lane& lane) const noexcept {
+  const std::uint32_t idle_s = item.idle_s(lane.now_s);
+  switch (cause) {
+    case RemovalReason::kExpired:
+      return static_cast<std::uint32_t>(
+          std::min<std::int64_t>(-item.expiry().SecondsLeft(lane), idle_s));
+    case RemovalReason::kFlushed:
+      return std::min(versions_.SecondsSinceFlush(lane), idle_s);
+    case RemovalReason::kDropped:
+      // The drop has drawn that number.
+      return std::min(versions_.SecondsSince(drops_.CutoffOf(item) - 1, lane), idle_s);
+    default:
+      LARDER_ASSERT(false && "not a cause of death");
+      return 0;
+  }
+}
+
 void Liveness::CountLinked(const Item& item, ClassId id, Lane& lane) const noexcept {
   LARDER_ASSERT(id != 0 && id <= kClassesMax);
   const std::size_t bytes = item.item_bytes();

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "slab/engine/drops.h"
 #include "slab/engine/lanes.h"
 #include "slab/engine/versions.h"
 #include "slab/eviction/removal_records.h"
@@ -13,8 +14,8 @@
 
 namespace larder::slab {
 
-// The items that no flush has killed. An expired item counts until it is removed. `bytes` are item
-// bytes.
+// The items that no flush has killed. An expired or dropped item counts until it is removed.
+// `bytes` are item bytes.
 struct AliveCount {
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
@@ -38,25 +39,36 @@ struct AliveCount {
 //
 // Threads:    any thread. Functions with an Item: caller locks the item's bucket, or owns the item
 //             exclusively.
-// Owns:       nothing. Versions and Lanes must outlive it.
+// Owns:       nothing. Versions, Drops and Lanes must outlive it.
 // Invariants: the gauges, summed over all lanes, are the number and the bytes of the linked items.
 class Liveness {
  public:
-  Liveness(const Versions& versions, const Lanes& lanes) : versions_(versions), lanes_(lanes) {}
+  Liveness(const Versions& versions, const Drops& drops, const Lanes& lanes)
+      : versions_(versions), drops_(drops), lanes_(lanes) {}
 
   // True if the item's expiry has passed. Inlined into every lookup, because a call would cost each
   // get a dozen instructions.
   [[gnu::always_inline]] static bool IsExpired(const Item& item, const Lane& lane) noexcept {
     return item.can_expire() && item.expiry().IsOver(lane);
   }
-  // True if the item has expired or was flushed: clients must not see it.
+  // True if the item has expired, was flushed or was dropped: clients must not see it.
   [[gnu::always_inline]] bool IsDead(const Item& item, const Lane& lane) const noexcept {
-    return IsExpired(item, lane) || versions_.IsFlushed(item);
+    return IsExpired(item, lane) || (versions_.IsSuspect(item) && IsInvalid(item));
   }
-  // Why the item is dead: kExpired or kFlushed. REQUIRES: IsDead() is true for the item.
-  static RemovalReason CauseOfDeath(const Item& item, const Lane& lane) noexcept {
-    return IsExpired(item, lane) ? RemovalReason::kExpired : RemovalReason::kFlushed;
+  // True if a flush or a drop has made the item invalid. Not inlined, because few items are
+  // suspect.
+  [[gnu::noinline]] bool IsInvalid(const Item& item) const noexcept {
+    return versions_.IsFlushed(item) || (drops_.MayCover(item) && IsDropped(item));
   }
+  // Why the item is dead: kExpired, kFlushed or kDropped. REQUIRES: IsDead() is true for the item.
+  RemovalReason CauseOfDeath(const Item& item, const Lane& lane) const noexcept {
+    if (IsExpired(item, lane)) return RemovalReason::kExpired;
+    return versions_.IsFlushed(item) ? RemovalReason::kFlushed : RemovalReason::kDropped;
+  }
+  // Seconds since the item died. An expiry that had passed already when it was set counts from its
+  // setting. REQUIRES: `cause` is CauseOfDeath().
+  std::uint32_t SecondsSinceDeath(const Item& item, RemovalReason cause,
+                                  const Lane& lane) const noexcept;
 
   // Counts an item of class `id` that was linked.
   void CountLinked(const Item& item, ClassId id, Lane& lane) const noexcept;
@@ -70,7 +82,13 @@ class Liveness {
   AliveCount Alive() const;
 
  private:
+  // Not inlined, so that IsInvalid needs no registers to be saved.
+  [[gnu::noinline]] bool IsDropped(const Item& item) const noexcept {
+    return drops_.CutoffOf(item) != 0;
+  }
+
   const Versions& versions_;
+  const Drops& drops_;
   const Lanes& lanes_;
 };
 

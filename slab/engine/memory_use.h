@@ -44,6 +44,8 @@ struct MemoryUse {
   // Ghost tables of all classes.
   std::uint64_t ghosts = 0;
   std::uint64_t removal_records = 0;
+  // The prefixes that were dropped.
+  std::uint64_t drops = 0;
   // The entries of the pages that were touched.
   std::uint64_t page_table = 0;
 

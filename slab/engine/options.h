@@ -37,6 +37,8 @@ struct CacheOptions {
   bool track_sizes = false;
   // The seed of the hash of keys; should be random.
   std::uint64_t hash_seed = 0;
+  // The most drops of which an item may be left; 0: nothing can be dropped.
+  std::uint32_t drops_max = 65'536;
   // A key that is never stored: a view of a constant. Empty: none.
   std::string_view forbidden_key = {};
   // The path of a file that is the memory of the cache and keeps the items over a restart; empty:

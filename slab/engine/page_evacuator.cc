@@ -205,7 +205,7 @@ bool PageEvacuator::EmptyChunk(SlabClass& c, const UsedChunk& used, Lane& lane) 
     const Arena& arena = classes_.arena();
     if (!allocator_.evicts() && arena.pages_in_use() <= arena.limit_pages()) return false;
   }
-  const RemovalReason why = is_dead ? Liveness::CauseOfDeath(item, lane) : RemovalReason::kMoved;
+  const RemovalReason why = is_dead ? liveness_.CauseOfDeath(item, lane) : RemovalReason::kMoved;
   CountRemoved(item, why);
   // An eviction from this very bucket may have moved the slot, so it is looked for again.
   unlinker_.Unlink(guard, LockedItem(guard.Find(hash, ref), classes_.arena()), hash, why, lane);

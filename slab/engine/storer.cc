@@ -107,7 +107,7 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   SlabClass& c = store.c;
   Index::BucketLock guard(parts_.index, key.hash);
   // Drawn with the bucket locked: a number from before a flush would make an item that is stored
-  // after the flush invalid.
+  // after the flush invalid. And before the old item is found alive, see Versions::DrawCutoff.
   const std::uint64_t number = parts_.versions.Next(lane);
   const LockedItem old = parts_.lookup.FindAlive(guard, key, lane);
   const ItemRef old_ref = old ? old.ref() : kNoItem;
@@ -279,6 +279,8 @@ StoreOutcome Storer::PublishWhole(ReservedItem& item, const PublishTerms& terms,
 // All with the bucket locked: the decision, and the link.
 StoreOutcome Storer::PublishLocked(Index::Guard& guard, ReservedItem& item,
                                    const PublishTerms& terms, Lane& lane) {
+  // See TryStoreSmall.
+  const std::uint64_t number = parts_.versions.Next(lane);
   const LockedItem old = parts_.lookup.FindAlive(guard, item.key(), lane);
   const ClassId old_class = old ? parts_.classes.IdOf(*old) : ClassId{0};
   const auto refusal = Refusal(terms.mode, old ? &*old : nullptr, terms.cas_unique);
@@ -297,8 +299,7 @@ StoreOutcome Storer::PublishLocked(Index::Guard& guard, ReservedItem& item,
   if (old && terms.mode != StoreMode::kSet && terms.mode != StoreMode::kUnchanged) {
     parts_.usage.Note(*old, old_class);
   }
-  // Drawn with the bucket locked, see TryStoreSmall.
-  fresh.set_number(parts_.versions.Next(lane));
+  fresh.set_number(number);
   if (is_late) {
     fresh.size_and_state |= Item::kIsStale | (old->size_and_state & Item::kWinTokenSent);
     LARDER_CHECK(fresh.SetExpiry(old->expiry()));

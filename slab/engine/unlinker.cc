@@ -29,9 +29,10 @@ void Unlinker::Unlink(Index::Guard& guard, const LockedItem& item, std::uint64_t
 
 Presence Unlinker::UnlinkDead(Index::Guard& guard, const LockedItem& item, Lane& lane) {
   LARDER_ASSERT(liveness_.IsDead(*item, lane));
-  const RemovalReason why = Liveness::CauseOfDeath(*item, lane);
+  const RemovalReason why = liveness_.CauseOfDeath(*item, lane);
   Unlink(guard, item, hash_(item->key()), why, lane);
-  return why == RemovalReason::kExpired ? Presence::kExpired : Presence::kFlushed;
+  if (why == RemovalReason::kExpired) return Presence::kExpired;
+  return why == RemovalReason::kFlushed ? Presence::kFlushed : Presence::kDropped;
 }
 
 // For the sweep, which has the class locked already.
@@ -43,7 +44,7 @@ void Unlinker::UnlinkDeadInClass(SlabClass& c, Index::Guard& guard, HashedRef de
   LARDER_ASSERT(classes_.IdOf(*item) == c.id());
   LARDER_ASSERT(item->refs.load(std::memory_order_relaxed) == 1);
   if (Liveness::IsExpired(*item, lane) && !item->was_fetched()) ++c.stats().expired_unfetched;
-  Forget(guard, item.slot(), dead.hash, Liveness::CauseOfDeath(*item, lane), lane);
+  Forget(guard, item.slot(), dead.hash, liveness_.CauseOfDeath(*item, lane), lane);
   c.queue().Remove(dead.ref);
   if (item->is_chained()) {
     free_later.Add(dead.ref, *item);
@@ -87,13 +88,10 @@ void Unlinker::Record(std::uint64_t hash, RemovalReason why, const Item& item,
                        .class_id = classes_.IdOf(item),
                        .idle_s = item.idle_s(lane.now_s),
                        .age_s = versions_.AgeOf(item, lane)};
-  // A dead item may stay in the cache for a while before it is removed. An expiry that had passed
-  // already when it was set counts from its setting.
-  if (why == RemovalReason::kExpired) {
-    record.ago_s = static_cast<std::uint32_t>(
-        std::min<std::int64_t>(-item.expiry().SecondsLeft(lane), record.idle_s));
-  } else if (why == RemovalReason::kFlushed) {
-    record.ago_s = std::min(versions_.SecondsSinceFlush(lane), record.idle_s);
+  // A dead item may stay in the cache for a while before it is removed.
+  if (why == RemovalReason::kExpired || why == RemovalReason::kFlushed ||
+      why == RemovalReason::kDropped) {
+    record.ago_s = liveness_.SecondsSinceDeath(item, why, lane);
   }
   LARDER_ASSERT(record.ago_s <= record.age_s);
   record.idle_s -= record.ago_s;

@@ -19,6 +19,7 @@ void Versions::FlushAll() noexcept {
   // The order matters: a thread that sees the flush mark draws no number that is below it.
   RaiseTo(range_floor_, cutoff);
   RaiseTo(flush_mark_, cutoff);
+  RaiseTo(suspect_mark_, cutoff);
   cutoff_.store(cutoff, std::memory_order_release);
 }
 
@@ -28,6 +29,11 @@ void Versions::RaiseTo(std::atomic<std::uint64_t>& bound, std::uint64_t number) 
   while (seen < number && !bound.compare_exchange_weak(seen, number, std::memory_order_release,
                                                        std::memory_order_relaxed)) {
   }
+}
+
+void Versions::EndDrops() noexcept {
+  const MutexLock lock(mutex_);
+  suspect_mark_.store(flush_mark_.load(std::memory_order_relaxed), std::memory_order_release);
 }
 
 void Versions::Tick(std::uint32_t now_s) noexcept {
@@ -51,6 +57,7 @@ void Versions::TakeRange(Lane& lane) noexcept {
   if (lane.cas_next > kAgeMax) {
     RaiseTo(range_floor_, lane.cas_next - kAgeMax);
     RaiseTo(flush_mark_, lane.cas_next - kAgeMax);
+    RaiseTo(suspect_mark_, lane.cas_next - kAgeMax);
   }
   LARDER_ASSERT(lane.cas_next >= cutoff);
   LARDER_ASSERT(flush_mark_.load(std::memory_order_relaxed) <= lane.cas_next);
@@ -76,6 +83,7 @@ void Versions::Restore(std::uint64_t unused, std::uint64_t flush_mark) noexcept 
   LARDER_ASSERT(flush_mark <= unused);
   unused_.store(unused, std::memory_order_relaxed);
   flush_mark_.store(flush_mark, std::memory_order_release);
+  suspect_mark_.store(flush_mark, std::memory_order_release);
   cutoff_.store(flush_mark, std::memory_order_release);
 }
 

@@ -51,6 +51,16 @@ class Versions {
   // Makes everything invalid that was written before this call.
   void FlushAll() noexcept LARDER_EXCLUDES(mutex_);
 
+  // Draws a number as the cutoff of a drop, calls publish(cutoff), and makes every item with a
+  // smaller number suspect. A thread that draws a greater number afterwards sees what `publish` has
+  // done. So a write that depends on an old item draws its number first, and then looks whether the
+  // old item is alive. A smaller number may still be drawn while the call lasts, by a write that
+  // then counts as one from before the drop.
+  template <class Publish>
+  void DrawCutoff(Publish&& publish) noexcept LARDER_EXCLUDES(mutex_);
+  // Makes suspect again only what is flushed, because there is no drop any more.
+  void EndDrops() noexcept LARDER_EXCLUDES(mutex_);
+
   // Separates the numbers drawn before from those drawn after it, so that both can be dated. Call
   // it once a second, from one thread.
   void Tick(std::uint32_t now_s) noexcept;
@@ -58,8 +68,12 @@ class Versions {
   // True if a flush has made the item invalid.
   [[gnu::always_inline]] bool IsFlushed(const Item& item) const noexcept {
     // Numbers wrap at 48 bits; TakeRange keeps everything that is alive within half of that.
-    const std::uint64_t after = item.number() - flush_mark();
-    return (after & (std::uint64_t{1} << (Item::kNumberBits - 1))) != 0;
+    return item.is_numbered_below(flush_mark());
+  }
+  // False if neither a flush nor a drop can have made the item invalid, because its number is not
+  // below the mark of any.
+  [[gnu::always_inline]] bool IsSuspect(const Item& item) const noexcept {
+    return item.is_numbered_below(suspect_mark_.load(std::memory_order_acquire));
   }
 
   // True if the item's number was drawn before `number`. REQUIRES: `number` is complete, not only
@@ -103,6 +117,9 @@ class Versions {
   std::atomic<std::uint64_t> unused_{1};
   // Written under mutex_, read by any thread.
   std::atomic<std::uint64_t> flush_mark_{0};
+  // The greatest of the flush mark and of the cutoffs of drops. Written under mutex_, after what
+  // belongs to it; read by any thread.
+  std::atomic<std::uint64_t> suspect_mark_{0};
   // Written under mutex_, before any number is drawn that is not below it. Released, so that a lane
   // that notes the flush sees the flush mark too.
   std::atomic<std::uint64_t> cutoff_{0};
@@ -112,8 +129,20 @@ class Versions {
   // When numbers were drawn.
   WriteTimes write_times_;
 
-  // Held by the thread that takes a range or flushes.
+  // Held by the thread that takes a range, flushes or drops.
   Mutex mutex_;
 };
+
+// The order matters: what is published is seen by every thread that finds an item suspect, and by
+// every thread that draws a number from a range of its own that is not below the floor. A thread
+// that takes a range waits for the mutex.
+template <class Publish>
+void Versions::DrawCutoff(Publish&& publish) noexcept {
+  const MutexLock lock(mutex_);
+  const std::uint64_t cutoff = unused_.fetch_add(1, std::memory_order_relaxed) + 1;
+  publish(cutoff);
+  RaiseTo(suspect_mark_, cutoff);
+  RaiseTo(range_floor_, cutoff);
+}
 
 }  // namespace larder::slab

@@ -10,7 +10,7 @@
 namespace larder::slab {
 namespace {
 
-// The parts of an entry from the low end: end, age, idle, class, reason + 1, fingerprint.
+// The parts of an entry from the low end: end, age, idle, class, reason, fingerprint.
 constexpr unsigned kTimeBits = 20;
 constexpr unsigned kSpanBits = 7;
 constexpr unsigned kAgeShift = kTimeBits;
@@ -23,8 +23,7 @@ constexpr unsigned kFingerprintShift = kReasonShift + kReasonBits;
 constexpr unsigned kFingerprintBits = 20;
 static_assert(kFingerprintShift + kFingerprintBits == 64);
 static_assert(kClassesMax < 1U << kClassBits);
-// The reason 0 is that of an empty entry.
-static_assert(kRemovalReasons < 1U << kReasonBits);
+static_assert(kRemovalReasons <= 1U << kReasonBits);
 static_assert(RemovalRecords::kFalseOdds == 8.0 / (1U << kFingerprintBits));
 
 // Times are stored modulo this number plus one, in seconds: 12 days.
@@ -93,7 +92,7 @@ void RemovalRecords::Add(std::uint64_t hash, const RemovalRecord& record,
   const std::uint64_t number = NumberFor(hash);
   LARDER_ASSERT(number < set_count_max_);
   Set& set = sets_[number];
-  const auto reason = static_cast<std::uint64_t>(record.reason) + 1;
+  const auto reason = static_cast<std::uint64_t>(record.reason);
   // Older removals are not distinguished: they count as this old, so that the end does not wrap.
   const std::uint32_t ago_s = std::min(record.ago_s, kRememberedS);
   const std::uint64_t entry =
@@ -139,7 +138,7 @@ std::optional<RemovalRecord> RemovalRecords::Find(std::uint64_t hash,
       return SpanOf(static_cast<std::uint32_t>(Part(entry, shift, kSpanBits)));
     };
     return RemovalRecord{
-        .reason = static_cast<RemovalReason>(Part(entry, kReasonShift, kReasonBits) - 1),
+        .reason = static_cast<RemovalReason>(Part(entry, kReasonShift, kReasonBits)),
         .class_id = static_cast<ClassId>(Part(entry, kClassShift, kClassBits)),
         .idle_s = span(kIdleShift),
         .age_s = span(kAgeShift),

@@ -23,25 +23,28 @@ enum class RemovalReason : std::uint8_t {
   kDeleted,
   // A client flushed the cache.
   kFlushed,
+  // A client dropped all keys with a prefix of this key.
+  kDropped,
   // A set of the key was refused because of its size, so that the old item was out of date.
   kTooLarge,
   // A set of the key was refused for lack of memory, so that the old item was out of date.
   kNoMemory,
 };
 // The number of reasons.
-inline constexpr std::size_t kRemovalReasons = 7;
+inline constexpr std::size_t kRemovalReasons = 8;
 
 // How and when a key was removed. All times in seconds.
 struct RemovalRecord {
   RemovalReason reason = RemovalReason::kEvicted;
-  // Class of the item; 0: a set was refused and there was no item.
+  // Class of the item; 0, for kTooLarge and kNoMemory only: a set was refused and there was no
+  // item.
   ClassId class_id = 0;
   // Time between the last use of the item and its end.
   std::uint32_t idle_s = 0;
   // Time between the last write of the item and its end.
   std::uint32_t age_s = 0;
-  // Time since its end. The end of an expired or flushed item is the moment of the expiry or the
-  // flush.
+  // Time since its end. The end of an expired, flushed or dropped item is the moment of the expiry,
+  // the flush or the drop.
   std::uint32_t ago_s = 0;
 
   bool operator==(const RemovalRecord&) const = default;

@@ -77,6 +77,9 @@ class Index {
   // other Guard that holds a bucket, otherwise two threads could wait for each other. Use a
   // BucketLock where clang's analysis is to see the lock.
   [[nodiscard]] Guard Lock(std::uint64_t hash) noexcept;
+  // Locks the bucket with this number, and waits if another thread holds it. REQUIRES: as for Lock;
+  // number < bucket_count().
+  [[nodiscard]] Guard LockBucket(std::uint32_t number) noexcept;
   // Locks the bucket of `hash` if that needs no waiting; otherwise returns an empty Guard. If
   // `held` (may be nullptr) holds that very bucket, returns a Guard that shares it and does not
   // unlock it.
@@ -344,6 +347,18 @@ class Index::Guard {
     return Find(hash, [ref](ItemRef other) { return other == ref; });
   }
 
+  // Calls fn(ref) for every reference of the chain, whatever its hash. fn must not change the
+  // chain.
+  template <class Fn>
+  void ForEach(Fn&& fn) const {
+    for (const Bucket* bucket = bucket_; bucket != nullptr; bucket = index_->Next(*bucket)) {
+      unsigned occupied = bucket->occupied.load(std::memory_order_relaxed);
+      for (; occupied != 0; occupied &= occupied - 1) {
+        fn(bucket->refs[std::countr_zero(occupied)].load(std::memory_order_relaxed));
+      }
+    }
+  }
+
   // Adds a reference. Lanes with different numbers seldom meet at the free overflow buckets.
   // REQUIRES: `ref` is not in the bucket yet.
   void Insert(std::uint64_t hash, ItemRef ref, std::uint32_t lane) noexcept {
@@ -418,6 +433,12 @@ inline unsigned Index::Bucket::Match(std::uint16_t tag) const noexcept {
   return Guard(this, bucket, Guard::LockKind::kOwn);
 }
 
+inline Index::Guard Index::LockBucket(std::uint32_t number) noexcept {
+  LARDER_ASSERT(number < bucket_count());
+  Acquire(buckets_[number]);
+  return Guard(this, &buckets_[number], Guard::LockKind::kOwn);
+}
+
 // BucketLock is a Guard that waits for its bucket, and that clang's analysis can see.
 //
 // Threads: one worker.
@@ -466,16 +487,7 @@ template <class Fn>
 void Index::ForEach(Fn&& fn) {
   // One bucket after the other. A split moves references to a bucket with a higher number, which
   // comes later.
-  for (std::uint32_t number = 0; number < bucket_count(); ++number) {
-    Acquire(buckets_[number]);
-    for (Bucket* bucket = &buckets_[number]; bucket != nullptr; bucket = Next(*bucket)) {
-      unsigned occupied = bucket->occupied.load(std::memory_order_relaxed);
-      for (; occupied != 0; occupied &= occupied - 1) {
-        fn(bucket->refs[std::countr_zero(occupied)].load(std::memory_order_relaxed));
-      }
-    }
-    Release(buckets_[number]);
-  }
+  for (std::uint32_t number = 0; number < bucket_count(); ++number) LockBucket(number).ForEach(fn);
 }
 
 // Reports on standard error that the table is broken, and aborts.

@@ -154,6 +154,12 @@ struct Item {
     number_high = static_cast<std::uint16_t>(number >> 32);
   }
 
+  // True if the number was drawn before `number`, of which the low 48 bits count. REQUIRES: fewer
+  // than 2^47 numbers were drawn between the two.
+  [[gnu::always_inline]] bool is_numbered_below(std::uint64_t number) const {
+    return ((this->number() - number) & (std::uint64_t{1} << (kNumberBits - 1))) != 0;
+  }
+
   // The CAS that clients see and compare: number(), unless a client chose a CAS of its own.
   std::uint64_t cas() const { return has_chosen_cas() ? chosen_cas() : number(); }
   // Sets number(), and drops a CAS that a client chose.

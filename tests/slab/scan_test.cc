@@ -11,7 +11,7 @@
 namespace larder::slab {
 namespace {
 
-constexpr std::uint64_t kMemoryBytes = 32 * kMiB;
+constexpr std::uint64_t kScannedBytes = 32 * kMiB;
 
 // Items "<prefix><number>" that a client stores or reads in their order.
 class ScanTest {
@@ -32,7 +32,7 @@ class ScanTest {
     for (int i = 0; i < count; ++i) Set(prefix + std::to_string(i), value);
   }
 
-  CacheFixture cache{{.memory_bytes = kMemoryBytes}};
+  CacheFixture cache{{.memory_bytes = kScannedBytes}};
 
  private:
   void Step() {
@@ -42,7 +42,7 @@ class ScanTest {
 };
 
 int CountFor(double memories, std::size_t value_bytes) {
-  return static_cast<int>(memories * kMemoryBytes / static_cast<double>(value_bytes + 50));
+  return static_cast<int>(memories * kScannedBytes / static_cast<double>(value_bytes + 50));
 }
 
 TEST_CASE("a scan of twice the memory costs a working set at most 5 points",

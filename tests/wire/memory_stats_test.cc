@@ -16,8 +16,9 @@ namespace {
 using Rows = std::map<std::string, std::int64_t>;
 
 constexpr const char* kParts[] = {
-    "arena",         "index",       "ghosts",         "departures",       "page_table",
-    "input_buffers", "connections", "output_buffers", "unfinished_input", "pending_output"};
+    "arena",         "index",         "ghosts",      "departures",     "drops",
+    "page_table",    "input_buffers", "connections", "output_buffers", "unfinished_input",
+    "pending_output"};
 
 // Sanitizers keep memory of their own for all that is touched.
 constexpr bool kIsRssOurs = !kHasAddressSanitizer && !kHasThreadSanitizer;

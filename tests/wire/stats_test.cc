@@ -70,9 +70,9 @@ TEST_CASE_METHOD(WireTest, "stats has memcached's rows in memcached's order", "[
         "expired_unfetched evicted_unfetched evicted_active evictions reclaimed crawler_reclaimed "
         "crawler_items_checked lrutail_reflocked moves_to_cold moves_to_warm moves_within_lru "
         "direct_reclaims lru_bumps_dropped get_misses_evicted get_misses_expired "
-        "get_misses_deleted get_misses_flushed get_misses_too_large get_misses_no_memory "
-        "get_misses_not_seen upload_kicks upload_waits cmd_config_get cmd_config_set "
-        "config_errors curr_config ");
+        "get_misses_deleted get_misses_flushed get_misses_dropped get_misses_too_large "
+        "get_misses_no_memory get_misses_not_seen cmd_drop curr_drops upload_kicks upload_waits "
+        "cmd_config_get cmd_config_set config_errors curr_config ");
 }
 
 TEST_CASE_METHOD(WireTest, "stats describes the process", "[wire][stats]") {

@@ -90,6 +90,7 @@ class SessionTest {
   Config config_ = [] {
     Config config;
     config.cluster_admin = true;
+    config.drop_admin = true;
     config.requests_per_turn_max = 4;
     return config;
   }();
@@ -217,6 +218,17 @@ TEST_CASE_METHOD(SessionTest, "only a client of this machine changes the cluster
   CHECK(Send(remote, request) == protocol::kConfigNotAllowed);
   CHECK(Send(local, request) == protocol::kNotFound);
   CHECK(Send(remote, request) == protocol::kConfigNotAllowed);
+}
+
+TEST_CASE_METHOD(SessionTest, "with --drop-admin only a client of this machine drops",
+                 "[server][session]") {
+  Session remote(wires_, {}, ClientIdentity{.address = {}, .is_local = false}, 1);
+  Session local(wires_, {}, ClientIdentity{.address = {}, .is_local = true}, 2);
+  CHECK(Send(local, "set k 0 0 1\r\nv\r\n") == "STORED\r\n");
+  CHECK(Send(remote, "drop k\r\nmd k p\r\n") ==
+        std::string(protocol::kDropNotAllowed) + std::string(protocol::kDropNotAllowed));
+  CHECK(Send(remote, "get k\r\n") == "VALUE k 0 1\r\nv\r\nEND\r\n");
+  CHECK(Send(local, "drop k\r\nget k\r\n") == "OK\r\nEND\r\n");
 }
 
 }  // namespace
