@@ -12,6 +12,7 @@
 #include "slab/check.h"
 #include "slab/eviction/eviction_queue.h"
 #include "slab/item/item.h"
+#include "slab/sync/atomic.h"
 
 namespace larder::slab {
 
@@ -186,7 +187,7 @@ class alignas(128) Magazine {
   }
 
   // The content of each slot: a chunk, or kNoItem. Released when filled, acquired when taken.
-  std::array<std::atomic<ItemRef>, kSlots> slots_{};
+  std::array<Atomic<ItemRef>, kSlots> slots_{};
   // One for each slot. Written by the lane before it fills the slot.
   std::array<Entry, kSlots> entries_{};
   // For the lane only: a bit for each slot that was stocked and not taken yet.
@@ -196,7 +197,7 @@ class alignas(128) Magazine {
   // For the lane only: how many of reclaimed_ were added and are not published yet.
   std::uint32_t reclaimed_added_ = 0;
   // How many of reclaimed_ are published: released by the lane, acquired by TakeReclaimed().
-  std::atomic<std::uint32_t> reclaimed_count_{0};
+  Atomic<std::uint32_t> reclaimed_count_{0};
   // Evictions, those that are published or being added.
   std::array<ReclaimedItem, kSlots> reclaimed_{};
 };

@@ -9,6 +9,7 @@
 #include "slab/item/item.h"
 #include "slab/memory/arena.h"
 #include "slab/memory/zeroed_array.h"
+#include "slab/sync/atomic.h"
 
 namespace larder::slab {
 
@@ -61,7 +62,7 @@ class PageTable {
  private:
   ZeroedArray<Page> pages_;
   // Apart from pages_ and dense, because every lookup reads it.
-  ZeroedArray<std::atomic<ClassId>> classes_;
+  ZeroedArray<Atomic<ClassId>> classes_;
 };
 
 }  // namespace larder::slab

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
 #include <vector>
 
 #include "slab/check.h"
 #include "slab/engine/locked_item.h"
+#include "slab/sync/spin.h"
 
 namespace larder::slab {
 
@@ -155,7 +155,7 @@ std::size_t Walker::Snapshot(PageWalk& walk, const ClassSet& classes, const Lane
   std::vector<std::uint32_t> held;
   for (bool is_first = true; is_first || !held.empty(); is_first = false) {
     // Lets the lane run: it holds locks, so it will be ready soon.
-    if (!is_first) std::this_thread::yield();
+    if (!is_first) YieldProcessor();
     items = {};
     {
       const MutexLock lock(c.mutex());

@@ -89,7 +89,7 @@ void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
   // An item in a magazine is in no list: the new chunk takes its slot. The store of the slot
   // publishes the new chunk to the lane that owns the magazine.
   if (gone.is_in_magazine()) {
-    std::atomic<ItemRef>* const slot = gone.magazine_slot();
+    Atomic<ItemRef>* const slot = gone.magazine_slot();
     item.set_eviction_state(gone.eviction_state());
     item.set_magazine_slot(slot);
     item.set_use(gone.use());

@@ -1,7 +1,5 @@
 #include "slab/index/index.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -10,6 +8,7 @@
 #include <utility>
 
 #include "slab/check.h"
+#include "slab/sync/spin.h"
 
 namespace larder::slab {
 namespace {
@@ -22,13 +21,6 @@ constexpr std::uint64_t kUsableStep = 1024;
 // small items: the index grows far more slowly than the items.
 constexpr std::uint64_t kBucketsAheadBytes = std::uint64_t{512} << 10;
 constexpr std::uint64_t kOverflowAheadBytes = std::uint64_t{512} << 10;
-
-// A hint to the processor that this is a waiting loop.
-void Pause() noexcept {
-#if defined(__SSE2__)
-  _mm_pause();
-#endif
-}
 
 }  // namespace
 
@@ -103,10 +95,10 @@ void Index::Bucket::Clear(unsigned slot) noexcept {
 void Index::Acquire(Bucket& bucket) noexcept {
   for (int spins = 0; !TryAcquire(bucket); ++spins) {
     if (spins < kSpinsBeforeYield) {
-      Pause();
+      PauseProcessor();
     } else {
       // The holder may not be running, if there are fewer cores than threads.
-      sched_yield();
+      YieldProcessor();
     }
   }
 }

@@ -19,6 +19,7 @@
 #include "slab/memory/resident.h"
 #include "slab/memory/zeroed_array.h"
 #include "slab/result.h"
+#include "slab/sync/atomic.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::slab {
@@ -143,7 +144,7 @@ class Index {
   struct alignas(64) Bucket {
     // 1: a thread has locked the bucket and its chain. Only that of the first bucket of a chain is
     // used.
-    std::atomic<std::uint8_t> lock{0};
+    Atomic<std::uint8_t> lock{0};
     // A bit for each slot in use.
     std::atomic<std::uint8_t> occupied{0};
     // Number of the next bucket of the chain; 0: none.
@@ -247,7 +248,7 @@ class Index {
 
   // Written under split_mutex_ by the thread that splits. Its release publishes the contents of the
   // new bucket.
-  std::atomic<std::uint64_t> state_;
+  Atomic<std::uint64_t> state_;
   // Approximate, because callers add in batches. Relaxed: no other data depend on it. It begins
   // another cache line, together with what else changes, because every lookup reads the fields
   // above.

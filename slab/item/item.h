@@ -11,6 +11,7 @@
 #include "slab/ids.h"
 #include "slab/item/eviction_state.h"
 #include "slab/item/expiry.h"
+#include "slab/sync/atomic.h"
 
 namespace larder::slab {
 
@@ -82,14 +83,14 @@ struct Item {
   // The high 16 bits of number().
   std::uint16_t number_high;
   // One for the link in the index, one for each pin or owner; see also ExtraPins.
-  std::atomic<std::uint8_t> refs;
+  Atomic<std::uint8_t> refs;
   // Length of the key; 0 in a continuation.
   std::uint8_t key_bytes;
   // Time of the last access: Unix time in seconds, 24 bits.
   std::uint16_t last_access_low;
   std::uint8_t last_access_high;
   // See use(). Released by the thread that changes it, acquired by readers.
-  std::atomic<ChunkUse> chunk_use;
+  Atomic<ChunkUse> chunk_use;
 
   // Adds a pin. REQUIRES: the item's bucket is locked, and the item has at least one reference and
   // fewer than kRefsMax.
@@ -133,14 +134,14 @@ struct Item {
 
   // The slot of the Magazine that holds the item. It is stored in `next` and `prev`, which no list
   // uses meanwhile. REQUIRES: is_in_magazine().
-  std::atomic<ItemRef>* magazine_slot() const {
+  Atomic<ItemRef>* magazine_slot() const {
     LARDER_ASSERT(is_in_magazine());
-    std::atomic<ItemRef>* slot = nullptr;
+    Atomic<ItemRef>* slot = nullptr;
     static_assert(sizeof slot <= sizeof next + sizeof prev);
     std::memcpy(&slot, reinterpret_cast<const std::byte*>(this), sizeof slot);
     return slot;
   }
-  void set_magazine_slot(std::atomic<ItemRef>* slot) {
+  void set_magazine_slot(Atomic<ItemRef>* slot) {
     std::memcpy(reinterpret_cast<std::byte*>(this), &slot, sizeof slot);
   }
 
