@@ -111,13 +111,17 @@ bool PageEvacuator::MayEmpty(SlabClass& c, PageIndex page) const {
   return true;
 }
 
-bool PageEvacuator::Evacuate(SlabClass& c, PageIndex page, Lane& lane) {
+bool PageEvacuator::Evacuate(SlabClass& c, PageIndex page, OnlyPage only, Lane& lane) {
   const PageTable& table = classes_.page_table();
   // From here on the page gives out no chunk. It may have left the class since it was chosen.
   std::uint32_t chunks = 0;
   {
     const MutexLock lock(c.mutex());
     if (table.class_of(page) != c.id()) return false;
+    // The other pages of the class may have left it, too. While this one is drained one of them
+    // stays.
+    const bool has_other = c.page_count() > 1 || table.at(page).used == 0;
+    if (!has_other && only == OnlyPage::kStays) return false;
     chunks = table.at(page).carved;
     if (c.Drain(page)) return true;
   }

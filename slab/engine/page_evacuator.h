@@ -69,11 +69,15 @@ class PageEvacuator {
   // equals one after the other. Never a page in `busy`. Returns nothing if there is no such page.
   std::optional<PageIndex> Choose(SlabClass& c, std::span<const PageIndex> busy)
       LARDER_EXCLUDES(c.mutex());
+  // Whether a class may lose its only page, and with it all its items.
+  enum class OnlyPage : bool { kStays, kMayGo };
   // Takes all items out of a page, and the page out of its class. Returns true if that has
-  // succeeded: then the page belongs to the caller. Returns false if a chunk of the page is in use:
-  // then the page stays in its class. Returns false also if the page has left the class since it
-  // was chosen, because a page goes back to the arena with its last chunk.
-  bool Evacuate(SlabClass& c, PageIndex page, Lane& lane) LARDER_EXCLUDES(c.mutex(), kBucketLocked);
+  // succeeded: then the page belongs to the caller. Returns false if a chunk of the page is in use,
+  // or if the page has items and is the only one, which stays: then the page stays in its class.
+  // Returns false also if the page has left the class since it was chosen, because a page goes back
+  // to the arena with its last chunk.
+  bool Evacuate(SlabClass& c, PageIndex page, OnlyPage only, Lane& lane)
+      LARDER_EXCLUDES(c.mutex(), kBucketLocked);
 
  private:
   // A chunk of the page that is being emptied, and the item that it belongs to.

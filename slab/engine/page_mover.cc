@@ -172,6 +172,8 @@ bool PageMover::MovePage(Move move, Lane& lane) {
   LARDER_ASSERT(move.from == 0 || move.from != move.to);
   // Tries donors, and of each donor several pages, until a page is empty.
   const auto loads = move.from != 0 ? std::vector<ClassLoad>() : Loads();
+  using OnlyPage = PageEvacuator::OnlyPage;
+  const OnlyPage only = move.from != 0 ? OnlyPage::kStays : OnlyPage::kMayGo;
   ClassSet refused;
   std::vector<PageIndex> busy;  // Of this donor.
   for (;;) {
@@ -189,7 +191,7 @@ bool PageMover::MovePage(Move move, Lane& lane) {
       continue;
     }
     pause_.At(Moment::kPageChosen);
-    if (!evacuator_.Evacuate(donor, *page, lane)) {
+    if (!evacuator_.Evacuate(donor, *page, only, lane)) {
       counters_.busy_pages.Add();
       busy.push_back(*page);
       continue;

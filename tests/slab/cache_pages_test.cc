@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <random>
 #include <span>
 #include <string>
@@ -286,6 +287,37 @@ TEST_CASE_METHOD(CacheFixture, "a page is reassigned between classes that exist"
         ReassignStatus::kBadClass);  // None has a page to give.
   CHECK(cache().page_mover().Reassign(0, 1) == ReassignStatus::kNoSpare);
   CHECK(cache().page_mover().Reassign(1, 2) == ReassignStatus::kNoSpare);
+}
+
+TEST_CASE("a page that has become the only one of its class stays", "[slab][cache][pages]") {
+  std::function<void()> when_chosen;
+  CacheFixture cache({.memory_bytes = 4 * kMiB, .pause = [&](Moment moment) {
+                        if (moment == Moment::kPageChosen && when_chosen)
+                          std::exchange(when_chosen, nullptr)();
+                      }});
+  const std::string value = Noise(31'000, 1);
+  REQUIRE(cache.Set("k0", value) == StoreStatus::kStored);
+  const ClassId from = cache.See("k0")->class_id;
+  int count = 1;
+  for (; cache.Class(from).pages < 2; ++count) {
+    REQUIRE(cache.Set("k" + std::to_string(count), value) == StoreStatus::kStored);
+  }
+  // The second page has one item, so it is chosen. Then the first one becomes empty, and goes back
+  // to the arena.
+  const std::string last = "k" + std::to_string(count - 1);
+  when_chosen = [&] {
+    for (int i = 0; i < count - 1; ++i) (void)cache.Delete("k" + std::to_string(i));
+  };
+  REQUIRE(cache.cache().page_mover().Reassign(from, 0) == ReassignStatus::kStarted);
+  cache.cache().BalancePages(cache.lane());
+  CHECK(cache.Look(last) == Presence::kHit);
+  CHECK(cache.Class(from).pages == 1);
+  CHECK(cache.cache().page_mover().pages_moved() == 0);
+  // The class has no page to give any more: the request ends.
+  cache.cache().BalancePages(cache.lane());
+  CHECK_FALSE(cache.cache().page_mover().stats().is_running);
+  CHECK(cache.Look(last) == Presence::kHit);
+  cache.cache().CheckInvariants();
 }
 
 // Stores 10,000 values of sizes log-uniform from 100 B to the item limit into memory that is full
