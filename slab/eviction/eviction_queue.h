@@ -75,7 +75,7 @@ class EvictionQueue {
  public:
   // Probation's share of the items of the class: its bounds, and its value at the start.
   static constexpr double kShareMin = 0.02;
-  static constexpr double kShareStart = 0.20;
+  static constexpr double kShareStart = 0.10;
   static constexpr double kShareMax = 0.98;
   // A missed key moves the share by an item, or by the items of the class divided by this number,
   // however many misses it stands for.

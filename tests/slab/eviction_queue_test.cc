@@ -180,11 +180,11 @@ TEST_CASE("main gives one more round for each hit, to three", "[slab][eviction_q
 TEST_CASE("probation loses items while it holds its share, and main below that",
           "[slab][eviction_queue]") {
   QueuedItems items;
-  for (int number = 0; number < 80; ++number) items.InsertIntoMain(number);
-  items.InsertMany(100, 20);
-  CHECK(items.queue().probation_target() == 20);
+  for (int number = 0; number < 90; ++number) items.InsertIntoMain(number);
+  items.InsertMany(100, 10);
+  CHECK(items.queue().probation_target() == 10);
   CHECK(items.Evict() == 100);
-  CHECK(items.queue().count(Segment::kProbation) == 19);
+  CHECK(items.queue().count(Segment::kProbation) == 9);
   CHECK(items.Evict() == 0);
 }
 
@@ -192,7 +192,7 @@ TEST_CASE("a key that comes back soon enters main, and moves the share", "[slab]
   QueuedItems items;
   items.InsertMany(0, 1000);
   const std::uint64_t target = items.queue().probation_target();
-  REQUIRE(target == 200);
+  REQUIRE(target == 100);
   for (int number = 0; number < 10; ++number) {
     REQUIRE(items.Evict() == number);
     items.Insert(number);
@@ -203,11 +203,11 @@ TEST_CASE("a key that comes back soon enters main, and moves the share", "[slab]
   // Evicted from main, it says that main was too short.
   for (int number = 10; number < 810; ++number) items.Remove(number);
   REQUIRE(items.queue().count() == 200);
-  const std::uint64_t before = items.queue().probation_target();
   for (int number = 810; number < 990; ++number) items.Remove(number);
   REQUIRE(items.queue().count(Segment::kProbation) == 10);
   items.InsertMany(1000, 20);
   items.queue().SetProbationShare(EvictionQueue::kShareMax);
+  const std::uint64_t before = items.queue().probation_target();
   REQUIRE(items.Evict() == 0);
   items.Insert(0);
   CHECK(items.SegmentOf(0) == Segment::kMain);
@@ -495,7 +495,7 @@ class PolicyModel {
   bool needs_two_hits_ = false;
   int hit_newcomers_ = 0;
   int wasted_ = 0;
-  double share_ = 0.2;
+  double share_ = 0.1;
   int tick_ = 0;
   int young_ticks_ = 0;
   int arrivals_left_ = 1;

@@ -28,7 +28,7 @@ TEST_CASE_METHOD(WireTest, "lru tune moves probation's share", "[wire][lru]") {
   for (int i = 0; i < 100; ++i) {
     client.Send(SetRequest("k" + std::to_string(100 + i), "v")).Expect("STORED\r\n");
   }
-  CHECK(client.Stats("items").at("items:1:target_hot") == "20");
+  CHECK(client.Stats("items").at("items:1:target_hot") == "10");
   client.Send("lru tune 35 40 0.2 2.0\r\n").Expect("OK\r\n");
   CHECK(client.Stats("items").at("items:1:target_hot") == "35");
 }
