@@ -44,6 +44,13 @@ def say(text):
     print(f"==> {text}", file=sys.stderr, flush=True)
 
 
+def print_columns(lines):
+    """Prints rows of texts, right-aligned."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        print("  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths)))
+
+
 def ensure_built(*programs):
     """Builds the release preset if one of the programs, default ones only, is missing."""
     missing = [program for program in programs if not pathlib.Path(program).exists()]
