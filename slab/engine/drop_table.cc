@@ -32,7 +32,7 @@ constexpr bool IsLoadFine(std::size_t prefixes, std::size_t entries) {
 }
 
 // Makes memory zero that begins with a page. Threads may read it meanwhile.
-void Zero(std::atomic<std::uint64_t>* words, std::size_t bytes) {
+void Zero(Atomic<std::uint64_t>* words, std::size_t bytes) {
   if (bytes > kGiveBackBytes) {
     (void)madvise(words, bytes, MADV_DONTNEED);
     return;

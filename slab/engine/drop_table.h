@@ -14,6 +14,7 @@
 #include "slab/ids.h"
 #include "slab/item/item.h"
 #include "slab/memory/zeroed_array.h"
+#include "slab/sync/atomic.h"
 
 namespace larder::slab {
 
@@ -75,7 +76,7 @@ class DropTable {
   std::uint64_t resident_bytes() const noexcept;
 
  private:
-  using Word = std::atomic<std::uint64_t>;
+  using Word = Atomic<std::uint64_t>;
 
   // What tells prefixes apart. `hash` is never 0, which marks an empty entry.
   struct Fingerprint {

@@ -24,7 +24,7 @@ void Versions::FlushAll() noexcept {
 }
 
 // Raises a bound to `number`, unless another thread has raised it further.
-void Versions::RaiseTo(std::atomic<std::uint64_t>& bound, std::uint64_t number) noexcept {
+void Versions::RaiseTo(Atomic<std::uint64_t>& bound, std::uint64_t number) noexcept {
   std::uint64_t seen = bound.load(std::memory_order_relaxed);
   while (seen < number && !bound.compare_exchange_weak(seen, number, std::memory_order_release,
                                                        std::memory_order_relaxed)) {

@@ -10,6 +10,7 @@
 #include "slab/engine/write_times.h"
 #include "slab/item/item.h"
 #include "slab/lane.h"
+#include "slab/sync/atomic.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::slab {
@@ -111,21 +112,21 @@ class Versions {
   // Gives the lane a new range of numbers.
   void TakeRange(Lane& lane) noexcept LARDER_EXCLUDES(mutex_);
   // Raises `bound` to `number` if it is smaller.
-  static void RaiseTo(std::atomic<std::uint64_t>& bound, std::uint64_t number) noexcept;
+  static void RaiseTo(Atomic<std::uint64_t>& bound, std::uint64_t number) noexcept;
 
   // Lanes take ranges from here.
-  std::atomic<std::uint64_t> unused_{1};
+  Atomic<std::uint64_t> unused_{1};
   // Written under mutex_, read by any thread.
-  std::atomic<std::uint64_t> flush_mark_{0};
+  Atomic<std::uint64_t> flush_mark_{0};
   // The greatest of the flush mark and of the cutoffs of drops. Written under mutex_, after what
   // belongs to it; read by any thread.
-  std::atomic<std::uint64_t> suspect_mark_{0};
+  Atomic<std::uint64_t> suspect_mark_{0};
   // Written under mutex_, before any number is drawn that is not below it. Released, so that a lane
   // that notes the flush sees the flush mark too.
-  std::atomic<std::uint64_t> cutoff_{0};
+  Atomic<std::uint64_t> cutoff_{0};
   // Numbers below this are no longer given to writes, because they are from before the last flush
   // or from before the current second. FlushAll raises it before it raises flush_mark_.
-  std::atomic<std::uint64_t> range_floor_{0};
+  Atomic<std::uint64_t> range_floor_{0};
   // When numbers were drawn.
   WriteTimes write_times_;
 

@@ -21,6 +21,7 @@ TEST_CASE("the fault shows when a page move meets a pin", "[move_stored]") {
 TEST_CASE("the fault shows when a page move meets a sweep", "[move_swept]") {
   FindFault("move_swept");
 }
+TEST_CASE("the fault shows beside a drop", "[drop_replaced]") { FindFault("drop_replaced"); }
 TEST_CASE("the fault shows when a bucket is split", "[split_bucket]") { FindFault("split_bucket"); }
 
 }  // namespace

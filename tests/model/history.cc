@@ -13,8 +13,15 @@ bool Explains(const History::Call& call, std::optional<Letter>& now) {
     case History::Kind::kSet:
       now = call.letter;
       return true;
+    case History::Kind::kReplace:
+      if (now.has_value() != call.letter.has_value()) return false;
+      now = call.letter;
+      return true;
     case History::Kind::kGet:
       return now == call.letter;
+    case History::Kind::kDrop:
+      now.reset();
+      return true;
     case History::Kind::kDelete: {
       const bool was_there = now.has_value();
       now.reset();

@@ -18,13 +18,13 @@ using Letter = char;
 // Threads:    fibers of one exploration, of which one runs at a time.
 class History {
  public:
-  enum class Kind : std::uint8_t { kSet, kGet, kDelete };
+  enum class Kind : std::uint8_t { kSet, kReplace, kGet, kDelete, kDrop };
   struct Call {
     Kind kind;
     std::uint64_t begin;
     std::uint64_t end;
-    // kSet: what was stored. kGet: what was found, if anything. kDelete: any letter if there was an
-    // item.
+    // kSet: what was stored; kReplace: the same, if there was an item. kGet: what was found, if
+    // anything. kDelete: any letter if there was an item.
     std::optional<Letter> letter;
   };
   // Whether items may vanish by themselves, because memory is full.

@@ -30,7 +30,8 @@ class SplitBucket : public Scenario {
             [this] { Insert(kNewStays); }};
   }
   void Check() override {
-    Require(index_->bucket_count() == (1U << slab::kIndexLevelMin) + 1, "the bucket is not split");
+    Require(index_->bucket_count() == (1U << slab::kIndexLevelMin) + slab::kSplitRun,
+            "the bucket is not split");
     Require(index_->CheckInvariants(HashOf) == 3, "a reference is lost");
     for (const ItemRef ref : {kStays, kNewMoves, kNewStays}) {
       Require(static_cast<bool>(index_->Lock(HashOf(ref)).Find(HashOf(ref), ref)),
@@ -45,7 +46,7 @@ class SplitBucket : public Scenario {
   static constexpr ItemRef kMoves = 3;
   static constexpr ItemRef kNewStays = 4;
   static constexpr ItemRef kNewMoves = 5;
-  // With more items than this the first bucket is split.
+  // With more items than this the first buckets are split.
   static constexpr auto kAtSplit =
       static_cast<std::int64_t>(slab::kItemsPerBucketMax * (1U << slab::kIndexLevelMin));
 

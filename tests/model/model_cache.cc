@@ -1,6 +1,7 @@
 #include "tests/model/model_cache.h"
 
 #include <array>
+#include <cstring>
 #include <set>
 #include <span>
 #include <string>
@@ -69,6 +70,24 @@ std::optional<Letter> ModelCache::Get(std::string_view key, Lane& lane) {
 
 bool ModelCache::Delete(std::string_view key, Lane& lane) {
   return cache_->Delete(Key(key), lane).has_value();
+}
+
+bool ModelCache::Replace(std::string_view key, Letter letter, Size size, Lane& lane) {
+  const std::string value(size.value_bytes, letter);
+  return cache_->Store(slab::StoreMode::kReplace, Spec(key, size), value, 0, lane).status ==
+         slab::StoreStatus::kStored;
+}
+
+bool ModelCache::Change(std::string_view key, Letter letter, Lane& lane) {
+  return cache_->Visit(Key(key), lane, [&](Item& item) {
+    Require(item.is_rewritable(), "a value that cannot be changed");
+    std::memset(item.value(), letter, item.value_bytes());
+    cache_->Renumber(item, lane);
+  }) == slab::Presence::kHit;
+}
+
+void ModelCache::Drop(std::string_view prefix) {
+  Require(cache_->Drop(prefix), "a drop was refused");
 }
 
 ItemHandle ModelCache::Pin(std::string_view key, Lane& lane) {

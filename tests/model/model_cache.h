@@ -45,6 +45,12 @@ class ModelCache {
   // Fails the execution if the value is of more than one letter.
   std::optional<Letter> Get(std::string_view key, slab::Lane& lane);
   bool Delete(std::string_view key, slab::Lane& lane);
+  // Stores a value in place of the one that is there. Returns false if there is none.
+  bool Replace(std::string_view key, Letter letter, Size size, slab::Lane& lane);
+  // Changes the value where it lies, as incr does. Returns false if there is none.
+  bool Change(std::string_view key, Letter letter, slab::Lane& lane);
+  // Drops the prefix.
+  void Drop(std::string_view prefix);
   // A pin of the item. Fails the execution if there is no item.
   slab::ItemHandle Pin(std::string_view key, slab::Lane& lane);
   // Pins the item, reads its value in two pieces between which other threads may run, and unpins

@@ -42,6 +42,11 @@ TEST_CASE("a page move and another item in the chunk", "[page]") { CheckAll("mov
 TEST_CASE("a page move and a sweep and a store", "[page]") { CheckAll("move_swept", 1); }
 TEST_CASE("a page move and a magazine", "[page]") { CheckAll("move_magazine", 2); }
 
+TEST_CASE("a drop and a store that needs the old item and a read", "[store]") {
+  CheckAll("drop_replaced", 2);
+}
+TEST_CASE("a drop and a change in place and a read", "[store]") { CheckAll("drop_changed", 2); }
+
 TEST_CASE("the split of a bucket and changes in it", "[page]") { CheckAll("split_bucket", 2); }
 
 TEST_CASE("the exploration finds a pin that comes too late", "[page]") {

@@ -58,6 +58,22 @@ class OneKey : public Scenario {
     history_.Note(History::Kind::kDelete,
                   [&] { return cache_.Delete(kKey, lane) ? std::optional('x') : std::nullopt; });
   }
+  void Replace(Letter letter, Size size, slab::Lane& lane) {
+    history_.Note(History::Kind::kReplace, [&] {
+      return cache_.Replace(kKey, letter, size, lane) ? std::optional(letter) : std::nullopt;
+    });
+  }
+  void Change(Letter letter, slab::Lane& lane) {
+    history_.Note(History::Kind::kReplace, [&] {
+      return cache_.Change(kKey, letter, lane) ? std::optional(letter) : std::nullopt;
+    });
+  }
+  void Drop() {
+    history_.Note(History::Kind::kDrop, [&] {
+      cache_.Drop(kKey);
+      return std::optional<Letter>();
+    });
+  }
   slab::Lane& lane(std::size_t thread) { return *lanes_.at(thread); }
 
   ModelCache cache_;

@@ -8,8 +8,8 @@ namespace larder::model {
 namespace {
 
 NamedScenario Named(std::string_view name) {
-  for (const auto& scenarios :
-       {StoreScenarios(), MagazineScenarios(), PageScenarios(), IndexScenarios()}) {
+  for (const auto& scenarios : {StoreScenarios(), MagazineScenarios(), PageScenarios(),
+                                IndexScenarios(), DropScenarios()}) {
     for (const NamedScenario& scenario : scenarios) {
       if (scenario.name == name) return scenario;
     }

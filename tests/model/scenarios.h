@@ -26,6 +26,7 @@ std::vector<NamedScenario> StoreScenarios();
 std::vector<NamedScenario> MagazineScenarios();
 std::vector<NamedScenario> PageScenarios();
 std::vector<NamedScenario> IndexScenarios();
+std::vector<NamedScenario> DropScenarios();
 
 // Explores the scenario of this name, and prints what it has found. Ends the program if there is
 // none. The environment variable LARDER_MODEL_PREEMPTIONS, if it is set, takes the place of

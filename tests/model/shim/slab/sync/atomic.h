@@ -46,6 +46,27 @@ class Atomic {
     model::Wrote(this);
     return before;
   }
+  T fetch_or(T bits, std::memory_order = std::memory_order_seq_cst,
+             const char* file = __builtin_FILE(), int line = __builtin_LINE()) noexcept {
+    model::BeforeAccess(this, model::Access::kWrite, {file, line});
+    const T before = value_;
+    value_ = static_cast<T>(before | bits);
+    model::Wrote(this);
+    return before;
+  }
+  // Fails only if the value is another one.
+  bool compare_exchange_weak(T& expected, T value, std::memory_order, std::memory_order,
+                             const char* file = __builtin_FILE(),
+                             int line = __builtin_LINE()) noexcept {
+    model::BeforeAccess(this, model::Access::kWrite, {file, line});
+    if (value_ != expected) {
+      expected = value_;
+      return false;
+    }
+    value_ = value;
+    model::Wrote(this);
+    return true;
+  }
   T fetch_sub(T n, std::memory_order order = std::memory_order_seq_cst,
               const char* file = __builtin_FILE(), int line = __builtin_LINE()) noexcept {
     return fetch_add(static_cast<T>(0 - n), order, file, line);
