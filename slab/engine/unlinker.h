@@ -86,7 +86,7 @@ class Unlinker {
 
  private:
   // A lane reports to the index when its items have changed by this number.
-  static constexpr std::int32_t kReportAt = 16;
+  static constexpr std::int32_t kReportAt = 64;
 
   // Takes the item out of the index and the counts, and records its removal.
   void Forget(Index::Guard& guard, const Index::Slot& slot, std::uint64_t hash, RemovalReason why,

@@ -235,33 +235,55 @@ void Index::EmptyHalf(Stock& stock) noexcept {
 
 void Index::Grow(std::int64_t items_delta, std::uint32_t lane) noexcept {
   const std::int64_t items = items_.fetch_add(items_delta, std::memory_order_relaxed) + items_delta;
-  // At most as many splits as items were added, so that the cost is paid by the threads that add.
-  for (std::int64_t splits = 0; splits < items_delta; ++splits) {
+  // As many splits as items were added, so that the cost is paid by the threads that add.
+  for (std::int64_t splits = 0; splits < items_delta; splits += kSplitRun) {
     if (static_cast<double>(items) <= kItemsPerBucketMax * bucket_count()) return;
     // If another thread is splitting, this one does not wait for it.
     if (bucket_count() >= buckets_max_ || !split_mutex_.TryLock()) return;
-    SplitOne(lane);
+    SplitRun(lane);
     split_mutex_.Unlock();
   }
 }
 
-void Index::SplitOne(std::uint32_t lane) noexcept {
+// The buckets of a run stay locked until all of them are split, because a thread that found one
+// unlocked would look for its items where they no longer are. This thread waits for buckets while
+// it holds others; no thread that it waits for does that.
+void Index::SplitRun(std::uint32_t lane) noexcept {
   const std::uint32_t count = bucket_count();
   if (count >= buckets_max_) return;
+  const unsigned level = static_cast<unsigned>(std::bit_width(count)) - 1;
+  // Up to the end of the level.
+  const auto splits = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+      {kSplitRun, buckets_max_ - count, (std::uint64_t{2} << level) - count}));
   // Announced in steps, so that the warmer is not asked for each bucket.
-  if (count >= usable_buckets_) {
+  if (count + splits > usable_buckets_) {
     usable_buckets_ += kUsableStep;
     growing_buckets_.Use(usable_buckets_ * sizeof(Bucket));
   }
-  const unsigned level = static_cast<unsigned>(std::bit_width(count)) - 1;
-  Bucket& from = buckets_[count - (1U << level)];
-  // No thread looks into this bucket before state_ is stored.
-  Bucket& to = buckets_[count];
+  Bucket* const first = &buckets_[count - (1U << level)];
+  // They are in no cache: all are fetched at once.
+  for (std::uint32_t i = 0; i < splits; ++i) {
+    __builtin_prefetch(&first[i], 1);
+    __builtin_prefetch(&buckets_[count + i], 1);
+  }
+  for (std::uint32_t i = 0; i < splits; ++i) {
+    if (const Bucket* const next = Next(first[i]); next != nullptr) __builtin_prefetch(next, 1);
+  }
+  for (std::uint32_t i = 0; i < splits; ++i) {
+    Acquire(first[i]);
+    // No thread looks into the new bucket before state_ is stored.
+    Split(first[i], buckets_[count + i], level, lane);
+  }
+  // Publishes the new buckets. Released before the old ones are unlocked, so that a thread that
+  // locks an old one sees the new mapping.
+  state_.store(StateOf(count + splits), std::memory_order_release);
+  for (std::uint32_t i = 0; i < splits; ++i) Release(first[i]);
+}
 
-  // Bit `level` of the hash decides where a reference belongs. A slot has the bits of the hash from
-  // kIndexLevelMin up.
+// Bit `level` of the hash decides where a reference belongs. A slot has the bits of the hash from
+// kIndexLevelMin up.
+void Index::Split(Bucket& from, Bucket& to, unsigned level, std::uint32_t lane) noexcept {
   const unsigned bit_in_tag24 = level - kIndexLevelMin;
-  Acquire(from);
   for (Bucket* bucket = &from; bucket != nullptr; bucket = Next(*bucket)) {
     unsigned occupied = bucket->occupied.load(std::memory_order_relaxed);
     for (; occupied != 0; occupied &= occupied - 1) {
@@ -273,10 +295,6 @@ void Index::SplitOne(std::uint32_t lane) noexcept {
     }
   }
   Compact(from, lane);
-  // Publishes the new bucket. Released before the old bucket is unlocked, so that a thread that
-  // locks the old one sees the new mapping.
-  state_.store(StateOf(count + 1), std::memory_order_release);
-  Release(from);
 }
 
 void Index::PrefaultFor(std::uint64_t items) noexcept {

@@ -28,8 +28,10 @@ namespace larder::slab {
 inline constexpr unsigned kIndexLevelMin = 12;
 // Items in a bucket before its chain grows.
 inline constexpr std::size_t kBucketSlots = 8;
-// A bucket is split when there are more items per bucket than this on average.
+// Buckets are split when there are more items per bucket than this on average.
 inline constexpr double kItemsPerBucketMax = 6.5;
+// So many buckets are split in a run. Each run changes a word that all lookups read.
+inline constexpr std::uint32_t kSplitRun = 16;
 
 // The capability of having a bucket locked, for clang's analysis. A thread locks one bucket at a
 // time (apart from those that TryLock gives it), so one name is enough for all buckets of all
@@ -50,9 +52,10 @@ inline constexpr BucketRole kBucketLocked;
 // decide where a slot belongs without looking at the item. A bucket with more than 8 items has a
 // chain of overflow buckets.
 //
-// The table lies in a reserved address range and grows by splitting one bucket after the other:
-// there is no stop and no second table. At 6.5 items per bucket the index takes 12 bytes per item,
-// overflow buckets included; seven slots of 8 bytes (32-bit tag) in a cache line took 13.4.
+// The table lies in a reserved address range and grows by splitting a few buckets at a time, one
+// after the other: there is no stop and no second table. At 6.5 items per bucket the index takes 12
+// bytes per item, overflow buckets included; seven slots of 8 bytes (32-bit tag) in a cache line
+// took 13.4.
 //
 // Threads:    internally locked: each bucket has a spin bit, in the cache line that every lookup
 //             reads anyway. Prefetch*, Guess* and bucket_count() are atomic. All fields of a bucket
@@ -104,8 +107,9 @@ class Index {
   [[nodiscard]] Guessed GuessChained(std::uint64_t hash) const noexcept;
 
   // Adds `items_delta`, the items added less the items removed since the caller's last call, to the
-  // count, and splits buckets if the table holds too many items for its size. Callers report many
-  // items at a time, so that the count is rarely written. `lane` as for Guard::Insert. REQUIRES:
+  // count, and splits buckets if the table holds too many items for its size: kSplitRun at a time,
+  // at most as many as items were added, but for the last run. Callers report many items at a time,
+  // so that the count is rarely written. `lane` as for Guard::Insert. REQUIRES:
   // the caller has no bucket locked.
   void Grow(std::int64_t items_delta, std::uint32_t lane) noexcept;
 
@@ -237,8 +241,11 @@ class Index {
   void FillHalf(Stock& stock) noexcept LARDER_REQUIRES(stock.mutex);
   void EmptyHalf(Stock& stock) noexcept LARDER_REQUIRES(stock.mutex);
 
-  // Splits the next bucket in turn into itself and a new last bucket.
-  void SplitOne(std::uint32_t lane) noexcept LARDER_REQUIRES(split_mutex_);
+  // Splits the next buckets in turn, up to kSplitRun, each into itself and a new last bucket.
+  void SplitRun(std::uint32_t lane) noexcept LARDER_REQUIRES(split_mutex_);
+  // Moves the references from one bucket to a new one whose hashes have bit `level`. REQUIRES:
+  // `from` is locked, and no other thread knows `to`.
+  void Split(Bucket& from, Bucket& to, unsigned level, std::uint32_t lane) noexcept;
 
   const ZeroedArray<Bucket> buckets_;
   const std::uint64_t buckets_max_;
