@@ -23,6 +23,7 @@
 #include "server/metrics/class_metrics.h"
 #include "server/metrics/general_metrics.h"
 #include "server/metrics/memory_metrics.h"
+#include "server/metrics/mrc_metrics.h"
 #include "server/socket/connection_table.h"
 #include "server/socket/socket_address.h"
 #include "slab/cache.h"
@@ -86,7 +87,7 @@ struct Stats::List {
   void (Stats::*write)(slab::Lane&, StatWriter&) const;
 
   // All lists, in the order in which they are searched.
-  static const std::array<List, 11> kAll;
+  static const std::array<List, 12> kAll;
 
   // Returns whether `word` and `name` agree in this way.
   static bool Matches(Match match, std::string_view word, std::string_view name) {
@@ -113,7 +114,7 @@ struct Stats::List {
 
 // In memcached's order, which matters for shortened words: `stats c` means cachedump, and `stats
 // co` means conns.
-const std::array<Stats::List, 11> Stats::List::kAll = {{
+const std::array<Stats::List, 12> Stats::List::kAll = {{
     // name, in_text, in_binary, write
     // `stats` without arguments.
     {"", Match::kWhole, Match::kWhole, &Stats::General},
@@ -125,11 +126,13 @@ const std::array<Stats::List, 11> Stats::List::kAll = {{
     // There is no external storage: the list is empty, like that of a memcached that is built with
     // it.
     {"extstore", Match::kShorter, Match::kNever, &Stats::Nothing},
-    // These names cannot be shortened, as in memcached; "memory" is this server's own.
+    // These names cannot be shortened, as in memcached; "memory" and "mrc" are this server's
+    // own.
     {"items", Match::kWhole, Match::kWhole, &Stats::Items},
     {"slabs", Match::kWhole, Match::kWhole, &Stats::Slabs},
     {"sizes", Match::kWhole, Match::kWhole, &Stats::Sizes},
     {"memory", Match::kWhole, Match::kWhole, &Stats::Memory},
+    {"mrc", Match::kWhole, Match::kWhole, &Stats::Mrc},
 }};
 
 StreamedList StreamedListOf(std::string_view arguments) {
@@ -347,6 +350,16 @@ void Stats::Memory(slab::Lane&, StatWriter& writer) const {
   sample.staged_bytes = shared_.uploads.staging_bytes();
   sample.resident_bytes = ResidentSetBytes();
   writer.WriteRows(MemoryMetrics(), sample);
+}
+
+void Stats::Mrc(slab::Lane&, StatWriter& writer) const {
+  const slab::MissRatioEstimate estimate = shared_.cache.EstimateMissRatios();
+  if (!estimate.is_on) return writer.Write("mrc_status", "disabled");
+  writer.WriteRows(MrcMetrics(), estimate);
+  for (std::size_t size = 0; size < slab::kSimulatedSizes; ++size) {
+    writer.WriteRows(MrcPointMetrics(), MrcPoint{.estimate = estimate, .size = size},
+                     fmt::format("mrc:{}:", slab::kSizePercents[size]));
+  }
 }
 
 void Stats::Connections(slab::Lane& lane, StatWriter& writer) const {

@@ -28,6 +28,20 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Build(const Options& options,
   return cache;
 }
 
+StoreOutcome Cache::Publish(ReservedItem item, const PublishTerms& terms, Lane& lane) {
+  const std::uint64_t hash = item.key().hash;
+  if (!engine_.miss_ratios.IsSampled(hash)) return engine_.storer.Publish(item, terms, lane);
+  // Read before the item is published: afterwards it no longer belongs to this thread.
+  const MissRatios::Stored stored = {.mode = terms.mode,
+                                     .hash = hash,
+                                     .item_bytes = item.item_bytes(),
+                                     .value_bytes = item.value_bytes(),
+                                     .expiry = item.expiry()};
+  const StoreOutcome outcome = engine_.storer.Publish(item, terms, lane);
+  engine_.miss_ratios.SampleStore(stored, outcome);
+  return outcome;
+}
+
 void Cache::Maintain(Lane& lane) {
   engine_.page_mover.EnforceLimit(lane);
   // This lane may never store, and a store is what reports usually.
@@ -43,6 +57,7 @@ void Cache::BalancePages(Lane& lane) {
   engine_.usage.NoteTurn();
   engine_.miss_review.Review();
   engine_.drop_purge.Step(lane);
+  engine_.miss_ratios.Simulate(lane);
   engine_.page_mover.Balance(lane);
   // This lane may never store, and a store is what reports usually.
   engine_.unlinker.ReportCount(lane);

@@ -58,8 +58,8 @@ class Cache {
 
   // If the key is present and alive, calls fn(Item&) with the item's bucket locked. fn may read all
   // of the item, change its expiry and, if it is_rewritable(), its value and CAS. fn must be
-  // quick, and may call no method of the cache but Pin, Value, MarkAccess, MarkUse, NextCas,
-  // ChooseCas, Renumber, AgeOf and ClassOf. Returns kHit if fn was called, else why not: kMiss,
+  // quick, and may call no method of the cache but Pin, Value, MarkAccess, MarkUse, NoteRead,
+  // NoteUse, NextCas, ChooseCas, Renumber, AgeOf and ClassOf. Returns kHit if fn was called, else why not: kMiss,
   // kExpired, kFlushed or kDropped.
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn) {
@@ -88,6 +88,19 @@ class Cache {
   // A cursor at the beginning of the value. It may be used inside Visit, or as long as a pin is
   // held.
   ValueCursor Value(Item& item) const noexcept { return {*engine_.arena, item}; }
+  // Notes a read or a touch of the item for the estimate of miss ratios; the caller counts it as
+  // ClassStat::kGetHits or kTouchHits, too. Only inside Visit. `hash` is that of the item's key.
+  void NoteRead(std::uint64_t hash, const Item& item, Lane& lane) noexcept {
+    engine_.miss_ratios.NoteRead(hash, item, lane);
+  }
+  // Notes another use of the item. Only inside Visit.
+  void NoteUse(std::uint64_t hash, const Item& item) noexcept {
+    engine_.miss_ratios.NoteUse(hash, item);
+  }
+  // Notes a read or a touch of a key that has no item.
+  void NoteAbsent(std::uint64_t hash, Lane& lane) noexcept {
+    engine_.miss_ratios.NoteMiss(hash, lane);
+  }
   // Seconds since the item was written, with the accuracy of WriteTimes.
   std::uint32_t AgeOf(const Item& item, const Lane& lane) const noexcept {
     return engine_.versions.AgeOf(item, lane);
@@ -100,7 +113,9 @@ class Cache {
   // the results. Copies the value. REQUIRES: spec.value_bytes is the length of `value`.
   StoreOutcome Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
                      std::uint64_t cas_unique, Lane& lane) {
-    return engine_.storer.Store(mode, spec, value, cas_unique, lane);
+    const StoreOutcome outcome = engine_.storer.Store(mode, spec, value, cas_unique, lane);
+    engine_.miss_ratios.NoteStore(mode, spec, outcome);
+    return outcome;
   }
 
   // Reserves room for a value that will arrive in pieces; fill it, then Publish it. Fails with
@@ -119,9 +134,7 @@ class Cache {
   }
   // Makes a filled item visible, as `terms` say; the item is freed if they refuse it. See
   // StoreStatus for the results.
-  StoreOutcome Publish(ReservedItem item, const PublishTerms& terms, Lane& lane) {
-    return engine_.storer.Publish(item, terms, lane);
-  }
+  StoreOutcome Publish(ReservedItem item, const PublishTerms& terms, Lane& lane);
 
   // Gives the item a new number and the CAS that a client chose. Returns false, and changes
   // nothing, if the chunk has no room for the CAS: then leave Visit, call AddRoom, and visit the
@@ -143,18 +156,22 @@ class Cache {
 
   // Removes the item. Returns its class, or nothing if there was no item that was alive.
   std::optional<ClassId> Delete(const HashedKey& key, Lane& lane) {
+    engine_.miss_ratios.NoteDelete(key.hash);
     return engine_.deleter.Delete(key, lane);
   }
   // Removes the item if its CAS is cas_unique. Returns kExists if it has another CAS, kNotFound if
   // there is no item.
   DeleteOutcome DeleteIfUnchanged(const HashedKey& key, std::uint64_t cas_unique, Lane& lane) {
-    return engine_.deleter.DeleteIfUnchanged(key, cas_unique, lane);
+    const DeleteOutcome outcome = engine_.deleter.DeleteIfUnchanged(key, cas_unique, lane);
+    if (outcome.status == DeleteStatus::kDeleted) engine_.miss_ratios.NoteDelete(key.hash);
+    return outcome;
   }
   // Removes the old item of a key after a set was refused with `why`, because that item is out of
   // date. Does nothing unless `why` is kTooLarge or kNoMemory. Without an old item, the removal
   // records remember the refusal.
   void DropRefused(const HashedKey& key, StoreStatus why, Lane& lane) {
     engine_.deleter.DropRefused(key, why, lane);
+    if (why == StoreStatus::kTooLarge) engine_.miss_ratios.NoteDelete(key.hash);
   }
   // Makes everything invalid that was written before this call. Takes constant time: the items are
   // removed later.
@@ -186,9 +203,9 @@ class Cache {
   // forgets old removal records. Call it once a second, from one thread. `now_s` is the server's
   // own clock.
   void Tick(std::uint32_t now_s) noexcept;
-  // Lets time go on for eviction, reviews misses, searches for dropped items, and moves the page
-  // that Reassign asked for, and pages that would bring more hits to another class, a bounded
-  // number per call. Call it many times a second.
+  // Lets time go on for eviction, reviews misses, searches for dropped items, simulates other sizes
+  // of memory, and moves the page that Reassign asked for, and pages that would bring more hits to
+  // another class, a bounded number per call. Call it 20 times a second.
   void BalancePages(Lane& lane);
   // What BalancePages moves: the setting, requests and counts.
   PageMover& page_mover() { return engine_.page_mover; }
@@ -216,6 +233,8 @@ class Cache {
   Census& census() { return engine_.census; }
   // Calls fn for every lane, with the lock of the lanes held: fn must not add a lane.
   void ForEachLane(const std::function<void(const Lane&)>& fn) const { engine_.lanes.ForEach(fn); }
+  // The miss ratios that other memory limits would have.
+  MissRatioEstimate EstimateMissRatios() const { return engine_.miss_ratios.Estimate(); }
   // How the key was removed last; nothing if there is no record.
   std::optional<RemovalRecord> LastRemovalOf(std::uint64_t hash, const Lane& lane) const noexcept {
     return engine_.removal_records.Find(hash, lane.now_s);

@@ -11,6 +11,7 @@
 #include "slab/eviction/missed_keys.h"
 #include "slab/ids.h"
 #include "slab/item/expiry.h"
+#include "slab/mrc/repeat_filter.h"
 #include "slab/sync/counter.h"
 
 namespace larder::slab {
@@ -96,6 +97,11 @@ struct alignas(128) Lane : Now {
   std::array<Counters<ClassStat>, kClassesMax + 1> classes;
   // Gauges of items by size in steps of kSizeStepBytes, rounded up; empty if sizes are not tracked.
   std::vector<Counter> sizes;
+
+  // Reads and touches of keys without an item.
+  Counter missed_reads;
+  // For the sample of slab/engine/miss_ratios.h.
+  RepeatFilter repeats;
 
   // Evicted keys that the lane's gets have missed; see slab/engine/miss_review.h.
   std::unique_ptr<MissedKeys> missed_keys = std::make_unique<MissedKeys>();

@@ -52,6 +52,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.lock_memory = config.lock_memory;
   options.prefault = config.prefault;
   options.track_sizes = config.track_sizes;
+  options.estimate_miss_ratios = config.estimate_miss_ratios;
   options.eviction = config.eviction;
   // -o no_slab_reassign forbids all moves of pages, whatever slab_automove says.
   options.page_moves = config.slab_reassign ? config.page_moves : slab::PageMoves::kOff;

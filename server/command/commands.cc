@@ -96,6 +96,7 @@ void Commands::ReportPlainMiss(std::string_view key, Operation operation, Presen
   const std::uint64_t hash = cache_.Hash(key);
   const auto removal = cache_.LastRemovalOf(hash, lane_);
   if (removal) cache_.NoteMiss(hash, *removal, lane_);
+  cache_.NoteAbsent(hash, lane_);
   observers_.Report({.operation = operation,
                      .result = CommandResult::kMiss,
                      .reason = removal ? ReasonOf(removal->reason) : MissReason::kNotSeen,
@@ -261,6 +262,7 @@ void Commands::ChangeInPlace(Item& item, const NumberChange& change, NumberAttem
     return;
   }
   cache_.MarkUse(item, lane_);
+  cache_.NoteUse(attempt.spec.key.hash, item);
   outcome.number = change.is_incr ? *old + change.delta : *old - std::min(*old, change.delta);
   attempt.digits = static_cast<std::size_t>(
       protocol::WriteDecimal(attempt.text.data(), outcome.number) - attempt.text.data());

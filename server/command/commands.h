@@ -140,6 +140,7 @@ class Commands {
   [[gnu::always_inline]] slab::Presence Get(const slab::HashedKey& key, const Write& write) {
     return cache_.Visit(
         key, lane_, [&](slab::Item & item) __attribute__((always_inline)) {
+          cache_.NoteRead(key.hash, item, lane_);
           Serve(Operation::kGet, item, write);
         });
   }
@@ -155,6 +156,7 @@ class Commands {
     const slab::Presence presence =
         Touch<SetsExpiry::kCommand>(Operation::kTouch, key, expiry, write);
     if (ResultOf(presence) == CommandResult::kMiss) {
+      cache_.NoteAbsent(key.hash, lane_);
       observers_.Report({.operation = Operation::kTouch, .result = CommandResult::kMiss});
     }
     return presence;
@@ -320,6 +322,7 @@ class Commands {
         LARDER_ASSERT(has_room);
       }
       Serve(operation, item, write);
+      cache_.NoteRead(key.hash, item, lane_);
     });
     if (presence == slab::Presence::kNoRoom) {
       observers_.Report({.operation = operation, .result = CommandResult::kNoMemory});

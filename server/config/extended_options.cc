@@ -183,6 +183,12 @@ constexpr auto kExtendedOptions = std::to_array<ExtendedOption>({
      .apply = TurnOn<&Config::track_sizes>,
      .setting = {"track_sizes", kSwitch, Switch<&Config::track_sizes>,
                  "Items are counted by size."}},
+    {.name = "no_mrc",
+     .help = "do not estimate miss ratios for stats mrc",
+     .effect = kApplied,
+     .apply = TurnOff<&Config::estimate_miss_ratios>,
+     .setting = {"mrc", kSwitch, Switch<&Config::estimate_miss_ratios>,
+                 "The miss ratios of other memory limits are estimated."}},
 
     // The other options of memcached, sorted by name. They are not in the help text.
     {.name = "drop_privileges", .apply = WarnOfPrivileges},
@@ -272,6 +278,8 @@ constexpr auto kExtendedOptions = std::to_array<ExtendedOption>({
      .changes = {{{"lru_maintainer_thread", kYes}}}},
     {.name = "maxconns_fast", .effect = kApplied, .apply = TurnOn<&Config::maxconns_fast>},
     {.name = "modern"},
+    // Not memcached's: undoes no_mrc.
+    {.name = "mrc", .effect = kApplied, .apply = TurnOn<&Config::estimate_miss_ratios>},
     // Items that are larger than a chunk always have several chunks: only the row changes.
     {.name = "no_chunked_items", .changes = {{{"slab_chunk_max", kMemcachedPage}}}},
     {.name = "no_drop_privileges"},

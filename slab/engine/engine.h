@@ -20,6 +20,7 @@
 #include "slab/engine/liveness.h"
 #include "slab/engine/lookup.h"
 #include "slab/engine/magazines.h"
+#include "slab/engine/miss_ratios.h"
 #include "slab/engine/miss_review.h"
 #include "slab/engine/options.h"
 #include "slab/engine/page_mover.h"
@@ -102,6 +103,7 @@ class Engine {
   PageMover page_mover;
   MissReview miss_review;
   Reserver reserver;
+  MissRatios miss_ratios;
   Linker linker;
   Growth growth;
   Deleter deleter;

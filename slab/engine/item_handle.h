@@ -85,6 +85,9 @@ class ReservedItem {
   ValueCursor value() const { return {classes_->arena(), item()}; }
   // Length of the value.
   std::uint32_t value_bytes() const { return item().value_bytes(); }
+  // As Item::item_bytes(), and the expiry that it was reserved with.
+  std::size_t item_bytes() const { return item().item_bytes(); }
+  Expiry expiry() const { return item().expiry(); }
   // Adds a mark to the item.
   void SetMark(ItemMark mark) { item().size_and_state |= static_cast<std::uint32_t>(mark); }
   // The CAS that it was reserved with; nothing if the cache chooses the CAS.

@@ -29,6 +29,8 @@ struct CacheOptions {
   // See EvictionPolicy, and PageMoves.
   EvictionPolicy eviction = EvictionPolicy::kSegmented;
   PageMoves page_moves = PageMoves::kOn;
+  // Estimates the miss ratios of other memory limits; see MissRatios.
+  bool estimate_miss_ratios = true;
   // Keeps memory in use out of swap.
   bool lock_memory = false;
   // Takes all memory from the system at once: that of the items, and an index for small items.

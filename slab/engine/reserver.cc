@@ -129,13 +129,16 @@ bool Reserver::ReserveContinuations(ItemRef head_ref, std::size_t value_bytes, c
 
 std::uint64_t Reserver::BytesFor(ItemSpec spec,
                                  std::optional<std::uint64_t> chosen_cas) const noexcept {
+  if (!allocator_.evicts()) spec.has_expiry_room = true;
+  return BytesFor(ItemBytes(spec) + (chosen_cas ? Item::kChosenCasBytes : 0));
+}
+
+std::uint64_t Reserver::BytesFor(std::size_t bytes) const noexcept {
   const SizeLadder& ladder = classes_.ladder();
   // The size of a chunk with its share of the page's end.
-  const auto share_of_page = [&](std::size_t bytes) -> std::uint64_t {
-    return kPageBytes / (kPageBytes / ladder.chunk_bytes(ladder.ClassFor(bytes)));
+  const auto share_of_page = [&](std::size_t part_bytes) -> std::uint64_t {
+    return kPageBytes / (kPageBytes / ladder.chunk_bytes(ladder.ClassFor(part_bytes)));
   };
-  if (!allocator_.evicts()) spec.has_expiry_room = true;
-  const std::size_t bytes = ItemBytes(spec) + (chosen_cas ? Item::kChosenCasBytes : 0);
   const std::size_t chunk_bytes = ladder.chunk_bytes_max();
   if (bytes <= chunk_bytes) return share_of_page(bytes);
   // One chunk is full of the head, the others of pieces.

@@ -59,6 +59,8 @@ class Reserver {
   // Bytes of the arena that Reserve takes: those of the chunks, each with its share of the unused
   // end of its page.
   std::uint64_t BytesFor(ItemSpec spec, std::optional<std::uint64_t> chosen_cas) const noexcept;
+  // The same for an item of so many bytes, a chosen CAS included.
+  std::uint64_t BytesFor(std::size_t item_bytes) const noexcept;
 
   // To be called when class `c` had no chunk: tries to get a page for the class, first one that
   // another class can spare. Then the caller tries again, as `search` says. Returns false if there

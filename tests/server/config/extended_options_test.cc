@@ -31,6 +31,9 @@ TEST_CASE("an accepted name is kept once, where it was given last", "[extended_o
 
 TEST_CASE("the crawler's options are applied, the last one counts", "[extended_options]") {
   CHECK(ParseGood({}).sweeps);
+  CHECK(Config{}.estimate_miss_ratios);
+  CHECK_FALSE(ParseGood({"-o", "no_mrc"}).estimate_miss_ratios);
+  CHECK(ParseGood({"-o", "no_mrc,mrc"}).estimate_miss_ratios);
   CHECK_FALSE(ParseGood({"-o", "no_lru_crawler"}).sweeps);
   CHECK(ParseGood({"-o", "no_lru_crawler,lru_crawler"}).sweeps);
   CHECK_FALSE(ParseGood({"-o", "no_modern"}).sweeps);

@@ -13,6 +13,7 @@
 #include "server/metrics/class_metrics.h"
 #include "server/metrics/general_metrics.h"
 #include "server/metrics/memory_metrics.h"
+#include "server/metrics/mrc_metrics.h"
 
 namespace larder::server {
 namespace {
@@ -27,6 +28,9 @@ void ForEachList(const Fn& fn) {
   fn(SlabTotalsMetrics(), SlabTotals{});
   fn(ConnectionMetrics(), ConnectionSample{});
   fn(MemoryMetrics(), MemorySample{});
+  const slab::MissRatioEstimate estimate;
+  fn(MrcMetrics(), estimate);
+  fn(MrcPointMetrics(), MrcPoint{.estimate = estimate, .size = 0});
 }
 
 template <class Fn>

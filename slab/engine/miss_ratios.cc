@@ -1,0 +1,149 @@
+#include "slab/engine/miss_ratios.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace larder::slab {
+namespace {
+
+constexpr std::int64_t kReferencesPerRound =
+    MissRatios::kReferencesPerSecondMax / MissRatios::kRoundsPerSecond;
+// How often the threshold falls by an eighth when references were dropped: to half.
+constexpr int kStepsToHalf = 5;
+
+}  // namespace
+
+MissRatios::MissRatios(const Parts& parts, bool is_on)
+    : parts_(parts),
+      ring_(is_on ? std::make_unique<ReferenceRing>() : nullptr),
+      limit_bytes_(parts.classes.arena().limit_bytes()) {
+  if (!is_on) return;
+  caches_ = std::make_unique<MiniatureCaches>(limit_bytes_);
+  sample_below_.store(caches_->threshold(), std::memory_order_relaxed);
+}
+
+void MissRatios::SampleRead(std::uint64_t hash, const Item& item, Lane& lane) noexcept {
+  if (!lane.repeats.Passes(hash, round_.load(std::memory_order_relaxed))) return;
+  ring_->Add({ReferenceKind::kRead, hash, BytesOf(item), item.expiry()});
+}
+
+std::uint64_t MissRatios::BytesOf(const Item& item) const noexcept {
+  const std::size_t cas_bytes = item.has_chosen_cas() ? Item::kChosenCasBytes : 0;
+  return parts_.reserver.BytesFor(item.item_bytes() + cas_bytes);
+}
+
+void MissRatios::SampleStore(const Stored& stored, const StoreOutcome& outcome) noexcept {
+  const StoreMode mode = stored.mode;
+  // A set that is too large for any cache has removed the item before.
+  if (outcome.status == StoreStatus::kTooLarge && mode == StoreMode::kSet) {
+    return ring_->Add({ReferenceKind::kDelete, stored.hash});
+  }
+  if (outcome.status != StoreStatus::kStored) return;
+  const bool is_joined = outcome.joined_bytes != 0;
+  const std::size_t bytes =
+      stored.item_bytes + (is_joined ? outcome.joined_bytes - stored.value_bytes : 0);
+  const bool is_use = mode != StoreMode::kSet && mode != StoreMode::kUnchanged;
+  // A joined value keeps an expiry that is not known here. It comes with the next read.
+  ring_->Add({is_use ? ReferenceKind::kUpdate : ReferenceKind::kStore, stored.hash,
+              parts_.reserver.BytesFor(bytes),
+              mode == StoreMode::kUnchanged ? outcome.expiry : stored.expiry});
+}
+
+MissRatios::Counted MissRatios::CountReferences() const {
+  Counted counted;
+  parts_.lanes.ForEach([&](const Lane& lane) {
+    counted.misses += lane.missed_reads.value();
+    for (const Counters<ClassStat>& counters : lane.classes) {
+      counted.references +=
+          counters.value(ClassStat::kGetHits) + counters.value(ClassStat::kTouchHits);
+    }
+  });
+  counted.references += counted.misses;
+  return counted;
+}
+
+void MissRatios::Simulate(const Lane& lane) {
+  if (ring_ == nullptr) return;
+  const MutexLock lock(mutex_);
+  FollowCache();
+  const Counted before = std::exchange(counted_, CountReferences());
+  const ReferenceCount fresh = {
+      .references = static_cast<double>(counted_.references - before.references),
+      .misses = static_cast<double>(counted_.misses - before.misses)};
+  // What was dropped may have been misses, so a round with drops says nothing about the ratio.
+  const bool has_dropped = ring_->TookDrops();
+  dropped_rounds_ += has_dropped ? 1 : 0;
+  const std::uint32_t applied = ApplyAll(fresh, !has_dropped, lane);
+  caches_->Maintain(lane);
+  LimitWork(applied, has_dropped);
+  sample_below_.store(caches_->threshold(), std::memory_order_relaxed);
+  round_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void MissRatios::FollowCache() {
+  caches_->set_policy(parts_.usage.policy());
+  const std::uint64_t cutoff = parts_.versions.cutoff();
+  if (cutoff != cutoff_) caches_->Clear();
+  cutoff_ = cutoff;
+  const std::uint64_t limit_bytes = parts_.classes.arena().limit_bytes();
+  if (limit_bytes == limit_bytes_) return;
+  // The points of the curve belong to the limit before.
+  limit_bytes_ = limit_bytes;
+  caches_->SetLimit(limit_bytes);
+  curve_.Clear();
+}
+
+std::uint32_t MissRatios::ApplyAll(const ReferenceCount& all, bool counts, const Now& now) {
+  const std::uint32_t count = ring_->count();
+  // The references come spread over the round, in which the rate may fall.
+  const double parts = std::max<std::uint32_t>(1, count);
+  const ReferenceCount each = {.references = all.references / parts, .misses = all.misses / parts};
+  if (count == 0) curve_.AddReferences(all, caches_->rate());
+  std::uint32_t applied = 0;
+  for (; applied < count; ++applied) {
+    const auto reference = ring_->Take();
+    if (!reference) break;
+    if (counts) curve_.AddReferences(each, caches_->rate());
+    // The threshold has fallen since it was noted.
+    if (reference->hash() >= caches_->threshold()) continue;
+    const bool is_read =
+        reference->kind() == ReferenceKind::kRead || reference->kind() == ReferenceKind::kMiss;
+    sampled_references_ += is_read ? 1 : 0;
+    const double rate = caches_->rate();
+    const SizeSet missed = caches_->Apply(*reference, now);
+    if (counts && missed != 0) curve_.Miss(missed, rate);
+  }
+  return applied;
+}
+
+void MissRatios::LimitWork(std::uint32_t applied, bool has_dropped) {
+  budget_ = std::min<std::int64_t>(budget_ + kReferencesPerRound, kReferencesPerSecondMax);
+  budget_ -= applied;
+  if (has_dropped) {
+    for (int step = 0; step < kStepsToHalf; ++step) caches_->Lower();
+  } else if (budget_ < 0) {
+    caches_->Lower();
+  }
+  budget_ = std::max<std::int64_t>(budget_, 0);
+}
+
+MissRatioEstimate MissRatios::Estimate() const {
+  MissRatioEstimate estimate;
+  if (ring_ == nullptr) return estimate;
+  const MutexLock lock(mutex_);
+  estimate = {.is_on = true,
+              .sample_rate = caches_->rate(),
+              .sampled_keys = caches_->key_count(),
+              .references = counted_.references,
+              .sampled_references = sampled_references_,
+              .dropped_rounds = dropped_rounds_,
+              .counted_references = curve_.counted().references};
+  for (std::size_t size = 0; size < kSimulatedSizes; ++size) {
+    estimate.points[size] = {.limit_bytes = caches_->limit_bytes(size),
+                             .items = caches_->items(size),
+                             .miss_ratio = curve_.MissRatio(size)};
+  }
+  return estimate;
+}
+
+}  // namespace larder::slab
