@@ -28,6 +28,18 @@ Result<std::unique_ptr<Cache>, std::string> Cache::Build(const Options& options,
   return cache;
 }
 
+StoreOutcome Cache::StoreSampled(StoreMode mode, const ItemSpec& spec, std::string_view value,
+                                 std::uint64_t cas_unique, Lane& lane) {
+  const StoreOutcome outcome = engine_.storer.Store(mode, spec, value, cas_unique, lane);
+  engine_.miss_ratios.NoteStore({.mode = mode,
+                                 .hash = spec.key.hash,
+                                 .item_bytes = ItemBytes(spec),
+                                 .value_bytes = spec.value_bytes,
+                                 .expiry = spec.expiry},
+                                outcome);
+  return outcome;
+}
+
 StoreOutcome Cache::Publish(ReservedItem item, const PublishTerms& terms, Lane& lane) {
   const std::uint64_t hash = item.key().hash;
   if (!engine_.miss_ratios.IsSampled(hash)) return engine_.storer.Publish(item, terms, lane);
@@ -38,7 +50,7 @@ StoreOutcome Cache::Publish(ReservedItem item, const PublishTerms& terms, Lane& 
                                      .value_bytes = item.value_bytes(),
                                      .expiry = item.expiry()};
   const StoreOutcome outcome = engine_.storer.Publish(item, terms, lane);
-  engine_.miss_ratios.SampleStore(stored, outcome);
+  engine_.miss_ratios.NoteStore(stored, outcome);
   return outcome;
 }
 

@@ -50,17 +50,18 @@ class Cache {
   // --- Reading -------------------------------------------------------------------------------
 
   // Prefetches for a batch of keys: first call PrefetchBucket for every key, then PrefetchItems for
-  // all, then Visit for each. REQUIRES: at most kPrefetchMax hashes.
+  // all, which returns the lowest of the hashes, then Visit for each. REQUIRES: at most
+  // kPrefetchMax hashes.
   void PrefetchBucket(std::uint64_t hash) const noexcept { engine_.lookup.PrefetchBucket(hash); }
-  void PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept {
-    engine_.lookup.PrefetchItems(hashes);
+  std::uint64_t PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept {
+    return engine_.lookup.PrefetchItems(hashes);
   }
 
   // If the key is present and alive, calls fn(Item&) with the item's bucket locked. fn may read all
   // of the item, change its expiry and, if it is_rewritable(), its value and CAS. fn must be
-  // quick, and may call no method of the cache but Pin, Value, MarkAccess, MarkUse, NoteRead,
-  // NoteUse, NextCas, ChooseCas, Renumber, AgeOf and ClassOf. Returns kHit if fn was called, else why not: kMiss,
-  // kExpired, kFlushed or kDropped.
+  // quick, and may call no method of the cache but Pin, Value, MarkAccess, MarkUse, NoteUse,
+  // NextCas, ChooseCas, Renumber, AgeOf and ClassOf. Returns kHit if fn was called, else why not:
+  // kMiss, kExpired, kFlushed or kDropped.
   template <class Fn>
   Presence Visit(const HashedKey& key, Lane& lane, Fn&& fn) {
     return engine_.lookup.Visit(key, lane, fn);
@@ -88,18 +89,20 @@ class Cache {
   // A cursor at the beginning of the value. It may be used inside Visit, or as long as a pin is
   // held.
   ValueCursor Value(Item& item) const noexcept { return {*engine_.arena, item}; }
-  // Notes a read or a touch of the item for the estimate of miss ratios; the caller counts it as
-  // ClassStat::kGetHits or kTouchHits, too. Only inside Visit. `hash` is that of the item's key.
-  void NoteRead(std::uint64_t hash, const Item& item, Lane& lane) noexcept {
-    engine_.miss_ratios.NoteRead(hash, item, lane);
+  // For the estimate of miss ratios: whether a key of this hash is in its sample. If it is, call
+  // NoteRead when it was read or touched. Either way a read or touch that finds an item is counted
+  // as ClassStat::kGetHits or kTouchHits, and one that finds none calls NoteAbsent.
+  bool IsSampled(std::uint64_t hash) const noexcept { return engine_.miss_ratios.IsSampled(hash); }
+  void NoteRead(const HashedKey& key, Lane& lane) noexcept {
+    engine_.miss_ratios.NoteRead(key, lane);
+  }
+  // Notes that a read or a touch has found no item.
+  void NoteAbsent(std::uint64_t hash, Lane& lane) noexcept {
+    engine_.miss_ratios.NoteMiss(hash, lane);
   }
   // Notes another use of the item. Only inside Visit.
   void NoteUse(std::uint64_t hash, const Item& item) noexcept {
     engine_.miss_ratios.NoteUse(hash, item);
-  }
-  // Notes a read or a touch of a key that has no item.
-  void NoteAbsent(std::uint64_t hash, Lane& lane) noexcept {
-    engine_.miss_ratios.NoteMiss(hash, lane);
   }
   // Seconds since the item was written, with the accuracy of WriteTimes.
   std::uint32_t AgeOf(const Item& item, const Lane& lane) const noexcept {
@@ -113,9 +116,9 @@ class Cache {
   // the results. Copies the value. REQUIRES: spec.value_bytes is the length of `value`.
   StoreOutcome Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
                      std::uint64_t cas_unique, Lane& lane) {
-    const StoreOutcome outcome = engine_.storer.Store(mode, spec, value, cas_unique, lane);
-    engine_.miss_ratios.NoteStore(mode, spec, outcome);
-    return outcome;
+    if (engine_.miss_ratios.IsSampled(spec.key.hash)) [[unlikely]]
+      return StoreSampled(mode, spec, value, cas_unique, lane);
+    return engine_.storer.Store(mode, spec, value, cas_unique, lane);
   }
 
   // Reserves room for a value that will arrive in pieces; fill it, then Publish it. Fails with
@@ -270,6 +273,10 @@ class Cache {
 
  private:
   Cache(const Options& options, Foundation foundation) : engine_(options, std::move(foundation)) {}
+  // Store() of a key of the sample of MissRatios.
+  [[gnu::noinline, gnu::cold]] StoreOutcome StoreSampled(StoreMode mode, const ItemSpec& spec,
+                                                         std::string_view value,
+                                                         std::uint64_t cas_unique, Lane& lane);
   // Creates an empty cache. `memory_file`, if there is one, is prepared.
   static Result<std::unique_ptr<Cache>, std::string> Build(const Options& options,
                                                            std::unique_ptr<MemoryFile> memory_file);

@@ -96,6 +96,10 @@ Next BinaryExecutor::Execute(const BinaryRequest& request, std::uint64_t hash) {
   return Next::kGoOn;
 }
 
+bool BinaryExecutor::IsRead(const BinaryRequest& request) noexcept {
+  return request.verb == BinaryVerb::kGet || request.verb == BinaryVerb::kGetK;
+}
+
 // Kept apart from Execute(): the compiler would have retrievals save registers that only these
 // commands need.
 Next BinaryExecutor::ExecuteRarer(const BinaryRequest& request, std::uint64_t hash) {

@@ -104,6 +104,9 @@ class Commands {
   // See OutcomeObservers.
   bool BeginShow() { return observers_.BeginShow(); }
   void Show(std::string_view key) { observers_.Show(key); }
+  // Notes for the estimate of miss ratios that a key is read, or was read or touched. REQUIRES: the
+  // cache samples the key.
+  void NoteRead(const slab::HashedKey& key) { cache_.NoteRead(key, lane_); }
   // Where the commands are executed.
   const slab::Cache& cache() const { return cache_; }
 
@@ -140,7 +143,6 @@ class Commands {
   [[gnu::always_inline]] slab::Presence Get(const slab::HashedKey& key, const Write& write) {
     return cache_.Visit(
         key, lane_, [&](slab::Item & item) __attribute__((always_inline)) {
-          cache_.NoteRead(key.hash, item, lane_);
           Serve(Operation::kGet, item, write);
         });
   }
@@ -322,8 +324,10 @@ class Commands {
         LARDER_ASSERT(has_room);
       }
       Serve(operation, item, write);
-      cache_.NoteRead(key.hash, item, lane_);
     });
+    // With the new expiry.
+    if (cache_.IsSampled(key.hash)) [[unlikely]]
+      NoteRead(key);
     if (presence == slab::Presence::kNoRoom) {
       observers_.Report({.operation = operation, .result = CommandResult::kNoMemory});
     }

@@ -136,6 +136,13 @@ Next TextExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
   return Next::kGoOn;
 }
 
+bool TextExecutor::IsRead(const LineRequest& request) noexcept {
+  // mg with T touches.
+  const bool is_meta = request.verb == TextVerb::kMeta &&
+                       request.meta_verb == protocol::MetaVerb::kGet && !request.flags.has('T');
+  return is_meta || request.verb == TextVerb::kGet || request.verb == TextVerb::kGets;
+}
+
 // Kept apart from Execute(): the compiler would have retrievals save registers that only these
 // commands need.
 Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) {

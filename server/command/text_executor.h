@@ -32,12 +32,15 @@ class TextExecutor : private Commands {
 
   using Commands::BeginShow;
   using Commands::cache;
+  using Commands::NoteRead;
   using Commands::set_client;
   using Commands::Show;
 
   // Executes one request, or one key of a retrieval, and replies. `hash` is that of its key, if it
   // has one. See Next for the requests that are not answered here.
   Next Execute(const protocol::LineRequest& request, std::uint64_t hash);
+  // Whether a request reads the item of its key and does nothing else.
+  static bool IsRead(const protocol::LineRequest& request) noexcept;
 
   // Answers a request of a client that has not authenticated.
   LoginOutcome LogIn(const protocol::LoginRequest& request);

@@ -32,17 +32,35 @@ std::string MissRatio(const MrcPoint& source) { return Ratio(source.point().miss
 
 constexpr auto kMrcRows = std::to_array<Metric<MissRatioEstimate>>({
     // name, kind, getter, help, family
-    {"sample_rate", kGauge, SampleRate, "Share of the keys that is in the sample.",
+    {"sample_rate",
+     kGauge,
+     SampleRate,
+     "Share of the keys that is in the sample.",
      {"larder_mrc_sample_ratio"}},
-    {"sampled_keys", kGauge, Value<&MissRatioEstimate::sampled_keys>,
-     "Keys of the sample that a simulation holds.", {"larder_mrc_sampled_keys"}},
-    {"references", kCounter, Value<&MissRatioEstimate::references>,
-     "Reads and touches of clients.", {"larder_mrc_references_total"}},
-    {"sampled_references", kCounter, Value<&MissRatioEstimate::sampled_references>,
-     "Reads and touches that were simulated.", {"larder_mrc_sampled_references_total"}},
-    {"dropped_rounds", kCounter, Value<&MissRatioEstimate::dropped_rounds>,
-     "Rounds of 50 ms with too many references to sample.", {"larder_mrc_dropped_rounds_total"}},
-    {"counted_references", kGauge, Counted, "Recent references that the miss ratios are from.",
+    {"sampled_keys",
+     kGauge,
+     Value<&MissRatioEstimate::sampled_keys>,
+     "Keys of the sample that a simulation holds.",
+     {"larder_mrc_sampled_keys"}},
+    {"references",
+     kCounter,
+     Value<&MissRatioEstimate::references>,
+     "Reads and touches of clients.",
+     {"larder_mrc_references_total"}},
+    {"sampled_references",
+     kCounter,
+     Value<&MissRatioEstimate::sampled_references>,
+     "Reads and touches that were simulated.",
+     {"larder_mrc_sampled_references_total"}},
+    {"dropped_rounds",
+     kCounter,
+     Value<&MissRatioEstimate::dropped_rounds>,
+     "Rounds of 50 ms with too many references to sample.",
+     {"larder_mrc_dropped_rounds_total"}},
+    {"counted_references",
+     kGauge,
+     Counted,
+     "Recent references that the miss ratios are from.",
      {"larder_mrc_counted_references"}},
     {"advice", kText, MrcAdvice, "What more memory, and less, would do to the misses."},
 });
@@ -50,11 +68,20 @@ static_assert(HasWholeRows(kMrcRows) && HasKindByFamily(kMrcRows));
 
 constexpr auto kPointRows = std::to_array<Metric<MrcPoint>>({
     // name, kind, getter, help, family
-    {"limit_maxbytes", kGauge, LimitBytes, "The memory limit of this size.",
+    {"limit_maxbytes",
+     kGauge,
+     LimitBytes,
+     "The memory limit of this size.",
      {"larder_mrc_limit_bytes"}},
-    {"items", kGauge, Items, "Items that a cache of this size would hold by now.",
+    {"items",
+     kGauge,
+     Items,
+     "Items that a cache of this size would hold by now.",
      {"larder_mrc_items"}},
-    {"miss_ratio", kGauge, MissRatio, "Share of the reads that would miss.",
+    {"miss_ratio",
+     kGauge,
+     MissRatio,
+     "Share of the reads that would miss.",
      {"larder_mrc_miss_ratio"}},
 });
 static_assert(HasWholeRows(kPointRows) && HasKindByFamily(kPointRows));
@@ -87,11 +114,10 @@ std::string MrcAdvice(const MissRatioEstimate& estimate) {
   const Point& less = PointOf(estimate, 50);
   const long present = Tenths(PointOf(estimate, 100).miss_ratio);
   const long with_more = Tenths(more.miss_ratio);
-  const std::string first = with_more == present
-                                ? Change(present, present)
-                                : fmt::format("{} from {} to {}",
-                                              with_more < present ? "fall" : "rise",
-                                              Percent(present), Percent(with_more));
+  const std::string first =
+      with_more == present ? Change(present, present)
+                           : fmt::format("{} from {} to {}", with_more < present ? "fall" : "rise",
+                                         Percent(present), Percent(with_more));
   return fmt::format("with {} misses {}; with {} they {}", Megabytes(more.limit_bytes), first,
                      Megabytes(less.limit_bytes), Change(present, Tenths(less.miss_ratio)));
 }

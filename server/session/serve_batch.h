@@ -156,6 +156,18 @@ template <class Requests, class Cache>
   return found;
 }
 
+// Has the executor note those reads of the batch whose keys are sampled. Not inlined, because few
+// batches have one.
+template <class Requests, class RequestExecutor>
+[[gnu::noinline, gnu::cold]] void NoteReads(Batch& batch, RequestExecutor& executor) {
+  const auto& requests = Requests::In(batch);
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    const std::uint64_t hash = batch.hashes[i];
+    if (!executor.cache().IsSampled(hash) || !RequestExecutor::IsRead(requests[i])) continue;
+    executor.NoteRead({.bytes = requests[i].key, .hash = hash});
+  }
+}
+
 // Implements Wire::ServeBatch for one protocol. `Requests` describes its requests:
 //
 //   using Request = ...;
@@ -169,7 +181,8 @@ template <class Requests, class Cache>
 //   // The command word, for the log.
 //   static std::string_view NameOf(const Request& request);
 //
-// and `executor` executes them: Execute(), BeginShow() and Show(), in its cache().
+// and `executor` executes them: Execute(), BeginShow() and Show(), in its cache(). Its IsRead()
+// says which requests read an item and do nothing else; some of them it is told to NoteRead().
 //
 // A batch is served in two passes. The first parses up to kBatchRequests requests and starts to
 // load the memory of their keys; the second executes them in order, each finding its memory loaded.
@@ -191,7 +204,12 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
   batch.count = count;
   result.units = count;
   // A single request would be executed before the memory has arrived.
-  if (count > 1) cache.PrefetchItems(std::span(batch.hashes).first(count));
+  std::uint64_t lowest = batch.hashes[0];
+  if (count > 1) lowest = cache.PrefetchItems(std::span(batch.hashes).first(count));
+  // Sampled keys have low hashes. One look at the batch costs less than one at each request. If the
+  // turn ends before the batch, reads are noted again in the next one, which does no harm.
+  if (cache.IsSampled(lowest)) [[unlikely]]
+    NoteReads<Requests>(batch, executor);
   const Watchers watchers{
       .is_logged = workspace.shared.verbosity.load(std::memory_order_relaxed) > 1,
       .is_shown = executor.BeginShow()};

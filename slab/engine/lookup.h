@@ -78,8 +78,9 @@ class Lookup {
   // Prefetches the bucket of a key.
   void PrefetchBucket(std::uint64_t hash) const noexcept { index_.PrefetchBucket(hash); }
   // Prefetches the items that these keys probably have. It reads their buckets, which should have
-  // been prefetched before. REQUIRES: at most kPrefetchMax hashes.
-  void PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept;
+  // been prefetched before. Returns the lowest of the hashes. REQUIRES: at most kPrefetchMax
+  // hashes.
+  std::uint64_t PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept;
 
  private:
   // The place of this key in its bucket; an empty slot if it is not there.
@@ -112,12 +113,14 @@ inline void Lookup::PrefetchItem(ItemRef ref) const noexcept {
   if (bytes > 128) __builtin_prefetch(item + 128);
 }
 
-inline void Lookup::PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept {
+inline std::uint64_t Lookup::PrefetchItems(std::span<const std::uint64_t> hashes) const noexcept {
   LARDER_ASSERT(hashes.size() <= kPrefetchMax);
   // One key in eight is in an overflow bucket. Those are handled in a second round, when the
   // overflow bucket has been fetched.
   std::uint64_t chained = 0;
+  std::uint64_t lowest = ~std::uint64_t{0};
   for (std::size_t i = 0; i < hashes.size(); ++i) {
+    lowest = std::min(lowest, hashes[i]);
     const Index::Guessed guess = index_.Guess(hashes[i]);
     if (guess.ref != kNoItem) [[likely]] {
       PrefetchItem(guess.ref);
@@ -130,6 +133,7 @@ inline void Lookup::PrefetchItems(std::span<const std::uint64_t> hashes) const n
     const Index::Guessed guess = index_.GuessChained(hashes[i]);
     if (guess.ref != kNoItem) PrefetchItem(guess.ref);
   }
+  return lowest;
 }
 
 }  // namespace larder::slab

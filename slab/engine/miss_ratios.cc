@@ -22,9 +22,12 @@ MissRatios::MissRatios(const Parts& parts, bool is_on)
   sample_below_.store(caches_->threshold(), std::memory_order_relaxed);
 }
 
-void MissRatios::SampleRead(std::uint64_t hash, const Item& item, Lane& lane) noexcept {
-  if (!lane.repeats.Passes(hash, round_.load(std::memory_order_relaxed))) return;
-  ring_->Add({ReferenceKind::kRead, hash, BytesOf(item), item.expiry()});
+void MissRatios::NoteRead(const HashedKey& key, Lane& lane) noexcept {
+  if (!lane.repeats.Passes(key.hash, round_.load(std::memory_order_relaxed))) return;
+  const Index::BucketLock guard(parts_.index, key.hash);
+  const LockedItem item = parts_.lookup.Find(guard, key);
+  if (!item || parts_.liveness.IsDead(*item, lane)) return;
+  ring_->Add({ReferenceKind::kRead, key.hash, BytesOf(*item), item->expiry()});
 }
 
 std::uint64_t MissRatios::BytesOf(const Item& item) const noexcept {
@@ -32,7 +35,7 @@ std::uint64_t MissRatios::BytesOf(const Item& item) const noexcept {
   return parts_.reserver.BytesFor(item.item_bytes() + cas_bytes);
 }
 
-void MissRatios::SampleStore(const Stored& stored, const StoreOutcome& outcome) noexcept {
+void MissRatios::NoteStore(const Stored& stored, const StoreOutcome& outcome) noexcept {
   const StoreMode mode = stored.mode;
   // A set that is too large for any cache has removed the item before.
   if (outcome.status == StoreStatus::kTooLarge && mode == StoreMode::kSet) {

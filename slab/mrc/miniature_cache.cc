@@ -82,7 +82,8 @@ void MiniatureCache::Update(Class& c) {
       static_cast<double>(fresh(queue.evicted_bytes(), c.seen_evicted_bytes)) / rate_);
   const std::uint64_t capacity = Capacity(c);
   const std::uint64_t unused = capacity - std::min(capacity, queue.bytes());
-  c.load.spare_pages = static_cast<std::uint32_t>(static_cast<double>(unused) / (rate_ * kPageBytes));
+  c.load.spare_pages =
+      static_cast<std::uint32_t>(static_cast<double>(unused) / (rate_ * kPageBytes));
 }
 
 MiniatureCache::Loads MiniatureCache::MakeLoads() {

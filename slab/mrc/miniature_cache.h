@@ -33,8 +33,8 @@ class MiniatureCache {
   static constexpr std::size_t kClasses = 12;
   static std::size_t ClassOf(std::uint32_t bytes) {
     constexpr int kFirstBits = 7;
-    return static_cast<std::size_t>(
-        std::clamp(static_cast<int>(std::bit_width(bytes)) - kFirstBits + 1, 1, static_cast<int>(kClasses)));
+    return static_cast<std::size_t>(std::clamp(
+        static_cast<int>(std::bit_width(bytes)) - kFirstBits + 1, 1, static_cast<int>(kClasses)));
   }
 
   // `size` is the number of the simulation.
@@ -122,8 +122,7 @@ void MiniatureCache::Insert(SampledKeyId id, const Now& now, const Evicted& evic
   // Those that gave pages, or whose keys have grown, follow.
   for (Class& other : classes_) {
     if (other.queue == nullptr) continue;
-    while (other.queue->count() > 0 && &other != &c &&
-           other.queue->bytes() > Capacity(other)) {
+    while (other.queue->count() > 0 && &other != &c && other.queue->bytes() > Capacity(other)) {
       evicted(other.queue->Evict(now));
     }
   }

@@ -63,8 +63,8 @@ SampledKeyId MiniatureQueue::Candidate() const {
   const double target = share_ * static_cast<double>(count());
   const std::uint64_t wanted = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(target + 0.5));
   const bool from_probation =
-      probation_.count != 0 && (main_.count == 0 || policy_ == EvictionPolicy::kLru ||
-                                probation_.count >= wanted);
+      probation_.count != 0 &&
+      (main_.count == 0 || policy_ == EvictionPolicy::kLru || probation_.count >= wanted);
   return from_probation ? probation_.oldest : main_.oldest;
 }
 

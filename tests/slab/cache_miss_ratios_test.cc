@@ -21,10 +21,10 @@ class ReadingFixture : public CacheFixture {
     const HashedKey key{.bytes = name, .hash = cache.Hash(name)};
     const Presence presence = cache.Visit(key, lane, [&](Item& item) {
       const ClassId id = cache.ClassOf(item);
-      cache.NoteRead(key.hash, item, lane);
       cache.MarkAccess(item, id, lane);
       lane.classes[id].Add(ClassStat::kGetHits);
     });
+    if (cache.IsSampled(key.hash)) cache.NoteRead(key, lane);
     if (presence != Presence::kHit) cache.NoteAbsent(key.hash, lane);
     return presence == Presence::kHit;
   }

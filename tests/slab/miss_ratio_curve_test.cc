@@ -40,7 +40,8 @@ TEST_CASE("old references fade", "[slab][mrc]") {
   constexpr double kRate = 0.5;
   constexpr double kStep = 1000;
   const int steps = static_cast<int>(MissRatioCurve::kSampledMax / kRate / kStep);
-  for (int i = 0; i < steps; ++i) curve.AddReferences({.references = kStep, .misses = kStep}, kRate);
+  for (int i = 0; i < steps; ++i)
+    curve.AddReferences({.references = kStep, .misses = kStep}, kRate);
   CHECK(curve.MissRatio(kPresentSize) == 1);
   for (int i = 0; i < steps; ++i) curve.AddReferences({.references = kStep}, kRate);
   CHECK(curve.MissRatio(kPresentSize) < 0.4);

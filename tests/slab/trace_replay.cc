@@ -56,10 +56,9 @@ std::vector<TraceRequest> LoadTrace(const std::string& name, std::size_t request
 TraceReplay::TraceReplay(std::uint64_t limit_bytes, std::uint64_t hash_seed) {
   const MiniatureCaches sizes(limit_bytes);
   for (std::size_t size = 0; size < kSimulatedSizes; ++size) {
-    caches_[size] =
-        std::move(*Cache::Create({.memory_bytes = sizes.limit_bytes(size),
-                                  .estimate_miss_ratios = size == kPresentSize,
-                                  .hash_seed = hash_seed}));
+    caches_[size] = std::move(*Cache::Create({.memory_bytes = sizes.limit_bytes(size),
+                                              .estimate_miss_ratios = size == kPresentSize,
+                                              .hash_seed = hash_seed}));
     lanes_[size] = &caches_[size]->AddLane();
   }
   before_ = Estimate();
@@ -84,10 +83,10 @@ bool TraceReplay::Request(std::size_t size, const TraceRequest& request) {
   const HashedKey key{.bytes = name, .hash = cache.Hash(name)};
   const Presence presence = cache.Visit(key, lane, [&](Item& item) {
     const ClassId id = cache.ClassOf(item);
-    cache.NoteRead(key.hash, item, lane);
     cache.MarkAccess(item, id, lane);
     lane.classes[id].Add(ClassStat::kGetHits);
   });
+  if (cache.IsSampled(key.hash)) cache.NoteRead(key, lane);
   if (presence == Presence::kHit) return false;
   if (const auto removal = cache.LastRemovalOf(key.hash, lane)) {
     cache.NoteMiss(key.hash, *removal, lane);
@@ -99,7 +98,8 @@ bool TraceReplay::Request(std::size_t size, const TraceRequest& request) {
 }
 
 void TraceReplay::EndRound(std::size_t requests) {
-  const auto now_s = static_cast<std::uint32_t>(kReplayStartS + ++rounds_ / MissRatios::kRoundsPerSecond);
+  const auto now_s =
+      static_cast<std::uint32_t>(kReplayStartS + ++rounds_ / MissRatios::kRoundsPerSecond);
   for (std::size_t size = 0; size < kSimulatedSizes; ++size) {
     lanes_[size]->SetNow({.now_s = now_s});
     if (rounds_ % MissRatios::kRoundsPerSecond == 0) caches_[size]->Tick(now_s);
@@ -121,7 +121,8 @@ void TraceReplay::EndRound(std::size_t requests) {
     const std::uint64_t true_misses = std::exchange(misses_of_round_[size], 0);
     misses_[size] += true_misses;
     if (requests == 0) continue;
-    recent_misses_[size] += fresh * static_cast<double>(true_misses) / static_cast<double>(requests);
+    recent_misses_[size] +=
+        fresh * static_cast<double>(true_misses) / static_cast<double>(requests);
     recent_misses_[size] /= factor;
   }
   before_ = now;
@@ -151,17 +152,16 @@ double TraceReplay::WorstError() const {
 double TraceReplay::WorstRecentError() const {
   double worst = 0;
   for (std::size_t size = 0; size < kSimulatedSizes; ++size) {
-    worst =
-        std::max(worst, std::abs(TrueRecentRatio(size) - Estimate().points[size].miss_ratio));
+    worst = std::max(worst, std::abs(TrueRecentRatio(size) - Estimate().points[size].miss_ratio));
   }
   return worst;
 }
 
 std::string TraceReplay::Table() const {
   const MissRatioEstimate estimate = Estimate();
-  std::string table = fmt::format("rate {:.4f}, {} keys, {} references, {} sampled\n",
-                                  estimate.sample_rate, estimate.sampled_keys, estimate.references,
-                                  estimate.sampled_references);
+  std::string table =
+      fmt::format("rate {:.4f}, {} keys, {} references, {} sampled\n", estimate.sample_rate,
+                  estimate.sampled_keys, estimate.references, estimate.sampled_references);
   for (std::size_t size = 0; size < kSimulatedSizes; ++size) {
     const auto& point = estimate.points[size];
     table += fmt::format(

@@ -29,8 +29,8 @@ std::vector<TraceRequest> LoadTrace(const std::string& name, std::size_t request
 // Owns:       the caches.
 class TraceReplay {
  public:
-  // Requests between two rounds of maintenance: 10,000 a second.
-  static constexpr std::size_t kRequestsPerRound = 500;
+  // Requests between two rounds of maintenance: 2,000 a second.
+  static constexpr std::size_t kRequestsPerRound = 100;
 
   TraceReplay(std::uint64_t limit_bytes, std::uint64_t hash_seed);
 

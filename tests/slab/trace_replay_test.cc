@@ -1,3 +1,5 @@
+#include "tests/slab/trace_replay.h"
+
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
@@ -8,7 +10,6 @@
 #include <vector>
 
 #include "tests/mebibyte.h"
-#include "tests/slab/trace_replay.h"
 #include "tests/slab/zipf.h"
 
 namespace larder::slab {

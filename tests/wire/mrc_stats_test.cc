@@ -31,28 +31,30 @@ TEST_CASE_METHOD(MrcTest, "stats mrc has a curve of eight sizes", "[wire][stats]
 }
 
 TEST_CASE_METHOD(MrcTest, "gets of all protocols are seen, hits and misses", "[wire][stats][mrc]") {
-  client.Send("set a 0 0 1\r\nx\r\nget a\r\nget b\r\n")
-      .Expect("STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\nEND\r\n");
+  client.Send("set c 0 0 1\r\ny\r\nset a 0 0 1\r\nx\r\nget a\r\nget b\r\n")
+      .Expect("STORED\r\nSTORED\r\nVALUE a 0 1\r\nx\r\nEND\r\nEND\r\n");
   client.Send("mg a v\r\nmg b v\r\n").Expect("VA 1\r\nx\r\nEN\r\n");
   client.Send("gat 100 a\r\ntouch a 50\r\ntouch b 50\r\n")
       .Expect("VALUE a 0 1\r\nx\r\nEND\r\nTOUCHED\r\nNOT_FOUND\r\n");
   Client binary = server.Connect();
-  // get a, get b.
-  binary.Send(std::string_view("\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01"
-                               "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-                               "a",
-                               25));
+  // get c, get b.
+  binary.Send(
+      std::string_view("\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01"
+                       "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                       "c",
+                       25));
   CHECK(binary.ReceiveBytes(24 + 4 + 1).substr(6, 2) == std::string_view("\x00\x00", 2));
-  binary.Send(std::string_view("\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01"
-                               "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-                               "b",
-                               25));
+  binary.Send(
+      std::string_view("\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01"
+                       "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                       "b",
+                       25));
   CHECK(binary.ReceiveBytes(24).substr(6, 2) == std::string_view("\x00\x01", 2));
   const auto rows = Mrc();
   CHECK(rows.at("references") == "9");
   CHECK(rows.at("sampled_references") == "9");
-  CHECK(rows.at("sampled_keys") == "1");
-  CHECK(rows.at("mrc:100:items") == "1");
+  CHECK(rows.at("sampled_keys") == "2");
+  CHECK(rows.at("mrc:100:items") == "2");
   CHECK(rows.at("mrc:100:miss_ratio") == "0.4444");
 }
 
@@ -65,8 +67,8 @@ TEST_CASE("the advice says what twice and half of the memory would do", "[wire][
   // A loop over some 3 MB: it fits into 4 MB, and all of it misses in 1 MB.
   const std::string value(900, 'v');
   for (int round = 0; round < 8; ++round) {
-    for (int first = 0; first < 3000; first += 250) {
-      for (int key = first; key < first + 250; ++key) {
+    for (int first = 0; first < 3000; first += 100) {
+      for (int key = first; key < first + 100; ++key) {
         client.Send(fmt::format("get k{}\r\n", key));
         if (client.ReceiveUntil("END\r\n") != "END\r\n") continue;
         client.Send(fmt::format("set k{} 0 0 900\r\n{}\r\n", key, value)).Expect("STORED\r\n");
