@@ -90,11 +90,15 @@ class Cache {
   // held.
   ValueCursor Value(Item& item) const noexcept { return {*engine_.arena, item}; }
   // For the estimate of miss ratios: whether a key of this hash is in its sample. If it is, call
-  // NoteRead when it was read or touched. Either way a read or touch that finds an item is counted
-  // as ClassStat::kGetHits or kTouchHits, and one that finds none calls NoteAbsent.
+  // NoteRead before it is read or afterwards, and NoteTouch when it was touched. Either way a read
+  // or touch that finds an item is counted as ClassStat::kGetHits or kTouchHits, and one that finds
+  // none calls NoteAbsent.
   bool IsSampled(std::uint64_t hash) const noexcept { return engine_.miss_ratios.IsSampled(hash); }
-  void NoteRead(const HashedKey& key, Lane& lane) noexcept {
-    engine_.miss_ratios.NoteRead(key, lane);
+  void NoteRead(std::uint64_t hash, Lane& lane) noexcept {
+    engine_.miss_ratios.NoteRead(hash, lane);
+  }
+  void NoteTouch(const HashedKey& key, Lane& lane) noexcept {
+    engine_.miss_ratios.NoteTouch(key, lane);
   }
   // Notes that a read or a touch has found no item.
   void NoteAbsent(std::uint64_t hash, Lane& lane) noexcept {

@@ -104,9 +104,8 @@ class Commands {
   // See OutcomeObservers.
   bool BeginShow() { return observers_.BeginShow(); }
   void Show(std::string_view key) { observers_.Show(key); }
-  // Notes for the estimate of miss ratios that a key is read, or was read or touched. REQUIRES: the
-  // cache samples the key.
-  void NoteRead(const slab::HashedKey& key) { cache_.NoteRead(key, lane_); }
+  // Notes for the estimate of miss ratios that a key is read. REQUIRES: the cache samples the key.
+  void NoteRead(std::uint64_t hash) { cache_.NoteRead(hash, lane_); }
   // Where the commands are executed.
   const slab::Cache& cache() const { return cache_; }
 
@@ -327,7 +326,7 @@ class Commands {
     });
     // With the new expiry.
     if (cache_.IsSampled(key.hash)) [[unlikely]]
-      NoteRead(key);
+      cache_.NoteTouch(key, lane_);
     if (presence == slab::Presence::kNoRoom) {
       observers_.Report({.operation = operation, .result = CommandResult::kNoMemory});
     }

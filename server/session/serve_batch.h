@@ -164,7 +164,7 @@ template <class Requests, class RequestExecutor>
   for (std::size_t i = 0; i < batch.count; ++i) {
     const std::uint64_t hash = batch.hashes[i];
     if (!executor.cache().IsSampled(hash) || !RequestExecutor::IsRead(requests[i])) continue;
-    executor.NoteRead({.bytes = requests[i].key, .hash = hash});
+    executor.NoteRead(hash);
   }
 }
 

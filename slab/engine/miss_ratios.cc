@@ -1,6 +1,7 @@
 #include "slab/engine/miss_ratios.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 namespace larder::slab {
@@ -22,7 +23,7 @@ MissRatios::MissRatios(const Parts& parts, bool is_on)
   sample_below_.store(caches_->threshold(), std::memory_order_relaxed);
 }
 
-void MissRatios::NoteRead(const HashedKey& key, Lane& lane) noexcept {
+void MissRatios::NoteTouch(const HashedKey& key, Lane& lane) noexcept {
   if (!lane.repeats.Passes(key.hash, round_.load(std::memory_order_relaxed))) return;
   const Index::BucketLock guard(parts_.index, key.hash);
   const LockedItem item = parts_.lookup.Find(guard, key);
@@ -30,9 +31,10 @@ void MissRatios::NoteRead(const HashedKey& key, Lane& lane) noexcept {
   ring_->Add({ReferenceKind::kRead, key.hash, BytesOf(*item), item->expiry()});
 }
 
-std::uint64_t MissRatios::BytesOf(const Item& item) const noexcept {
-  const std::size_t cas_bytes = item.has_chosen_cas() ? Item::kChosenCasBytes : 0;
-  return parts_.reserver.BytesFor(item.item_bytes() + cas_bytes);
+Reference MissRatios::InMemory(const Reference& reference) const {
+  if (reference.bytes() == 0) return reference;
+  return {reference.kind(), reference.hash(), parts_.reserver.BytesFor(reference.bytes()),
+          reference.expiry()};
 }
 
 void MissRatios::NoteStore(const Stored& stored, const StoreOutcome& outcome) noexcept {
@@ -46,9 +48,8 @@ void MissRatios::NoteStore(const Stored& stored, const StoreOutcome& outcome) no
   const std::size_t bytes =
       stored.item_bytes + (is_joined ? outcome.joined_bytes - stored.value_bytes : 0);
   const bool is_use = mode != StoreMode::kSet && mode != StoreMode::kUnchanged;
-  // A joined value keeps an expiry that is not known here. It comes with the next read.
-  ring_->Add({is_use ? ReferenceKind::kUpdate : ReferenceKind::kStore, stored.hash,
-              parts_.reserver.BytesFor(bytes),
+  // A joined value keeps an expiry that is not known here: it is taken for one without.
+  ring_->Add({is_use ? ReferenceKind::kUpdate : ReferenceKind::kStore, stored.hash, bytes,
               mode == StoreMode::kUnchanged ? outcome.expiry : stored.expiry});
 }
 
@@ -96,27 +97,63 @@ void MissRatios::FollowCache() {
   curve_.Clear();
 }
 
-std::uint32_t MissRatios::ApplyAll(const ReferenceCount& all, bool counts, const Now& now) {
-  const std::uint32_t count = ring_->count();
-  // The references come spread over the round, in which the rate may fall.
-  const double parts = std::max<std::uint32_t>(1, count);
-  const ReferenceCount each = {.references = all.references / parts, .misses = all.misses / parts};
-  if (count == 0) curve_.AddReferences(all, caches_->rate());
-  std::uint32_t applied = 0;
-  for (; applied < count; ++applied) {
+// A read that has missed is in the ring twice: as kRead, which may come before its item was looked
+// for, and as kMiss.
+std::vector<Reference> MissRatios::TakeAll() {
+  std::vector<Reference> all;
+  std::unordered_map<std::uint64_t, std::uint32_t> misses;
+  for (std::uint32_t left = ring_->count(); left > 0; --left) {
     const auto reference = ring_->Take();
     if (!reference) break;
+    all.push_back(*reference);
+    if (reference->kind() == ReferenceKind::kMiss) ++misses[reference->hash()];
+  }
+  std::erase_if(all, [&](const Reference& reference) {
+    if (!reference.is_incomplete()) return false;
+    const auto missed = misses.find(reference.hash());
+    if (missed == misses.end() || missed->second == 0) return false;
+    --missed->second;
+    return true;
+  });
+  return all;
+}
+
+// Workers leave it to this thread to look for the item of a read. Most are known to the
+// simulations.
+std::optional<Reference> MissRatios::Complete(const Reference& read, const Lane& lane) {
+  if (!read.is_incomplete()) return InMemory(read);
+  if (const auto known = caches_->Complete(read)) return known;
+  const std::uint64_t hash = read.hash();
+  const Index::BucketLock guard(parts_.index, hash);
+  const Arena& arena = parts_.classes.arena();
+  const Index::Slot slot =
+      guard.Find(hash, [&](ItemRef ref) { return parts_.hash(arena.At(ref).key()) == hash; });
+  if (!slot) return std::nullopt;
+  const Item& item = arena.At(slot.ref());
+  if (parts_.liveness.IsDead(item, lane)) return std::nullopt;
+  return InMemory({ReferenceKind::kRead, hash, BytesOf(item), item.expiry()});
+}
+
+std::uint32_t MissRatios::ApplyAll(const ReferenceCount& all, bool counts, const Lane& lane) {
+  const std::vector<Reference> references = TakeAll();
+  // The references come spread over the round, in which the rate may fall.
+  const auto parts = static_cast<double>(std::max<std::size_t>(1, references.size()));
+  const ReferenceCount each = {.references = all.references / parts, .misses = all.misses / parts};
+  if (counts && references.empty()) curve_.AddReferences(all, caches_->rate());
+  for (const Reference& noted : references) {
     if (counts) curve_.AddReferences(each, caches_->rate());
     // The threshold has fallen since it was noted.
-    if (reference->hash() >= caches_->threshold()) continue;
+    if (noted.hash() >= caches_->threshold()) continue;
+    const auto reference = Complete(noted, lane);
+    if (!reference) continue;
     const bool is_read =
         reference->kind() == ReferenceKind::kRead || reference->kind() == ReferenceKind::kMiss;
     sampled_references_ += is_read ? 1 : 0;
     const double rate = caches_->rate();
-    const SizeSet missed = caches_->Apply(*reference, now);
+    const SizeSet missed = caches_->Apply(*reference, lane);
     if (counts && missed != 0) curve_.Miss(missed, rate);
   }
-  return applied;
+  return static_cast<std::uint32_t>(references.size());
 }
 
 void MissRatios::LimitWork(std::uint32_t applied, bool has_dropped) {

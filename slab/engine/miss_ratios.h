@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "slab/classes/slab_classes.h"
 #include "slab/engine/lanes.h"
@@ -72,13 +74,13 @@ class MissRatios {
     Index& index;
     const Lookup& lookup;
     const Liveness& liveness;
+    const KeyHasher hash;
   };
   // If !is_on, no reference is sampled, and nothing of the size above is made.
   MissRatios(const Parts& parts, bool is_on);
 
   // References that may be simulated in a second, which has so many rounds. With more the threshold
-  // falls. So of 500,000 reads a second one in a hundred is sampled at most. A sampled read takes
-  // its worker 400 instructions, and the simulations 1,300.
+  // falls. So of 500,000 reads a second one in a hundred is sampled at most.
   static constexpr std::uint32_t kRoundsPerSecond = 20;
   static constexpr std::uint32_t kReferencesPerSecondMax = 5000;
 
@@ -95,14 +97,19 @@ class MissRatios {
   bool IsSampled(std::uint64_t hash) const noexcept {
     return hash < sample_below_.load(std::memory_order_relaxed);
   }
-  // Note that a client reads a key, or has read or touched it, or tried to; that it has used this
+  // Note that a client reads a key, or tries to; that it has touched an item; that it has used this
   // item without reading it; that a read or a touch has missed; that it has tried a store, with
   // this outcome; that the item of a key was removed by a request. `hash` is that of the key.
-  // REQUIRES: NoteRead and NoteStore: IsSampled(). NoteUse: the item's bucket is locked.
+  // REQUIRES: NoteRead, NoteTouch and NoteStore: IsSampled(). NoteUse: the item's bucket is locked.
   //
-  // NoteRead looks for the item itself, and does nothing if there is none. Within the look-up that
-  // serves the request it would cost every get registers: 14 instructions.
-  [[gnu::cold]] void NoteRead(const HashedKey& key, Lane& lane) noexcept;
+  // NoteRead may come before the read, and then also before the NoteMiss of a read that misses.
+  // NoteTouch looks for the item itself, and does nothing if there is none.
+  [[gnu::cold]] void NoteRead(std::uint64_t hash, Lane& lane) noexcept {
+    if (lane.repeats.Passes(hash, round_.load(std::memory_order_relaxed))) {
+      ring_->Add({ReferenceKind::kRead, hash});
+    }
+  }
+  [[gnu::cold]] void NoteTouch(const HashedKey& key, Lane& lane) noexcept;
   void NoteUse(std::uint64_t hash, const Item& item) noexcept {
     if (IsSampled(hash)) [[unlikely]]
       ring_->Add({ReferenceKind::kUpdate, hash, BytesOf(item), item.expiry()});
@@ -125,8 +132,13 @@ class MissRatios {
   MissRatioEstimate Estimate() const LARDER_EXCLUDES(mutex_);
 
  private:
-  // What an item takes of the memory for items.
-  std::uint64_t BytesOf(const Item& item) const noexcept;
+  // The bytes of an item, with a CAS that a client chose.
+  static std::uint64_t BytesOf(const Item& item) noexcept {
+    return item.item_bytes() + (item.has_chosen_cas() ? Item::kChosenCasBytes : 0);
+  }
+  // A reference with the bytes that its item takes of the memory for items, in place of its own.
+  // Workers leave that to this thread.
+  Reference InMemory(const Reference& reference) const;
   // References of all lanes since the start, from the counters of the lanes.
   struct Counted {
     std::uint64_t references = 0;
@@ -135,9 +147,15 @@ class MissRatios {
   Counted CountReferences() const;
   // Follows the settings of the cache and its flushes.
   void FollowCache() LARDER_REQUIRES(mutex_);
+  // Takes all that is in the ring now, without the reads that have missed.
+  std::vector<Reference> TakeAll() LARDER_REQUIRES(mutex_);
+  // The reference as the simulations need it: with what its item takes of memory and when it
+  // expires. Nothing if it is a read whose item has gone meanwhile.
+  std::optional<Reference> Complete(const Reference& read, const Lane& lane)
+      LARDER_REQUIRES(mutex_);
   // Applies what is in the ring; all of it together stands for these references. Returns how many
-  // were applied. If !counts, the simulations go on, but the curve does not.
-  std::uint32_t ApplyAll(const ReferenceCount& all, bool counts, const Now& now)
+  // there were. If !counts, the simulations go on, but the curve does not.
+  std::uint32_t ApplyAll(const ReferenceCount& all, bool counts, const Lane& lane)
       LARDER_REQUIRES(mutex_);
   // Lowers the threshold if there was too much to do.
   void LimitWork(std::uint32_t applied, bool has_dropped) LARDER_REQUIRES(mutex_);

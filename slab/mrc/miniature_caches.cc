@@ -68,6 +68,13 @@ SizeSet MiniatureCaches::Apply(const Reference& reference, const Now& now) {
   return 0;
 }
 
+std::optional<Reference> MiniatureCaches::Complete(const Reference& read) const {
+  const SampledKeyId id = keys_.Find(read.hash());
+  if (id == kNoSampledKey) return std::nullopt;
+  const SampledKey& key = keys_.At(id);
+  return Reference(ReferenceKind::kRead, key.hash, key.bytes, key.expiry);
+}
+
 // Where the simulated cache misses, its client would have stored the item.
 SizeSet MiniatureCaches::ApplyRead(const Reference& reference, const Now& now) {
   const bool is_known = keys_.Find(reference.hash()) != kNoSampledKey;

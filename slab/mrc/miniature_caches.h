@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "slab/mrc/miniature_cache.h"
 #include "slab/mrc/reference.h"
@@ -45,8 +46,12 @@ class MiniatureCaches {
   std::uint64_t threshold() const { return threshold_; }
   // The share of the keys that belongs to the sample, up to 1.
   double rate() const;
+  // The read with the bytes and the expiry that its key is known to have; nothing if the key is not
+  // known.
+  std::optional<Reference> Complete(const Reference& read) const;
   // Applies a reference, and returns where it missed: none for all kinds but kRead and kMiss. It
-  // may lower the threshold. REQUIRES: reference.hash() < threshold().
+  // may lower the threshold. REQUIRES: reference.hash() < threshold(), and
+  // the reference is complete.
   SizeSet Apply(const Reference& reference, const Now& now);
   // Lowers the threshold by an eighth.
   void Lower();

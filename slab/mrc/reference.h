@@ -32,16 +32,20 @@ class Reference {
   static constexpr std::uint32_t kBytesMax = (1U << 29) - 1;
 
   Reference() = default;
-  // `bytes`: what the item takes of the memory for items, see Reserver::BytesFor. 0 if there is
-  // none.
+  // `bytes`: of the item; for the simulations, what it takes of the memory for items, see
+  // Reserver::BytesFor. 0 if there is none, and for a read whose item was not looked at.
   Reference(ReferenceKind kind, std::uint64_t hash, std::uint64_t bytes = 0, Expiry expiry = {})
       : hash_(hash),
         bytes_(static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, kBytesMax)) & kBytesMax),
         kind_(static_cast<std::uint32_t>(kind) & 7U),
         expiry_(expiry) {
-    LARDER_ASSERT((bytes == 0) == (kind == ReferenceKind::kMiss || kind == ReferenceKind::kDelete));
+    const bool has_item = kind == ReferenceKind::kStore || kind == ReferenceKind::kUpdate;
+    LARDER_ASSERT(bytes != 0 || !has_item);
+    LARDER_ASSERT(bytes == 0 || has_item || kind == ReferenceKind::kRead);
   }
 
+  // A read whose item was not looked at: neither its bytes nor its expiry are known.
+  bool is_incomplete() const { return kind() == ReferenceKind::kRead && bytes_ == 0; }
   ReferenceKind kind() const { return static_cast<ReferenceKind>(kind_); }
   std::uint64_t hash() const { return hash_; }
   std::uint32_t bytes() const { return bytes_; }

@@ -24,7 +24,7 @@ class ReadingFixture : public CacheFixture {
       cache.MarkAccess(item, id, lane);
       lane.classes[id].Add(ClassStat::kGetHits);
     });
-    if (cache.IsSampled(key.hash)) cache.NoteRead(key, lane);
+    if (cache.IsSampled(key.hash)) cache.NoteRead(key.hash, lane);
     if (presence != Presence::kHit) cache.NoteAbsent(key.hash, lane);
     return presence == Presence::kHit;
   }

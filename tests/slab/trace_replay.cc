@@ -86,7 +86,7 @@ bool TraceReplay::Request(std::size_t size, const TraceRequest& request) {
     cache.MarkAccess(item, id, lane);
     lane.classes[id].Add(ClassStat::kGetHits);
   });
-  if (cache.IsSampled(key.hash)) cache.NoteRead(key, lane);
+  if (cache.IsSampled(key.hash)) cache.NoteRead(key.hash, lane);
   if (presence == Presence::kHit) return false;
   if (const auto removal = cache.LastRemovalOf(key.hash, lane)) {
     cache.NoteMiss(key.hash, *removal, lane);
