@@ -1,6 +1,6 @@
 #include "slab/engine/drops.h"
 
-#include <algorithm>
+#include <cstddef>
 
 #include "slab/check.h"
 
@@ -62,12 +62,16 @@ std::uint64_t Drops::newest_cutoff() const noexcept {
 
 void Drops::Forget(std::uint64_t cutoff) {
   const MutexLock lock(mutex_);
-  const auto forgotten = std::erase_if(list_, [&](const auto& drop) {
-    if (drop.second > cutoff) return false;
-    prefix_bytes_ -= drop.first.size();
-    return true;
-  });
-  if (forgotten == 0) return;
+  const std::size_t before = list_.size();
+  for (auto at = list_.begin(); at != list_.end();) {
+    if (at->second > cutoff) {
+      ++at;
+      continue;
+    }
+    prefix_bytes_ -= at->first.size();
+    at = list_.erase(at);
+  }
+  if (list_.size() == before) return;
   NoteCount();
   BuildTable();
   if (list_.empty()) versions_.EndDrops();

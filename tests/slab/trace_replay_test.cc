@@ -52,12 +52,12 @@ TEST_CASE("estimates of adapt_size are right", "[slab][mrc][traces]") {
 // Takes a minute.
 TEST_CASE("estimates of all traces are right with any seed", "[.][mrc-traces]") {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    for (const std::uint64_t megabytes : {1, 2, 4, 16}) {
+    for (const std::uint64_t megabytes : {1U, 2U, 4U, 16U}) {
       CheckEstimates("web12", LoadTrace("web12", kWhole), megabytes * kMiB, seed << 40);
     }
     CheckEstimates("adapt_size", LoadTrace("adapt_size", kWhole), 128 * kMiB, seed << 40);
   }
-  for (const std::uint64_t megabytes : {4, 16}) CheckTrace("orm-busy", kWhole, megabytes);
+  for (const std::uint64_t megabytes : {4U, 16U}) CheckTrace("orm-busy", kWhole, megabytes);
 }
 
 TEST_CASE("estimates of requests that favour some keys are right", "[slab][mrc]") {
