@@ -36,7 +36,7 @@ StoreOutcome Cache::StoreSampled(StoreMode mode, const ItemSpec& spec, std::stri
                                  .item_bytes = ItemBytes(spec),
                                  .value_bytes = spec.value_bytes,
                                  .expiry = spec.expiry},
-                                outcome);
+                                outcome, lane);
   return outcome;
 }
 
@@ -50,7 +50,7 @@ StoreOutcome Cache::Publish(ReservedItem item, const PublishTerms& terms, Lane& 
                                      .value_bytes = item.value_bytes(),
                                      .expiry = item.expiry()};
   const StoreOutcome outcome = engine_.storer.Publish(item, terms, lane);
-  engine_.miss_ratios.NoteStore(stored, outcome);
+  engine_.miss_ratios.NoteStore(stored, outcome, lane);
   return outcome;
 }
 

@@ -309,6 +309,7 @@ constexpr bool HasFastLine(Shape shape) {
     case Shape::kValue:
     case Shape::kValueAndUnique:
     case Shape::kKey:
+    case Shape::kKeyAlone:
     case Shape::kKeyAndExptime:
     case Shape::kKeyAndDelta:
     case Shape::kExptimeAndKeys:
@@ -429,7 +430,7 @@ inline const Head& ReadHead(const char* begin) noexcept {
     plain = ParsePlainStorage(input, head.bytes, head.verb, request);
   } else if (head.shape == Shape::kKeyAndDelta || head.shape == Shape::kKeyAndExptime) {
     plain = ParsePlainNumber(input, head.bytes, head.verb, request);
-  } else if (head.shape == Shape::kKey) {
+  } else if (head.shape == Shape::kKey || head.shape == Shape::kKeyAlone) {
     plain = ParsePlainKey(input, head.bytes, head.verb, request);
   } else if (head.meta != nullptr) {
     plain = ParsePlainMeta(input, head.bytes, *head.meta, request);

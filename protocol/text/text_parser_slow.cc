@@ -160,10 +160,12 @@ ParseResult ParseLine(std::string_view input, const Line& line, const TextVerbSp
       request.key = tokens[1];
       return ParseStorage(input, line, spec.shape, request);
     case Shape::kKey:
+    case Shape::kKeyAlone:
     case Shape::kKeyAndExptime:
     case Shape::kKeyAndDelta:
       request.key = tokens[1];
-      if (request.key.size() > kKeyBytesMax) {
+      if (request.key.size() > kKeyBytesMax ||
+          (spec.shape == Shape::kKeyAlone && tokens.count() > 2U + request.noreply)) {
         Refuse(LineError::kBadLine, request);
       } else if (spec.shape == Shape::kKeyAndExptime) {
         TakeExptime(tokens[2], request);

@@ -57,6 +57,7 @@ enum class Shape : std::uint8_t {
   // <key> <flags> <exptime> <bytes> <cas unique>, then a data block
   kValueAndUnique,
   kKey,              // <key>
+  kKeyAlone,         // <key>, and nothing behind it
   kKeyAndExptime,    // <key> <exptime>
   kKeyAndDelta,      // <key> <delta>
   kOptionalExptime,  // [<exptime>]
@@ -111,7 +112,7 @@ inline constexpr std::array kTextVerbs = {
     TextVerbSpec{"config", TextVerb::kConfig, Shape::kConfig, 3, true, false},
     TextVerbSpec{"decr", TextVerb::kDecr, Shape::kKeyAndDelta, 3, true, false},
     TextVerbSpec{"delete", TextVerb::kDelete, Shape::kKey, 2, true, false},
-    TextVerbSpec{"drop", TextVerb::kDrop, Shape::kKey, 2, true, false},
+    TextVerbSpec{"drop", TextVerb::kDrop, Shape::kKeyAlone, 2, true, false},
     TextVerbSpec{"flush_all", TextVerb::kFlushAll, Shape::kOptionalExptime, 1, true, false},
     TextVerbSpec{"gat", TextVerb::kGat, Shape::kExptimeAndKeys, 3, false, false},
     TextVerbSpec{"gats", TextVerb::kGats, Shape::kExptimeAndKeys, 3, false, false},

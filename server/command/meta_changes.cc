@@ -176,6 +176,15 @@ void MetaExecutor::Delete(const LineRequest& request, std::uint64_t hash) {
 }
 
 void MetaExecutor::Drop(const LineRequest& request) {
+  // They ask for something else than to remove a group: to take that for a drop would lose it.
+  constexpr MetaFlagSet kForOneItem = [] {
+    MetaFlagSet flags;
+    for (const char letter : {'C', 'E', 'I', 'T', 'x'}) flags.Add(letter);
+    return flags;
+  }();
+  if (request.flags.has_any(kForOneItem)) {
+    return output_.Append(protocol::ErrorText(protocol::LineError::kInvalidFlag));
+  }
   switch (Commands::Drop(request.key)) {
     case DropResult::kDone:
       return AnswerDelete(request, CommandResult::kDone);

@@ -69,13 +69,20 @@ std::uint64_t DropTable::CoveringBy(Head head, const Item& item) const noexcept 
       const std::string_view prefix = key.substr(0, bytes);
       const Word& word = FilterWord(head.side(), head.WordForEnd(EndOf(prefix), bytes));
       if ((word.load(std::memory_order_acquire) >> bytes % 64 & 1) == 0) continue;
-      const Entry& entry = EntryFor(side, FingerprintOf(prefix));
-      if (entry.hash.load(std::memory_order_acquire) == 0) continue;
-      const std::uint64_t cutoff = entry.cutoff.load(std::memory_order_acquire);
+      const std::uint64_t cutoff = CutoffIn(side, FingerprintOf(prefix));
       if (cutoff != 0 && item.is_numbered_below(cutoff)) return cutoff;
     }
   }
   return 0;
+}
+
+// An entry that was empty when it was found may have been filled with another prefix since, so what
+// it has is looked at again. An entry that has a prefix keeps it.
+std::uint64_t DropTable::CutoffIn(const Side& side, const Fingerprint& fingerprint) noexcept {
+  const Entry& entry = EntryFor(side, fingerprint);
+  const bool is_it = entry.hash.load(std::memory_order_acquire) == fingerprint.hash &&
+                     entry.end.load(std::memory_order_acquire) == fingerprint.end;
+  return is_it ? entry.cutoff.load(std::memory_order_acquire) : 0;
 }
 
 DropTable::Fingerprint DropTable::FingerprintOf(std::string_view prefix) const noexcept {
@@ -187,6 +194,8 @@ void DropTable::Build(std::span<const DroppedPrefix> prefixes) noexcept {
   const Head next = Head::Of(generation, shortest, WordsFor(entries));
   for (const DroppedPrefix& each : prefixes) AddTo(next, each.prefix, each.cutoff);
   head_.store(next.bits(), std::memory_order_release);
+  // Nothing is remembered, so the other side needs no memory either.
+  if (prefixes.empty()) Clear(1 - generation % 2, 0);
 }
 
 void DropTable::Clear(std::size_t number, std::size_t count) noexcept {
@@ -198,7 +207,7 @@ void DropTable::Clear(std::size_t number, std::size_t count) noexcept {
   for (Word& word : side.lengths) word.store(0, std::memory_order_release);
   side.count = 0;
   const std::size_t entries =
-      std::clamp<std::size_t>(std::bit_ceil(3 * count), kEntriesMin, capacity_);
+      count == 0 ? 1 : std::clamp<std::size_t>(std::bit_ceil(3 * count), kEntriesMin, capacity_);
   side.entry_mask.store(entries - 1, std::memory_order_release);
 }
 

@@ -33,9 +33,8 @@ struct DroppedPrefix {
 // known after one multiplication and one look into a filter:
 //
 //   shortest     the length of the shortest prefix. No shorter key begins with any.
-//   filter       |lengths 64|lengths 64| ...     by the last 8 of the first `shortest` bytes of a
-//   key,
-//                hashed: of how many bytes, modulo 64, the prefixes with these bytes are
+//   filter       |lengths 64|lengths 64| ...     by the hash of the last 8 of the first `shortest`
+//                bytes of a key: of how many bytes, modulo 64, the prefixes with these bytes are
 //                and, for each of these lengths, by the last 8 bytes that a prefix of it would have
 //   entries      |hash 64|end 64|cutoff 64| ...  by the hash of a whole prefix
 //
@@ -154,6 +153,9 @@ class DropTable {
   static std::uint64_t EndOf(std::string_view prefix) noexcept;
   // The entry of a prefix, or the empty one where it belongs.
   static Entry& EntryFor(const Side& side, const Fingerprint& fingerprint) noexcept;
+
+  // The cutoff of a prefix; 0: it was not dropped.
+  static std::uint64_t CutoffIn(const Side& side, const Fingerprint& fingerprint) noexcept;
 
   // Empties a side and gives it room for `count` prefixes.
   void Clear(std::size_t number, std::size_t count) noexcept;

@@ -18,7 +18,7 @@
 namespace larder::slab {
 
 // Drops keeps the prefixes that were dropped as long as an item may be left that was written
-// before. A drop takes constant time, however many items it kills: those are removed later, like
+// before. However many items a drop kills, it takes the same time: they are removed later, like
 // expired ones.
 //
 // An item is dropped if its number is below the cutoff of a prefix of its key. A prefix that is

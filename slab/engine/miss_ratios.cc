@@ -24,7 +24,7 @@ MissRatios::MissRatios(const Parts& parts, bool is_on)
 }
 
 void MissRatios::NoteTouch(const HashedKey& key, Lane& lane) noexcept {
-  if (!lane.repeats.Passes(key.hash, round_.load(std::memory_order_relaxed))) return;
+  if (!Passes(key.hash, lane)) return;
   const Index::BucketLock guard(parts_.index, key.hash);
   const LockedItem item = parts_.lookup.Find(guard, key);
   if (!item || parts_.liveness.IsDead(*item, lane)) return;
@@ -37,13 +37,13 @@ Reference MissRatios::InMemory(const Reference& reference) const {
           reference.expiry()};
 }
 
-void MissRatios::NoteStore(const Stored& stored, const StoreOutcome& outcome) noexcept {
+void MissRatios::NoteStore(const Stored& stored, const StoreOutcome& outcome, Lane& lane) noexcept {
   const StoreMode mode = stored.mode;
   // A set that is too large for any cache has removed the item before.
   if (outcome.status == StoreStatus::kTooLarge && mode == StoreMode::kSet) {
     return ring_->Add({ReferenceKind::kDelete, stored.hash});
   }
-  if (outcome.status != StoreStatus::kStored) return;
+  if (outcome.status != StoreStatus::kStored || !Passes(stored.hash, lane)) return;
   const bool is_joined = outcome.joined_bytes != 0;
   const std::size_t bytes =
       stored.item_bytes + (is_joined ? outcome.joined_bytes - stored.value_bytes : 0);

@@ -105,9 +105,7 @@ class MissRatios {
   // NoteRead may come before the read, and then also before the NoteMiss of a read that misses.
   // NoteTouch looks for the item itself, and does nothing if there is none.
   [[gnu::cold]] void NoteRead(std::uint64_t hash, Lane& lane) noexcept {
-    if (lane.repeats.Passes(hash, round_.load(std::memory_order_relaxed))) {
-      ring_->Add({ReferenceKind::kRead, hash});
-    }
+    if (Passes(hash, lane)) ring_->Add({ReferenceKind::kRead, hash});
   }
   [[gnu::cold]] void NoteTouch(const HashedKey& key, Lane& lane) noexcept;
   void NoteUse(std::uint64_t hash, const Item& item) noexcept {
@@ -116,10 +114,10 @@ class MissRatios {
   }
   void NoteMiss(std::uint64_t hash, Lane& lane) noexcept {
     lane.missed_reads.Add();
-    if (IsSampled(hash)) [[unlikely]]
+    if (IsSampled(hash) && Passes(hash, lane)) [[unlikely]]
       ring_->Add({ReferenceKind::kMiss, hash});
   }
-  void NoteStore(const Stored& stored, const StoreOutcome& outcome) noexcept;
+  void NoteStore(const Stored& stored, const StoreOutcome& outcome, Lane& lane) noexcept;
   void NoteDelete(std::uint64_t hash) noexcept {
     if (IsSampled(hash)) [[unlikely]]
       ring_->Add({ReferenceKind::kDelete, hash});
@@ -132,6 +130,10 @@ class MissRatios {
   MissRatioEstimate Estimate() const LARDER_EXCLUDES(mutex_);
 
  private:
+  // False for the reads, misses and stores of one key that are too many in one round.
+  bool Passes(std::uint64_t hash, Lane& lane) const noexcept {
+    return lane.repeats.Passes(hash, round_.load(std::memory_order_relaxed));
+  }
   // The bytes of an item, with a CAS that a client chose.
   static std::uint64_t BytesOf(const Item& item) noexcept {
     return item.item_bytes() + (item.has_chosen_cas() ? Item::kChosenCasBytes : 0);

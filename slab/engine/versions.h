@@ -55,8 +55,8 @@ class Versions {
   // Draws a number as the cutoff of a drop, calls publish(cutoff), and makes every item with a
   // smaller number suspect. A thread that draws a greater number afterwards sees what `publish` has
   // done. So a write that depends on an old item draws its number first, and then looks whether the
-  // old item is alive. A smaller number may still be drawn while the call lasts, by a write that
-  // then counts as one from before the drop.
+  // old item is alive. A smaller number may still be drawn while the call lasts, by a thread that
+  // has seen nothing of it: that write counts as one from before the drop.
   template <class Publish>
   void DrawCutoff(Publish&& publish) noexcept LARDER_EXCLUDES(mutex_);
   // Makes suspect again only what is flushed, because there is no drop any more.
@@ -134,16 +134,16 @@ class Versions {
   Mutex mutex_;
 };
 
-// The order matters: what is published is seen by every thread that finds an item suspect, and by
-// every thread that draws a number from a range of its own that is not below the floor. A thread
-// that takes a range waits for the mutex.
+// The order matters. A thread that sees what is published draws no smaller number any more, because
+// its range is below the floor. A thread that draws a greater number has taken its range since, and
+// has waited for the mutex to do so: it sees what is published.
 template <class Publish>
 void Versions::DrawCutoff(Publish&& publish) noexcept {
   const MutexLock lock(mutex_);
   const std::uint64_t cutoff = unused_.fetch_add(1, std::memory_order_relaxed) + 1;
+  RaiseTo(range_floor_, cutoff);
   publish(cutoff);
   RaiseTo(suspect_mark_, cutoff);
-  RaiseTo(range_floor_, cutoff);
 }
 
 }  // namespace larder::slab

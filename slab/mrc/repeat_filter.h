@@ -1,4 +1,4 @@
-// RepeatFilter: keeps reads that can change nothing out of the sample.
+// RepeatFilter: keeps requests that can change nothing out of the sample.
 #pragma once
 
 #include <array>
@@ -6,17 +6,18 @@
 
 namespace larder::slab {
 
-// RepeatFilter lets a few reads of a key pass in each round, because further ones would be hits in
-// every simulation and raise no counter there. Else a key that gets half of all requests would fill
-// the ReferenceRing. Reads that do not pass are hits all the same, see MissRatioCurve.
+// RepeatFilter lets a few requests for a key pass in each round: a miss, the store that follows,
+// and some reads. Further reads would be hits in every simulation and raise no counter there. Else
+// a key that gets half of all requests would fill the ReferenceRing. Reads that do not pass are
+// hits all the same, see MissRatioCurve.
 //
 // Threads:    one worker.
 // Owns:       what it remembers: 2 KiB.
 class RepeatFilter {
  public:
-  // Reads of a key in a round that pass: as many as EvictionState counts, and one that counts on
-  // probation.
-  static constexpr std::uint32_t kPassedMax = 4;
+  // Requests for a key in a round that pass: a miss, a store, and as many reads as EvictionState
+  // counts, with one that counts on probation.
+  static constexpr std::uint32_t kPassedMax = 6;
   static constexpr std::uint32_t kSlots = 256;
 
   // Whether this read passes. `round` is another number in another round.

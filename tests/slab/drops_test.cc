@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -389,6 +391,37 @@ TEST_CASE_METHOD(DroppedGroups, "writers beside drops: nothing old is seen, noth
   CHECK(lost_ == 0);
   for (std::size_t group = 0; group < kGroups; ++group) CHECK(groups_[group].ended > 0);
   Purge();
+  cache().CheckInvariants();
+}
+
+// The prefixes have one length and one end, so the filter lets the reader's keys pass.
+TEST_CASE_METHOD(DropsTest, "what begins with no dropped prefix lives beside drops of its like",
+                 "[drops]") {
+  constexpr int kKeys = 200;
+  const auto key_of = [](int i) { return fmt::format("a{:04}:section:x", i); };
+  for (int i = 0; i < kKeys; ++i) Set(key_of(i), "v");
+  Lane& reading = NewLane();
+  Lane& purging = NewLane();
+  std::atomic<bool> is_over{false};
+  std::atomic<int> lost{0};
+  RunTogether({[&] {
+                 for (int i = 0; i < 200'000; ++i) {
+                   const std::string key = key_of(i % kKeys);
+                   if (cache().Visit(Key(key), reading, [](Item&) {}) != Presence::kHit) ++lost;
+                 }
+                 is_over = true;
+               },
+               [&] {
+                 for (int i = 0; !is_over; ++i) {
+                   if (!Drop(fmt::format("b{:04}:section:", i % 10'000))) ++lost;
+                 }
+               },
+               [&] {
+                 while (!is_over) cache().engine().drop_purge.Step(purging);
+               }});
+  CHECK(lost == 0);
+  Purge();
+  CHECK(cache().engine().drops.bytes() == 0);
   cache().CheckInvariants();
 }
 

@@ -48,6 +48,8 @@ TEST_CASE_METHOD(WireTest, "every command misses what was dropped", "[wire][drop
 TEST_CASE_METHOD(WireTest, "drop with noreply, and bad lines", "[wire][drop]") {
   client.Send(SetRequest("k", "v") + "drop k noreply\r\nget k\r\n").Expect("STORED\r\nEND\r\n");
   client.Send("drop\r\n").Expect(kBadLine);
+  client.Send(SetRequest("user:7", "v") + "drop user: 7\r\ndrop user: 7 noreply\r\nget user:7\r\n")
+      .Expect("STORED\r\n" + std::string(kBadLine) + ValueReply("user:7", "v") + "END\r\n");
   client.Send("drop " + std::string(251, 'k') + "\r\n").Expect(kBadLine);
   client.Send("drop " + std::string(250, 'k') + "\r\n").Expect("OK\r\n").ExpectNothing();
 }
@@ -65,6 +67,13 @@ TEST_CASE_METHOD(WireTest, "md with p drops", "[wire][drop]") {
     client.Send(request).ExpectMatch("CLIENT_ERROR .*\r\n");
   }
   client.Send("ms a 1 p\r\nx\r\n").Expect("CLIENT_ERROR invalid flag\r\n").ExpectNothing();
+  // What is meant for one item drops no group.
+  client.Send(SetRequest("ab", "1")).Expect("STORED\r\n");
+  for (const char* flag : {"C1", "E1", "I", "T1", "x"}) {
+    CAPTURE(flag);
+    client.Send("md a p " + std::string(flag) + "\r\nmg ab\r\n")
+        .Expect("CLIENT_ERROR invalid flag\r\nHD\r\n");
+  }
   client.Send("md a p p\r\n").Expect("CLIENT_ERROR duplicate flag\r\n").ExpectNothing();
 }
 
