@@ -294,6 +294,7 @@ class DroppedGroups : public DropsTest {
  protected:
   static constexpr std::size_t kGroups = 4;
   static constexpr std::uint64_t kWrites = 6'000;
+  static constexpr std::size_t kDropsMin = 100;
 
   struct Group {
     // Drops that have begun and ended.
@@ -366,6 +367,7 @@ class DroppedGroups : public DropsTest {
   std::atomic<int> revived_{0};
   std::atomic<int> lost_{0};
   std::atomic<std::size_t> writing_{kWorkers};
+  std::atomic<std::size_t> drops_{0};
 };
 
 TEST_CASE_METHOD(DroppedGroups, "writers beside drops: nothing old is seen, nothing new is lost",
@@ -373,7 +375,8 @@ TEST_CASE_METHOD(DroppedGroups, "writers beside drops: nothing old is seen, noth
   std::vector<std::function<void()>> threads;
   for (std::size_t writer = 0; writer < kWorkers; ++writer) {
     threads.emplace_back([this, writer, &lane = NewLane()] {
-      for (std::uint64_t number = 1; number <= kWrites; ++number) {
+      // The dropper may get its turn late.
+      for (std::uint64_t number = 1; number <= kWrites || drops_ < kDropsMin; ++number) {
         Write(writer, number, lane);
         CheckRead(number % kGroups, (writer + number) % kWorkers, lane);
       }
@@ -381,7 +384,7 @@ TEST_CASE_METHOD(DroppedGroups, "writers beside drops: nothing old is seen, noth
     });
   }
   threads.emplace_back([this] {
-    for (std::size_t i = 0; writing_ != 0; ++i) DropGroup(i % kGroups);
+    for (; writing_ != 0; ++drops_) DropGroup(drops_ % kGroups);
   });
   threads.emplace_back([this, &lane = NewLane()] {
     while (writing_ != 0) cache().engine().drop_purge.Step(lane);
@@ -403,17 +406,18 @@ TEST_CASE_METHOD(DropsTest, "what begins with no dropped prefix lives beside dro
   Lane& reading = NewLane();
   Lane& purging = NewLane();
   std::atomic<bool> is_over{false};
+  std::atomic<int> drops{0};
   std::atomic<int> lost{0};
   RunTogether({[&] {
-                 for (int i = 0; i < 200'000; ++i) {
+                 for (int i = 0; i < 200'000 || drops < 1'000; ++i) {
                    const std::string key = key_of(i % kKeys);
                    if (cache().Visit(Key(key), reading, [](Item&) {}) != Presence::kHit) ++lost;
                  }
                  is_over = true;
                },
                [&] {
-                 for (int i = 0; !is_over; ++i) {
-                   if (!Drop(fmt::format("b{:04}:section:", i % 10'000))) ++lost;
+                 for (; !is_over; ++drops) {
+                   if (!Drop(fmt::format("b{:04}:section:", drops.load() % 10'000))) ++lost;
                  }
                },
                [&] {
