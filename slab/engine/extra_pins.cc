@@ -9,7 +9,8 @@ namespace larder::slab {
 // one, for which the header has no room.
 
 void ExtraPins::Add(ItemRef ref, Item& item) noexcept {
-  LARDER_ASSERT(item.refs.load(std::memory_order_relaxed) >= kRefsMax - 1);
+  // The header may have room again by now, because other threads give their references up without a
+  // lock. An entry does no harm then.
   const MutexLock lock(mutex_);
   if (counts_[ref]++ == 0) item.AddReference();
 }
