@@ -33,6 +33,8 @@ class MetaExecutor : private Commands {
   MetaExecutor(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
       : Commands(Protocol::kMeta, shared, lane, counters, output) {}
 
+  using Commands::set_client;
+
   // Executes one request and replies. `hash` is that of its key, if it has one.
   void Execute(const protocol::LineRequest& request, std::uint64_t hash);
 

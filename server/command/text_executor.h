@@ -33,8 +33,13 @@ class TextExecutor : private Commands {
   using Commands::BeginShow;
   using Commands::cache;
   using Commands::NoteRead;
-  using Commands::set_client;
   using Commands::Show;
+
+  // See Commands.
+  void set_client(const ClientIdentity& client) {
+    Commands::set_client(client);
+    meta_.set_client(client);
+  }
 
   // Executes one request, or one key of a retrieval, and replies. `hash` is that of its key, if it
   // has one. See Next for the requests that are not answered here.

@@ -124,6 +124,7 @@ TEST_CASE("with --drop-admin, clients of this machine may drop", "[wire][drop]")
   });
   Client client = server.Connect();
   client.Send(SetRequest("k", "v") + "drop k\r\nget k\r\n").Expect("STORED\r\nOK\r\nEND\r\n");
+  client.Send(SetRequest("k", "v") + "md k p\r\nget k\r\n").Expect("STORED\r\nHD\r\nEND\r\n");
   CHECK(client.Stats("settings").at("drop_admin") == "yes");
 }
 
