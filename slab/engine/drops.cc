@@ -1,6 +1,7 @@
 #include "slab/engine/drops.h"
 
 #include <cstddef>
+#include <iterator>
 
 #include "slab/check.h"
 
@@ -37,12 +38,16 @@ bool Drops::Drop(std::string_view prefix) {
   return true;
 }
 
+Drops::List::iterator Drops::Erase(List::iterator at) {
+  prefix_bytes_ -= at->first.size();
+  return list_.erase(at);
+}
+
 // All that begin with the prefix follow it in the order of bytes; the prefix itself stays.
 void Drops::RemoveCovered(std::string_view prefix) {
   for (auto at = list_.upper_bound(prefix);
        at != list_.end() && std::string_view(at->first).starts_with(prefix);) {
-    prefix_bytes_ -= at->first.size();
-    at = list_.erase(at);
+    at = Erase(at);
   }
 }
 
@@ -64,12 +69,7 @@ void Drops::Forget(std::uint64_t cutoff) {
   const MutexLock lock(mutex_);
   const std::size_t before = list_.size();
   for (auto at = list_.begin(); at != list_.end();) {
-    if (at->second > cutoff) {
-      ++at;
-      continue;
-    }
-    prefix_bytes_ -= at->first.size();
-    at = list_.erase(at);
+    at = at->second > cutoff ? std::next(at) : Erase(at);
   }
   if (list_.size() == before) return;
   NoteCount();

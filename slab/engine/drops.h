@@ -29,9 +29,8 @@ namespace larder::slab {
 //             locked; its mutex is locked before that of Versions, and after every other
 //             lock.
 // Owns:       the list and the table of prefixes. Versions must outlive it.
-// Invariants: the table has every prefix of the list with its cutoff. Of two prefixes of the list
-// of
-//             which one begins with the other, the longer one is the younger.
+// Invariants: the table has every prefix of the list with its cutoff. Of two prefixes of which
+//             one begins with the other, the longer one is the younger.
 class Drops {
  public:
   // With room for up to `drops_max` prefixes; 0: none can be dropped. REQUIRES: the caller checks
@@ -64,6 +63,12 @@ class Drops {
   void Forget(std::uint64_t cutoff) LARDER_EXCLUDES(mutex_);
 
  private:
+  // The cutoffs by prefix, in the order of bytes, so that the prefixes that begin with one follow
+  // it.
+  using List = std::map<std::string, std::uint64_t, std::less<>>;
+
+  // Removes an entry of the list, and returns the next one.
+  List::iterator Erase(List::iterator at) LARDER_REQUIRES(mutex_);
   // Removes the prefixes of the list that begin with this one.
   void RemoveCovered(std::string_view prefix) LARDER_REQUIRES(mutex_);
   // Makes count() the size of the list.
@@ -76,9 +81,7 @@ class Drops {
   const std::uint32_t drops_max_;
 
   mutable Mutex mutex_;
-  // By prefix: the cutoff. In the order of bytes, so that the prefixes that begin with one follow
-  // it.
-  std::map<std::string, std::uint64_t, std::less<>> list_ LARDER_GUARDED_BY(mutex_);
+  List list_ LARDER_GUARDED_BY(mutex_);
   // Bytes of the prefixes in the list.
   std::uint64_t prefix_bytes_ LARDER_GUARDED_BY(mutex_) = 0;
   std::uint64_t newest_cutoff_ LARDER_GUARDED_BY(mutex_) = 0;

@@ -8,6 +8,7 @@
 #include "slab/cache.h"
 #include "tests/mebibyte.h"
 #include "tests/slab/cache_fixture.h"
+#include "tests/slab/counted_read.h"
 
 namespace larder::slab {
 namespace {
@@ -19,12 +20,7 @@ class ReadingFixture : public CacheFixture {
 
   static bool Read(Cache& cache, const std::string& name, Lane& lane) {
     const HashedKey key{.bytes = name, .hash = cache.Hash(name)};
-    const Presence presence = cache.Visit(key, lane, [&](Item& item) {
-      const ClassId id = cache.ClassOf(item);
-      cache.MarkAccess(item, id, lane);
-      lane.classes[id].Add(ClassStat::kGetHits);
-    });
-    if (cache.IsSampled(key.hash)) cache.NoteRead(key.hash, lane);
+    const Presence presence = CountedRead(cache, key, lane);
     if (presence != Presence::kHit) cache.NoteAbsent(key.hash, lane);
     return presence == Presence::kHit;
   }

@@ -11,6 +11,7 @@
 
 #include "slab/check.h"
 #include "slab/mrc/miss_ratio_curve.h"
+#include "tests/slab/counted_read.h"
 
 namespace larder::slab {
 namespace {
@@ -81,12 +82,7 @@ bool TraceReplay::Request(std::size_t size, const TraceRequest& request) {
   Lane& lane = *lanes_[size];
   const std::string name = fmt::format("{:020}", request.key);
   const HashedKey key{.bytes = name, .hash = cache.Hash(name)};
-  const Presence presence = cache.Visit(key, lane, [&](Item& item) {
-    const ClassId id = cache.ClassOf(item);
-    cache.MarkAccess(item, id, lane);
-    lane.classes[id].Add(ClassStat::kGetHits);
-  });
-  if (cache.IsSampled(key.hash)) cache.NoteRead(key.hash, lane);
+  const Presence presence = CountedRead(cache, key, lane);
   if (presence == Presence::kHit) return false;
   if (const auto removal = cache.LastRemovalOf(key.hash, lane)) {
     cache.NoteMiss(key.hash, *removal, lane);
