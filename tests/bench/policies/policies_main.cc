@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cxxopts.hpp>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -77,6 +79,12 @@ void PrintMeans(const Sums& one_size, const Sums& sizes) {
   PrintCells(sizes.misses, sizes.rows, " |");
 }
 
+// What the caller wants, or else what the table has.
+std::vector<std::uint32_t> Memories(const WorkloadSpec& spec, const cxxopts::ParseResult& parsed) {
+  if (parsed.count("memory") != 0) return parsed["memory"].as<std::vector<std::uint32_t>>();
+  return {std::begin(spec.memory_mib), std::end(spec.memory_mib)};
+}
+
 int Run(const cxxopts::ParseResult& parsed) {
   const std::string folder = parsed["traces"].as<std::string>();
   std::vector<std::string> only;
@@ -92,7 +100,7 @@ int Run(const cxxopts::ParseResult& parsed) {
       fmt::print(stderr, "left out: {}\n", requests ? "no requests" : requests.error());
       continue;
     }
-    for (const std::uint32_t memory_mib : spec.memory_mib) {
+    for (const std::uint32_t memory_mib : Memories(spec, parsed)) {
       if (memory_mib == 0) continue;
       if (is_alone) {
         const double ratio = LarderMissRatio(*requests, LarderOptions(spec, memory_mib));
@@ -119,6 +127,7 @@ int main(int argc, char** argv) {
       ("traces", "Folder of the traces, web12.txt and others; those that are not there are left out",
        cxxopts::value<std::string>()->default_value("."))
       ("only", "These requests only", cxxopts::value<std::vector<std::string>>())
+      ("memory", "MiB, in place of those of the table", cxxopts::value<std::vector<std::uint32_t>>())
       ("larder-only", "Larder alone, a line for each memory")
       ("h,help", "Show this");
   // clang-format on
