@@ -7,6 +7,14 @@
 #include "slab/classes/page_balancer.h"
 
 namespace larder::slab {
+namespace {
+
+// Prefetches of a chunk: this many of its bytes, by cache lines.
+constexpr std::uint32_t kLineBytes = 64;
+constexpr std::uint32_t kPrefetchedBytesMax = 256;
+
+}  // namespace
+
 ItemRef SlabClass::Allocate() {
   // No page of the class has a free chunk: take a new page from the arena.
   if (listed_ == 0) {
@@ -38,6 +46,38 @@ ItemRef SlabClass::Allocate() {
   item.set_use(ChunkUse::kOwned);
   item.refs.store(1, std::memory_order_relaxed);
   return ref;
+}
+
+void SlabClass::PrefetchChunk(const Item& chunk) const noexcept {
+  const auto* const bytes = reinterpret_cast<const std::byte*>(&chunk);
+  for (std::uint32_t at = 0; at < std::min(chunk_bytes_, kPrefetchedBytesMax); at += kLineBytes) {
+    __builtin_prefetch(bytes + at, 1);
+  }
+}
+
+void SlabClass::PrefetchFresh() const noexcept {
+  const ItemRef first = fresh_.load(std::memory_order_relaxed);
+  if (first == kNoItem) return;
+  const std::byte* chunk = reinterpret_cast<const std::byte*>(&arena_.At(first));
+  const std::byte* const page_end = arena_.PageAt(arena_.PageOf(first)) + kPageBytes;
+  for (std::uint32_t left = batch(); left > 0 && page_end - chunk >= chunk_bytes_; --left) {
+    PrefetchChunk(*reinterpret_cast<const Item*>(chunk));
+    chunk += chunk_bytes_;
+  }
+}
+
+void SlabClass::NoteFresh() {
+  ItemRef fresh = kNoItem;
+  if (listed_ != 0) {
+    const Page& page = pages_.at(listed_ - 1);
+    const std::byte* const next =
+        arena_.PageAt(listed_ - 1) + std::size_t{page.carved} * chunk_bytes_;
+    if (page.free_head == kNoItem) fresh = arena_.RefOf(next);
+  }
+  // Seldom changed where nothing is carved.
+  if (fresh_.load(std::memory_order_relaxed) != fresh) {
+    fresh_.store(fresh, std::memory_order_relaxed);
+  }
 }
 
 ItemRef SlabClass::AllocateHere() { return listed_ != 0 ? Allocate() : kNoItem; }

@@ -120,6 +120,13 @@ class SlabClass {
   // How many chunks a lane takes into its magazine at a time. With 1, no magazine is used: chunks
   // are taken one by one.
   std::uint32_t batch() const { return batch_.load(std::memory_order_relaxed); }
+  // Prefetches what will be written first of a chunk. Needs no lock.
+  void PrefetchChunk(const Item& chunk) const noexcept;
+  // Prefetches a batch of the chunks that are carved next, so that whoever then locks the class
+  // holds it for a shorter time. Needs no lock: other threads may take these chunks meanwhile.
+  void PrefetchFresh() const noexcept;
+  // Notes where the next chunks will be carved, for PrefetchFresh. Call it after a batch.
+  void NoteFresh() LARDER_REQUIRES(mutex_);
   // Registers a magazine that may hold chunks of this class. It must live as long as the class.
   void AddMagazine(Magazine& magazine) LARDER_REQUIRES(mutex_);
   // All magazines that were added. Valid while the class stays locked.
@@ -208,16 +215,20 @@ class SlabClass {
   // Relaxed: a hint. Written under mutex_, read by every store.
   std::atomic<std::uint32_t> batch_{1};
 
-  // Guards all fields below. It begins a cache line, because every hit reads the fields above.
-  alignas(64) Mutex mutex_;
-  EvictionQueue queue_ LARDER_GUARDED_BY(mutex_);
-  ClassStats stats_ LARDER_GUARDED_BY(mutex_);
+  // The chunk that is carved next; kNoItem: chunks that were freed go first, or there is none.
+  // Relaxed: a hint. Written under mutex_. It begins a cache line, because every hit reads the
+  // fields above.
+  alignas(64) std::atomic<ItemRef> fresh_{kNoItem};
+  // Guards all fields below. Those that every batch changes come first, in few cache lines.
+  Mutex mutex_;
   // First page with a free chunk, as page number + 1; 0: none.
   PageIndex listed_ LARDER_GUARDED_BY(mutex_) = 0;
   std::uint32_t page_count_ LARDER_GUARDED_BY(mutex_) = 0;
   std::uint64_t used_chunks_ LARDER_GUARDED_BY(mutex_) = 0;
   // The class is among those that spare_pages_ counts.
   bool offers_page_ LARDER_GUARDED_BY(mutex_) = false;
+  EvictionQueue queue_ LARDER_GUARDED_BY(mutex_);
+  ClassStats stats_ LARDER_GUARDED_BY(mutex_);
   // The magazines of the lanes that store into this class.
   std::vector<Magazine*> magazines_ LARDER_GUARDED_BY(mutex_);
 };

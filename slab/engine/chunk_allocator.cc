@@ -16,11 +16,8 @@ constexpr int kEvictLooksMax = 64;
 constexpr int kEvictSparesMax = 32;
 // After so many candidates that cannot be evicted now, those of the other segment are tried.
 constexpr int kEvictBusyMax = 16;
-// Prefetches of a refill: the overflow bucket of the item that is evicted this many items later,
-// and this many bytes of a chunk that will be written soon, by cache lines.
+// A refill prefetches the overflow bucket of the item that is evicted this many items later.
 constexpr std::uint32_t kOverflowAhead = 4;
-constexpr std::uint32_t kLineBytes = 64;
-constexpr std::uint32_t kPrefetchedBytesMax = 256;
 
 }  // namespace
 
@@ -127,10 +124,7 @@ void ChunkAllocator::Refill(SlabClass& c, Magazine& magazine, const Held& held, 
     // The chunk will be written soon. Its header was read just now, the lines behind it were not.
     Item& chunk = classes_.arena().At(ref);
     magazine.Stock(slot, ref, chunk);
-    for (std::uint32_t at = kLineBytes; at < std::min(c.chunk_bytes(), kPrefetchedBytesMax);
-         at += kLineBytes) {
-      __builtin_prefetch(reinterpret_cast<const std::byte*>(&chunk) + at, 1);
-    }
+    c.PrefetchChunk(chunk);
   }
   magazine.PublishReclaimed();
 }
@@ -138,6 +132,7 @@ void ChunkAllocator::Refill(SlabClass& c, Magazine& magazine, const Held& held, 
 ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazine,
                                                   const Held& held) {
   const Arena& arena = classes_.arena();
+  c.PrefetchFresh();
   // What the lane has stored since the last refill is queued first.
   const MutexLock lock(c.mutex());
   magazines_.Empty(c, magazine, held.guard);
@@ -151,6 +146,7 @@ ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazi
     if (ref == kNoItem) break;
     magazine.Stock(leaving.begin, ref, arena.At(ref));
   }
+  c.NoteFresh();
   // Then candidates for eviction. Prefetching what their removal will read is the purpose of doing
   // it in two steps.
   const std::uint32_t end = MayEvict(held) ? wanted : leaving.begin;

@@ -239,6 +239,8 @@ class EvictionQueue {
   const Arena& arena_;
   ProbationClock& clock_;
   List probation_;
+  // Arrivals on probation since the start. Beside what else each of them changes.
+  std::uint64_t arrivals_ = 0;
   List main_;
   // Probation's share of the items: now, and at the start.
   double share_ = kShareStart;
@@ -249,8 +251,7 @@ class EvictionQueue {
   // See evictions(), and how many there are when the share falls as usual again.
   std::uint64_t evictions_ = 0;
   std::uint64_t held_until_ = 0;
-  // Arrivals on probation since the start, and until the last turn; turns without one.
-  std::uint64_t arrivals_ = 0;
+  // arrivals_ at the last turn; turns without one.
   std::uint64_t seen_arrivals_ = 0;
   std::uint32_t idle_turns_ = 0;
   EvictionPolicy policy_ = EvictionPolicy::kSegmented;

@@ -5,6 +5,8 @@
 // costs, so the same code gets slower with more of them.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -232,6 +234,14 @@ void Store(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBatch));
 }
 
+// Keeps the calling thread on one of the machine's cores.
+void KeepOnCore(std::size_t number) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  CPU_SET(number % std::thread::hardware_concurrency(), &cores);
+  pthread_setaffinity_np(pthread_self(), sizeof cores, &cores);
+}
+
 // Where new keys find room.
 struct Room {
   std::uint64_t memory_bytes = 0;
@@ -241,47 +251,65 @@ const Room kFreeMemory{.memory_bytes = MemoryFor(1'000'000), .keys_before = 400'
 // 64 MB hold fewer than 500,000 such items, so that each store evicts one.
 const Room kFullMemory{.memory_bytes = 512 * kMegabyte, .keys_before = 4'000'000};
 
-// Stores keys that are new; all of one size, so that every thread stores into one class.
+// What the threads of StoreNew share. Nothing that changes is in the cache lines that they read.
+struct NewStores {
+  static constexpr std::uint64_t kCount = 512'000;
+
+  Cache& cache;
+  const std::string& keys;
+  const std::string value = std::string(kValueBytes, 'v');
+  const std::size_t threads;
+  alignas(128) std::atomic<std::size_t> ready{0};
+  std::atomic<std::size_t> failures{0};
+  std::atomic<std::int64_t> first_ns{0};
+
+  // One thread's part, which begins when all threads are there.
+  void StorePart(std::size_t part) {
+    Lane& lane = NewLane(cache);
+    ++ready;
+    while (ready < threads) continue;
+    std::int64_t unset = 0;
+    first_ns.compare_exchange_strong(unset, NowNs());
+    NewKeys own_keys(keys, part, threads);
+    std::array<slab::HashedKey, kBatch> batch;
+    for (std::uint64_t stores = 0; stores < kCount / threads; stores += kBatch) {
+      HashAndPrefetch(cache, own_keys, batch);
+      for (const slab::HashedKey& key : batch) {
+        const slab::ItemSpec spec{.key = key, .value_bytes = kValueBytes};
+        const auto outcome = cache.Store(slab::StoreMode::kSet, spec, value, 0, lane);
+        if (outcome.status != slab::StoreStatus::kStored) ++failures;
+      }
+    }
+  }
+};
+
+// Stores keys that are new; all of one size, so that every thread stores into one class. Each
+// thread has a core of its own: a second thread that begins on the core of the first is moved away
+// only after a part of these milliseconds.
 void StoreNew(benchmark::State& state, const Room& room, std::size_t threads) {
-  constexpr std::uint64_t kStores = 512'000;
-  const std::string value(kValueBytes, 'v');
   for (auto _ : state) {
     const std::unique_ptr<Cache> cache = NewCache(room.memory_bytes, Memory::kAtStart);
     Lane& lane = NewLane(*cache);
+    const std::string value(kValueBytes, 'v');
     for (std::uint64_t number = 0; number < room.keys_before; ++number) {
       Set(*cache, lane, KeyText(number), value);
     }
     std::string keys;
-    for (std::uint64_t i = 0; i < kStores; ++i) keys += KeyText(room.keys_before + i);
+    for (std::uint64_t i = 0; i < NewStores::kCount; ++i) keys += KeyText(room.keys_before + i);
 
-    std::atomic<std::size_t> ready{0};
-    std::atomic<std::size_t> failures{0};
-    std::atomic<std::int64_t> first_ns{0};
-    const auto store_part = [&](std::size_t part) {
-      Lane& own_lane = NewLane(*cache);
-      ++ready;
-      while (ready < threads) continue;
-      std::int64_t unset = 0;
-      first_ns.compare_exchange_strong(unset, NowNs());
-      NewKeys own_keys(keys, part, threads);
-      std::array<slab::HashedKey, kBatch> batch;
-      for (std::uint64_t stores = 0; stores < kStores / threads; stores += kBatch) {
-        HashAndPrefetch(*cache, own_keys, batch);
-        for (const slab::HashedKey& key : batch) {
-          const slab::ItemSpec spec{.key = key, .value_bytes = kValueBytes};
-          const auto outcome = cache->Store(slab::StoreMode::kSet, spec, value, 0, own_lane);
-          if (outcome.status != slab::StoreStatus::kStored) ++failures;
-        }
-      }
-    };
-    std::vector<std::thread> others;
-    for (std::size_t part = 1; part < threads; ++part) others.emplace_back(store_part, part);
-    store_part(0);
-    for (std::thread& other : others) other.join();
-    state.SetIterationTime(static_cast<double>(NowNs() - first_ns) / kSecondNs);
-    if (failures != 0) return state.SkipWithError("a store failed");
+    NewStores stores{.cache = *cache, .keys = keys, .threads = threads};
+    std::vector<std::thread> parts;
+    for (std::size_t part = 0; part < threads; ++part) {
+      parts.emplace_back([&stores, part] {
+        KeepOnCore(part);
+        stores.StorePart(part);
+      });
+    }
+    for (std::thread& thread : parts) thread.join();
+    state.SetIterationTime(static_cast<double>(NowNs() - stores.first_ns) / kSecondNs);
+    if (stores.failures != 0) return state.SkipWithError("a store failed");
   }
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kStores));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(NewStores::kCount));
 }
 
 // What the kernel knows of this thread.
