@@ -55,15 +55,16 @@ void SlabClass::PrefetchChunk(const Item& chunk) const noexcept {
   }
 }
 
+// All lines of small chunks, the headers of others.
 void SlabClass::PrefetchFresh() const noexcept {
   const ItemRef first = fresh_.load(std::memory_order_relaxed);
   if (first == kNoItem) return;
-  const std::byte* chunk = reinterpret_cast<const std::byte*>(&arena_.At(first));
+  const auto* const begin = reinterpret_cast<const std::byte*>(&arena_.At(first));
   const std::byte* const page_end = arena_.PageAt(arena_.PageOf(first)) + kPageBytes;
-  for (std::uint32_t left = batch(); left > 0 && page_end - chunk >= chunk_bytes_; --left) {
-    PrefetchChunk(*reinterpret_cast<const Item*>(chunk));
-    chunk += chunk_bytes_;
-  }
+  const std::ptrdiff_t bytes =
+      std::min<std::ptrdiff_t>(std::ptrdiff_t{batch()} * chunk_bytes_, page_end - begin);
+  const std::ptrdiff_t step = chunk_bytes_ <= kPrefetchedBytesMax ? kLineBytes : chunk_bytes_;
+  for (std::ptrdiff_t at = 0; at < bytes; at += step) __builtin_prefetch(begin + at, 1);
 }
 
 void SlabClass::NoteFresh() {
