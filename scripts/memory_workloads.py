@@ -8,6 +8,7 @@ from 0 to 1. Requests go in batches, one connection, and every reply is read.
 import itertools
 import random
 import socket
+import threading
 import time
 
 import servers
@@ -63,6 +64,18 @@ class Client:
             self.set([key for key, is_there in zip(batch, found) if not is_there])
         return hits
 
+    def set_and_get(self, new, old):
+        """The number of hits of the old keys, each of which is asked for when a new one was set.
+        All requests are ready before the first is sent: as quickly as the server answers."""
+        set_line = b" 0 0 %d noreply\r\n%b\r\n" % (len(self._value), self._value)
+        requests = b"".join(b"set %b%bget %b\r\n" % (key, set_line, due)
+                            for key, due in zip(new, old))
+        sender = threading.Thread(target=self._socket.sendall, args=(requests,))
+        sender.start()
+        hits = sum(self._is_hit() for _ in old)
+        sender.join()
+        return hits
+
     def delete(self, keys):
         for batch in batches(keys):
             self._socket.sendall(b"".join(b"delete %b\r\n" % key for key in batch))
@@ -96,7 +109,7 @@ def named(prefix, count, step=1):
 def sessions(server):
     """Two thirds of the memory have keys that were read three times and never again. From then on
     new keys are written and read once, half a memory of stores later: eight memories of stores, one
-    in a second or more, for a cache learns by time too. Counted are the reads during the last one.
+    in a second or more. Counted are the reads during the last one.
     """
     value_bytes = 400
     rounds = 8
@@ -115,6 +128,23 @@ def sessions(server):
                 hits += client.get(b"s%d" % number for number in range(due, due + BATCH))
             time.sleep(max(0.0, begin + first / count - time.monotonic()))
     return sum(hits[-count:]) / count
+
+
+def quick_sessions(server):
+    """The same as quickly as the server answers."""
+    value_bytes = 400
+    count = server.memory_mb * MIB // (value_bytes + HEAD_BYTES)
+    half = count // 2
+    with Client(server, value_bytes) as client:
+        old = named(b"old", count * 2 // 3)
+        client.set(old)
+        for _ in range(3):
+            client.get(old)
+        keys = named(b"s", 17 * half)
+        client.set(keys[:half])
+        hits = [client.set_and_get(keys[at + half:at + 2 * half], keys[at:at + half])
+                for at in range(0, 16 * half, half)]
+    return sum(hits[-2:]) / (2 * half)
 
 
 def scan(server):
@@ -150,6 +180,7 @@ def deleted(server):
 # Name, function, -m, further options, what is counted.
 WORKLOADS = (
     ("sessions", sessions, 16, [], "reads of new keys that hit"),
+    ("sessions, quick", quick_sessions, 16, [], "reads of new keys that hit"),
     ("scan", scan, 32, [], "hits of the working set after the scan"),
     ("deleted", deleted, 60, [], "new values that are there"),
     ("deleted, -M", deleted, 60, ["-M"], "new values that are there"),
