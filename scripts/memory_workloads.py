@@ -162,6 +162,20 @@ def scan(server):
         return client.get_or_set(draw.choices(keys, cum_weights=weights, k=requests)) / requests
 
 
+def even_scan(server):
+    """Requests for a working set of nine tenths of the memory, eight for each key on the average and
+    all keys as likely. Counted are its hits after a scan of twice the memory."""
+    value_bytes = 800
+    requests = 10_000
+    count = int(0.9 * server.memory_mb * MIB / (value_bytes + HEAD_BYTES))
+    draw = random.Random(1)
+    keys = named(b"set", count)
+    with Client(server, value_bytes) as client:
+        client.get_or_set(draw.choices(keys, k=8 * count))
+        client.set(named(b"scan", int(2 * count / 0.9)))
+        return client.get_or_set(draw.choices(keys, k=requests)) / requests
+
+
 def deleted(server):
     """The memory is filled with values of 11,000 bytes, every second one is deleted, and 15 seconds
     pass. Counted are the values of 6,000 bytes that are there after as many were set as would fit
@@ -182,6 +196,7 @@ WORKLOADS = (
     ("sessions", sessions, 16, [], "reads of new keys that hit"),
     ("sessions, quick", quick_sessions, 16, [], "reads of new keys that hit"),
     ("scan", scan, 32, [], "hits of the working set after the scan"),
+    ("even scan", even_scan, 32, [], "hits of the working set after the scan"),
     ("deleted", deleted, 60, [], "new values that are there"),
     ("deleted, -M", deleted, 60, ["-M"], "new values that are there"),
 )

@@ -66,7 +66,7 @@ void Cache::Tick(std::uint32_t now_s) noexcept {
 }
 
 void Cache::BalancePages(Lane& lane) {
-  engine_.usage.NoteTurn();
+  engine_.usage.NoteTurn(engine_.lanes);
   engine_.miss_review.Review();
   engine_.drop_purge.Step(lane);
   engine_.miss_ratios.Simulate(lane);

@@ -1,5 +1,9 @@
 #include "slab/engine/usage.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
 #include "slab/check.h"
 
 namespace larder::slab {
@@ -37,10 +41,17 @@ void Usage::SetPolicy(EvictionPolicy policy) {
   });
 }
 
-void Usage::NoteTurn() {
+void Usage::NoteTurn(const Lanes& lanes) {
+  std::vector<std::uint64_t> hits(classes_.count() + 1);
+  lanes.ForEach([&](const Lane& lane) {
+    for (std::size_t id = 1; id < hits.size(); ++id) {
+      hits[id] += lane.classes[id].value(ClassStat::kGetHits);
+    }
+  });
   classes_.ForEach([&](SlabClass& c) {
     const MutexLock lock(c.mutex());
     c.queue().NoteTurn();
+    c.queue().NoteHits(hits[c.id()]);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "slab/classes/slab_classes.h"
+#include "slab/engine/lanes.h"
 #include "slab/engine/magazines.h"
 #include "slab/eviction/eviction_queue.h"
 #include "slab/ids.h"
@@ -33,8 +34,8 @@ class Usage {
   // Sets the share of the items of every class that may be on probation. It adapts from there.
   void SetProbationShare(double share);
 
-  // Lets the clocks of classes go on in which nothing is stored. Call it 20 times a second.
-  void NoteTurn();
+  // Lets the clocks of classes go on in which little is stored. Call it 20 times a second.
+  void NoteTurn(const Lanes& lanes);
 
   // Counts a hit: a client has read the item, which is of class `id`.
   void MarkAccess(Item& item, ClassId id, const Lane& lane) noexcept;

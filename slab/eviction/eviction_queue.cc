@@ -59,6 +59,23 @@ void EvictionQueue::NoteTurn() {
   if (++idle_turns_ > kIdleTurns) clock_.Tick();
 }
 
+void EvictionQueue::NoteHits(std::uint64_t hits) {
+  hits_since_tick_ += hits - std::min(hits, seen_hits_);
+  seen_hits_ = hits;
+  if (clock_.tick() != seen_tick_) {
+    hits_since_tick_ = 0;
+    ticks_by_hits_ = 0;
+  }
+  const std::uint64_t step = 1 + count() / kHitsDivisor;
+  for (; hits_since_tick_ >= step; hits_since_tick_ -= step) {
+    // Nothing is young any more.
+    if (ticks_by_hits_ >= clock_.young_ticks()) break;
+    ++ticks_by_hits_;
+    clock_.Tick();
+  }
+  seen_tick_ = clock_.tick();
+}
+
 void EvictionQueue::EnterArrived(ItemRef ref, Segment segment) {
   LARDER_ASSERT(arena_.At(ref).use() != ChunkUse::kQueued);
   if (segment == Segment::kMain) return Enter(ref, EvictionState::Main(0));

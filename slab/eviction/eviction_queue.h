@@ -151,6 +151,13 @@ class EvictionQueue {
   // newest items would not count until others come.
   static constexpr std::uint32_t kIdleTurns = 20;
   void NoteTurn();
+  // Notes the hits of the class since the start; call it now and then. Where hits are many and
+  // arrivals few, the clock of probation goes on by hits: a tick for every kHitsDivisor-th of the
+  // items, so that nothing stays young for much longer than it takes to hit every item once. Else a
+  // working set that has just been loaded and is read evenly would be young until a scan comes, and
+  // its newest quarter would go with it.
+  static constexpr std::uint64_t kHitsDivisor = 8;
+  void NoteHits(std::uint64_t hits);
 
   // Prefetches what Evict or NoteArrival of this hash will need. Needs no lock.
   void PrefetchGhosts(std::uint64_t hash) const noexcept { ghosts_.Prefetch(hash); }
@@ -254,6 +261,12 @@ class EvictionQueue {
   // arrivals_ at the last turn; turns without one.
   std::uint64_t seen_arrivals_ = 0;
   std::uint32_t idle_turns_ = 0;
+  // Hits since the start; hits since the clock went on last; its reading then, and how often it has
+  // gone on by hits since an arrival moved it.
+  std::uint64_t seen_hits_ = 0;
+  std::uint64_t hits_since_tick_ = 0;
+  std::uint32_t seen_tick_ = 0;
+  std::uint32_t ticks_by_hits_ = 0;
   EvictionPolicy policy_ = EvictionPolicy::kSegmented;
   QueueStats stats_;
   Ghosts ghosts_;
