@@ -26,8 +26,8 @@ struct MissedKey {
 // MissedKeys is a queue of kSlots misses at most: a sample, if there are more. Time is counted in
 // rounds.
 //
-// Threads:    Count, Add and MayEmpty: one thread. BeginRound and Take: one other thread at a time.
-//             They never wait. The numbers of misses: any thread.
+// Threads:    Count, Add and MayEmpty: one thread. BeginRound and Take: one thread at a time, the
+//             counting one or another. They never wait. The numbers of misses: any thread.
 // Owns:       the queue.
 class MissedKeys {
  public:
