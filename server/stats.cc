@@ -12,6 +12,7 @@
 
 #include "protocol/binary/binary_reply.h"
 #include "protocol/encoding/numbers.h"
+#include "protocol/encoding/percent.h"
 #include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
 #include "protocol/text/tokens.h"
@@ -24,6 +25,7 @@
 #include "server/metrics/general_metrics.h"
 #include "server/metrics/memory_metrics.h"
 #include "server/metrics/mrc_metrics.h"
+#include "server/metrics/prefix_metrics.h"
 #include "server/socket/connection_table.h"
 #include "server/socket/socket_address.h"
 #include "slab/cache.h"
@@ -61,6 +63,13 @@ std::string_view StateName(ConnectionState state) {
   return "conn_unknown";
 }
 
+// A prefix as `lru_crawler metadump` would print it.
+std::string Encoded(std::string_view prefix) {
+  std::string text(protocol::PercentEncodedBytesMax(prefix.size()), '\0');
+  text.resize(static_cast<std::size_t>(protocol::EncodePercent(text.data(), prefix) - text.data()));
+  return text;
+}
+
 // The lists that need more than their rows.
 constexpr std::string_view kReset = "reset";
 constexpr std::string_view kDetail = "detail";
@@ -87,7 +96,7 @@ struct Stats::List {
   void (Stats::*write)(slab::Lane&, StatWriter&) const;
 
   // All lists, in the order in which they are searched.
-  static const std::array<List, 12> kAll;
+  static const std::array<List, 13> kAll;
 
   // Returns whether `word` and `name` agree in this way.
   static bool Matches(Match match, std::string_view word, std::string_view name) {
@@ -114,7 +123,7 @@ struct Stats::List {
 
 // In memcached's order, which matters for shortened words: `stats c` means cachedump, and `stats
 // co` means conns.
-const std::array<Stats::List, 12> Stats::List::kAll = {{
+const std::array<Stats::List, 13> Stats::List::kAll = {{
     // name, in_text, in_binary, write
     // `stats` without arguments.
     {"", Match::kWhole, Match::kWhole, &Stats::General},
@@ -126,13 +135,14 @@ const std::array<Stats::List, 12> Stats::List::kAll = {{
     // There is no external storage: the list is empty, like that of a memcached that is built with
     // it.
     {"extstore", Match::kShorter, Match::kNever, &Stats::Nothing},
-    // These names cannot be shortened, as in memcached; "memory" and "mrc" are this server's
-    // own.
+    // These names cannot be shortened, as in memcached; "memory", "mrc" and "prefixes" are this
+    // server's own.
     {"items", Match::kWhole, Match::kWhole, &Stats::Items},
     {"slabs", Match::kWhole, Match::kWhole, &Stats::Slabs},
     {"sizes", Match::kWhole, Match::kWhole, &Stats::Sizes},
     {"memory", Match::kWhole, Match::kWhole, &Stats::Memory},
     {"mrc", Match::kWhole, Match::kWhole, &Stats::Mrc},
+    {"prefixes", Match::kWhole, Match::kWhole, &Stats::Prefixes},
 }};
 
 StreamedList StreamedListOf(std::string_view arguments) {
@@ -197,6 +207,7 @@ CounterSums Stats::Gather() const {
   // Classes are numbered from 1; class 0 has the stores that reached no class.
   sums.classes.resize(slab::kClassesMax + 1);
   sums.sweep_passes = shared_.sweep.passes_begun();
+  if (shared_.cache.counts_prefixes()) sums.prefixes.resize(slab::kPrefixRows);
   // The counters go on while they are summed; each is read once.
   for (const WorkerCounters& worker : workers_) worker.AddTo(sums.commands);
   shared_.cache.ForEachLane([&](const slab::Lane& lane) {
@@ -204,6 +215,9 @@ CounterSums Stats::Gather() const {
     LARDER_ASSERT(lane.classes.size() <= sums.classes.size());
     for (std::size_t id = 0; id < lane.classes.size(); ++id) {
       lane.classes[id].AddTo(sums.classes[id]);
+    }
+    for (std::size_t row = 0; row < sums.prefixes.size(); ++row) {
+      lane.prefixes->rows[row].AddTo(sums.prefixes[row]);
     }
   });
   return sums;
@@ -360,6 +374,24 @@ void Stats::Mrc(slab::Lane&, StatWriter& writer) const {
     writer.WriteRows(MrcPointMetrics(), MrcPoint{.estimate = estimate, .size = size},
                      fmt::format("mrc:{}:", slab::kSizePercents[size]));
   }
+}
+
+// Prefixes of keys are data of clients, so -X forbids this list.
+void Stats::Prefixes(slab::Lane&, StatWriter& writer) const {
+  if (!shared_.config.dump_enabled) return writer.Write("prefixes_status", "not allowed");
+  if (!shared_.cache.counts_prefixes()) return writer.Write("prefixes_status", "disabled");
+  const slab::PrefixTable& table = shared_.cache.prefixes();
+  // Rows that are added from here on are not listed.
+  const std::size_t rows = table.row_count();
+  const CounterSums sums = GatherSinceReset();
+  LARDER_ASSERT(rows <= sums.prefixes.size());
+  writer.Write("prefixes", ValueText(rows - 1));
+  for (std::size_t row = 1; row < rows; ++row) {
+    const std::string name = table.NameOf(static_cast<slab::PrefixRow>(row));
+    writer.WriteRows(PrefixMetrics(), PrefixSample{sums.prefixes[row]},
+                     fmt::format("prefix:{}:", Encoded(name)));
+  }
+  writer.WriteRows(PrefixMetrics(), PrefixSample{sums.prefixes[slab::kOthers]}, "others:");
 }
 
 void Stats::Connections(slab::Lane& lane, StatWriter& writer) const {

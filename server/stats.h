@@ -61,6 +61,7 @@ class Stats {
   void Sizes(slab::Lane& lane, StatWriter& writer) const;
   void Memory(slab::Lane& lane, StatWriter& writer) const LARDER_EXCLUDES(mutex_);
   void Mrc(slab::Lane& lane, StatWriter& writer) const;
+  void Prefixes(slab::Lane& lane, StatWriter& writer) const LARDER_EXCLUDES(mutex_);
   void Connections(slab::Lane& lane, StatWriter& writer) const;
   void Nothing(slab::Lane& lane, StatWriter& writer) const;
   // Handle `stats detail`, in the text and in the binary protocol. DetailBinary returns false if

@@ -240,6 +240,15 @@ class Cache {
   Census& census() { return engine_.census; }
   // Calls fn for every lane, with the lock of the lanes held: fn must not add a lane.
   void ForEachLane(const std::function<void(const Lane&)>& fn) const { engine_.lanes.ForEach(fn); }
+  // Whether items and reads are counted by prefix, and the prefixes that have rows.
+  bool counts_prefixes() const { return engine_.lanes.counts_prefixes(); }
+  const PrefixTable& prefixes() const { return engine_.prefixes.table(); }
+  // Counts a read of this key for its prefix. It stands for `weight` reads, which the caller sees
+  // to be right on the average. `stat`: kHits or kMisses. REQUIRES: counts_prefixes().
+  void CountPrefixRead(std::string_view key, PrefixStat stat, std::uint64_t weight,
+                       Lane& lane) const noexcept {
+    engine_.prefixes.CountRead(key, stat, weight, lane);
+  }
   // The miss ratios that other memory limits would have.
   MissRatioEstimate EstimateMissRatios() const { return engine_.miss_ratios.Estimate(); }
   // How the key was removed last; nothing if there is no record.

@@ -31,6 +31,33 @@ enum class ClassStat : std::uint8_t {
   kCount,
 };
 
+// The row of a prefix of keys, see PrefixTable.
+using PrefixRow = std::uint16_t;
+// The row of all keys that have no other one.
+inline constexpr PrefixRow kOthers = 0;
+// Rows of prefixes, with kOthers.
+inline constexpr std::size_t kPrefixRows = 257;
+
+// Statistics that are counted by prefix, as `stats prefixes` shows them.
+enum class PrefixStat : std::uint8_t {
+  // Gauges: linked items, their bytes, and the bytes of their chunks.
+  kItems,
+  kBytes,
+  kMemory,
+  // Estimates.
+  kHits,
+  kMisses,
+  kEvictions,
+  kCount,
+};
+
+// The counters of all prefixes: 12 KB.
+//
+// Threads:    as Counter: one thread adds, any thread reads.
+struct PrefixCounters {
+  std::array<Counters<PrefixStat>, kPrefixRows> rows;
+};
+
 // For `stats sizes`, item sizes are counted in steps of this many bytes.
 inline constexpr std::size_t kSizeStepBytes = 32;
 // The step of an item of this size, rounded up.
@@ -44,7 +71,7 @@ constexpr std::size_t SizeStep(std::size_t item_bytes) {
 //
 // Threads:    one worker. Any thread may read the Counters and flush_floor; one other thread takes
 //             the missed keys out.
-// Owns:       its magazines and its missed keys.
+// Owns:       its magazines, its missed keys and its counters by prefix.
 struct alignas(128) Lane : Now {
   // Sets the time that the cache uses for this lane's calls; the cache has no clock of its own. The
   // owner calls it at each wake-up.
@@ -97,6 +124,10 @@ struct alignas(128) Lane : Now {
   std::array<Counters<ClassStat>, kClassesMax + 1> classes;
   // Gauges of items by size in steps of kSizeStepBytes, rounded up; empty if sizes are not tracked.
   std::vector<Counter> sizes;
+  // Statistics by PrefixRow; nullptr: they are not counted.
+  std::unique_ptr<PrefixCounters> prefixes;
+  // Which read of each batch is counted, see PrefixSample.
+  std::uint32_t prefix_sample = 0;
 
   // Reads and touches of keys without an item.
   Counter missed_reads;

@@ -53,6 +53,8 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.prefault = config.prefault;
   options.track_sizes = config.track_sizes;
   options.estimate_miss_ratios = config.estimate_miss_ratios;
+  options.count_prefixes = config.count_prefixes;
+  options.prefix_delimiter = config.prefix_delimiter;
   options.eviction = config.eviction;
   // -o no_slab_reassign forbids all moves of pages, whatever slab_automove says.
   options.page_moves = config.slab_reassign ? config.page_moves : slab::PageMoves::kOff;

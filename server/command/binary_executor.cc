@@ -96,6 +96,10 @@ Next BinaryExecutor::Execute(const BinaryRequest& request, std::uint64_t hash) {
   return Next::kGoOn;
 }
 
+bool BinaryExecutor::IsRetrieval(const BinaryRequest& request) noexcept {
+  return IsRead(request) || request.verb == BinaryVerb::kGat || request.verb == BinaryVerb::kGatK;
+}
+
 bool BinaryExecutor::IsRead(const BinaryRequest& request) noexcept {
   return request.verb == BinaryVerb::kGet || request.verb == BinaryVerb::kGetK;
 }

@@ -33,6 +33,9 @@ class BinaryExecutor : private Commands {
 
   using Commands::BeginShow;
   using Commands::cache;
+  using Commands::CountPrefixRead;
+  using Commands::DrawPrefixSample;
+  using Commands::missed_reads;
   using Commands::NoteRead;
   using Commands::set_client;
   using Commands::Show;
@@ -40,7 +43,8 @@ class BinaryExecutor : private Commands {
   // Executes one request and replies. `hash` is that of its key, if it has one. See Next for the
   // requests that are not answered here.
   Next Execute(const protocol::BinaryRequest& request, std::uint64_t hash);
-  // Whether a request reads the item of its key and does nothing else.
+  // Whether a request retrieves the item of its key, and whether it does nothing else.
+  static bool IsRetrieval(const protocol::BinaryRequest& request) noexcept;
   static bool IsRead(const protocol::BinaryRequest& request) noexcept;
   // Begins a store whose value has not completely arrived. Returns null if it can never be stored;
   // the error was replied, and the value is to be thrown away: value_bytes bytes, for nothing

@@ -106,6 +106,23 @@ class Commands {
   void Show(std::string_view key) { observers_.Show(key); }
   // Notes for the estimate of miss ratios that a key is read. REQUIRES: the cache samples the key.
   void NoteRead(std::uint64_t hash) { cache_.NoteRead(hash, lane_); }
+  // Which of the next `count` requests is counted for its prefix, for all of them; `count` if no
+  // prefixes are counted. All are equally likely, whatever the order of a client's keys is.
+  std::size_t DrawPrefixSample(std::size_t count) {
+    if (lane_.prefixes == nullptr) return count;
+    // A Weyl sequence: multiples of the golden ratio, which fall evenly everywhere.
+    lane_.prefix_sample += 0x9e37'79b9;
+    return std::uint64_t{lane_.prefix_sample} * count >> 32;
+  }
+  // The misses so far, by which CountPrefixRead() sees what a read has found.
+  std::uint64_t missed_reads() const { return lane_.missed_reads.value(); }
+  // Counts a read of this key, which has just been executed, for `weight` reads of its prefix.
+  [[gnu::noinline]] void CountPrefixRead(std::string_view key, std::uint64_t missed_before,
+                                         std::uint64_t weight) {
+    const bool is_hit = missed_reads() == missed_before;
+    cache_.CountPrefixRead(key, is_hit ? slab::PrefixStat::kHits : slab::PrefixStat::kMisses,
+                           weight, lane_);
+  }
   // Where the commands are executed.
   const slab::Cache& cache() const { return cache_; }
 

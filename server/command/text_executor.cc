@@ -136,6 +136,20 @@ Next TextExecutor::Execute(const LineRequest& request, std::uint64_t hash) {
   return Next::kGoOn;
 }
 
+bool TextExecutor::IsRetrieval(const LineRequest& request) noexcept {
+  switch (request.verb) {
+    case TextVerb::kGet:
+    case TextVerb::kGets:
+    case TextVerb::kGat:
+    case TextVerb::kGats:
+      return true;
+    case TextVerb::kMeta:
+      return request.meta_verb == protocol::MetaVerb::kGet;
+    default:
+      return false;
+  }
+}
+
 bool TextExecutor::IsRead(const LineRequest& request) noexcept {
   // mg with T touches.
   const bool is_meta = request.verb == TextVerb::kMeta &&

@@ -32,6 +32,9 @@ class TextExecutor : private Commands {
 
   using Commands::BeginShow;
   using Commands::cache;
+  using Commands::CountPrefixRead;
+  using Commands::DrawPrefixSample;
+  using Commands::missed_reads;
   using Commands::NoteRead;
   using Commands::Show;
 
@@ -44,7 +47,8 @@ class TextExecutor : private Commands {
   // Executes one request, or one key of a retrieval, and replies. `hash` is that of its key, if it
   // has one. See Next for the requests that are not answered here.
   Next Execute(const protocol::LineRequest& request, std::uint64_t hash);
-  // Whether a request reads the item of its key and does nothing else.
+  // Whether a request retrieves the item of its key, and whether it does nothing else.
+  static bool IsRetrieval(const protocol::LineRequest& request) noexcept;
   static bool IsRead(const protocol::LineRequest& request) noexcept;
 
   // Answers a request of a client that has not authenticated.

@@ -99,6 +99,8 @@ struct Config {
   bool use_cas = true;
   // -o [no_]mrc: the miss ratios of other memory limits are estimated, for `stats mrc`.
   bool estimate_miss_ratios = true;
+  // -o [no_]prefix_stats: items and reads are counted by prefix, for `stats prefixes`.
+  bool count_prefixes = true;
   // -o track_sizes: items are counted by size, for `stats sizes`.
   bool track_sizes = false;
   // -o [no_]lru_crawler: a background thread looks for expired items.

@@ -10,6 +10,18 @@ std::uint64_t CounterSums::over_classes(slab::ClassStat stat) const {
   return sum;
 }
 
+void CounterSums::SubtractPrefixes(const CounterSums& earlier) {
+  LARDER_ASSERT(prefixes.size() == earlier.prefixes.size());
+  // kHits, and whatever follows it, is a counter.
+  constexpr auto kFirst = static_cast<std::size_t>(slab::PrefixStat::kHits);
+  for (std::size_t row = 0; row < prefixes.size(); ++row) {
+    for (std::size_t i = kFirst; i < prefixes[row].size(); ++i) {
+      LARDER_ASSERT(prefixes[row][i] >= earlier.prefixes[row][i]);
+      prefixes[row][i] -= earlier.prefixes[row][i];
+    }
+  }
+}
+
 void CounterSums::Subtract(const CounterSums& earlier) {
   LARDER_ASSERT(classes.size() == earlier.classes.size());
   LARDER_ASSERT(total_items >= earlier.total_items);
@@ -22,6 +34,7 @@ void CounterSums::Subtract(const CounterSums& earlier) {
   }
   total_items -= earlier.total_items;
   sweep_passes -= earlier.sweep_passes;
+  SubtractPrefixes(earlier);
   for (std::size_t id = 0; id < classes.size(); ++id) {
     // kRequestedBytes, and whatever follows it, is a gauge.
     for (std::size_t i = 0; i < static_cast<std::size_t>(slab::ClassStat::kRequestedBytes); ++i) {

@@ -21,12 +21,15 @@ namespace larder::server {
 // Threads: one worker, like all samples in this file; each is taken for one report.
 struct CounterSums {
   using ClassValues = slab::Counters<slab::ClassStat>::Values;
+  using PrefixValues = slab::Counters<slab::PrefixStat>::Values;
 
   // The counters of the workers, by Stat.
   WorkerCounters::Values commands{};
   // The counters of the lanes, by ClassId and ClassStat; class 0 has the stores that reached no
   // class.
   std::vector<ClassValues> classes = {};
+  // The counters of the lanes, by PrefixRow and PrefixStat; empty if they do not count prefixes.
+  std::vector<PrefixValues> prefixes = {};
   // The number of items that were ever stored.
   std::uint64_t total_items = 0;
   // The number of passes that looked for expired items.
@@ -41,8 +44,12 @@ struct CounterSums {
   // The sum of a counter over all classes.
   std::uint64_t over_classes(slab::ClassStat stat) const;
   // Subtracts the counters of `earlier`, which leaves what was counted since then; gauges do not
-  // change. REQUIRES: both have the same number of classes.
+  // change. REQUIRES: both have the same number of classes, and of
+  // prefixes.
   void Subtract(const CounterSums& earlier);
+
+ private:
+  void SubtractPrefixes(const CounterSums& earlier);
 };
 
 // What `stats` without arguments prints. Fields whose name says what they are have no comment.

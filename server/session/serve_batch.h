@@ -215,13 +215,19 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
       .is_logged = workspace.shared.verbosity.load(std::memory_order_relaxed) > 1,
       .is_shown = executor.BeginShow()};
   const bool is_watched = watchers.any();
+  const std::size_t sampled = executor.DrawPrefixSample(count);
+  std::uint64_t missed = 0;
   // The second pass: execute in order.
   for (std::size_t i = 0; i < count; ++i) {
     const typename Requests::Request& request = requests[i];
     // There is one call of Execute(), so that the compiler makes it a part of this loop.
     if (is_watched && watchers.is_logged) [[unlikely]]
       LogRequest(limits.client_number, Requests::NameOf(request), request.key);
+    if (i == sampled) [[unlikely]]
+      missed = executor.missed_reads();
     const Next then = executor.Execute(request, batch.hashes[i]);
+    if (i == sampled && RequestExecutor::IsRetrieval(request)) [[unlikely]]
+      executor.CountPrefixRead(request.key, missed, count);
     if (is_watched && watchers.is_shown) [[unlikely]]
       executor.Show(request.key);
     if (then != Next::kGoOn) [[unlikely]] {

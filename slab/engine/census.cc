@@ -120,7 +120,35 @@ std::uint64_t Census::CheckChunks(ItemRef ref) const {
   return chunks;
 }
 
-std::uint64_t Census::CheckSegment(SlabClass& c, Segment segment, AliveCount& alive) const {
+void Census::AddToPrefix(const Item& item, ClassId id, Found& found) const {
+  // The chunks as they are, and not as PrefixCounts computes them.
+  const Arena& arena = parts_.classes.arena();
+  std::uint64_t memory = parts_.classes.ladder().chunk_bytes(id);
+  for (ItemRef at = item.first_continuation(); at != kNoItem; at = arena.At(at).next) {
+    memory += parts_.classes.ChunkBytesOf(arena.At(at));
+  }
+  auto& row = found.prefixes[parts_.prefixes.table().Find(item.key())];
+  row[static_cast<std::size_t>(PrefixStat::kItems)] += 1;
+  row[static_cast<std::size_t>(PrefixStat::kBytes)] += item.item_bytes();
+  row[static_cast<std::size_t>(PrefixStat::kMemory)] += memory;
+}
+
+void Census::CheckPrefixes(const Found& found) const {
+  std::vector<Counters<PrefixStat>::Values> counted(kPrefixRows);
+  parts_.lanes.ForEach([&](const Lane& lane) {
+    for (std::size_t row = 0; row < kPrefixRows; ++row) {
+      lane.prefixes->rows[row].AddTo(counted[row]);
+    }
+  });
+  for (std::size_t row = 0; row < kPrefixRows; ++row) {
+    for (const PrefixStat stat : {PrefixStat::kItems, PrefixStat::kBytes, PrefixStat::kMemory}) {
+      const auto at = static_cast<std::size_t>(stat);
+      LARDER_CHECK(counted[row][at] == found.prefixes[row][at]);
+    }
+  }
+}
+
+std::uint64_t Census::CheckSegment(SlabClass& c, Segment segment, Found& found) const {
   const Arena& arena = parts_.classes.arena();
   std::uint64_t used = 0;
   c.queue().CheckInvariants();
@@ -133,9 +161,10 @@ std::uint64_t Census::CheckSegment(SlabClass& c, Segment segment, AliveCount& al
     LARDER_CHECK(parts_.index.Lock(hash).Find(hash, ref));
     used += CheckChunks(ref);
     if (!parts_.versions.IsBelow(item, parts_.versions.cutoff())) {
-      ++alive.items;
-      alive.bytes += item.item_bytes();
+      ++found.alive.items;
+      found.alive.bytes += item.item_bytes();
     }
+    if (!found.prefixes.empty()) AddToPrefix(item, c.id(), found);
   }
   return used;
 }
@@ -150,7 +179,8 @@ void Census::CheckInvariants() const {
   std::uint64_t used = 0;
   std::uint64_t expected_used = 0;
   std::uint32_t pages = 0;
-  AliveCount alive;
+  Found found;
+  if (parts_.lanes.counts_prefixes()) found.prefixes.resize(kPrefixRows);
   parts_.classes.ForEach([&](SlabClass& c) {
     const MutexLock lock(c.mutex());
     parts_.magazines.EmptyAll(c);
@@ -159,12 +189,13 @@ void Census::CheckInvariants() const {
     used += c.used_chunks();
     queued += c.queue().count();
     for (const Segment segment : {Segment::kProbation, Segment::kMain}) {
-      expected_used += CheckSegment(c, segment, alive);
+      expected_used += CheckSegment(c, segment, found);
     }
   });
   LARDER_CHECK(indexed == queued);
   LARDER_CHECK(used == expected_used);
-  LARDER_CHECK(parts_.liveness.Alive() == alive);
+  LARDER_CHECK(parts_.liveness.Alive() == found.alive);
+  if (!found.prefixes.empty()) CheckPrefixes(found);
   LARDER_CHECK(pages == arena.pages_in_use());
 }
 

@@ -12,6 +12,7 @@
 #include "slab/engine/lookup.h"
 #include "slab/engine/magazines.h"
 #include "slab/engine/memory_use.h"
+#include "slab/engine/prefix_counts.h"
 #include "slab/engine/versions.h"
 #include "slab/eviction/eviction_queue.h"
 #include "slab/eviction/removal_records.h"
@@ -64,6 +65,7 @@ class Census {
     Lookup& lookup;
     const RemovalRecords& records;
     const Drops& drops;
+    const PrefixCounts& prefixes;
     KeyHasher hash;
     // The memory of the arena is that of a memory file.
     bool is_on_file;
@@ -86,10 +88,20 @@ class Census {
   ClassSnapshot CleanAndDescribe(SlabClass& c, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // Seconds since the item of this key was used; 0 if there is none or the key is empty.
   std::uint64_t IdleOf(const std::string& key, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
-  // Checks the items of a segment. Returns the number of chunks that they use, and adds the living
-  // ones to `alive`.
-  std::uint64_t CheckSegment(SlabClass& c, Segment segment, AliveCount& alive) const
+  // What was found in the cache by walking over it.
+  struct Found {
+    AliveCount alive;
+    // The gauges of PrefixStat by row, if prefixes are counted.
+    std::vector<Counters<PrefixStat>::Values> prefixes;
+  };
+  // Checks the items of a segment. Returns the number of chunks that they use, and adds them to
+  // `found`.
+  std::uint64_t CheckSegment(SlabClass& c, Segment segment, Found& found) const
       LARDER_REQUIRES(c.mutex());
+  // Adds an item of class `id` to the gauges of its prefix.
+  void AddToPrefix(const Item& item, ClassId id, Found& found) const;
+  // Checks that the lanes have counted these gauges.
+  void CheckPrefixes(const Found& found) const;
   // Checks the chunks of one item and returns their number.
   std::uint64_t CheckChunks(ItemRef ref) const;
 

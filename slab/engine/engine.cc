@@ -52,9 +52,12 @@ Engine::Engine(const CacheOptions& options, Foundation foundation)
       index(std::move(foundation.index)),
       classes(*arena, std::move(foundation.ladder), std::move(foundation.page_table)),
       admission(options.item_bytes_max, options.forbidden_key, hash),
-      lanes(options.track_sizes ? options.item_bytes_max + Item::kExpiryBytes : 0),
+      lanes({.item_bytes_tracked =
+                 options.track_sizes ? options.item_bytes_max + Item::kExpiryBytes : 0,
+             .counts_prefixes = options.count_prefixes}),
       drops(versions, options.drops_max, options.hash_seed),
-      liveness(versions, drops, lanes),
+      prefixes(classes, options.prefix_delimiter, options.hash_seed),
+      liveness(versions, drops, lanes, prefixes),
       removal_records(options.memory_bytes / 100 * kRemovalRecordsPercent,
                       CapacityBytes(*arena) / 100 * kRemovalRecordsPercent),
       pins(classes),
@@ -154,6 +157,7 @@ Engine::Engine(const CacheOptions& options, Foundation foundation)
               .lookup = lookup,
               .records = removal_records,
               .drops = drops,
+              .prefixes = prefixes,
               .hash = hash,
               .is_on_file = memory_file != nullptr}),
       warmer_(options.prefault ? nullptr : std::make_unique<MemoryWarmer>(Growing())) {}

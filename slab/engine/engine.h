@@ -25,6 +25,7 @@
 #include "slab/engine/options.h"
 #include "slab/engine/page_mover.h"
 #include "slab/engine/pause.h"
+#include "slab/engine/prefix_counts.h"
 #include "slab/engine/reserver.h"
 #include "slab/engine/storer.h"
 #include "slab/engine/unlinker.h"
@@ -90,6 +91,7 @@ class Engine {
   Lanes lanes;
   Versions versions;
   Drops drops;
+  PrefixCounts prefixes;
   const Liveness liveness;
   RemovalRecords removal_records;
   Pins pins;

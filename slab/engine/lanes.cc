@@ -1,5 +1,6 @@
 #include "slab/engine/lanes.h"
 
+#include <memory>
 #include <vector>
 
 #include "slab/check.h"
@@ -13,9 +14,10 @@ Lane& Lanes::Add() {
   const auto number = static_cast<std::uint32_t>(lanes_.size());
   Lane& lane = lanes_.emplace_back();
   lane.number = number;
-  if (item_bytes_tracked_ != 0) {
-    lane.sizes = std::vector<Counter>(SizeStep(item_bytes_tracked_) + 1);
+  if (options_.item_bytes_tracked != 0) {
+    lane.sizes = std::vector<Counter>(SizeStep(options_.item_bytes_tracked) + 1);
   }
+  if (options_.counts_prefixes) lane.prefixes = std::make_unique<PrefixCounters>();
   return lane;
 }
 

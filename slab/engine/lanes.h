@@ -17,17 +17,23 @@ namespace larder::slab {
 // Owns:       the lanes.
 class Lanes {
  public:
-  // With item_bytes_tracked, each lane counts the sizes of items up to that many bytes; 0: they do
-  // not count sizes.
-  explicit Lanes(std::size_t item_bytes_tracked) : item_bytes_tracked_(item_bytes_tracked) {}
+  // What each lane counts besides.
+  struct Options {
+    // The sizes of items up to that many bytes; 0: no sizes.
+    std::size_t item_bytes_tracked = 0;
+    // Items and reads by prefix.
+    bool counts_prefixes = false;
+  };
+  explicit Lanes(const Options& options) : options_(options) {}
 
+  bool counts_prefixes() const { return options_.counts_prefixes; }
   // Makes a lane, which lives as long as this object. REQUIRES: fewer than 2^32 lanes were made.
   Lane& Add() LARDER_EXCLUDES(mutex_);
   // Calls fn for every lane with the mutex held: fn must not call Add or ForEach.
   void ForEach(const std::function<void(const Lane&)>& fn) const LARDER_EXCLUDES(mutex_);
 
  private:
-  const std::size_t item_bytes_tracked_;
+  const Options options_;
 
   mutable Mutex mutex_;
   // A deque, so that lanes keep their addresses.

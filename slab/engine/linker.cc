@@ -35,7 +35,7 @@ void Linker::Replace(Index::Guard& guard, const LockedItem& old, ItemRef ref, La
   SlabClass& old_class = classes_.Of(old_ref);
   // The old item leaves the counts, its place in the index, and its queue. It keeps its chunk as
   // long as it is pinned.
-  liveness_.CountUnlinked(*old, old_class.id(), lane);
+  liveness_.CountUnlinked(*old, old_class.id(), Unlinking::kRemoved, lane);
   guard.Replace(old.slot(), ref);
   if (&old_class == &c) {
     const MutexLock lock(c.mutex());

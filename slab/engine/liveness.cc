@@ -37,9 +37,11 @@ void Liveness::CountLinked(const Item& item, ClassId id, Lane& lane) const noexc
   }
   lane.classes[id].Add(ClassStat::kRequestedBytes, bytes);
   if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Add();
+  prefixes_.CountLinked(item, id, bytes, lane);
 }
 
-void Liveness::CountUnlinked(const Item& item, ClassId id, Lane& lane) const noexcept {
+void Liveness::CountUnlinked(const Item& item, ClassId id, Unlinking why,
+                             Lane& lane) const noexcept {
   LARDER_ASSERT(id != 0 && id <= kClassesMax);
   // First the lane takes note of the last flush, so that the item is subtracted from the right
   // gauges.
@@ -55,11 +57,11 @@ void Liveness::CountUnlinked(const Item& item, ClassId id, Lane& lane) const noe
   }
   lane.classes[id].Subtract(ClassStat::kRequestedBytes, bytes);
   if (!lane.sizes.empty()) lane.sizes[SizeStep(bytes)].Subtract(1);
+  prefixes_.CountUnlinked(item, id, bytes, why, lane);
 }
 
-void Liveness::CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id,
-                            Lane& lane) noexcept {
-  if (old_bytes == new_bytes) return;
+void Liveness::CountNewSize(std::string_view key, std::size_t old_bytes, std::size_t new_bytes,
+                            ClassId id, Lane& lane) const noexcept {
   // The sums of unsigned differences are right even if the item became smaller.
   lane.bytes.Add(new_bytes - old_bytes);
   lane.classes[id].Add(ClassStat::kRequestedBytes, new_bytes - old_bytes);
@@ -67,6 +69,7 @@ void Liveness::CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassI
     lane.sizes[SizeStep(old_bytes)].Subtract(1);
     lane.sizes[SizeStep(new_bytes)].Add();
   }
+  prefixes_.CountResized(key, old_bytes, new_bytes, lane);
 }
 
 AliveCount Liveness::Alive() const {

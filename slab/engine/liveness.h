@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "slab/engine/drops.h"
 #include "slab/engine/lanes.h"
+#include "slab/engine/prefix_counts.h"
 #include "slab/engine/versions.h"
 #include "slab/eviction/removal_records.h"
 #include "slab/ids.h"
@@ -24,7 +26,7 @@ struct AliveCount {
 };
 
 // Liveness decides whether an item is alive, and counts the linked items in the gauges of the
-// lanes.
+// lanes, also by prefix.
 //
 // A flush removes no item, so the gauges of items and bytes fall only when flushed items are
 // removed. Therefore each lane also counts how many of its items are flushed: all of them when the
@@ -39,12 +41,12 @@ struct AliveCount {
 //
 // Threads:    any thread. Functions with an Item: caller locks the item's bucket, or owns the item
 //             exclusively.
-// Owns:       nothing. Versions, Drops and Lanes must outlive it.
+// Owns:       nothing. Versions, Drops, Lanes and PrefixCounts must outlive it.
 // Invariants: the gauges, summed over all lanes, are the number and the bytes of the linked items.
 class Liveness {
  public:
-  Liveness(const Versions& versions, const Drops& drops, const Lanes& lanes)
-      : versions_(versions), drops_(drops), lanes_(lanes) {}
+  Liveness(const Versions& versions, const Drops& drops, const Lanes& lanes, PrefixCounts& prefixes)
+      : versions_(versions), drops_(drops), lanes_(lanes), prefixes_(prefixes) {}
 
   // True if the item's expiry has passed. Inlined into every lookup, because a call would cost each
   // get a dozen instructions.
@@ -73,10 +75,12 @@ class Liveness {
   // Counts an item of class `id` that was linked.
   void CountLinked(const Item& item, ClassId id, Lane& lane) const noexcept;
   // Counts an item of class `id` that is about to be unlinked.
-  void CountUnlinked(const Item& item, ClassId id, Lane& lane) const noexcept;
-  // Counts a change of the size of an item that stays linked.
-  static void CountResized(std::size_t old_bytes, std::size_t new_bytes, ClassId id,
-                           Lane& lane) noexcept;
+  void CountUnlinked(const Item& item, ClassId id, Unlinking why, Lane& lane) const noexcept;
+  // Counts a change of the size of an item of class `id`, which has this key and stays linked.
+  void CountResized(std::string_view key, std::size_t old_bytes, std::size_t new_bytes, ClassId id,
+                    Lane& lane) const noexcept {
+    if (old_bytes != new_bytes) CountNewSize(key, old_bytes, new_bytes, id, lane);
+  }
 
   // The living items of all lanes. Exact except for changes made during the call.
   AliveCount Alive() const;
@@ -86,10 +90,14 @@ class Liveness {
   [[gnu::noinline]] bool IsDropped(const Item& item) const noexcept {
     return drops_.CutoffOf(item) != 0;
   }
+  // CountResized() of an item that has another size now.
+  void CountNewSize(std::string_view key, std::size_t old_bytes, std::size_t new_bytes, ClassId id,
+                    Lane& lane) const noexcept;
 
   const Versions& versions_;
   const Drops& drops_;
   const Lanes& lanes_;
+  PrefixCounts& prefixes_;
 };
 
 }  // namespace larder::slab

@@ -37,6 +37,10 @@ struct CacheOptions {
   bool prefault = false;
   // Counts the sizes of items, for `stats sizes`.
   bool track_sizes = false;
+  // Counts items and reads by prefix of the key: what stands before the first delimiter. REQUIRES:
+  // the delimiter is not 0.
+  bool count_prefixes = true;
+  char prefix_delimiter = ':';
   // The seed of the hash of keys; should be random.
   std::uint64_t hash_seed = 0;
   // The most drops of which an item may be left; 0: nothing can be dropped.

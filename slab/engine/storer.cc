@@ -175,7 +175,7 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   const ClassId id = store.c.id();
   LARDER_ASSERT(old.is_rewritable());
   LARDER_ASSERT(parts_.classes.IdOf(old) == id);
-  Liveness::CountResized(old.item_bytes(), store.bytes, id, lane);
+  parts_.liveness.CountResized(store.spec.key.bytes, old.item_bytes(), store.bytes, id, lane);
   std::byte* const to = FillHeader(old, store.spec, store.spec.value_bytes, lane);
   if (parts_.usage.policy() == EvictionPolicy::kLru) [[unlikely]]
     parts_.usage.MoveToFront(old);
@@ -219,7 +219,7 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   } else {
     // The old item is of this class: it leaves the counts and the queue here, because the class is
     // locked already.
-    parts_.liveness.CountUnlinked(*old, c.id(), lane);
+    parts_.liveness.CountUnlinked(*old, c.id(), Unlinking::kRemoved, lane);
     c.queue().Replace(old_ref, ref);
     if (old->DropReference()) {
       // A chain has chunks of other classes, which cannot be locked now.
@@ -236,7 +236,7 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
 // Takes the old item out of the counts and out of the queue of its own class.
 void Storer::Unqueue(ItemRef old_ref, SlabClass& old_class, Lane& lane, FreeLater& free_later) {
   Item& old = parts_.classes.arena().At(old_ref);
-  parts_.liveness.CountUnlinked(old, old_class.id(), lane);
+  parts_.liveness.CountUnlinked(old, old_class.id(), Unlinking::kRemoved, lane);
   const MutexLock lock(old_class.mutex());
   old_class.queue().Remove(old_ref);
   if (old.DropReference()) free_later.Add(old_ref, old);

@@ -76,7 +76,10 @@ void Unlinker::Forget(Index::Guard& guard, const Index::Slot& slot, std::uint64_
                       RemovalReason why, Lane& lane) {
   const Item& item = classes_.arena().At(slot.ref());
   guard.Remove(slot, lane.number);
-  liveness_.CountUnlinked(item, classes_.IdOf(item), lane);
+  // A page move may have to evict.
+  const bool is_evicted = why == RemovalReason::kEvicted || why == RemovalReason::kMoved;
+  liveness_.CountUnlinked(item, classes_.IdOf(item),
+                          is_evicted ? Unlinking::kEvicted : Unlinking::kRemoved, lane);
   --lane.items_unreported;
   Record(hash, why, item, lane);
 }

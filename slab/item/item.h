@@ -287,7 +287,7 @@ struct Item {
   // bits but the eviction state. Returns where the value begins, because calling value() again
   // costs every set a dozen instructions. REQUIRES: the caller owns the item or has its bucket
   // locked, key_bytes is set, and the chunk has the room.
-  std::byte* SetShape(const Extras& extras, std::uint32_t value_bytes) {
+  [[gnu::always_inline]] std::byte* SetShape(const Extras& extras, std::uint32_t value_bytes) {
     LARDER_ASSERT(value_bytes < kIsChained);
     LARDER_ASSERT(extras.can_expire || !extras.expiry.is_set());
     std::uint32_t state = (size_and_state & kEvictionStateMask) | value_bytes;

@@ -21,7 +21,7 @@ class VersionsTest {
   }
 
  private:
-  Lanes lanes_{0};
+  Lanes lanes_{{}};
   Versions versions_;
 };
 

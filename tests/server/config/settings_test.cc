@@ -34,7 +34,7 @@ TEST_CASE("settings come in memcached's order", "[settings]") {
         "worker_logbuf_size read_buf_mem_limit track_sizes inline_ascii_response num_napi_ids "
         "memory_file client_flags_size drop_admin cluster_file cluster_dns cluster_dns_interval "
         "cluster_state cluster_admin cluster_nodes_max cluster_file_max eviction drops_max "
-        "upload_memory upload_staging upload_timeout upload_rate mrc ");
+        "upload_memory upload_staging upload_timeout upload_rate mrc prefix_stats ");
 }
 
 TEST_CASE("the eviction policy in force is shown", "[settings]") {
