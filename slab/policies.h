@@ -1,7 +1,9 @@
 // How a cache uses its memory: which items are evicted first, and whether pages move.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace larder::slab {
 
@@ -22,6 +24,22 @@ enum class PageMoves : std::uint8_t {
   kOn = 1,
   // As kOn, but on less evidence.
   kEager = 2,
+};
+
+// The longest prefix of a key that can have statistics and a share, in bytes.
+inline constexpr std::size_t kPrefixBytesMax = 15;
+// The most prefixes that can have a share.
+inline constexpr std::size_t kPrefixSharesMax = 64;
+
+// The share of the memory limit that is for the items of a prefix, while memory is short.
+struct PrefixShare {
+  std::string prefix = {};
+  // Others take nothing from it while it has no more than this.
+  std::uint32_t floor_percent = 0;
+  // It makes room for others while it has more than this.
+  std::uint32_t ceiling_percent = 100;
+
+  bool operator==(const PrefixShare&) const = default;
 };
 
 }  // namespace larder::slab

@@ -55,6 +55,7 @@ slab::Cache::Options CacheOptions(const Config& config) {
   options.estimate_miss_ratios = config.estimate_miss_ratios;
   options.count_prefixes = config.count_prefixes;
   options.prefix_delimiter = config.prefix_delimiter;
+  options.prefix_shares = config.prefix_shares;
   options.eviction = config.eviction;
   // -o no_slab_reassign forbids all moves of pages, whatever slab_automove says.
   options.page_moves = config.slab_reassign ? config.page_moves : slab::PageMoves::kOff;

@@ -16,6 +16,7 @@
 #include "server/config/listen_address.h"
 #include "server/config/option_readers.h"
 #include "server/config/options.h"
+#include "server/config/prefix_share.h"
 #include "slab/check.h"
 
 namespace larder::server {
@@ -152,6 +153,7 @@ Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
     }
     if (auto checked = CheckItemBytesMax(config); !checked) return Failure{checked.error()};
     if (auto checked = CheckExtendedOptions(config); !checked) return Failure{checked.error()};
+    if (auto checked = CheckPrefixShares(config); !checked) return Failure{checked.error()};
     if (auto chosen = ChooseProtocol(config); !chosen) return Failure{chosen.error()};
     if (!config.cluster_file.empty() && !config.cluster_dns_host.empty()) {
       return ConfigExit::Refused("--cluster-file and --cluster-dns: only one can name the nodes");

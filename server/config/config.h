@@ -101,6 +101,8 @@ struct Config {
   bool estimate_miss_ratios = true;
   // -o [no_]prefix_stats: items and reads are counted by prefix, for `stats prefixes`.
   bool count_prefixes = true;
+  // --prefix-share: shares of the memory for prefixes; see CheckPrefixShares.
+  std::vector<slab::PrefixShare> prefix_shares = {};
   // -o track_sizes: items are counted by size, for `stats sizes`.
   bool track_sizes = false;
   // -o [no_]lru_crawler: a background thread looks for expired items.

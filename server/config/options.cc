@@ -10,6 +10,7 @@
 #include "server/config/extended_list.h"
 #include "server/config/help_text.h"
 #include "server/config/option_readers.h"
+#include "server/config/prefix_share.h"
 #include "server/config/version.h"
 #include "slab/check.h"
 
@@ -71,6 +72,14 @@ std::string UnixMask(const SettingsSample& settings) {
 std::string Evictions(const SettingsSample& settings) { return settings.evict ? "on" : "off"; }
 std::string GrowthFactor(const SettingsSample& settings) {
   return fmt::format("{:.2f}", settings.growth_factor);
+}
+std::string PrefixShares(const SettingsSample& settings) {
+  std::string text;
+  for (const slab::PrefixShare& share : settings.prefix_shares) {
+    text += fmt::format("{}{}={}%..{}%", text.empty() ? "" : ",", share.prefix, share.floor_percent,
+                        share.ceiling_percent);
+  }
+  return text.empty() ? "NULL" : text;
 }
 std::string PrefixDelimiter(const SettingsSample& settings) { return {settings.prefix_delimiter}; }
 std::string AuthFile(const SettingsSample& settings) {
@@ -279,6 +288,15 @@ constexpr auto kOptions = std::to_array<Option>({
      .name = "enable-largepages",
      .help = "take all memory at the start (huge pages are always asked for)",
      .apply = SwitchOn<&Config::prefault>},
+    // What they need together is checked when all options are known.
+    {.section = kMemory,
+     .name = "prefix-share",
+     .value_name = "SHARE",
+     .help = "memory of the keys of a prefix, while it is short: name=10%..30%,\n"
+             "name=10% (at least) or name=..30% (at most); may be repeated",
+     .apply = AddPrefixShare,
+     .setting = {"prefix_shares", kText, PrefixShares,
+                 "Shares of the memory for prefixes of keys."}},
 
     // A thread for each worker; the main thread, which accepts connections, is not one of them.
     {.section = kWork,

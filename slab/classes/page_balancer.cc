@@ -140,6 +140,17 @@ ClassSet PageBalancer::Protected(ClassLoads loads, double factor) const {
 
 ClassId PageBalancer::ChooseDonor(ClassLoads loads, ClassId needy, const ClassSet& refused,
                                   std::uint32_t pages_min) const {
+  ClassSet kept;
+  for (std::size_t at = 1; at < loads.size(); ++at) {
+    if (loads[at].is_kept && loads[at].spare_pages == 0) kept.set(at);
+  }
+  const ClassId donor = ChooseAmong(loads, needy, refused | kept, pages_min);
+  if (donor != 0 || pages_min > 1 || kept.none()) return donor;
+  return ChooseAmong(loads, needy, refused, pages_min);
+}
+
+ClassId PageBalancer::ChooseAmong(ClassLoads loads, ClassId needy, const ClassSet& refused,
+                                  std::uint32_t pages_min) const {
   LARDER_ASSERT(loads.size() <= gains_.size());
   ClassId donor = 0;
   for (std::size_t at = 1; at < loads.size(); ++at) {

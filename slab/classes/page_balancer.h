@@ -28,6 +28,9 @@ struct ClassLoad {
   // Not 0: this class holds pieces of the large items of class `pieces_of`, and is judged by the
   // gain of that class, because the pieces come and go with their items.
   ClassId pieces_of = 0;
+  // Much of it is kept from others, by the floors of prefixes: it gives a page only to a class that
+  // finds none elsewhere.
+  bool is_kept = false;
 };
 
 // The loads of all classes by ClassId; [0] is a placeholder.
@@ -105,7 +108,7 @@ class PageBalancer {
   // The class that misses a page least: the one with the smallest loss, and among equals the one
   // with the most pages. Never `needy` (0: any class may be chosen) nor a class in `refused`. A
   // class with fewer pages than `pages_min` is not chosen, so the last page of a class is taken
-  // only where pages_min is 1. Returns 0 if there is no such class.
+  // only where pages_min is 1, and so is a page that is kept. Returns 0 if there is no such class.
   ClassId ChooseDonor(ClassLoads loads, ClassId needy, const ClassSet& refused,
                       std::uint32_t pages_min) const;
 
@@ -119,6 +122,9 @@ class PageBalancer {
   double floor_pages(ClassId id) const { return floor_bytes_[id] / kPageBytes; }
 
  private:
+  // ChooseDonor() without a look at what is kept.
+  ClassId ChooseAmong(ClassLoads loads, ClassId needy, const ClassSet& refused,
+                      std::uint32_t pages_min) const;
   // The end of a round: the pages that should move for more hits. `is_early`: it has seen few
   // requests.
   std::optional<PagePlan> PlanForHits(ClassLoads loads, bool is_early);

@@ -16,6 +16,15 @@ constexpr int kEvictLooksMax = 64;
 constexpr int kEvictSparesMax = 32;
 // After so many candidates that cannot be evicted now, those of the other segment are tried.
 constexpr int kEvictBusyMax = 16;
+// For the shares of prefixes, a search for one victim looks at so many items, and puts so many
+// back; one for a batch does for each of its chunks. A floor needs more, because the items of a
+// prefix often lie side by side.
+constexpr std::uint32_t kShareLooksMax = 64;
+constexpr std::uint32_t kShareSparesMax = 256;
+constexpr std::uint32_t kShareLooksByChunk = 16;
+constexpr std::uint32_t kShareSparesByChunk = 32;
+// Items that IsKept() looks at.
+constexpr int kKeptLooks = 16;
 // A refill prefetches the overflow bucket of the item that is evicted this many items later.
 constexpr std::uint32_t kOverflowAhead = 4;
 
@@ -37,15 +46,55 @@ ItemRef ChunkAllocator::AllocateOrEvict(SlabClass& c, const Held& held, Lane& la
   return ref != kNoItem || !MayEvict(held) ? ref : Evict(c, held, lane, free_later);
 }
 
+bool ChunkAllocator::IsKept(SlabClass& c) const {
+  if (!prefixes_.shares().any()) return false;
+  int looked = 0;
+  int kept = 0;
+  for (; looked < kKeptLooks; ++looked) {
+    const ItemRef ref = c.queue().NextOfRound().ref;
+    if (ref == kNoItem) break;
+    if (StandingOf(classes_.arena().At(ref)) == ShareStanding::kAtFloor) ++kept;
+  }
+  return looked != 0 && 2 * kept >= looked;
+}
+
+// Only with the class locked: a queued item's key does not change meanwhile.
+EvictionQueue::Candidate ChunkAllocator::NextByShares(SlabClass& c, const Held& held,
+                                                      ShareSearch& search) {
+  const Arena& arena = classes_.arena();
+  const PrefixTable& table = prefixes_.table();
+  const PrefixShares& shares = prefixes_.shares();
+  EvictionQueue& queue = c.queue();
+  if (shares.any_above()) {
+    for (; search.looks != 0; --search.looks) {
+      const EvictionQueue::Candidate candidate = queue.NextOfRound();
+      if (candidate.ref == kNoItem) return candidate;
+      const PrefixRow row = table.Find(arena.At(candidate.ref).key());
+      if (shares.StandingOf(row) == ShareStanding::kAboveCeiling) return candidate;
+    }
+  }
+  for (; search.spares != 0; --search.spares) {
+    const EvictionQueue::Candidate candidate = queue.Next();
+    if (candidate.ref == kNoItem) return candidate;
+    const PrefixRow row = table.Find(arena.At(candidate.ref).key());
+    const bool is_kept = row != held.storer && shares.StandingOf(row) == ShareStanding::kAtFloor;
+    if (!is_kept) return candidate;
+    queue.PutBack(candidate);
+  }
+  // Perhaps the class has no other items: a store must not fail for that.
+  return queue.Next();
+}
+
 ItemRef ChunkAllocator::Evict(SlabClass& c, const Held& held, Lane& lane, FreeLater& free_later) {
   LARDER_ASSERT(evicts_);
   LARDER_ASSERT(held.guard != nullptr || held.kept == kNoItem);
   EvictionQueue& queue = c.queue();
+  ShareSearch search = {.looks = kShareLooksMax, .spares = kShareSparesMax};
   int busy = 0;
   // Candidates are tried until one can be evicted: its bucket can be locked at once, it is not
   // pinned, and it has not earned to stay.
   for (int looks = 0; looks < kEvictLooksMax; ++looks) {
-    EvictionQueue::Candidate candidate = queue.Next();
+    EvictionQueue::Candidate candidate = NextCandidate(c, held, search);
     if (busy > kEvictBusyMax) candidate = queue.Alternative(candidate);
     const ItemRef ref = candidate.ref;
     if (ref == kNoItem) return kNoItem;
@@ -60,7 +109,10 @@ ItemRef ChunkAllocator::Evict(SlabClass& c, const Held& held, Lane& lane, FreeLa
     }
     guard.AssertHeld();
     const bool is_dead = liveness_.IsDead(item, lane);
-    if (!is_dead && looks < kEvictSparesMax && queue.Spare(candidate)) continue;
+    // What is above its ceiling has no second chance.
+    const bool may_stay =
+        looks < kEvictSparesMax && !is_dead && StandingOf(item) != ShareStanding::kAboveCeiling;
+    if (may_stay && queue.Spare(candidate)) continue;
 
     // A dead item leaves no ghost: in a larger cache it would be dead too.
     if (is_dead) {
@@ -150,8 +202,10 @@ ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazi
   // Then candidates for eviction. Prefetching what their removal will read is the purpose of doing
   // it in two steps.
   const std::uint32_t end = MayEvict(held) ? wanted : leaving.begin;
+  ShareSearch search = {.looks = kShareLooksByChunk * wanted,
+                        .spares = kShareSparesByChunk * wanted};
   for (leaving.end = leaving.begin; leaving.end < end; ++leaving.end) {
-    const EvictionQueue::Candidate candidate = queue.Next();
+    const EvictionQueue::Candidate candidate = NextCandidate(c, held, search);
     if (candidate.ref == kNoItem) break;
     Item& item = arena.At(candidate.ref);
     const std::uint64_t hash = hash_(item.key());
@@ -181,8 +235,10 @@ ItemRef ChunkAllocator::Release(SlabClass& c, Magazine& magazine, std::uint32_t 
   if (ref == kNoItem) return kNoItem;
   Item& item = classes_.arena().At(ref);
   const bool is_dead = liveness_.IsDead(item, lane);
+  // What is above its ceiling has no second chance.
+  const bool may_stay = !is_dead && StandingOf(item) != ShareStanding::kAboveCeiling;
   const auto spared =
-      is_dead ? std::nullopt : c.promotion_rule().IfSpared(item.eviction_state(), ref);
+      may_stay ? c.promotion_rule().IfSpared(item.eviction_state(), ref) : std::nullopt;
   if (spared) {
     pause_.At(Moment::kSpared);
     item.set_eviction_state(*spared);

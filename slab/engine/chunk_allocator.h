@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "slab/classes/slab_classes.h"
 #include "slab/engine/liveness.h"
 #include "slab/engine/magazines.h"
 #include "slab/engine/pause.h"
+#include "slab/engine/prefix_counts.h"
 #include "slab/engine/unlinker.h"
 #include "slab/ids.h"
 #include "slab/index/index.h"
@@ -25,6 +27,8 @@ struct Held {
   // True: nothing is evicted while another class has a page to spare. For callers that then get
   // that page with PageMover::TakeSpare.
   bool prefers_page = false;
+  // The row of the prefix that stores: what it has is not kept from itself.
+  PrefixRow storer = kOthers;
 };
 
 // ChunkAllocator gives out chunks of a class: free chunks of the class, chunks of a new page, and
@@ -42,6 +46,7 @@ class ChunkAllocator {
     const Magazines& magazines;
     const Liveness& liveness;
     Unlinker& unlinker;
+    const PrefixCounts& prefixes;
     const Pause& pause;
     KeyHasher hash;
     // See ChunkAllocator::evicts().
@@ -53,12 +58,22 @@ class ChunkAllocator {
         magazines_(parts.magazines),
         liveness_(parts.liveness),
         unlinker_(parts.unlinker),
+        prefixes_(parts.prefixes),
         pause_(parts.pause),
         hash_(parts.hash),
         evicts_(parts.evicts) {}
 
   // False: eviction is off, and a class without a free chunk gets none.
   bool evicts() const { return evicts_; }
+
+  // Held::storer for a store of this key.
+  PrefixRow StorerOf(std::string_view key) const noexcept {
+    return prefixes_.shares().any() ? prefixes_.table().Find(key) : kOthers;
+  }
+
+  // True if half of the items of the class or more are of prefixes at their floors, as a sample
+  // says.
+  bool IsKept(SlabClass& c) const LARDER_REQUIRES(c.mutex());
 
   // These three return a chunk of class `c`, which then belongs to the caller, or kNoItem if none
   // can be found. Chunks that an eviction frees besides, such as continuations, are added to
@@ -90,6 +105,28 @@ class ChunkAllocator {
   bool MayEvict(const Held& held) const {
     return evicts_ && !(held.prefers_page && classes_.spare_pages().any());
   }
+  // What a search for one victim, or for those of a batch, may still do for the shares of prefixes:
+  // looks for items above a ceiling, and candidates at a floor that are put back.
+  struct ShareSearch {
+    std::uint32_t looks = 0;
+    std::uint32_t spares = 0;
+  };
+  // The item to consider next for eviction: that of the queue, unless prefixes have shares.
+  EvictionQueue::Candidate NextCandidate(SlabClass& c, const Held& held, ShareSearch& search)
+      LARDER_REQUIRES(c.mutex()) {
+    if (prefixes_.shares().any()) [[unlikely]]
+      return NextByShares(c, held, search);
+    return c.queue().Next();
+  }
+  [[gnu::noinline]] EvictionQueue::Candidate NextByShares(SlabClass& c, const Held& held,
+                                                          ShareSearch& search)
+      LARDER_REQUIRES(c.mutex());
+  // Where the item's prefix stands, if prefixes have shares. REQUIRES: the key can be read.
+  ShareStanding StandingOf(const Item& item) const {
+    if (!prefixes_.shares().any()) [[likely]]
+      return ShareStanding::kWithin;
+    return prefixes_.shares().StandingOf(prefixes_.table().Find(item.key()));
+  }
   // Takes a free chunk, or evicts, without the chunks in magazines.
   [[nodiscard]] ItemRef AllocateOrEvict(SlabClass& c, const Held& held, Lane& lane,
                                         FreeLater& free_later) LARDER_REQUIRES(c.mutex());
@@ -108,6 +145,7 @@ class ChunkAllocator {
   const Magazines& magazines_;
   const Liveness& liveness_;
   Unlinker& unlinker_;
+  const PrefixCounts& prefixes_;
   const Pause& pause_;
   const KeyHasher hash_;
   const bool evicts_;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "slab/engine/pause.h"
 #include "slab/policies.h"
@@ -41,6 +42,9 @@ struct CacheOptions {
   // the delimiter is not 0.
   bool count_prefixes = true;
   char prefix_delimiter = ':';
+  // The prefixes that have a share; see PrefixShares for what is required of them. Only with
+  // count_prefixes.
+  std::vector<PrefixShare> prefix_shares = {};
   // The seed of the hash of keys; should be random.
   std::uint64_t hash_seed = 0;
   // The most drops of which an item may be left; 0: nothing can be dropped.

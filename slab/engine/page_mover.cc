@@ -158,7 +158,8 @@ std::vector<ClassLoad> PageMover::Loads() const {
                      .near_ghosts = c.queue().near_ghosts(),
                      .evicted_bytes = c.queue().evictions() * c.chunk_bytes(),
                      .items = c.queue().count(),
-                     .pieces_of = has_pieces ? largest : ClassId{0}};
+                     .pieces_of = has_pieces ? largest : ClassId{0},
+                     .is_kept = allocator_.IsKept(c)};
   });
   lanes_.ForEach([&](const Lane& lane) {
     for (std::size_t id = 1; id < loads.size(); ++id) {

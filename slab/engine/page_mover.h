@@ -67,6 +67,7 @@ class PageMover {
   PageMover(const Parts& parts, PageMoves moves)
       : classes_(parts.classes),
         lanes_(parts.lanes),
+        allocator_(parts.allocator),
         pause_(parts.pause),
         evicts_(parts.allocator.evicts()),
         moves_(moves),
@@ -121,6 +122,7 @@ class PageMover {
 
   const SlabClasses& classes_;
   const Lanes& lanes_;
+  const ChunkAllocator& allocator_;
   const Pause& pause_;
   const bool evicts_;
 

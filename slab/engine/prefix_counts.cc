@@ -5,7 +5,7 @@
 namespace larder::slab {
 namespace {
 
-Counters<PrefixStat>& RowOf(PrefixRow row, Lane& lane) { return lane.prefixes->rows[row]; }
+Counters<PrefixStat>& CountersOf(PrefixRow row, Lane& lane) { return lane.prefixes->rows[row]; }
 
 }  // namespace
 
@@ -27,33 +27,41 @@ std::uint64_t PrefixCounts::MemoryOf(const Item& item, ClassId id) const noexcep
 
 void PrefixCounts::CountArrival(const Item& item, ClassId id, std::size_t bytes,
                                 Lane& lane) noexcept {
-  Counters<PrefixStat>& row = RowOf(table_.FindOrAdd(item.key()), lane);
-  row.Add(PrefixStat::kItems);
-  row.Add(PrefixStat::kBytes, bytes);
-  row.Add(PrefixStat::kMemory, MemoryOf(item, id));
+  const PrefixRow row = table_.FindOrAdd(item.key());
+  const std::uint64_t memory = MemoryOf(item, id);
+  Counters<PrefixStat>& counters = CountersOf(row, lane);
+  counters.Add(PrefixStat::kItems);
+  counters.Add(PrefixStat::kBytes, bytes);
+  counters.Add(PrefixStat::kMemory, memory);
+  if (shares_.any()) [[unlikely]]
+    shares_.Add(row, memory);
 }
 
 void PrefixCounts::CountDeparture(const Item& item, ClassId id, std::size_t bytes, Unlinking why,
                                   Lane& lane) noexcept {
-  Counters<PrefixStat>& row = RowOf(table_.Find(item.key()), lane);
-  row.Subtract(PrefixStat::kItems, 1);
-  row.Subtract(PrefixStat::kBytes, bytes);
-  row.Subtract(PrefixStat::kMemory, MemoryOf(item, id));
-  if (why == Unlinking::kEvicted) row.Add(PrefixStat::kEvictions);
+  const PrefixRow row = table_.Find(item.key());
+  const std::uint64_t memory = MemoryOf(item, id);
+  Counters<PrefixStat>& counters = CountersOf(row, lane);
+  counters.Subtract(PrefixStat::kItems, 1);
+  counters.Subtract(PrefixStat::kBytes, bytes);
+  counters.Subtract(PrefixStat::kMemory, memory);
+  if (why == Unlinking::kEvicted) counters.Add(PrefixStat::kEvictions);
+  if (shares_.any()) [[unlikely]]
+    shares_.Subtract(row, memory);
 }
 
 void PrefixCounts::CountResized(std::string_view key, std::size_t old_bytes, std::size_t new_bytes,
                                 Lane& lane) noexcept {
   if (lane.prefixes == nullptr) return;
   // The sum of unsigned differences is right even if the item became smaller.
-  RowOf(table_.Find(key), lane).Add(PrefixStat::kBytes, new_bytes - old_bytes);
+  CountersOf(table_.Find(key), lane).Add(PrefixStat::kBytes, new_bytes - old_bytes);
 }
 
 void PrefixCounts::CountRead(std::string_view key, PrefixStat stat, std::uint64_t weight,
                              Lane& lane) const noexcept {
   LARDER_ASSERT(lane.prefixes != nullptr);
   LARDER_ASSERT(stat == PrefixStat::kHits || stat == PrefixStat::kMisses);
-  RowOf(table_.Find(key), lane).Add(stat, weight);
+  CountersOf(table_.Find(key), lane).Add(stat, weight);
 }
 
 }  // namespace larder::slab

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "slab/classes/slab_classes.h"
+#include "slab/engine/prefix_shares.h"
 #include "slab/engine/prefix_table.h"
 #include "slab/ids.h"
 #include "slab/item/item.h"
@@ -28,15 +30,24 @@ enum class Unlinking : std::uint8_t {
 //
 // Threads:    any thread, with its own lane. Functions with an Item: caller locks the item's
 //             bucket, or owns the item exclusively.
-// Owns:       the table of prefixes.
+// Owns:       the table of prefixes, and their shares.
 // Invariants: PrefixStat::kItems, kBytes and kMemory of all rows and lanes are the linked items,
 //             their bytes, and those of their chunks.
 class PrefixCounts {
  public:
-  PrefixCounts(const SlabClasses& classes, char delimiter, std::uint64_t seed)
-      : classes_(classes), table_(delimiter, seed) {}
+  struct Options {
+    char delimiter = ':';
+    // Of the table.
+    std::uint64_t seed = 0;
+    std::span<const PrefixShare> shares;
+  };
+  PrefixCounts(const SlabClasses& classes, const Options& options)
+      : classes_(classes),
+        table_(options.delimiter, options.seed),
+        shares_(classes.arena(), options.shares, table_) {}
 
   const PrefixTable& table() const { return table_; }
+  const PrefixShares& shares() const { return shares_; }
 
   // Counts an item of class `id` with so many bytes that was linked, or is about to be unlinked.
   void CountLinked(const Item& item, ClassId id, std::size_t bytes, Lane& lane) noexcept {
@@ -66,6 +77,7 @@ class PrefixCounts {
 
   const SlabClasses& classes_;
   PrefixTable table_;
+  PrefixShares shares_;
 };
 
 }  // namespace larder::slab

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "slab/lane.h"
+#include "slab/policies.h"
 #include "slab/sync/mutex.h"
 
 namespace larder::slab {
@@ -33,6 +34,7 @@ class PrefixTable {
  public:
   // Bytes of a key among which the delimiter must be: the longest prefix is one shorter.
   static constexpr std::size_t kHeadBytes = 16;
+  static_assert(kHeadBytes == kPrefixBytesMax + 1);
 
   // `seed`: nobody who does not know it can choose prefixes that fall into one slot.
   PrefixTable(char delimiter, std::uint64_t seed);

@@ -60,6 +60,8 @@ Result<ReservedItem, StoreStatus> Reserver::Reserve(ItemSpec spec,
                                                     const Held& held, Lane& lane) {
   LARDER_ASSERT(!spec.key.bytes.empty() && spec.key.bytes.size() <= kKeyBytesMax);
   const SizeLadder& ladder = classes_.ladder();
+  Held minded = held;
+  minded.storer = allocator_.StorerOf(spec.key.bytes);
   // Then a later expiry needs no memory.
   if (!allocator_.evicts()) spec.has_expiry_room = true;
   const std::size_t cas_bytes = chosen_cas ? Item::kChosenCasBytes : 0;
@@ -68,7 +70,7 @@ Result<ReservedItem, StoreStatus> Reserver::Reserve(ItemSpec spec,
   // largest class.
   const bool is_chained = bytes > ladder.chunk_bytes_max();
   SlabClass& c = is_chained ? classes_.Largest() : classes_.ById(ladder.ClassFor(bytes));
-  const ItemRef head_ref = AllocateChunk(c, kNoItem, held, lane);
+  const ItemRef head_ref = AllocateChunk(c, kNoItem, minded, lane);
   if (head_ref == kNoItem) return Failure{StoreStatus::kNoMemory};
   // From here on the chunks belong to this object, which frees them if something fails.
   ReservedItem reserved(&classes_, head_ref, spec.key.hash);
@@ -91,7 +93,7 @@ Result<ReservedItem, StoreStatus> Reserver::Reserve(ItemSpec spec,
   head.SetChain(kNoItem, spec.value_bytes, here);
   if (chosen_cas) head.SetChosenCas(*chosen_cas);
   // If it fails, the reserved item frees the chunks that were found.
-  if (!ReserveContinuations(head_ref, spec.value_bytes - here, held, lane)) {
+  if (!ReserveContinuations(head_ref, spec.value_bytes - here, minded, lane)) {
     return Failure{StoreStatus::kNoMemory};
   }
   return reserved;

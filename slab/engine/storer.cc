@@ -137,7 +137,10 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
   // Declared before a class is locked: see FreeLater.
   FreeLater free_later(parts_.classes);
   ItemRef ref = kNoItem;
-  const Held held = {.guard = &guard, .kept = old_ref, .prefers_page = prefers_page};
+  const Held held = {.guard = &guard,
+                     .kept = old_ref,
+                     .prefers_page = prefers_page,
+                     .storer = parts_.allocator.StorerOf(key.bytes)};
   // Magazines are for new items under the segmented policy only.
   if (!old && c.batch() > 1 && parts_.usage.policy() == EvictionPolicy::kSegmented) {
     ref = TakeStocked(store, held, lane, free_later);

@@ -124,6 +124,7 @@ void EvictionQueue::Relocate(ItemRef old, ItemRef fresh) {
   (item.next != kNoItem ? arena_.At(item.next).prev : list.tail) = fresh;
   item.set_use(ChunkUse::kQueued);
   gone.set_use(ChunkUse::kOwned);
+  if (round_.ref == old) round_.ref = fresh;
 }
 
 void EvictionQueue::Remove(ItemRef ref) {
@@ -146,6 +147,15 @@ EvictionQueue::Candidate EvictionQueue::Alternative(const Candidate& candidate) 
   const List& list = At(other);
   if (list.count == 0) return candidate;
   return {.ref = list.tail, .segment = other};
+}
+
+EvictionQueue::Candidate EvictionQueue::NextOfRound() {
+  if (round_.ref == kNoItem) round_ = Alternative({.segment = round_.segment});
+  // The other segment is empty, so the round begins again in this one.
+  if (round_.ref == kNoItem) round_.ref = At(round_.segment).tail;
+  const Candidate found = round_;
+  if (found.ref != kNoItem) round_.ref = arena_.At(found.ref).prev;
+  return found;
 }
 
 bool EvictionQueue::Spare(const Candidate& candidate) {
@@ -316,6 +326,7 @@ void EvictionQueue::TakeOut(ItemRef ref) {
 void EvictionQueue::Take(List& list, ItemRef ref) {
   LARDER_ASSERT(list.count > 0);
   const Item& item = arena_.At(ref);
+  if (round_.ref == ref) round_.ref = item.prev;
   (item.prev != kNoItem ? arena_.At(item.prev).next : list.head) = item.next;
   (item.next != kNoItem ? arena_.At(item.next).prev : list.tail) = item.prev;
   --list.count;

@@ -69,7 +69,8 @@ struct QueueStats {
 // Owns:       the ghosts. Items lie in the arena.
 // Invariants: an item is in a queue if and only if its use is ChunkUse::kQueued; its eviction state
 //             says in which. Linked items that are in no queue are in a Magazine.
-// Source:     the segments of 2Q, Johnson and Shasha, VLDB 1994; the share that ghosts move is that
+// Source:     NextOfRound() goes as the hand of SIEVE does, Zhang et al., NSDI 2024; the segments
+//             of 2Q, Johnson and Shasha, VLDB 1994; the share that ghosts move is that
 //             of ARC, Megiddo and Modha, FAST 2003.
 class EvictionQueue {
  public:
@@ -137,6 +138,10 @@ class EvictionQueue {
   Candidate Next() const;
   // The tail of the other segment; the candidate itself if that segment is empty.
   Candidate Alternative(const Candidate& candidate) const;
+  // The item behind the one that the last call has returned, on a round from the tails to the heads
+  // of both segments, one after the other; `ref` is kNoItem if the queue is empty. For searches
+  // that leave the order of the items as it is.
+  Candidate NextOfRound();
   // If the candidate has earned to stay, moves it to the head of main, lowers its counter and
   // returns true. Else returns false and changes nothing.
   bool Spare(const Candidate& candidate);
@@ -249,6 +254,8 @@ class EvictionQueue {
   // Arrivals on probation since the start. Beside what else each of them changes.
   std::uint64_t arrivals_ = 0;
   List main_;
+  // What NextOfRound() returns next; kNoItem: the tail of the other segment.
+  Candidate round_;
   // Probation's share of the items: now, and at the start.
   double share_ = kShareStart;
   double share_at_start_ = kShareStart;

@@ -101,6 +101,42 @@ class QueuedItems {
   EvictionQueue queue_;
 };
 
+TEST_CASE("a round goes through both segments from the tails on, and begins again",
+          "[slab][eviction_queue]") {
+  QueuedItems items;
+  CHECK(items.queue().NextOfRound().ref == kNoItem);
+  items.InsertMany(0, 3);
+  items.InsertIntoMain(3);
+  items.InsertIntoMain(4);
+  std::vector<int> seen;
+  for (int i = 0; i < 7; ++i) seen.push_back(items.Number(items.queue().NextOfRound().ref));
+  CHECK(seen == std::vector{3, 4, 0, 1, 2, 3, 4});
+}
+
+TEST_CASE("a round goes on where items are removed, moved and put back", "[slab][eviction_queue]") {
+  QueuedItems items;
+  items.InsertMany(0, 6);
+  EvictionQueue& queue = items.queue();
+  CHECK(items.Number(queue.NextOfRound().ref) == 0);
+  items.Remove(1);
+  CHECK(items.Number(queue.NextOfRound().ref) == 2);
+  // Another chunk takes the place of the next one.
+  queue.Relocate(items.Ref(3), items.Ref(7));
+  CHECK(items.Number(queue.NextOfRound().ref) == 7);
+  queue.PutBack({.ref = items.Ref(4), .segment = Segment::kProbation});
+  CHECK(items.Number(queue.NextOfRound().ref) == 5);
+  CHECK(items.Number(queue.NextOfRound().ref) == 4);
+  CHECK(items.Number(queue.NextOfRound().ref) == 0);
+  items.Remove(2);
+  items.Remove(7);
+  items.Remove(5);
+  items.Remove(4);
+  CHECK(items.Number(queue.NextOfRound().ref) == 0);
+  CHECK(items.Number(queue.NextOfRound().ref) == 0);
+  items.Remove(0);
+  CHECK(queue.NextOfRound().ref == kNoItem);
+}
+
 TEST_CASE("an empty queue has no candidate", "[slab][eviction_queue]") {
   QueuedItems items;
   CHECK(items.queue().Next().ref == kNoItem);

@@ -45,6 +45,21 @@ TEST_CASE_METHOD(BalancerTest, "no page moves unless the gain is twice the donor
   CHECK(BalancerTest().Round(100, 110, 211));
 }
 
+TEST_CASE_METHOD(BalancerTest, "a class that is kept from others gives a page only if no other can",
+                 "[slab][page_balancer]") {
+  loads_[3].is_kept = true;
+  const auto plan = Round(40, 100, 30);
+  REQUIRE(plan);
+  CHECK(plan->from == 1);
+  loads_[1].is_kept = true;
+  CHECK_FALSE(Round(0, 200, 0));
+  CHECK(Donor(2, 2) == 0);
+  CHECK(Donor(2, 1) == 3);
+  // Free chunks are no loss to it.
+  loads_[1].spare_pages = 1;
+  CHECK(Donor(2, 2) == 1);
+}
+
 TEST_CASE_METHOD(BalancerTest, "a gain decays by a fifth each round", "[slab][page_balancer]") {
   (void)Round(0, 100, 0);
   CHECK(balancer_.gain(2) == Approx(10));
