@@ -46,7 +46,7 @@ TEST_CASE_METHOD(CacheFixture, "a prefix has its items, their bytes and their ch
 
 TEST_CASE_METHOD(CacheFixture, "a value in several chunks counts with all of them",
                  "[slab][prefix]") {
-  for (const std::size_t bytes : {200'000, 262'144, 393'000, 1'000'000}) {
+  for (const std::size_t bytes : std::array<std::size_t, 4>{200'000, 262'144, 393'000, 1'000'000}) {
     CAPTURE(bytes);
     REQUIRE(Set("large:1", Noise(bytes, 1)) == StoreStatus::kStored);
     CHECK(UseOf(cache(), "large:").memory >= bytes);
@@ -57,7 +57,8 @@ TEST_CASE_METHOD(CacheFixture, "a value in several chunks counts with all of the
 
 TEST_CASE("evictions are counted by prefix", "[slab][prefix]") {
   CacheFixture cache({.memory_bytes = kMiB});
-  for (int i = 0; i < 4000; ++i) (void)cache.Set(KeyOf(i % 3 == 0 ? 0 : 1, i), Noise(500, 1));
+  for (std::uint64_t i = 0; i < 4000; ++i)
+    (void)cache.Set(KeyOf(i % 3 == 0 ? 0 : 1, i), Noise(500, 1));
   const PrefixUse user = UseOf(cache.cache(), "user:");
   const PrefixUse session = UseOf(cache.cache(), "session:");
   CHECK(user.evictions + user.items == 1334);

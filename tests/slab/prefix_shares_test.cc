@@ -117,7 +117,7 @@ double ShareOfNoise(std::vector<PrefixShare> shares, EvictionPolicy eviction) {
 TEST_CASE("a prefix does not exceed its ceiling while memory is short", "[slab][prefix-share]") {
   const EvictionPolicy eviction = GENERATE(EvictionPolicy::kSegmented, EvictionPolicy::kLru);
   CHECK(ShareOfNoise({}, eviction) > 70);
-  for (const std::uint32_t ceiling : {40, 15}) {
+  for (const std::uint32_t ceiling : {40U, 15U}) {
     const double share = ShareOfNoise({{.prefix = "noisy", .ceiling_percent = ceiling}}, eviction);
     CHECK(share < ceiling + 3);
     CHECK(share > ceiling - 3);
