@@ -98,8 +98,10 @@ PrefixRow PrefixTable::FindOrAdd(std::string_view key) noexcept {
   const Head head = HeadOf(key);
   if (!head.is_prefix()) return kOthers;
   const PrefixRow row = RowOf(head);
-  // When the table is full nothing is added any more, so no lock is needed to see that.
-  if (row != kOthers || row_count() == kPrefixRows) return row;
+  if (row != kOthers) return row;
+  // When the table is full nothing is added any more, so no lock is needed. But the last prefix may
+  // have been added since the first look.
+  if (row_count() == kPrefixRows) return RowOf(head);
   return Add(head);
 }
 
@@ -112,12 +114,13 @@ PrefixRow PrefixTable::Add(Head head) noexcept {
   if (present != kOthers || count == kPrefixRows) return present;
   const auto row = static_cast<PrefixRow>(count);
   heads_[row] = head;
-  row_count_.store(count + 1, std::memory_order_release);
   // The empty slot where RowOf() has ended.
   std::size_t at = SlotOf(head);
   while (slots_[at].row.load(std::memory_order_relaxed) != kOthers) at = (at + 1) % kSlots;
   slots_[at].head = head;
   slots_[at].row.store(row, std::memory_order_release);
+  // After the row: who sees that the table is full sees all rows.
+  row_count_.store(count + 1, std::memory_order_release);
   return row;
 }
 
