@@ -32,7 +32,7 @@ microseconds ExpirySweep::Slice(Clock::time_point now, Lane& lane) {
   const auto begin = Clock::now();
   Walk(chunks, lane);
   is_loaded_ = Clock::now() - begin > kSliceTimeMax;
-  if (cache_.walker().IsAtEnd(walk_)) EndPass();
+  if (cache_.walker().IsAtEnd(walk_)) EndPass(lane);
 
   const auto pause = microseconds(std::uint64_t{kSliceChunks} * 1'000'000 / ChunksPerSecond());
   return std::min(std::max(is_loaded_ ? 2 * pause : pause, pause_min), kPauseMax);
@@ -78,7 +78,7 @@ void ExpirySweep::BeginPass(Clock::time_point now, const Lane& lane) {
   is_running_.store(true, std::memory_order_relaxed);
 }
 
-void ExpirySweep::EndPass() {
+void ExpirySweep::EndPass(const Lane& lane) {
   LARDER_ASSERT(is_running());
   // No expiry was ever given, so no store with one can have been in progress.
   const bool is_sure = signs_at_begin_.expiries == 0;
@@ -89,6 +89,10 @@ void ExpirySweep::EndPass() {
   freed_last_pass_ = std::exchange(freed_, 0);
   is_running_.store(false, std::memory_order_relaxed);
   if (answers_request_) is_wanted_.store(false, std::memory_order_relaxed);
+  if (lane.observer == nullptr) return;
+  lane.observer->OnSweepPass({.examined = walked_last_pass_,
+                              .freed = freed_last_pass_,
+                              .elapsed_s = lane.now_s - begun_at_s_});
 }
 
 std::chrono::seconds ExpirySweep::ChoosePassTime() const {

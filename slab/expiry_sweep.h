@@ -104,7 +104,7 @@ class ExpirySweep {
   // True if a pass should begin now.
   bool IsPassDue(const Lane& lane) const;
   void BeginPass(Clock::time_point now, const Lane& lane);
-  void EndPass();
+  void EndPass(const Lane& lane);
   // Whether a flush happened in the middle of a pass that takes its time.
   bool IsHurryDue() const;
   // How long the pass that begins now shall take, from what the last one has freed.

@@ -9,6 +9,7 @@
 
 #include "slab/classes/magazine.h"
 #include "slab/eviction/missed_keys.h"
+#include "slab/eviction/removal_observer.h"
 #include "slab/ids.h"
 #include "slab/item/expiry.h"
 #include "slab/mrc/repeat_filter.h"
@@ -133,6 +134,9 @@ struct alignas(128) Lane : Now {
   Counter missed_reads;
   // For the sample of slab/engine/miss_ratios.h.
   RepeatFilter repeats;
+
+  // Sees what the lane removes; nullptr: nobody does. It must outlive the lane's use.
+  RemovalObserver* observer = nullptr;
 
   // Evicted keys that the lane's gets have missed; see slab/engine/miss_review.h.
   std::unique_ptr<MissedKeys> missed_keys = std::make_unique<MissedKeys>();

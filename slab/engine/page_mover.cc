@@ -33,7 +33,7 @@ bool PageMover::MakeRoom(SlabClass& needy, Lane& lane) {
   // Without eviction a page cannot be emptied.
   if (!evicts_) return false;
   const MutexLock lock(mutex_);
-  return MovePage({.from = 0, .to = needy.id()}, lane);
+  return MoveByItself({.from = 0, .to = needy.id()}, lane);
 }
 
 bool PageMover::TakeSpare(SlabClass& needy, Lane& lane) {
@@ -50,7 +50,7 @@ bool PageMover::TakeSpare(SlabClass& needy, Lane& lane) {
   const auto loads = Loads();
   ClassSet refused;
   while (const ClassId from = PageBalancer::ChooseSpare(loads, needy.id(), refused)) {
-    if (MovePage({.from = from, .to = needy.id()}, lane)) return true;
+    if (MoveByItself({.from = from, .to = needy.id()}, lane)) return true;
     refused.set(from);
   }
   classes_.spare_pages().Suspend();
@@ -73,7 +73,7 @@ void PageMover::Balance(Lane& lane) {
     chunks += classes_.ById(plan_.from).chunks_per_page();
     if (pages != 0 && chunks > kChunksPerTurnMax) break;
     // If no page can be moved, the rest of the plan is dropped.
-    if (!MovePage({.from = plan_.from, .to = plan_.to}, lane)) plan_.pages = 1;
+    if (!MoveByItself({.from = plan_.from, .to = plan_.to}, lane)) plan_.pages = 1;
     --plan_.pages;
   }
   is_moving_.store(plan_.pages != 0 || wanted_, std::memory_order_relaxed);
@@ -96,7 +96,7 @@ void PageMover::EnforceLimit(Lane& lane) {
   for (int pages = 0; pages < kPagesPerSecondMax; ++pages) {
     if (arena.pages_in_use() <= arena.limit_pages()) break;
     // With no class named, any class may lose the page, and it goes back to the arena.
-    if (!MovePage({}, lane)) break;
+    if (MovePage({}, lane) == 0) break;
   }
 }
 
@@ -135,7 +135,7 @@ void PageMover::MoveWanted(Lane& lane) {
     if (page) GiveTo(move.to, *page);
     return;
   }
-  if (!HasSparePage(classes_.ById(move.from)) || MovePage(move, lane)) wanted_.reset();
+  if (!HasSparePage(classes_.ById(move.from)) || MovePage(move, lane) != 0) wanted_.reset();
 }
 
 // True if the class can give a page away: it keeps one, and without eviction its other pages have
@@ -169,7 +169,13 @@ std::vector<ClassLoad> PageMover::Loads() const {
   return loads;
 }
 
-bool PageMover::MovePage(Move move, Lane& lane) {
+bool PageMover::MoveByItself(Move move, Lane& lane) {
+  const ClassId from = MovePage(move, lane);
+  if (from != 0 && lane.observer != nullptr) lane.observer->OnPageMove(from, move.to);
+  return from != 0;
+}
+
+ClassId PageMover::MovePage(Move move, Lane& lane) {
   LARDER_ASSERT(move.from == 0 || move.from != move.to);
   // Tries donors, and of each donor several pages, until a page is empty.
   const auto loads = move.from != 0 ? std::vector<ClassLoad>() : Loads();
@@ -180,13 +186,13 @@ bool PageMover::MovePage(Move move, Lane& lane) {
   for (;;) {
     const ClassId from =
         move.from != 0 ? move.from : balancer_.ChooseDonor(loads, move.to, refused, 1);
-    if (from == 0) return false;
+    if (from == 0) return 0;
     SlabClass& donor = classes_.ById(from);
     const auto page = busy.size() < kPageTriesMax ? evacuator_.Choose(donor, busy) : std::nullopt;
     if (!page) {
       // No page of this donor can be emptied now: try the class that loses least of the others.
       if (busy.empty()) counters_.busy_pages.Add();
-      if (move.from != 0) return false;
+      if (move.from != 0) return 0;
       refused.set(from);
       busy.clear();
       continue;
@@ -199,7 +205,7 @@ bool PageMover::MovePage(Move move, Lane& lane) {
     }
     pages_moved_.fetch_add(1, std::memory_order_relaxed);
     GiveTo(move.to, *page);
-    return true;
+    return from;
   }
 }
 

@@ -107,8 +107,12 @@ class PageMover {
     ClassId to = 0;
   };
 
-  // Moves one page now. Returns false if no page can be had at the moment.
-  bool MovePage(Move move, Lane& lane) LARDER_REQUIRES(mutex_);
+  // Moves one page now. Returns the class that it was taken from; 0: no page can be had at the
+  // moment.
+  ClassId MovePage(Move move, Lane& lane) LARDER_REQUIRES(mutex_);
+  // Moves one page that no operator has asked for: the lane's observer sees it. Returns false if no
+  // page can be had at the moment.
+  bool MoveByItself(Move move, Lane& lane) LARDER_REQUIRES(mutex_);
   // Carries out what Reassign asked for.
   void MoveWanted(Lane& lane) LARDER_REQUIRES(mutex_);
   // Reports the loads to the balancer, and takes over its plan.

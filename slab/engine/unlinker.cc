@@ -82,6 +82,19 @@ void Unlinker::Forget(Index::Guard& guard, const Index::Slot& slot, std::uint64_
                           is_evicted ? Unlinking::kEvicted : Unlinking::kRemoved, lane);
   --lane.items_unreported;
   Record(hash, why, item, lane);
+  if (lane.observer != nullptr && lane.observer->is_wanted()) [[unlikely]]
+    Observe(item, why, lane);
+}
+
+void Unlinker::Observe(const Item& item, RemovalReason why, const Lane& lane) const noexcept {
+  const Expiry expiry = item.expiry();
+  lane.observer->OnRemoval({.key = item.key(),
+                            .reason = why,
+                            .class_id = classes_.IdOf(item),
+                            .value_bytes = item.value_bytes(),
+                            .idle_s = item.idle_s(lane.now_s),
+                            .ttl_s = expiry.is_set() ? expiry.SecondsLeft(lane) : -1,
+                            .was_fetched = item.was_fetched()});
 }
 
 // The times of the record are those at the end of the item's life, not at its removal.

@@ -91,6 +91,9 @@ class Unlinker {
   // Takes the item out of the index and the counts, and records its removal.
   void Forget(Index::Guard& guard, const Index::Slot& slot, std::uint64_t hash, RemovalReason why,
               Lane& lane) LARDER_REQUIRES(kBucketLocked);
+  // Tells the lane's observer of the removal of an item.
+  [[gnu::noinline, gnu::cold]] void Observe(const Item& item, RemovalReason why,
+                                            const Lane& lane) const noexcept;
   // Records the removal of an item.
   void Record(std::uint64_t hash, RemovalReason why, const Item& item, const Lane& lane) noexcept;
 
