@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "server/watch/watch_hub.h"
 #include "slab/cache.h"
 #include "slab/check.h"
 #include "slab/expiry_sweep.h"
@@ -16,12 +17,15 @@ constexpr std::chrono::milliseconds kPause{50};
 }  // namespace
 
 Background::Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep,
-                       Authenticator& authenticator)
+                       Authenticator& authenticator, WatchHub& watch)
     : cache_(cache),
       clock_(clock),
       sweep_(sweep),
       authenticator_(authenticator),
-      lane_(cache.AddLane()) {}
+      lane_(cache.AddLane()) {
+  // Clients may watch what the thread moves and removes.
+  watch.SourceOf(lane_);
+}
 
 void Background::Start() {
   LARDER_ASSERT(!thread_.joinable());

@@ -9,6 +9,7 @@
 
 #include "server/authenticator.h"
 #include "server/clock.h"
+#include "server/shared.h"
 #include "slab/lane.h"
 
 namespace larder::slab {
@@ -27,7 +28,7 @@ class Background {
  public:
   // Adds a lane to the cache. Does not start the thread.
   Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep,
-             Authenticator& authenticator);
+             Authenticator& authenticator, WatchHub& watch);
   ~Background() { Stop(); }
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;

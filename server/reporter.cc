@@ -8,6 +8,7 @@
 
 #include "protocol/binary/binary_reply.h"
 #include "server/stats.h"
+#include "server/watch/watch_hub.h"
 #include "slab/cache.h"
 #include "slab/check.h"
 #include "slab/sync/thread.h"
@@ -67,7 +68,10 @@ std::string KeyNotFound(const protocol::Echo& echo) {
 
 }  // namespace
 
-Reporter::Reporter(Shared& shared) : shared_(shared), lane_(shared.cache.AddLane()) {}
+Reporter::Reporter(Shared& shared) : shared_(shared), lane_(shared.cache.AddLane()) {
+  // Some reports remove expired items, which clients may watch.
+  shared.watch.SourceOf(lane_);
+}
 
 void Reporter::Start() {
   LARDER_ASSERT(!thread_.joinable());

@@ -23,6 +23,7 @@ class ConnectionTable;
 class Reporter;
 class Stats;
 class UploadMemory;
+class WatchHub;
 
 // The parts of a server that workers and other threads use. All parts outlive those threads.
 //
@@ -39,6 +40,7 @@ struct Shared {
   Reporter& reporter;
   slab::ExpirySweep& sweep;
   UploadMemory& uploads;
+  WatchHub& watch;
   // Asks the server to stop. Any thread may call it; returns at once.
   std::function<void()> request_stop;
 

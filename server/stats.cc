@@ -28,6 +28,7 @@
 #include "server/metrics/prefix_metrics.h"
 #include "server/socket/connection_table.h"
 #include "server/socket/socket_address.h"
+#include "server/watch/watch_hub.h"
 #include "slab/cache.h"
 #include "slab/check.h"
 #include "slab/expiry_sweep.h"
@@ -58,6 +59,8 @@ std::string_view StateName(ConnectionState state) {
       return "conn_swallow";
     case ConnectionState::kMwrite:
       return "conn_mwrite";
+    case ConnectionState::kWatch:
+      return "conn_watch";
   }
   LARDER_ASSERT(false && "a state without a name");
   return "conn_unknown";
@@ -270,6 +273,7 @@ ServerSample Stats::SampleServer(slab::Lane& lane) const {
                       .is_accepting = shared_.accepting.load(std::memory_order_relaxed),
                       .is_sweeping = shared_.sweep.is_running(),
                       .has_node_list = shared_.cluster.Current() != nullptr,
+                      .watchers = shared_.watch.count(),
                       .live_drops = cache.live_drops(),
                       .memory_limit_bytes = cache.memory_limit_bytes(),
                       .index_buckets = cache.index().bucket_count(),

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cassert>
+#include <charconv>
 
 namespace larder::protocol {
 namespace {
@@ -34,6 +35,24 @@ char* EncodePercent(char* out, std::string_view bytes) noexcept {
   }
   assert(static_cast<std::size_t>(out - begin) <= PercentEncodedBytesMax(bytes.size()));
   return out;
+}
+
+std::optional<std::string> DecodePercent(std::string_view text) {
+  std::string bytes;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '%') {
+      bytes.push_back(text[at]);
+      continue;
+    }
+    unsigned byte = 0;
+    const std::string_view digits = text.substr(at + 1, 2);
+    const char* const end = digits.data() + digits.size();
+    const auto read = std::from_chars(digits.data(), end, byte, 16);
+    if (digits.size() != 2 || read.ec != std::errc() || read.ptr != end) return std::nullopt;
+    bytes.push_back(static_cast<char>(byte));
+    at += digits.size();
+  }
+  return bytes;
 }
 
 }  // namespace larder::protocol

@@ -127,6 +127,9 @@ inline constexpr std::string_view kBadShutdownMode = "CLIENT_ERROR invalid shutd
 // kCrlf, the value, kCrlf and kEnd.
 inline constexpr std::string_view kConfigHead = "CONFIG cluster 0 ";
 inline constexpr std::string_view kDropNotAllowed = "CLIENT_ERROR drop not allowed\r\n";
+inline constexpr std::string_view kWatchNotAllowed = "CLIENT_ERROR watch commands not allowed\r\n";
+inline constexpr std::string_view kTooManyWatchers =
+    "WATCHER_TOO_MANY log watcher limit reached\r\n";
 inline constexpr std::string_view kTooManyDrops = "SERVER_ERROR too many drops\r\n";
 inline constexpr std::string_view kConfigNotAllowed =
     "CLIENT_ERROR changing the config not allowed\r\n";

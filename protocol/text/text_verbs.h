@@ -41,7 +41,8 @@ enum class TextVerb : std::uint8_t {
   kConfig,
   kRefreshCerts,
   kDrop,
-  kLast = kDrop,
+  kWatch,
+  kLast = kWatch,
   // Values that are not words of this protocol:
   // A command of the meta protocol; LineRequest::meta_verb says which.
   kMeta,
@@ -132,6 +133,7 @@ inline constexpr std::array kTextVerbs = {
     TextVerbSpec{"touch", TextVerb::kTouch, Shape::kKeyAndExptime, 3, true, false},
     TextVerbSpec{"verbosity", TextVerb::kVerbosity, Shape::kLevel, 2, true, true},
     TextVerbSpec{"version", TextVerb::kVersion, Shape::kNothing, 1, false, false},
+    TextVerbSpec{"watch", TextVerb::kWatch, Shape::kArguments, 1, false, false},
 };
 // Every verb has one row, and FindTextVerb() may search by bisection.
 static_assert(kTextVerbs.size() == static_cast<std::size_t>(TextVerb::kLast) + 1);

@@ -133,6 +133,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
       stats_(shared_),
       sweep_(*cache_),
       uploads_(*cache_, config.upload_memory_percent, config.upload_staging_bytes()),
+      watch_(config, stats_.AddWorker()),
       shared_{.config = config_,
               .cache = *cache_,
               .clock = clock_,
@@ -144,6 +145,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
               .reporter = reporter_,
               .sweep = sweep_,
               .uploads = uploads_,
+              .watch = watch_,
               .request_stop = [this] { RequestStop(); },
               .verbosity = config.verbosity,
               .detail_enabled = config.detail_enabled},
@@ -151,7 +153,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
       lane_(cache_->AddLane()),
       counters_(stats_.AddWorker()),
       cluster_source_(config_, cluster_, counters_),
-      background_(*cache_, clock_, sweep_, *authenticator_),
+      background_(*cache_, clock_, sweep_, *authenticator_, watch_),
       base_(MakeEventBase()),
       wake_event_(MakeEvent(
           base_.get(), wake_.get(), EV_READ | EV_PERSIST,
@@ -188,6 +190,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
   for (int i = 0; i < config_.threads; ++i) workers_.emplace_back(shared_);
   LARDER_ASSERT(!workers_.empty());
   reporter_.Start();
+  watch_.Start();
   for (Worker& worker : workers_) worker.Start();
   background_.Start();
   cluster_source_.Start();
@@ -232,8 +235,9 @@ Server::~Server() {
   // Everything that may use another member is stopped before any member is destroyed.
   background_.Stop();
   for (Worker& worker : workers_) worker.Stop();
-  // The reporter wakes workers, so it is stopped while their objects still exist.
+  // These wake workers, so they are stopped while the workers still exist.
   reporter_.Stop();
+  watch_.Stop();
   workers_.clear();
   for (const Listening& listening : listening_) connections_.Remove(listening.socket->fd());
 }
@@ -342,6 +346,7 @@ void Server::FlushIfDue() {
       shared_.flush_due.compare_exchange_strong(due, {}, std::memory_order_relaxed)) {
     shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
     cache_->FlushAll();
+    watch_.SourceOf(lane_).AddFlush();
   }
 }
 
@@ -397,7 +402,7 @@ void Server::Accept(Listening& listening) {
     LARDER_ASSERT(next_worker_ < workers_.size());
     workers_[next_worker_].Adopt({.fd = fd,
                                   .terms = listening.socket->terms(),
-                                  .identity = ClientIdentity::Of({peer, peer_bytes})});
+                                  .identity = ClientIdentity::Of({peer, peer_bytes}, fd)});
     // Connections are distributed evenly by number, not by load: a connection stays with its
     // worker.
     next_worker_ = (next_worker_ + 1) % workers_.size();

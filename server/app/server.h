@@ -25,6 +25,7 @@
 #include "server/socket/connection_table.h"
 #include "server/socket/event_loop.h"
 #include "server/stats.h"
+#include "server/watch/watch_hub.h"
 #include "slab/cache.h"
 #include "slab/expiry_sweep.h"
 #include "slab/result.h"
@@ -140,6 +141,7 @@ class Server {
   Stats stats_;
   slab::ExpirySweep sweep_;
   UploadMemory uploads_;
+  WatchHub watch_;
   // References to all of the above and to reporter_, for the workers. Declared after the parts that
   // it refers to.
   Shared shared_;

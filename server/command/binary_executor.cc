@@ -70,6 +70,23 @@ BinaryStatus StatusOf(StoreMode mode, StoreStatus status) {
   return BinaryStatus::kItemNotStored;
 }
 
+// Whether a request replaces, changes or removes an item.
+IsWrite WritesItem(const BinaryRequest& request) {
+  switch (request.verb) {
+    case BinaryVerb::kSet:
+    case BinaryVerb::kAdd:
+    case BinaryVerb::kReplace:
+    case BinaryVerb::kAppend:
+    case BinaryVerb::kPrepend:
+    case BinaryVerb::kDelete:
+    case BinaryVerb::kIncr:
+    case BinaryVerb::kDecr:
+      return IsWrite::kYes;
+    default:
+      return IsWrite::kNo;
+  }
+}
+
 }  // namespace
 
 // The frequent commands. It is inlined into the loop over a batch, so it has to stay small.
@@ -102,6 +119,10 @@ bool BinaryExecutor::IsRetrieval(const BinaryRequest& request) noexcept {
 
 bool BinaryExecutor::IsRead(const BinaryRequest& request) noexcept {
   return request.verb == BinaryVerb::kGet || request.verb == BinaryVerb::kGetK;
+}
+
+void BinaryExecutor::ShowBefore(const BinaryRequest& request, std::uint64_t hash) {
+  Commands::ShowBefore({.bytes = request.key, .hash = hash}, WritesItem(request));
 }
 
 // Kept apart from Execute(): the compiler would have retrievals save registers that only these
@@ -178,11 +199,11 @@ Next BinaryExecutor::Refuse(const BinaryRequest& request) {
     // Key and extras are longer than the body, so the next packet cannot be found.
     case protocol::PacketError::kBadBodyLength:
       AnswerError(request.echo(), BinaryStatus::kUnknownCommand);
-      return Next::kClose;
+      return Next::kFail;
     // The packet does not have the parts that its command needs. memcached closes the connection.
     default:
       AnswerError(request.echo(), BinaryStatus::kInvalidArguments);
-      return Next::kClose;
+      return Next::kFail;
   }
 }
 

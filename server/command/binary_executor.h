@@ -38,7 +38,6 @@ class BinaryExecutor : private Commands {
   using Commands::missed_reads;
   using Commands::NoteRead;
   using Commands::set_client;
-  using Commands::Show;
 
   // Executes one request and replies. `hash` is that of its key, if it has one. See Next for the
   // requests that are not answered here.
@@ -46,6 +45,9 @@ class BinaryExecutor : private Commands {
   // Whether a request retrieves the item of its key, and whether it does nothing else.
   static bool IsRetrieval(const protocol::BinaryRequest& request) noexcept;
   static bool IsRead(const protocol::BinaryRequest& request) noexcept;
+  // See OutcomeObservers.
+  void ShowBefore(const protocol::BinaryRequest& request, std::uint64_t hash);
+  void Show(const protocol::BinaryRequest& request) { Commands::Show(request.key); }
   // Begins a store whose value has not completely arrived. Returns null if it can never be stored;
   // the error was replied, and the value is to be thrown away: value_bytes bytes, for nothing
   // follows it.

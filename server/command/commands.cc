@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "protocol/encoding/numbers.h"
+#include "server/watch/watch_hub.h"
 #include "slab/check.h"
 #include "slab/sync/race_hook.h"
 
@@ -117,7 +118,7 @@ slab::StoreOutcome Commands::Store(const StorePlan& plan, std::string_view value
   if (NeedsRoom(ResultOf(outcome.status))) {
     HandleRefusal(plan.spec, plan.terms.mode, outcome.status, plan.if_refused);
   } else {
-    ReportStore(plan.terms.mode, plan.spec.value_bytes, outcome);
+    ReportStore(plan.terms.mode, plan.spec, outcome);
   }
   return outcome;
 }
@@ -137,13 +138,16 @@ slab::StoreOutcome Commands::StoreUnreported(const StorePlan& plan, std::string_
 void Commands::HandleRefusal(const slab::ItemSpec& spec, StoreMode mode, StoreStatus why,
                              OldItem if_refused) {
   if (if_refused == OldItem::kIsRemoved) cache_.DropRefused(spec.key, why, lane_);
-  observers_.Report({.operation = Operation::kStore, .result = ResultOf(why), .mode = mode});
+  observers_.Report({.operation = Operation::kStore,
+                     .result = ResultOf(why),
+                     .mode = mode,
+                     .expiry = spec.expiry});
 }
 
 std::optional<StoreStatus> Commands::RefusalOf(const Upload& upload) {
   const StorePlan& plan = upload.plan();
   // An upload begins and ends outside of the batches that show outcomes to the observers.
-  const ShownAlone shown(observers_, plan.spec.key.bytes);
+  const ShownAlone shown(observers_, client_, plan.spec.key);
   const auto refusal = cache_.NeverStored(plan.spec);
   if (!refusal) return std::nullopt;
   HandleRefusal(plan.spec, plan.terms.mode, *refusal, plan.if_refused);
@@ -153,7 +157,7 @@ std::optional<StoreStatus> Commands::RefusalOf(const Upload& upload) {
 // On success the upload owns the item: nothing is visible to other clients before it is published.
 std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::Share share) {
   const StorePlan& plan = upload.plan();
-  const ShownAlone shown(observers_, plan.spec.key.bytes);
+  const ShownAlone shown(observers_, client_, plan.spec.key);
   auto reserved = cache_.Reserve(plan.spec, lane_, plan.chosen_cas);
   if (!reserved) {
     HandleRefusal(plan.spec, plan.terms.mode, reserved.error(), plan.if_refused);
@@ -169,13 +173,14 @@ std::optional<StoreStatus> Commands::ReserveRoom(Upload& upload, UploadMemory::S
 slab::StoreOutcome Commands::Store(Upload& upload) {
   LARDER_ASSERT(upload.left_bytes() == 0);
   const StorePlan& plan = upload.plan();
+  const ShownAlone shown(observers_, client_, plan.spec.key);
   slab::StoreOutcome outcome;
   if (upload.is_reserved()) {
     outcome = cache_.Publish(upload.TakeItem(), plan.terms, lane_);
     if (NeedsRoom(ResultOf(outcome.status))) {
       HandleRefusal(plan.spec, plan.terms.mode, outcome.status, plan.if_refused);
     } else {
-      ReportStore(plan.terms.mode, plan.spec.value_bytes, outcome);
+      ReportStore(plan.terms.mode, plan.spec, outcome);
     }
   } else {
     // The expiry was counted when the request arrived, and a pass of the sweep may have ended
@@ -344,6 +349,14 @@ ChangeOutcome Commands::Create(StorePlan plan, std::uint64_t initial) {
   CommandResult result = ResultOf(stored.status);
   // A number is never too large; the limit of items is too small even for it.
   if (result == CommandResult::kTooLarge) result = CommandResult::kNoMemory;
+  // Not counted: in memcached a number that is created is neither a hit nor a miss.
+  if (result == CommandResult::kDone) {
+    observers_.Report({.operation = Operation::kCreateNumber,
+                       .value_bytes = plan.spec.value_bytes,
+                       .class_id = stored.class_id,
+                       .mode = StoreMode::kAdd,
+                       .expiry = plan.spec.expiry});
+  }
   return {.result = result, .number = initial, .cas = stored.cas, .is_new = true};
 }
 
@@ -358,13 +371,16 @@ void Commands::FlushAt(Expiry due) {
   shared_.flush_due.store({}, std::memory_order_relaxed);
   shared_.flushed_s.store(lane_.now_s, std::memory_order_relaxed);
   cache_.FlushAll();
+  shared_.watch.SourceOf(lane_).AddFlush();
 }
 
 DropResult Commands::Drop(std::string_view prefix) {
   counters_.Add(Stat::kCmdDrop);
   const bool is_local = client_ != nullptr && client_->is_local;
   if (shared_.config.drop_admin && !is_local) return DropResult::kNotAllowed;
-  return cache_.Drop(prefix) ? DropResult::kDone : DropResult::kTooMany;
+  if (!cache_.Drop(prefix)) return DropResult::kTooMany;
+  shared_.watch.SourceOf(lane_).AddDrop(prefix);
+  return DropResult::kDone;
 }
 
 // Only a client on the server's machine may change the cluster, and only if the option allows it.

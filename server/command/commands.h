@@ -2,6 +2,7 @@
 // which passes its outcome to the observers; the protocols only parse requests and write replies.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -102,7 +103,11 @@ class Commands {
   void set_client(const ClientIdentity& client) { client_ = &client; }
 
   // See OutcomeObservers.
-  bool BeginShow() { return observers_.BeginShow(); }
+  bool BeginShow() { return observers_.BeginShow(client_); }
+  bool is_shown() const { return observers_.is_shown(); }
+  void ShowBefore(const slab::HashedKey& key, IsWrite is_write) {
+    observers_.ShowBefore(key, is_write);
+  }
   void Show(std::string_view key) { observers_.Show(key); }
   // Notes for the estimate of miss ratios that a key is read. REQUIRES: the cache samples the key.
   void NoteRead(std::uint64_t hash) { cache_.NoteRead(hash, lane_); }
@@ -175,7 +180,8 @@ class Commands {
         Touch<SetsExpiry::kCommand>(Operation::kTouch, key, expiry, write);
     if (ResultOf(presence) == CommandResult::kMiss) {
       cache_.NoteAbsent(key.hash, lane_);
-      observers_.Report({.operation = Operation::kTouch, .result = CommandResult::kMiss});
+      observers_.Report(
+          {.operation = Operation::kTouch, .result = CommandResult::kMiss, .presence = presence});
     }
     return presence;
   }
@@ -231,7 +237,7 @@ class Commands {
       HandleRefusal(spec, store.mode, outcome.status,
                     is_removed ? OldItem::kStays : store.if_refused);
     } else {
-      ReportStore(store.mode, spec.value_bytes, outcome);
+      ReportStore(store.mode, spec, outcome);
     }
     return outcome;
   }
@@ -361,14 +367,15 @@ class Commands {
 
   // Counts a store that was not refused for lack of room. An append or prepend copies the whole new
   // value, which is work of this turn.
-  [[gnu::always_inline]] void ReportStore(slab::StoreMode mode, std::uint32_t value_bytes,
+  [[gnu::always_inline]] void ReportStore(slab::StoreMode mode, const slab::ItemSpec& spec,
                                           const slab::StoreOutcome& outcome) {
     if (mode != slab::StoreMode::kSet) output_.AddWork(outcome.joined_bytes);
     observers_.Report({.operation = Operation::kStore,
                        .result = ResultOf(outcome.status),
-                       .value_bytes = value_bytes,
+                       .value_bytes = std::max(spec.value_bytes, outcome.joined_bytes),
                        .class_id = outcome.class_id,
-                       .mode = mode});
+                       .mode = mode,
+                       .expiry = spec.expiry});
   }
   // Counts a store that was refused for lack of room. This is the only place where the old item is
   // removed for that reason.

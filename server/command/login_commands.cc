@@ -94,8 +94,8 @@ LoginOutcome BinaryExecutor::LogIn(const BinaryRequest& request,
       AnswerError(echo, BinaryStatus::kAuthError);
       return LoginOutcome::kClose;
     default:
-      return ExecuteRarer(request, 0) == Next::kClose ? LoginOutcome::kClose
-                                                      : LoginOutcome::kUnauthenticated;
+      return ExecuteRarer(request, 0) != Next::kGoOn ? LoginOutcome::kClose
+                                                     : LoginOutcome::kUnauthenticated;
   }
 }
 

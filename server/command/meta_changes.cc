@@ -166,7 +166,8 @@ void MetaExecutor::Delete(const LineRequest& request, std::uint64_t hash) {
   // The item is kept, with a mark or without its value.
   if (asked.has('x') || asked.has('I')) {
     const CommandResult result = asked.has('x') ? Empty(request, hash) : Invalidate(request, hash);
-    observers_.Report({.operation = Operation::kInvalidate, .result = result});
+    observers_.Report({.operation = asked.has('x') ? Operation::kEmpty : Operation::kInvalidate,
+                       .result = result});
     return AnswerDelete(request, result);
   }
   auto cas = asked.has('C') ? NamedCas(request.arguments) : std::nullopt;

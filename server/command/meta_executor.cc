@@ -306,8 +306,9 @@ bool MetaExecutor::CreateEmpty(const LineRequest& request, std::uint64_t hash) {
   }
   // The caller replies with a miss.
   if (outcome.status != StoreStatus::kStored) return false;
-  // The request counts as a hit of the item that it has created.
+  // The request counts as a hit of the item that it has created, although it has found none.
   observers_.Report({.operation = asked.has('T') ? Operation::kGetAndTouch : Operation::kGet,
+                     .presence = Presence::kMiss,
                      .class_id = outcome.class_id});
   char* out = output_.Room(protocol::kMetaLineBytesMax);
   out = WriteText(out, asked.has('v') ? "VA 0" : protocol::kMetaDone);
@@ -330,7 +331,11 @@ void MetaExecutor::Debug(const LineRequest& request, std::uint64_t hash) {
   counters_.Add(Stat::kCmdMeta);
   const slab::HashedKey key{.bytes = request.key, .hash = hash};
   // The item is only read: the request does not count as a use.
-  const Presence presence = cache_.Visit(key, lane_, [&](const Item& item) {
+  Outcome shown{.operation = Operation::kDebug, .result = CommandResult::kMiss};
+  shown.presence = cache_.Visit(key, lane_, [&](const Item& item) {
+    shown.result = CommandResult::kDone;
+    shown.value_bytes = item.value_bytes();
+    shown.class_id = cache_.ClassOf(item);
     char* out = output_.Room(protocol::kMetaLineBytesMax);
     out = WriteText(out, protocol::kMetaDebug);
     // A key that a line cannot contain is written in base64.
@@ -350,7 +355,8 @@ void MetaExecutor::Debug(const LineRequest& request, std::uint64_t hash) {
     out = protocol::WriteDecimal(WriteText(out, " size="), item.item_bytes());
     output_.Commit(WriteText(out, protocol::kCrlf));
   });
-  if (presence == Presence::kHit) return;
+  observers_.Report(shown);
+  if (shown.presence == Presence::kHit) return;
   // As in memcached, a miss repeats neither the key nor the opaque.
   output_.Append(protocol::kMetaMissing);
   output_.Append(protocol::kCrlf);

@@ -33,7 +33,11 @@ class MetaExecutor : private Commands {
   MetaExecutor(Shared& shared, slab::Lane& lane, WorkerCounters& counters, Output& output)
       : Commands(Protocol::kMeta, shared, lane, counters, output) {}
 
+  using Commands::BeginShow;
+  using Commands::is_shown;
   using Commands::set_client;
+  using Commands::Show;
+  using Commands::ShowBefore;
 
   // Executes one request and replies. `hash` is that of its key, if it has one.
   void Execute(const protocol::LineRequest& request, std::uint64_t hash);

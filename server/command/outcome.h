@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "slab/classes/size_ladder.h"
+#include "slab/item/expiry.h"
 #include "slab/store.h"
 
 namespace larder::server {
@@ -26,11 +27,17 @@ enum class Operation : std::uint8_t {
   kStore,
   // Removes the item.
   kDelete,
-  // An item is marked as stale, or its value is removed.
+  // An item is marked as stale.
   kInvalidate,
+  // The value of an item is removed; the item stays.
+  kEmpty,
   // Change a number, or create it.
   kIncr,
   kDecr,
+  // A command that changes a number has created it, because there was none, or would have.
+  kCreateNumber,
+  // Shows the state of an item.
+  kDebug,
 };
 
 // What became of a command. The first seven values are in the order of slab::StoreStatus.
@@ -109,16 +116,18 @@ struct Outcome {
   CommandResult result = CommandResult::kDone;
   // Only if kGet or kGetAndTouch had the result kMiss.
   MissReason reason = MissReason::kNotSeen;
-  // What kGet or kGetAndTouch found in detail: `result` makes no difference between an item that
-  // was not there and one that had expired.
+  // What a look-up found in detail: `result` makes no difference between an item that was not there
+  // and one that had expired.
   slab::Presence presence = slab::Presence::kHit;
-  // The length in bytes of the value that was found, or that the client sent.
+  // The length in bytes of the value that was found or stored, or that the client sent.
   std::uint32_t value_bytes = 0;
   // The slab class of the item that was found, stored or removed, or whose CAS was another one than
   // that of a store; otherwise 0.
   slab::ClassId class_id = 0;
   // Only for kStore: the kind of store.
   slab::StoreMode mode = slab::StoreMode::kSet;
+  // Only for kStore and kCreateNumber: the expiry that the client asked for.
+  slab::Expiry expiry = {};
 };
 
 }  // namespace larder::server

@@ -73,6 +73,8 @@ void OutcomeObservers::CountCas(const Outcome& outcome) {
 void OutcomeObservers::CountRarer(const Outcome& outcome) {
   switch (outcome.operation) {
     case Operation::kOther:
+    case Operation::kCreateNumber:
+    case Operation::kDebug:
       return;
     case Operation::kGet:
     case Operation::kStore:
@@ -84,6 +86,7 @@ void OutcomeObservers::CountRarer(const Outcome& outcome) {
       return CountTouch(outcome);
     case Operation::kDelete:
     case Operation::kInvalidate:
+    case Operation::kEmpty:
       return CountDelete(outcome);
     case Operation::kIncr:
     case Operation::kDecr:
@@ -133,13 +136,23 @@ void OutcomeObservers::CountArithmetic(const Outcome& outcome) {
   }
 }
 
-// --- Prefixes ----------------------------------------------------------------------------------
+// --- Other observers ---------------------------------------------------------------------------
 
-// Counts by the prefix of the key, for `stats detail`. The outcome is taken, so that a request
-// without an outcome shows none.
+void OutcomeObservers::Prepare(const ClientIdentity* client) {
+  last_ = {};
+  if (has_events_) events_.Begin(client == nullptr ? -1 : client->number);
+}
+
+// The outcome is taken, so that a request without an outcome shows none.
 void OutcomeObservers::Show(std::string_view key) {
   LARDER_ASSERT(is_shown_);
   const Outcome outcome = std::exchange(last_, {});
+  if (has_events_) events_.After(key, outcome);
+  if (shared_.detail_enabled.load(std::memory_order_relaxed)) CountPrefix(key, outcome);
+}
+
+// Counts by the prefix of the key, for `stats detail`.
+void OutcomeObservers::CountPrefix(std::string_view key, const Outcome& outcome) {
   // memcached counts no meta command by prefix.
   if (protocol_ == Protocol::kMeta) return;
   const bool is_text = protocol_ == Protocol::kText;
@@ -163,8 +176,11 @@ void OutcomeObservers::Show(std::string_view key) {
       return shared_.prefixes.CountDelete(key);
     case Operation::kOther:
     case Operation::kInvalidate:
+    case Operation::kEmpty:
     case Operation::kIncr:
     case Operation::kDecr:
+    case Operation::kCreateNumber:
+    case Operation::kDebug:
       return;
   }
 }

@@ -20,6 +20,9 @@
 #include "server/config/version.h"
 #include "server/reporter.h"
 #include "server/stats.h"
+#include "server/watch/watch_filter.h"
+#include "server/watch/watch_hub.h"
+#include "server/watch/watcher_reply.h"
 #include "slab/check.h"
 
 namespace larder::server {
@@ -106,6 +109,30 @@ bool IsForOperators(TextVerb verb) {
   }
 }
 
+// Whether a request replaces, changes or removes an item.
+IsWrite WritesItem(const LineRequest& request) {
+  using protocol::MetaVerb;
+  switch (request.verb) {
+    case TextVerb::kSet:
+    case TextVerb::kAdd:
+    case TextVerb::kReplace:
+    case TextVerb::kAppend:
+    case TextVerb::kPrepend:
+    case TextVerb::kCas:
+    case TextVerb::kDelete:
+    case TextVerb::kIncr:
+    case TextVerb::kDecr:
+      return IsWrite::kYes;
+    case TextVerb::kMeta:
+      return request.meta_verb == MetaVerb::kSet || request.meta_verb == MetaVerb::kDelete ||
+                     request.meta_verb == MetaVerb::kArithmetic
+                 ? IsWrite::kYes
+                 : IsWrite::kNo;
+    default:
+      return IsWrite::kNo;
+  }
+}
+
 }  // namespace
 
 // The frequent commands. It is inlined into the loop over a batch, so it has to stay small.
@@ -157,6 +184,18 @@ bool TextExecutor::IsRead(const LineRequest& request) noexcept {
   return is_meta || request.verb == TextVerb::kGet || request.verb == TextVerb::kGets;
 }
 
+void TextExecutor::ShowBefore(const LineRequest& request, std::uint64_t hash) {
+  const slab::HashedKey key{.bytes = request.key, .hash = hash};
+  const IsWrite is_write = WritesItem(request);
+  if (request.verb == TextVerb::kMeta) return meta_.ShowBefore(key, is_write);
+  Commands::ShowBefore(key, is_write);
+}
+
+void TextExecutor::Show(const LineRequest& request) {
+  if (request.verb == TextVerb::kMeta) return meta_.Show(request.key);
+  Commands::Show(request.key);
+}
+
 // Kept apart from Execute(): the compiler would have retrievals save registers that only these
 // commands need.
 Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) {
@@ -195,6 +234,8 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
     case TextVerb::kCacheMemlimit:
       CacheMemlimit(request);
       break;
+    case TextVerb::kWatch:
+      return Next::kStream;
     case TextVerb::kStats:
       // Statistics are produced by another thread, because some take long.
       return Next::kStream;
@@ -283,7 +324,7 @@ Next TextExecutor::GetAndTouch(const LineRequest& request, std::uint64_t hash) {
     // An error ends the reply to a line. If the line has more keys, the client would take their
     // replies for those to its next line, so the connection is closed.
     output_.Append(protocol::kNoMemoryWriting);
-    return request.is_last_key ? Next::kGoOn : Next::kClose;
+    return request.is_last_key ? Next::kGoOn : Next::kFail;
   }
   if (presence != Presence::kHit) out = Miss(request, Operation::kGetAndTouch, presence, out);
   EndGet(request, out);
@@ -490,6 +531,7 @@ void TextExecutor::CacheMemlimit(const LineRequest& request) {
 std::unique_ptr<ReplyStream> TextExecutor::BeginStream(const LineRequest& request,
                                                        std::function<void()> wake) {
   if (request.verb == TextVerb::kLruCrawler) return BeginDump(request);
+  if (request.verb == TextVerb::kWatch) return BeginWatch(request, std::move(wake));
   LARDER_ASSERT(request.verb == TextVerb::kStats);
   switch (StreamedListOf(request.arguments)) {
     case StreamedList::kCachedump:
@@ -500,6 +542,25 @@ std::unique_ptr<ReplyStream> TextExecutor::BeginStream(const LineRequest& reques
       break;
   }
   return shared_.reporter.Ask(request.arguments, std::nullopt, counters_.buffers, std::move(wake));
+}
+
+std::unique_ptr<ReplyStream> TextExecutor::BeginWatch(const LineRequest& request,
+                                                      std::function<void()> wake) {
+  std::string_view error = protocol::kWatchNotAllowed;
+  if (shared_.config.watch_enabled) {
+    auto filter = WatchFilter::Parse(request.arguments);
+    error = protocol::kError;
+    if (filter) {
+      auto watcher = shared_.watch.Add(std::move(*filter), std::move(wake));
+      error = protocol::kTooManyWatchers;
+      if (watcher != nullptr) {
+        output_.Append(protocol::kOk);
+        return std::make_unique<WatcherReply>(shared_.watch, std::move(watcher), counters_.buffers);
+      }
+    }
+  }
+  output_.Append(error);
+  return nullptr;
 }
 
 std::unique_ptr<ReplyStream> TextExecutor::BeginDump(const LineRequest& request) {
@@ -544,7 +605,7 @@ Next TextExecutor::Shutdown(const LineRequest& request) {
   }
   // Returns at once; the main thread then stops the workers, including this one.
   shared_.request_stop();
-  return Next::kClose;
+  return Next::kStop;
 }
 
 }  // namespace larder::server

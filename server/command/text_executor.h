@@ -30,13 +30,11 @@ class TextExecutor : private Commands {
       : Commands(Protocol::kText, shared, lane, counters, output),
         meta_(shared, lane, counters, output) {}
 
-  using Commands::BeginShow;
   using Commands::cache;
   using Commands::CountPrefixRead;
   using Commands::DrawPrefixSample;
   using Commands::missed_reads;
   using Commands::NoteRead;
-  using Commands::Show;
 
   // See Commands.
   void set_client(const ClientIdentity& client) {
@@ -50,6 +48,15 @@ class TextExecutor : private Commands {
   // Whether a request retrieves the item of its key, and whether it does nothing else.
   static bool IsRetrieval(const protocol::LineRequest& request) noexcept;
   static bool IsRead(const protocol::LineRequest& request) noexcept;
+  // See OutcomeObservers. The meta commands have observers of their own.
+  bool BeginShow() {
+    const bool is_shown = Commands::BeginShow();
+    if (is_shown || meta_.is_shown()) [[unlikely]]
+      (void)meta_.BeginShow();
+    return is_shown;
+  }
+  void ShowBefore(const protocol::LineRequest& request, std::uint64_t hash);
+  void Show(const protocol::LineRequest& request);
 
   // Answers a request of a client that has not authenticated.
   LoginOutcome LogIn(const protocol::LoginRequest& request);
@@ -83,7 +90,7 @@ class TextExecutor : private Commands {
   template <WithCas with_cas>
   void Get(const protocol::LineRequest& request, std::uint64_t hash);
   [[gnu::noinline]] void Gets(const protocol::LineRequest& request, std::uint64_t hash);
-  // One key of a gat or gats line. Returns kClose if an error makes the rest of the reply
+  // One key of a gat or gats line. Returns kFail if an error makes the rest of the reply
   // impossible.
   Next GetAndTouch(const protocol::LineRequest& request, std::uint64_t hash);
   // Writes the reply to a hit at `out`, where there is room for it, and returns its end.
@@ -124,6 +131,8 @@ class TextExecutor : private Commands {
   std::string_view ConfigSet(const protocol::LineRequest& request);
 
   // Begin the lists of `lru_crawler metadump` and `mgdump`, and of `stats cachedump`.
+  std::unique_ptr<ReplyStream> BeginWatch(const protocol::LineRequest& request,
+                                          std::function<void()> wake);
   std::unique_ptr<ReplyStream> BeginDump(const protocol::LineRequest& request);
   std::unique_ptr<ReplyStream> BeginCachedump(const protocol::LineRequest& request);
   std::unique_ptr<ReplyStream> BeginDetailDump();

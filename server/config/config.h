@@ -132,6 +132,13 @@ struct Config {
   std::uint32_t drops_max = 65'536;
   // -X clears it: commands that print keys are allowed.
   bool dump_enabled = true;
+  // -W clears it: clients may watch.
+  bool watch_enabled = true;
+  // -o watchers_max, watcher_logbuf_size and worker_logbuf_size: the most watchers, and the KiB of
+  // lines that wait for one of them, and of events of one thread.
+  std::uint32_t watchers_max = 20;
+  std::uint32_t watcher_log_kilobytes = 256;
+  std::uint32_t worker_log_kilobytes = 64;
   // -A: the shutdown command is allowed.
   bool shutdown_command = false;
 

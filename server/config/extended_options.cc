@@ -18,6 +18,8 @@ using enum ValueKind;
 // Upper limits of values: those of the type that the value is stored in, or none.
 constexpr double kIntMax = std::numeric_limits<int>::max();
 constexpr double kUint32Max = std::numeric_limits<std::uint32_t>::max();
+// The most KiB of the buffers for watchers: 1 GiB.
+constexpr double kLogKilobytesMax = 1 << 20;
 constexpr double kAnyMax = std::numeric_limits<double>::max();
 
 // --- Functions that apply an option -----------------------------------------------------------
@@ -40,6 +42,12 @@ void SetNumber(Config& config, std::string_view value) {
   const auto number = ParseNumber<T>(value);
   LARDER_ASSERT(number.has_value());
   config.*kNumber = *number;
+}
+
+// The row of `stats settings` of a number of KiB, in bytes.
+template <std::uint32_t Config::*kKilobytesOf>
+std::string KilobytesInBytes(const SettingsSample& settings) {
+  return ValueText(std::uint64_t{settings.*kKilobytesOf} * 1024);
 }
 
 void SetEviction(Config& config, std::string_view value) {
@@ -129,6 +137,40 @@ constexpr auto kExtendedOptions = std::to_array<ExtendedOption>({
      .apply = SetNumber<std::uint32_t, &Config::drops_max>,
      .setting = {"drops_max", kGauge, Value<&Config::drops_max>,
                  "Most drops that are remembered at a time; 0: nothing can be dropped."}},
+    // What watchers do not read in time is lost for them, so that nobody waits for them.
+    {.name = "watchers_max",
+     .value_name = "{}",
+     .help = "most clients that watch at a time",
+     .kind = kInteger,
+     .high = 1000,
+     .missing_text = "Missing watchers_max argument",
+     .range_text = "watchers_max must be between 0 and 1000",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::watchers_max>,
+     .setting = {"watchers_max", kGauge, Value<&Config::watchers_max>,
+                 "Most clients that watch at a time."}},
+    {.name = "watcher_logbuf_size",
+     .value_name = "{}",
+     .help = "KiB of lines that wait for a watcher",
+     .kind = kInteger,
+     .high = kLogKilobytesMax,
+     .missing_text = "Missing watcher_logbuf_size argument",
+     .range_text = "could not parse argument to watcher_logbuf_size",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::watcher_log_kilobytes>,
+     .setting = {"watcher_logbuf_size", kGauge, KilobytesInBytes<&Config::watcher_log_kilobytes>,
+                 "Most bytes of lines that wait for a watcher."}},
+    {.name = "worker_logbuf_size",
+     .value_name = "{}",
+     .help = "KiB of watched events of one thread",
+     .kind = kInteger,
+     .high = kLogKilobytesMax,
+     .missing_text = "Missing worker_logbuf_size argument",
+     .range_text = "could not parse argument to worker_logbuf_size",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::worker_log_kilobytes>,
+     .setting = {"worker_logbuf_size", kGauge, KilobytesInBytes<&Config::worker_log_kilobytes>,
+                 "Most bytes of watched events that wait in a thread."}},
     // Values that are being received reserve memory, which clients could otherwise fill with values
     // that they never finish.
     {.name = "upload_memory",
@@ -403,23 +445,6 @@ constexpr auto kExtendedOptions = std::to_array<ExtendedOption>({
          kGauge, "Accepted: greatest age in memcached's warm segment.",
          {"memcached_lru_crawler_warm_max_factor"}),
      .changes = {{{"warm_max_factor", kTwoDecimals}}}},
-    // The command watch is not served, so there are no buffers for log lines.
-    {.name = "watcher_logbuf_size",
-     .kind = kInteger,
-     .high = kUint32Max,
-     .missing_text = "Missing watcher_logbuf_size argument",
-     .range_text = "could not parse argument to watcher_logbuf_size",
-     .setting = AcceptedSetting<"watcher_logbuf_size", "262144">(
-         kGauge, "Accepted: bytes that memcached has for a watcher's lines."),
-     .changes = {{{"watcher_logbuf_size", kKilobytes}}}},
-    {.name = "worker_logbuf_size",
-     .kind = kInteger,
-     .high = kUint32Max,
-     .missing_text = "Missing worker_logbuf_size argument",
-     .range_text = "could not parse argument to worker_logbuf_size",
-     .setting = AcceptedSetting<"worker_logbuf_size", "65536">(
-         kGauge, "Accepted: bytes that memcached has for a worker's lines."),
-     .changes = {{{"worker_logbuf_size", kKilobytes}}}},
 });
 
 // Whether a row has what its kind of value needs: limits, choices and messages.

@@ -35,9 +35,6 @@ StepResult CountVerbosity(Config& config, std::string_view) {
   return Done{};
 }
 
-// An option of memcached that needs nothing here.
-StepResult AcceptSilently(Config&, std::string_view) { return Done{}; }
-
 // Options of features that are missing. They are refused, because an operator relies on the
 // feature.
 StepResult RefuseTls(Config&, std::string_view) {
@@ -353,12 +350,14 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = SwitchOff<&Config::dump_enabled>,
      .setting = {"dump_enabled", kSwitch, Switch<&Config::dump_enabled>,
                  "Commands that list keys are allowed."}},
-    // Watching is not served, so switching it off is no change.
+    // Watchers see the keys of other clients.
     {.section = kWork,
      .letter = 'W',
      .name = "disable-watch",
-     .help = "accepted: watch is not served",
-     .apply = AcceptSilently},
+     .help = "refuse watch",
+     .apply = SwitchOff<&Config::watch_enabled>,
+     .setting = {"watch_enabled", kSwitch, Switch<&Config::watch_enabled>,
+                 "Clients may watch what the server does."}},
     // Further options by name; see server/config/extended_options.h.
     {.section = kWork,
      .letter = 'o',

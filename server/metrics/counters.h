@@ -81,6 +81,12 @@ enum class Stat : std::uint8_t {
   kBytesWritten,
   // Turns that ended although the connection had more requests.
   kConnYields,
+  // Events that were lost because the buffer of their thread was full; events that were not.
+  kLogWorkerDropped,
+  kLogWorkerWritten,
+  // Lines that were lost because the buffer of a watcher was full; lines that were not.
+  kLogWatcherSkipped,
+  kLogWatcherSent,
   // How often the server stopped accepting connections.
   kListenDisabled,
   // For how many microseconds the server did not accept connections.

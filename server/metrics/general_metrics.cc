@@ -351,13 +351,16 @@ constexpr auto kGeneralRows = std::to_array<GeneralRow>({
      "Passes that looked for expired items.",
      {"memcached_lru_crawler_starts_total"},
      Sweeps},
-    // --- Features that do not exist here ---
     {"malloc_fails", kCounter, Always<0>, "Always 0: failed allocations are not counted."},
-    {"log_worker_dropped", kCounter, Always<0>, "Always 0: watch is not served."},
-    {"log_worker_written", kCounter, Always<0>, "Always 0: watch is not served."},
-    {"log_watcher_skipped", kCounter, Always<0>, "Always 0: watch is not served."},
-    {"log_watcher_sent", kCounter, Always<0>, "Always 0: watch is not served."},
-    {"log_watchers", kGauge, Always<0>, "Always 0: watch is not served."},
+    // --- watch ---
+    {"log_worker_dropped", kCounter, Count<Stat::kLogWorkerDropped>,
+     "Watched events that were lost in a thread."},
+    {"log_worker_written", kCounter, Count<Stat::kLogWorkerWritten>, "Watched events."},
+    {"log_watcher_skipped", kCounter, Count<Stat::kLogWatcherSkipped>,
+     "Lines that were lost because a watcher did not read."},
+    {"log_watcher_sent", kCounter, Count<Stat::kLogWatcherSent>, "Lines for watchers."},
+    {"log_watchers", kGauge, Value<&Sample::watchers>, "Clients that watch."},
+    // --- Features that do not exist here ---
     {"unexpected_napi_ids", kCounter, Always<0>, "Always 0: there are no workers by queue."},
     {"round_robin_fallback", kCounter, Always<0>, "Always 0: there are no workers by queue."},
     // --- Items ---

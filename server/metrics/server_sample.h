@@ -94,6 +94,8 @@ struct ServerSample {
   bool is_sweeping = false;
   // There is a list of nodes for clients to discover.
   bool has_node_list = false;
+  // Clients that watch.
+  std::uint64_t watchers = 0;
   // Cache::live_drops().
   std::uint32_t live_drops = 0;
 

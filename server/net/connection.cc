@@ -3,12 +3,33 @@
 #include <utility>
 
 #include "server/shared.h"
+#include "server/watch/watch_hub.h"
 #include "slab/check.h"
 
 namespace larder::server {
 
 // Most connections of a server are idle, and the allocator's next size is 320 bytes.
 static_assert(sizeof(Connection) <= 256);
+
+namespace {
+
+// memcached's word for a reason.
+std::string_view WordFor(EndReason reason) {
+  switch (reason) {
+    case EndReason::kNormal:
+      return "normal";
+    case EndReason::kStop:
+      return "shutdown";
+    case EndReason::kError:
+      return "error";
+    case EndReason::kIdle:
+      return "idle_timeout";
+  }
+  LARDER_ASSERT(false && "a reason without a word");
+  return "normal";
+}
+
+}  // namespace
 
 Connection::Connection(Wires& wires, ConnectionHost& host, event_base& base, AcceptedClient client)
     : workspace_(wires.workspace),
@@ -19,9 +40,13 @@ Connection::Connection(Wires& wires, ConnectionHost& host, event_base& base, Acc
   info_.last_input_s.store(workspace_.lane.now_s, std::memory_order_relaxed);
   workspace_.buffers().Add(Buffer::kConnections, sizeof *this + transport_->held_bytes());
   workspace_.shared.connections.Add(transport_->descriptor(), info_);
+  if (workspace_.shared.watch.Wants(WatchStream::kConnections)) [[unlikely]]
+    NoteBegin();
 }
 
 Connection::~Connection() {
+  if (workspace_.shared.watch.Wants(WatchStream::kConnections)) [[unlikely]]
+    NoteEnd();
   workspace_.buffers().Subtract(Buffer::kConnections, sizeof *this + transport_->held_bytes());
   DropPending();
   workspace_.shared.connections.Remove(transport_->descriptor());
@@ -33,6 +58,16 @@ Connection::~Connection() {
   if (session_.has_ended() && !is_closed_) {
     transport_->Finish({workspace_.input.data(), kInputBytes});
   }
+}
+
+void Connection::NoteBegin() const {
+  workspace_.shared.watch.SourceOf(workspace_.lane).AddConnected(session_.client());
+}
+
+void Connection::NoteEnd() const {
+  const EndReason own = session_.end_reason();
+  workspace_.shared.watch.SourceOf(workspace_.lane)
+      .AddDisconnected(session_.client(), WordFor(own == EndReason::kNormal ? end_reason_ : own));
 }
 
 // --- Process -----------------------------------------------------------------------------------
@@ -51,8 +86,10 @@ void Connection::Process() {
     }
     return;
   }
-  if (session_.is_streaming()) [[unlikely]]
+  if (session_.is_streaming()) [[unlikely]] {
+    if (session_.is_watching() && !Discard()) return;
     return ContinueStream();
+  }
   // Requests that the last turn left over are served before anything more is received.
   if ((!had_yielded || !session_.has_kept_input()) && !Receive()) return;
   SetState(ConnectionState::kParseCmd);
@@ -82,10 +119,22 @@ bool Connection::Receive() {
       break;
     case TransferStatus::kFailed:
       is_closed_ = true;
+      set_end_reason(EndReason::kError);
       return false;
   }
   // Nothing arrived now, but input that an earlier turn kept can be served.
   return session_.has_input();
+}
+
+bool Connection::Discard() {
+  const iovec area{workspace_.input.data(), kInputBytes};
+  const Transferred received = transport_->Receive({&area, 1});
+  if (received.status == TransferStatus::kDone) {
+    workspace_.counters.Add(Stat::kBytesRead, received.bytes);
+    return true;
+  }
+  is_closed_ = received.status != TransferStatus::kBlocked;
+  return !is_closed_;
 }
 
 void Connection::Follow() {
@@ -153,8 +202,10 @@ void Connection::Rest() {
   if (pending_ != nullptr) return transport_->SetAwaited(Await::kOutput);
   // While a stream or an upload waits, further input stays in the socket: so the client is slowed
   // down instead of the server storing its data.
-  const bool takes_no_input = session_.awaits_wake() || (session_.uploading() != nullptr &&
-                                                         session_.uploading()->is_queued());
+  // What a client that watches sends is thrown away, and its end has to be noticed.
+  const bool takes_no_input =
+      (session_.awaits_wake() && !session_.is_watching()) ||
+      (session_.uploading() != nullptr && session_.uploading()->is_queued());
   transport_->SetAwaited(takes_no_input ? Await::kNothing : Await::kInput);
 }
 

@@ -98,7 +98,11 @@ class Connection final : private TransportUser {
   const Uploading* uploading() const { return session_.uploading(); }
   // Whether a reply is incomplete: when the server stops, it is sent before the connection is
   // closed.
-  bool has_unsent_output() const { return pending_ != nullptr || session_.is_streaming(); }
+  bool has_unsent_output() const {
+    return !session_.is_watching() && (pending_ != nullptr || session_.is_streaming());
+  }
+  // Sets the reason that clients that watch connections see, if it is none of the session's.
+  void set_end_reason(EndReason reason) { end_reason_ = reason; }
 
   // Has a reply stream that waited for its content continue. No effect if there is none.
   void WakeStream();
@@ -121,6 +125,9 @@ class Connection final : private TransportUser {
   // Receives once into the session's room. Returns false when there is nothing to serve: nothing
   // arrived and nothing was kept, or the client is gone.
   bool Receive();
+  // Receives once and throws it away: the client watches and gets no replies. Returns false if the
+  // client is gone.
+  bool Discard();
   // Appends the next piece of the reply stream, unless the stream waits.
   void ContinueStream();
   // Called after the session has served: registers the connection for what the session waits for,
@@ -139,6 +146,9 @@ class Connection final : private TransportUser {
   // turns leave any.
   [[gnu::noinline]] void KeepPending(const OutputSlice& replies);
   [[gnu::noinline]] void DropPending();
+  // Tell the clients that watch connections that this one has begun, and that it ends.
+  [[gnu::noinline, gnu::cold]] void NoteBegin() const;
+  [[gnu::noinline, gnu::cold]] void NoteEnd() const;
   void SetState(ConnectionState state) { info_.state.store(state, std::memory_order_relaxed); }
   void ShowState() {
     SetState(pending_ != nullptr ? ConnectionState::kMwrite : session_.resting_state());
@@ -148,6 +158,8 @@ class Connection final : private TransportUser {
   bool is_closed_ = false;
   // The client has sent all that it ever will, but may still read replies.
   bool has_peer_finished_ = false;
+  // Why the connection ends, unless the session has another reason.
+  EndReason end_reason_ = EndReason::kNormal;
   // Shared by all connections of the worker; used during a turn only.
   Workspace& workspace_;
   ConnectionHost& host_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/session/turn_budget.h"
+#include "server/watch/watch_hub.h"
 #include "slab/check.h"
 #include "slab/sync/thread.h"
 
@@ -22,6 +23,8 @@ constexpr std::chrono::milliseconds kDrainSilenceMax{500};
 constexpr useconds_t kDrainPauseUs = 10'000;
 // After so many turns without a received byte, values that are incomplete are given up.
 constexpr int kQuietRoundsMax = 4;
+// For so many turns the worker goes on at least, if there are clients that watch.
+constexpr int kRoundsWatched = 2;
 // How often uploads are checked for progress. Upload::CheckForSlowness() counts on it.
 constexpr timeval kUploadCheck{.tv_sec = 0, .tv_usec = 250'000};
 // How often the worker looks whether other workers have given upload memory back.
@@ -226,6 +229,7 @@ void Worker::CloseIdle() {
     Connection* next = connection->next;
     if (connection->IsIdleTooLong(now_s, timeout_s)) {
       workspace_.counters.Add(Stat::kIdleKicks);
+      connection->set_end_reason(EndReason::kIdle);
       Destroy(*connection);
     }
     connection = next;
@@ -246,6 +250,7 @@ void Worker::CloseStalledUploads() {
     Connection* next = connection->next;
     if (connection->CheckUploadForStall(now_s)) {
       workspace_.counters.Add(Stat::kUploadKicks);
+      connection->set_end_reason(EndReason::kError);
       Destroy(*connection);
     } else {
       has_uploads = has_uploads || connection->uploading() != nullptr;
@@ -292,6 +297,8 @@ void Worker::Drain() {
   const auto end = steady_clock::now() + kDrainMax;
   auto silence_end = steady_clock::now() + kDrainSilenceMax;
   int quiet_rounds = 0;
+  // Clients that watch still see what the first rounds do.
+  int rounds_watched = shared_.watch.count() != 0 ? kRoundsWatched : 0;
   for (;;) {
     const std::uint64_t written_bytes = workspace_.counters.value(Stat::kBytesWritten);
     const std::uint64_t read_bytes = workspace_.counters.value(Stat::kBytesRead);
@@ -304,7 +311,7 @@ void Worker::Drain() {
     const bool has_given = std::exchange(has_given_memory_, false);
     quiet_rounds = has_read || has_given ? 0 : quiet_rounds + 1;
     const bool may_upload = quiet_rounds < kQuietRoundsMax;
-    bool has_pending = has_read || !ready_.empty();
+    bool has_pending = has_read || !ready_.empty() || rounds_watched-- > 0;
     // Whether an upload of this worker waits for memory that another worker will give back.
     bool awaits_memory = false;
     for (Connection* connection = connections_; connection != nullptr;

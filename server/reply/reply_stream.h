@@ -34,6 +34,9 @@ class ReplyStream {
   // Appends the next piece to `output`. `lane` is the calling worker's lane of the cache. REQUIRES:
   // the last call did not return kEnded.
   [[nodiscard]] virtual Progress Continue(slab::Lane& lane, Output& output) = 0;
+  // Whether the client gets no other replies any more: what it sends meanwhile is thrown away
+  // instead of waiting for the end of the stream, which is that of the connection.
+  virtual bool replaces_requests() const { return false; }
 };
 
 }  // namespace larder::server

@@ -37,6 +37,16 @@ struct Watchers {
   Log(LogLevel::kDebug, "<{} {} {}", client_number, name, Printable(key));
 }
 
+// Shows a request, which is about to be executed, to the parts that have asked for it.
+template <class Requests, class RequestExecutor>
+[[gnu::noinline, gnu::cold]] void ShowBefore(const Watchers& watchers, int client_number,
+                                             RequestExecutor& executor,
+                                             const typename Requests::Request& request,
+                                             std::uint64_t hash) {
+  if (watchers.is_logged) LogRequest(client_number, Requests::NameOf(request), request.key);
+  if (watchers.is_shown) executor.ShowBefore(request, hash);
+}
+
 // Logs one line for a request of an unauthenticated client, as far as `-vv` asks for it. Nothing of
 // the request is printed: a password may be in the wrong place.
 inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
@@ -70,6 +80,12 @@ inline void LogUnauthenticated(const Workspace& workspace, int client_number) {
     case Next::kClose:
       result.end = BatchEnd::kClose;
       break;
+    case Next::kStop:
+      result.end = BatchEnd::kStop;
+      break;
+    case Next::kFail:
+      result.end = BatchEnd::kFail;
+      break;
   }
   return result;
 }
@@ -87,9 +103,9 @@ inline BatchEnd EndOf(protocol::ParseStatus status, Output& output) {
       return BatchEnd::kNeedValue;
     case ParseStatus::kLineTooLong:
       output.Append(protocol::kLineTooLong);
-      return BatchEnd::kClose;
+      return BatchEnd::kFail;
     case ParseStatus::kFatal:
-      return BatchEnd::kClose;
+      return BatchEnd::kFail;
   }
   return BatchEnd::kFull;
 }
@@ -181,8 +197,9 @@ template <class Requests, class RequestExecutor>
 //   // The command word, for the log.
 //   static std::string_view NameOf(const Request& request);
 //
-// and `executor` executes them: Execute(), BeginShow() and Show(), in its cache(). Its IsRead()
-// says which requests read an item and do nothing else; some of them it is told to NoteRead().
+// and `executor` executes them: Execute(), BeginShow(), ShowBefore() and Show(), in its cache().
+// Its IsRead() says which requests read an item and do nothing else; some of them it is told to
+// NoteRead().
 //
 // A batch is served in two passes. The first parses up to kBatchRequests requests and starts to
 // load the memory of their keys; the second executes them in order, each finding its memory loaded.
@@ -221,15 +238,15 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
   for (std::size_t i = 0; i < count; ++i) {
     const typename Requests::Request& request = requests[i];
     // There is one call of Execute(), so that the compiler makes it a part of this loop.
-    if (is_watched && watchers.is_logged) [[unlikely]]
-      LogRequest(limits.client_number, Requests::NameOf(request), request.key);
+    if (is_watched) [[unlikely]]
+      ShowBefore<Requests>(watchers, limits.client_number, executor, request, batch.hashes[i]);
     if (i == sampled) [[unlikely]]
       missed = executor.missed_reads();
     const Next then = executor.Execute(request, batch.hashes[i]);
     if (i == sampled && RequestExecutor::IsRetrieval(request)) [[unlikely]]
       executor.CountPrefixRead(request.key, missed, count);
     if (is_watched && watchers.is_shown) [[unlikely]]
-      executor.Show(request.key);
+      executor.Show(request);
     if (then != Next::kGoOn) [[unlikely]] {
       result.at = i;
       return LeaveBatch(batch, then, result, input, keys);

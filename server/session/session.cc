@@ -185,9 +185,15 @@ bool Session::ServeRequests(std::string_view& input) {
     case BatchEnd::kStream:
       return BeginStream(batch.at);
     case BatchEnd::kClose:
+      state_ = Ended{EndReason::kNormal};
+      return false;
+    case BatchEnd::kStop:
+      state_ = Ended{EndReason::kStop};
+      return false;
+    case BatchEnd::kFail:
       break;
   }
-  state_.emplace<Ended>();
+  state_ = Ended{EndReason::kError};
   return false;
 }
 
@@ -232,9 +238,9 @@ bool Session::EndLogin(const LoginResult& login) {
     budget_.Spend(1, 0);
     workspace_.output.AddWork(kWorkPerTurnBytes + 1);
     if (*login.outcome == LoginOutcome::kAdmitted) login_.emplace<Authenticated>();
-    if (*login.outcome == LoginOutcome::kClose) state_.emplace<Ended>();
+    if (*login.outcome == LoginOutcome::kClose) state_ = Ended{EndReason::kError};
   }
-  if (login.status == LoginResult::Status::kFatal) state_.emplace<Ended>();
+  if (login.status == LoginResult::Status::kFatal) state_ = Ended{EndReason::kError};
   return budget_.requests_left() != 0;
 }
 
@@ -266,6 +272,7 @@ void Session::ContinueStream() {
 }
 
 ConnectionState Session::resting_state() const {
+  if (is_watching()) return ConnectionState::kWatch;
   if (is_streaming()) {
     // A stream that waits is still being produced; otherwise its client has to read.
     return awaits_wake() ? ConnectionState::kParseCmd : ConnectionState::kMwrite;

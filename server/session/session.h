@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "protocol/text/line_request.h"
+#include "server/command/next.h"
 #include "server/input/input_tail.h"
 #include "server/reply/reply_stream.h"
 #include "server/sasl.h"
@@ -72,7 +73,7 @@ class Session {
   // Appends the next piece of the reply stream to the Output. REQUIRES: is_streaming() and not
   // awaits_wake().
   void ContinueStream();
-  // Ends the session: nothing is served any more, and the kept input is dropped.
+  // Ends the session normally: nothing is served any more, and the kept input is dropped.
   void End();
 
   // --- What follows a turn
@@ -84,6 +85,11 @@ class Session {
   bool has_kept_input() const { return !tail_.empty(); }
   // Whether a reply is produced piece by piece. Requests wait until it ends.
   bool is_streaming() const { return std::holds_alternative<Streaming>(state_); }
+  // Whether the client gets nothing any more but this stream: what it sends is thrown away.
+  bool is_watching() const {
+    const auto* const streaming = std::get_if<Streaming>(&state_);
+    return streaming != nullptr && streaming->stream->replaces_requests();
+  }
   // Whether the reply stream waits for its content. It continues after WakeStream(), which the host
   // calls when TurnHost::WakeStreams() asked for it.
   bool awaits_wake() const { return stream_awaits_wake_; }
@@ -100,6 +106,11 @@ class Session {
   bool is_between_requests() const { return std::holds_alternative<Requests>(state_); }
   // Whether nothing is to be served any more. The replies so far may still have to be sent.
   bool has_ended() const { return std::holds_alternative<Ended>(state_); }
+  // Why it has ended; kNormal if it has not.
+  EndReason end_reason() const {
+    const auto* const ended = std::get_if<Ended>(&state_);
+    return ended == nullptr ? EndReason::kNormal : ended->reason;
+  }
   // The state that `stats conns` shows between two turns.
   ConnectionState resting_state() const;
 
@@ -120,7 +131,9 @@ class Session {
     std::unique_ptr<ReplyStream> stream;
   };
   // The session is over.
-  struct Ended {};
+  struct Ended {
+    EndReason reason = EndReason::kNormal;
+  };
 
   // The login. A client of a listener without passwords counts as authenticated.
   struct Authenticated {};

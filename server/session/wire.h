@@ -30,8 +30,10 @@ enum class BatchEnd : std::uint8_t {
   kLogIn,
   // The reply to `at` is produced piece by piece: call BeginStream().
   kStream,
-  // Close the connection after the replies so far were sent.
+  // Close the connection after the replies so far were sent; see Next.
   kClose,
+  kStop,
+  kFail,
 };
 
 // What a batch may do at most.

@@ -24,6 +24,8 @@ enum class ConnectionState : std::uint8_t {
   kSwallow,
   // It sends a reply that the client has not yet taken.
   kMwrite,
+  // It gets the lines of a watcher.
+  kWatch,
 };
 
 // What `stats conns` shows of a connection.

@@ -85,6 +85,16 @@ std::string SocketAddress::text() const {
   return unix_path != nullptr ? "unix:" + unix_path->path : "?";
 }
 
+std::string SocketAddress::ip_text() const {
+  if (const auto* const ipv4 = std::get_if<sockaddr_in>(&address_)) {
+    return TextOf(AF_INET, &ipv4->sin_addr);
+  }
+  if (const auto* const ipv6 = std::get_if<sockaddr_in6>(&address_)) {
+    return TextOf(AF_INET6, &ipv6->sin6_addr);
+  }
+  return is_unix() ? "unix" : "?";
+}
+
 int SocketAddress::port() const {
   if (const auto* const ipv4 = std::get_if<sockaddr_in>(&address_)) return ntohs(ipv4->sin_port);
   if (const auto* const ipv6 = std::get_if<sockaddr_in6>(&address_)) return ntohs(ipv6->sin6_port);

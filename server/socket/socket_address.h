@@ -27,6 +27,8 @@ class SocketAddress {
   // The form in which `stats conns` prints an address: `tcp:127.0.0.1:11211`, `tcp6:[::1]:11211` or
   // `unix:<path>`; `?` if it is unknown.
   std::string text() const;
+  // The numeric address alone, without brackets; `unix` for a unix socket, `?` if it is unknown.
+  std::string ip_text() const;
   // The port in host byte order; 0 for a unix socket or an unknown address.
   int port() const;
   bool is_ipv6() const { return std::holds_alternative<sockaddr_in6>(address_); }

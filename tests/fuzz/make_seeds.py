@@ -46,6 +46,9 @@ HAND_MADE = {
                          b"explain n\r\nexplain q\r\nme n\r\nme q\r\nmn\r\nversion\r\n"
                          b"config set cluster 0 1\r\nx\r\nconfig set cluster 0 14\r\n"
                          b"1\nh|1.1.1.1|1\n\r\nconfig get cluster\r\nconfig delete cluster\r\n",
+    # Who watches gets no more answers; a refused one goes on.
+    "watch": b"set k 0 0 1\r\n1\r\nwatch fetchers prefix=a%3A sample=2\r\nget k\r\nquit\r\n",
+    "watch-refused": b"watch prefix=%\r\nwatch nothing\r\nget a\r\nwatch slow=x\r\n",
     # Marks where they might mislead who looks at the stream and not at what is sent of it.
     "mark-before-binary": TIME_PASSES + b"\x05" + BINARY_SET_AND_GET,
     "marks-around-binary": TIME_PASSES + b"\x05" + TIME_PASSES + b"\x01" + BINARY_SET_AND_GET +

@@ -11,6 +11,7 @@
 #include "server/shared.h"
 #include "server/socket/connection_table.h"
 #include "server/stats.h"
+#include "server/watch/watch_hub.h"
 #include "slab/cache.h"
 #include "slab/expiry_sweep.h"
 
@@ -26,6 +27,7 @@ struct WorkerParts {
         cluster(config.cluster_state),
         sweep(cache),
         uploads(cache, config.upload_memory_percent, config.upload_staging_bytes()),
+        watch(config, stats.AddWorker()),
         shared{.config = config,
                .cache = cache,
                .clock = clock,
@@ -37,6 +39,7 @@ struct WorkerParts {
                .reporter = reporter,
                .sweep = sweep,
                .uploads = uploads,
+               .watch = watch,
                .request_stop = [] {},
                .detail_enabled = config.detail_enabled},
         reporter(shared) {}
@@ -49,6 +52,7 @@ struct WorkerParts {
   Stats stats{shared};
   slab::ExpirySweep sweep;
   UploadMemory uploads;
+  WatchHub watch;
   Shared shared;
   Reporter reporter;
 };

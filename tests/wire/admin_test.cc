@@ -149,7 +149,7 @@ TEST_CASE_METHOD(WireTest, "refresh_certs says that TLS is off", "[wire][admin]"
 }
 
 TEST_CASE_METHOD(WireTest, "commands of later issues are unknown", "[wire][admin]") {
-  for (const char* request : {"watch fetchers\r\n", "misbehave\r\n", "debugtime p\r\n"}) {
+  for (const char* request : {"misbehave\r\n", "debugtime p\r\n"}) {
     CAPTURE(request);
     client.Send(request).Expect("ERROR\r\n").ExpectNothing();
   }

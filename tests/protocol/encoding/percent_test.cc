@@ -31,5 +31,21 @@ TEST_CASE("all other bytes become their code in upper case", "[percent]") {
   CHECK(encoded == 256 - 66);
 }
 
+TEST_CASE("what was encoded is decoded to the same bytes", "[percent]") {
+  std::string bytes;
+  for (int byte = 0; byte < 256; ++byte) bytes.push_back(static_cast<char>(byte));
+  CHECK(DecodePercent(Encode(bytes)) == bytes);
+  CHECK(DecodePercent("") == "");
+  // Bytes that need no encoding, and digits in lower case.
+  CHECK(DecodePercent("a:%2f b") == "a:/ b");
+}
+
+TEST_CASE("a percent sign without two digits is refused", "[percent]") {
+  for (const auto* const text : {"%", "a%", "%4", "%4x", "%x4", "%-1", "%+1", "% 1", "%%41"}) {
+    CAPTURE(text);
+    CHECK_FALSE(DecodePercent(text).has_value());
+  }
+}
+
 }  // namespace
 }  // namespace larder::protocol
