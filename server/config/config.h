@@ -99,8 +99,9 @@ struct Config {
   bool use_cas = true;
   // -o [no_]mrc: the miss ratios of other memory limits are estimated, for `stats mrc`.
   bool estimate_miss_ratios = true;
-  // -o [no_]prefix_stats: items and reads are counted by prefix, for `stats prefixes`.
-  bool count_prefixes = true;
+  // -o [no_]prefix_stats: items and reads are counted by prefix, for `stats prefixes`. Shares
+  // switch it on.
+  bool count_prefixes = false;
   // --prefix-share: shares of the memory for prefixes; see CheckPrefixShares.
   std::vector<slab::PrefixShare> prefix_shares = {};
   // -o track_sizes: items are counted by size, for `stats sizes`.

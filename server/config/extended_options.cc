@@ -231,10 +231,10 @@ constexpr auto kExtendedOptions = std::to_array<ExtendedOption>({
      .apply = TurnOff<&Config::estimate_miss_ratios>,
      .setting = {"mrc", kSwitch, Switch<&Config::estimate_miss_ratios>,
                  "The miss ratios of other memory limits are estimated."}},
-    {.name = "no_prefix_stats",
-     .help = "do not count by prefix for stats prefixes",
+    {.name = "prefix_stats",
+     .help = "count by prefix for stats prefixes",
      .effect = kApplied,
-     .apply = TurnOff<&Config::count_prefixes>,
+     .apply = TurnOn<&Config::count_prefixes>,
      .setting = {"prefix_stats", kSwitch, Switch<&Config::count_prefixes>,
                  "Items and reads are counted by prefix."}},
 
@@ -343,10 +343,10 @@ constexpr auto kExtendedOptions = std::to_array<ExtendedOption>({
      .changes = {{{"slab_chunk_max", kMemcachedPage},
                   {"hash_algorithm", kJenkins},
                   {"lru_maintainer_thread", kNo}}}},
+    // Not memcached's: undoes prefix_stats.
+    {.name = "no_prefix_stats", .effect = kApplied, .apply = TurnOff<&Config::count_prefixes>},
     {.name = "no_slab_automove", .apply = SetNoPageMoves},
     {.name = "no_slab_reassign", .apply = TurnOff<&Config::slab_reassign>},
-    // Not memcached's: undoes no_prefix_stats.
-    {.name = "prefix_stats", .effect = kApplied, .apply = TurnOn<&Config::count_prefixes>},
     // The input buffers have a fixed size for each worker, so their memory needs no limit.
     {.name = "read_buf_mem_limit",
      .kind = kInteger,

@@ -67,6 +67,7 @@ StepResult AddPrefixShare(Config& config, std::string_view value) {
   if (config.prefix_shares.size() == slab::kPrefixSharesMax) {
     return refuse(fmt::format("there are {} shares already", slab::kPrefixSharesMax));
   }
+  config.count_prefixes = true;
   share->prefix = name;
   config.prefix_shares.push_back(std::move(*share));
   return Done{};

@@ -40,7 +40,7 @@ struct CacheOptions {
   bool track_sizes = false;
   // Counts items and reads by prefix of the key: what stands before the first delimiter. REQUIRES:
   // the delimiter is not 0.
-  bool count_prefixes = true;
+  bool count_prefixes = false;
   char prefix_delimiter = ':';
   // The prefixes that have a share; see PrefixShares for what is required of them. Only with
   // count_prefixes.

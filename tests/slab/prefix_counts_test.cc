@@ -24,7 +24,12 @@ std::string KeyOf(std::size_t prefix, std::uint64_t number) {
   return std::string(kPrefixes[prefix % kPrefixes.size()]) + ":" + std::to_string(number);
 }
 
-TEST_CASE_METHOD(CacheFixture, "a prefix has its items, their bytes and their chunks",
+// A cache that counts by prefix.
+struct CountedCache : CacheFixture {
+  CountedCache() : CacheFixture({.count_prefixes = true}) {}
+};
+
+TEST_CASE_METHOD(CountedCache, "a prefix has its items, their bytes and their chunks",
                  "[slab][prefix]") {
   REQUIRE(Set("user:1", "abc") == StoreStatus::kStored);
   REQUIRE(Set("user:2", Noise(1000, 1)) == StoreStatus::kStored);
@@ -44,7 +49,7 @@ TEST_CASE_METHOD(CacheFixture, "a prefix has its items, their bytes and their ch
   CHECK(UseOf(cache(), "user:") == PrefixUse{});
 }
 
-TEST_CASE_METHOD(CacheFixture, "a value in several chunks counts with all of them",
+TEST_CASE_METHOD(CountedCache, "a value in several chunks counts with all of them",
                  "[slab][prefix]") {
   for (const std::size_t bytes : std::array<std::size_t, 4>{200'000, 262'144, 393'000, 1'000'000}) {
     CAPTURE(bytes);
@@ -56,7 +61,7 @@ TEST_CASE_METHOD(CacheFixture, "a value in several chunks counts with all of the
 }
 
 TEST_CASE("evictions are counted by prefix", "[slab][prefix]") {
-  CacheFixture cache({.memory_bytes = kMiB});
+  CacheFixture cache({.memory_bytes = kMiB, .count_prefixes = true});
   for (std::uint64_t i = 0; i < 4000; ++i)
     (void)cache.Set(KeyOf(i % 3 == 0 ? 0 : 1, i), Noise(500, 1));
   const PrefixUse user = UseOf(cache.cache(), "user:");
@@ -68,7 +73,7 @@ TEST_CASE("evictions are counted by prefix", "[slab][prefix]") {
 }
 
 TEST_CASE("without statistics by prefix nothing is counted", "[slab][prefix]") {
-  CacheFixture cache({.count_prefixes = false});
+  CacheFixture cache;
   REQUIRE(cache.Set("user:1", "abc") == StoreStatus::kStored);
   REQUIRE(cache.Set("user:1", "abcdef") == StoreStatus::kStored);
   CHECK(cache.Delete("user:1"));
@@ -176,7 +181,7 @@ class ModelledPrefixes {
     REQUIRE(seen == items_.size());
   }
 
-  CacheFixture cache_{{.memory_bytes = 64 * kMiB}};
+  CacheFixture cache_{{.memory_bytes = 64 * kMiB, .count_prefixes = true}};
   std::vector<Lane*> lanes_;
   std::mt19937_64 random_{20};
   const std::string noise_ = Noise(300'000, 1);
@@ -195,7 +200,7 @@ TEST_CASE("items and bytes by prefix are those of a model", "[slab][prefix][prop
 
 TEST_CASE("counts by prefix stay exact while threads store, evict and delete",
           "[slab][prefix][concurrency]") {
-  CacheFixture cache({.memory_bytes = 2 * kMiB});
+  CacheFixture cache({.memory_bytes = 2 * kMiB, .count_prefixes = true});
   std::vector<std::function<void()>> all;
   const std::string noise = Noise(300'000, 1);
   for (std::size_t worker = 0; worker < kWorkers; ++worker) {

@@ -25,7 +25,10 @@ class SharedCache : public CacheFixture {
   explicit SharedCache(std::vector<PrefixShare> shares,
                        EvictionPolicy eviction = EvictionPolicy::kSegmented)
       : CacheFixture(Cache::Options{
-            .memory_bytes = kMemory, .eviction = eviction, .prefix_shares = std::move(shares)}) {}
+            .memory_bytes = kMemory,
+            .eviction = eviction,
+            .count_prefixes = true,
+            .prefix_shares = std::move(shares)}) {}
 
   // Stores so many percent of the memory under new keys of the prefix.
   void Write(const std::string& prefix, std::uint64_t percent,

@@ -9,7 +9,16 @@
 namespace larder::wire {
 namespace {
 
-TEST_CASE_METHOD(WireTest, "stats prefixes has six rows for each prefix, and for the others",
+// All clients on one worker, which counts by prefix.
+struct PrefixTest {
+  TestServer server{[](Config& config) {
+    config.threads = 1;
+    config.count_prefixes = true;
+  }};
+  Client client = server.Connect();
+};
+
+TEST_CASE_METHOD(PrefixTest, "stats prefixes has six rows for each prefix, and for the others",
                  "[wire][stats][prefix]") {
   client.Send("stats prefixes\r\n")
       .Expect(
@@ -29,7 +38,7 @@ TEST_CASE_METHOD(WireTest, "stats prefixes has six rows for each prefix, and for
   CHECK(client.Stats("prefixes").at("prefix:user:items") == "1");
 }
 
-TEST_CASE_METHOD(OneWorker, "gets that come one at a time are counted exactly, by all commands",
+TEST_CASE_METHOD(PrefixTest, "gets that come one at a time are counted exactly, by all commands",
                  "[wire][stats][prefix]") {
   client.Send("set user:1 0 0 1\r\nx\r\n").Expect("STORED\r\n");
   for (const std::string_view hit : {"get user:1\r\n", "gets user:1\r\n", "gat 0 user:1\r\n"}) {
@@ -53,7 +62,7 @@ TEST_CASE_METHOD(OneWorker, "gets that come one at a time are counted exactly, b
   CHECK(rows.at("others:misses") == "1");
 }
 
-TEST_CASE_METHOD(OneWorker, "in pipelines hits and misses are estimated", "[wire][stats][prefix]") {
+TEST_CASE_METHOD(PrefixTest, "in pipelines hits and misses are estimated", "[wire][stats][prefix]") {
   client.Send("set user:1 0 0 1\r\nx\r\n").Expect("STORED\r\n");
   client.Send("set page:1 0 0 1\r\nx\r\n").Expect("STORED\r\n");
   // Of four gets, always in the same order, two are hits of pages, and one is a miss of a user.
@@ -72,7 +81,10 @@ TEST_CASE_METHOD(OneWorker, "in pipelines hits and misses are estimated", "[wire
 
 TEST_CASE("stats reset keeps what prefixes have and clears what they did",
           "[wire][stats][prefix]") {
-  TestServer server([](Config& config) { config.memory_bytes = std::uint64_t{1} << 20; });
+  TestServer server([](Config& config) {
+    config.memory_bytes = std::uint64_t{1} << 20;
+    config.count_prefixes = true;
+  });
   Client client = server.Connect();
   for (int i = 0; i < 3000; ++i) {
     client.Send(SetRequest(fmt::format("user:{}", i), PatternBytes(500, 1))).Expect("STORED\r\n");
@@ -93,19 +105,25 @@ TEST_CASE("stats reset keeps what prefixes have and clears what they did",
 }
 
 TEST_CASE("-D sets the delimiter, and prefixes are percent-encoded", "[wire][stats][prefix]") {
-  TestServer server([](Config& config) { config.prefix_delimiter = '/'; });
+  TestServer server([](Config& config) {
+    config.prefix_delimiter = '/';
+    config.count_prefixes = true;
+  });
   Client client = server.Connect();
   client.Send("set a:b%/1 0 0 1\r\nx\r\n").Expect("STORED\r\n");
   CHECK(client.Stats("prefixes").at("prefix:a%3Ab%25:items") == "1");
 }
 
 TEST_CASE("stats prefixes says that it is switched off, or not allowed", "[wire][stats][prefix]") {
-  TestServer off([](Config& config) { config.count_prefixes = false; });
+  TestServer off;
   Client client = off.Connect();
   client.Send("set user:1 0 0 1\r\nx\r\nget user:1\r\nstats prefixes\r\n")
       .Expect("STORED\r\nVALUE user:1 0 1\r\nx\r\nEND\r\nSTAT prefixes_status disabled\r\nEND\r\n");
   CHECK(client.Stats("settings").at("prefix_stats") == "no");
-  TestServer forbidden([](Config& config) { config.dump_enabled = false; });
+  TestServer forbidden([](Config& config) {
+    config.dump_enabled = false;
+    config.count_prefixes = true;
+  });
   forbidden.Connect()
       .Send("stats prefixes\r\n")
       .Expect("STAT prefixes_status not allowed\r\nEND\r\n");

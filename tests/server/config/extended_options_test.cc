@@ -34,9 +34,9 @@ TEST_CASE("the crawler's options are applied, the last one counts", "[extended_o
   CHECK(Config{}.estimate_miss_ratios);
   CHECK_FALSE(ParseGood({"-o", "no_mrc"}).estimate_miss_ratios);
   CHECK(ParseGood({"-o", "no_mrc,mrc"}).estimate_miss_ratios);
-  CHECK(Config{}.count_prefixes);
-  CHECK_FALSE(ParseGood({"-o", "no_prefix_stats"}).count_prefixes);
-  CHECK(ParseGood({"-o", "no_prefix_stats,prefix_stats"}).count_prefixes);
+  CHECK_FALSE(Config{}.count_prefixes);
+  CHECK(ParseGood({"-o", "prefix_stats"}).count_prefixes);
+  CHECK_FALSE(ParseGood({"-o", "prefix_stats,no_prefix_stats"}).count_prefixes);
   CHECK_FALSE(ParseGood({"-o", "no_lru_crawler"}).sweeps);
   CHECK(ParseGood({"-o", "no_lru_crawler,lru_crawler"}).sweeps);
   CHECK_FALSE(ParseGood({"-o", "no_modern"}).sweeps);

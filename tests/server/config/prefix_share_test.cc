@@ -82,6 +82,7 @@ TEST_CASE("a prefix has one share, and there are at most 64", "[config][prefix-s
 TEST_CASE("shares are checked together when all options are known", "[config][prefix-share]") {
   const Config good = ParseGood({"--prefix-share=a=60%", "--prefix-share=b=40%..50%"});
   CHECK(good.prefix_shares.size() == 2);
+  CHECK(good.count_prefixes);
   const ConfigExit sum = ParseBad({"--prefix-share=a=60%", "--prefix-share=b=41%"});
   CHECK(sum.message == "--prefix-share: the floors come to 101%, more than all memory");
   CHECK(sum.exit_code == 64);
