@@ -17,11 +17,12 @@ constexpr std::chrono::milliseconds kPause{50};
 }  // namespace
 
 Background::Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep,
-                       Authenticator& authenticator, WatchHub& watch)
+                       Authenticator& authenticator, WatchHub& watch, Certificates* certificates)
     : cache_(cache),
       clock_(clock),
       sweep_(sweep),
       authenticator_(authenticator),
+      certificates_(certificates),
       lane_(cache.AddLane()) {
   // Clients may watch what the thread moves and removes.
   watch.SourceOf(lane_);
@@ -100,6 +101,7 @@ void Background::Turn() {
   cache_.Maintain(lane_);
   cache_.BalancePages(lane_);
   authenticator_.Look(lane_.now_s);
+  if (certificates_ != nullptr) certificates_->Look(lane_.now_s);
 }
 
 }  // namespace larder::server

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "server/authenticator.h"
+#include "server/certificates.h"
 #include "server/clock.h"
 #include "server/shared.h"
 #include "slab/lane.h"
@@ -19,16 +20,16 @@ class ExpirySweep;
 
 namespace larder::server {
 
-// Background maintains the cache and the password files in short turns, with a pause after each.
-// Between the turns it executes slices of the sweep for expired items.
+// Background maintains the cache, the password files and the certificates in short turns, with a
+// pause after each. Between the turns it executes slices of the sweep for expired items.
 //
 // Threads: Start, Begin and Stop: one thread; FinishTurn: any thread.
 // Owns:    its thread. The arguments of the constructor must outlive it.
 class Background {
  public:
-  // Adds a lane to the cache. Does not start the thread.
+  // Adds a lane to the cache. Does not start the thread. `certificates` is null without TLS.
   Background(slab::Cache& cache, const Clock& clock, slab::ExpirySweep& sweep,
-             Authenticator& authenticator, WatchHub& watch);
+             Authenticator& authenticator, WatchHub& watch, Certificates* certificates);
   ~Background() { Stop(); }
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
@@ -55,6 +56,7 @@ class Background {
   const Clock& clock_;
   slab::ExpirySweep& sweep_;
   Authenticator& authenticator_;
+  Certificates* const certificates_;
   // The lane of the thread, which no other thread uses.
   slab::Lane& lane_;
   std::thread thread_;

@@ -4,11 +4,14 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/app/server.h"
+#include "server/certificates.h"
 #include "server/config/command_line.h"
 #include "server/config/config.h"
 #include "server/config/config_exit.h"
@@ -30,6 +33,7 @@ const char* malloc_conf = "dirty_decay_ms:5000,max_background_threads:1";
 namespace {
 
 using larder::server::BoundPort;
+using larder::server::Certificates;
 using larder::server::Config;
 using larder::server::ConfigExit;
 using larder::server::ForkSide;
@@ -92,6 +96,13 @@ int main(int argc, char** argv) {
   // While the process still has the privileges to raise limits.
   const auto raised = larder::server::RaiseFileLimit(config->connections_max);
   if (!raised) return Leave(raised.error());
+  // Also because only root may be allowed to read the key.
+  std::unique_ptr<Certificates> certificates;
+  if (config->tls) {
+    auto loaded = Certificates::Create(*config);
+    if (!loaded) return Leave(loaded.error());
+    certificates = std::move(*loaded);
+  }
   const auto dropped = larder::server::DropPrivileges(config->user);
   if (!dropped) return Leave(dropped.error());
   // setuid() has switched core dumps off again.
@@ -108,7 +119,7 @@ int main(int argc, char** argv) {
     if (!locked) WriteLog(LogLevel::kWarning, locked.error());
   }
 
-  const auto server = Server::Create(*config);
+  const auto server = Server::Create(*config, std::move(certificates));
   // A signal asked to stop during the start.
   if (!server && server.error().exit_code == EXIT_SUCCESS) {
     WriteLog(LogLevel::kError, server.error().message);

@@ -18,6 +18,7 @@ class ExpirySweep;
 namespace larder::server {
 
 class Authenticator;
+class Certificates;
 class Cluster;
 class ConnectionTable;
 class Reporter;
@@ -41,6 +42,8 @@ struct Shared {
   slab::ExpirySweep& sweep;
   UploadMemory& uploads;
   WatchHub& watch;
+  // Null without TLS.
+  Certificates* const certificates = nullptr;
   // Asks the server to stop. Any thread may call it; returns at once.
   std::function<void()> request_stop;
 

@@ -16,6 +16,7 @@
 #include "protocol/meta/meta_reply.h"
 #include "protocol/text/text_reply.h"
 #include "protocol/text/tokens.h"
+#include "server/certificates.h"
 #include "server/cluster.h"
 #include "server/config/settings.h"
 #include "server/config/version.h"
@@ -71,6 +72,30 @@ std::string Encoded(std::string_view prefix) {
   std::string text(protocol::PercentEncodedBytesMax(prefix.size()), '\0');
   text.resize(static_cast<std::size_t>(protocol::EncodePercent(text.data(), prefix) - text.data()));
   return text;
+}
+
+// Returns the version of TLS and the cipher of a connection; empty: it is not encrypted.
+std::string TlsText(const ConnectionInfo& info, const Certificates* certificates) {
+  const std::uint8_t version = info.tls_version.load(std::memory_order_relaxed);
+  if (version == 0 || certificates == nullptr) return {};
+  return fmt::format(
+      "{} {}", TlsContexts::VersionName(version),
+      certificates->Current()->CipherName(info.tls_cipher.load(std::memory_order_relaxed)));
+}
+
+// Adds what rows about TLS print.
+void SampleTls(const Config& config, const Certificates& certificates, std::uint64_t time_s,
+               ServerSample& sample) {
+  const CertificateState state = certificates.state();
+  const auto now_s = static_cast<std::int64_t>(time_s);
+  sample.speaks_tls = true;
+  sample.keeps_sessions = config.tls_session_cache;
+  sample.has_signers = state.facts.ca_expires_at_s != 0;
+  sample.certificate_age_s = state.age_s;
+  sample.certificate_expires_in_s = state.facts.expires_at_s - now_s;
+  sample.signer_expires_in_s = state.facts.ca_expires_at_s - now_s;
+  sample.certificate_reload_errors = state.reload_errors;
+  sample.certificate_serial = state.facts.serial;
 }
 
 // The lists that need more than their rows.
@@ -282,6 +307,9 @@ ServerSample Stats::SampleServer(slab::Lane& lane) const {
                       .pages_moved = cache.page_mover().pages_moved(),
                       .page_moves = cache.page_mover().stats(),
                       .alive = cache.Alive()};
+  if (shared_.certificates != nullptr) {
+    SampleTls(config, *shared_.certificates, sample.time_s, sample);
+  }
   // After the items were counted, because asking for the ages of items removes those that have
   // expired.
   for (const ClassSnapshot& snapshot : shared_.cache.census().CleanAndDescribeClasses(lane))
@@ -413,7 +441,8 @@ void Stats::Connections(slab::Lane& lane, StatWriter& writer) const {
                                       // A connection may have had a command since the lane's time
                                       // was set.
                                       .idle_s = lane.now_s - std::min(lane.now_s, last_s),
-                                      .is_listener = is_listener},
+                                      .is_listener = is_listener,
+                                      .tls = TlsText(info, shared_.certificates)},
                      fmt::format("{}:", fd));
   });
 }

@@ -28,6 +28,7 @@ inline constexpr std::string_view kOk = "OK\r\n";
 inline constexpr std::string_view kEnd = "END\r\n";
 inline constexpr std::string_view kReset = "RESET\r\n";
 inline constexpr std::string_view kTlsNotEnabled = "Error TLS not enabled\r\n";
+inline constexpr std::string_view kRefreshNotAllowed = "CLIENT_ERROR refresh_certs not allowed\r\n";
 
 // The reply to `version` begins with this; the version and kCrlf follow.
 inline constexpr std::string_view kVersionHead = "VERSION ";

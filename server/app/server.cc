@@ -88,12 +88,13 @@ bool SaveCache(slab::Cache& cache, const std::string& path, const slab::SavedMom
 
 }  // namespace
 
-Result<std::unique_ptr<Server>, ConfigExit> Server::Create(const Config& config) {
+Result<std::unique_ptr<Server>, ConfigExit> Server::Create(
+    const Config& config, std::unique_ptr<Certificates> certificates) {
   // A signal that asks to stop during the start may make any step fail. The failure is then a
   // success.
   std::string reason;
   try {
-    auto created = CreateOrThrow(config);
+    auto created = CreateOrThrow(config, std::move(certificates));
     if (created || !StopIsSignalled()) return created;
     reason = created.error().message;
     // No thread, descriptor or memory was available.
@@ -104,7 +105,18 @@ Result<std::unique_ptr<Server>, ConfigExit> Server::Create(const Config& config)
   return ConfigExit::Success(std::move(reason));
 }
 
-Result<std::unique_ptr<Server>, ConfigExit> Server::CreateOrThrow(const Config& config) {
+Result<std::unique_ptr<Server>, ConfigExit> Server::CreateOrThrow(
+    const Config& config, std::unique_ptr<Certificates> certificates) {
+  if (config.tls && certificates == nullptr) {
+    auto loaded = Certificates::Create(config);
+    if (!loaded) return Failure{loaded.error()};
+    certificates = std::move(*loaded);
+  }
+  // They were loaded before the process changed its user, perhaps.
+  if (certificates != nullptr) {
+    for (const std::string& line : certificates->UnreadableFiles())
+      WriteLog(LogLevel::kWarning, line);
+  }
   // The cheap steps that can fail come first.
   auto authenticator = Authenticator::Create(config);
   if (!authenticator) return Failure{authenticator.error()};
@@ -113,8 +125,9 @@ Result<std::unique_ptr<Server>, ConfigExit> Server::CreateOrThrow(const Config& 
   // The sockets are opened last: no client can connect while a large memory file is being restored.
   auto listeners = OpenListeners(config);
   if (!listeners) return Failure{listeners.error()};
-  std::unique_ptr<Server> server(
-      new Server(config, std::move(*authenticator), std::move(*cache), std::move(*listeners)));
+  std::unique_ptr<Server> server(new Server(config, std::move(certificates),
+                                            std::move(*authenticator), std::move(*cache),
+                                            std::move(*listeners)));
   if (StopIsSignalled()) {
     return ConfigExit::Success("stopped by a signal before anybody was served");
   }
@@ -122,9 +135,11 @@ Result<std::unique_ptr<Server>, ConfigExit> Server::CreateOrThrow(const Config& 
   return server;
 }
 
-Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticator,
-               std::unique_ptr<slab::Cache> cache, std::vector<ListenSocket> listeners)
+Server::Server(const Config& config, std::unique_ptr<Certificates> certificates,
+               std::unique_ptr<Authenticator> authenticator, std::unique_ptr<slab::Cache> cache,
+               std::vector<ListenSocket> listeners)
     : config_(config),
+      certificates_(std::move(certificates)),
       authenticator_(std::move(authenticator)),
       cache_(std::move(cache)),
       listeners_(std::move(listeners)),
@@ -146,6 +161,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
               .sweep = sweep_,
               .uploads = uploads_,
               .watch = watch_,
+              .certificates = certificates_.get(),
               .request_stop = [this] { RequestStop(); },
               .verbosity = config.verbosity,
               .detail_enabled = config.detail_enabled},
@@ -153,7 +169,7 @@ Server::Server(const Config& config, std::unique_ptr<Authenticator> authenticato
       lane_(cache_->AddLane()),
       counters_(stats_.AddWorker()),
       cluster_source_(config_, cluster_, counters_),
-      background_(*cache_, clock_, sweep_, *authenticator_, watch_),
+      background_(*cache_, clock_, sweep_, *authenticator_, watch_, certificates_.get()),
       base_(MakeEventBase()),
       wake_event_(MakeEvent(
           base_.get(), wake_.get(), EV_READ | EV_PERSIST,
@@ -312,6 +328,7 @@ void Server::Tick() {
   const bool reloads = wants_reload_.exchange(false, std::memory_order_acquire);
   // The background thread reads the files.
   if (reloads) authenticator_->RequestReload();
+  if (reloads && certificates_ != nullptr) certificates_->RequestReload();
   clock_.Tick();
   lane_.SetNow(clock_.now());
   cache_->Tick(lane_.now_s);

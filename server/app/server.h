@@ -10,6 +10,7 @@
 
 #include "server/authenticator.h"
 #include "server/background.h"
+#include "server/certificates.h"
 #include "server/clock.h"
 #include "server/cluster.h"
 #include "server/cluster_source.h"
@@ -47,7 +48,11 @@ class Server {
   //
   // Fails with the text to print and the exit code; the code is 0 if a signal asked to stop
   // meanwhile. A memory file is left as it was in every case of failure.
-  static Result<std::unique_ptr<Server>, ConfigExit> Create(const Config& config);
+  //
+  // `certificates` are those of the configuration, if they were loaded before; else it loads them,
+  // if TLS is on.
+  static Result<std::unique_ptr<Server>, ConfigExit> Create(
+      const Config& config, std::unique_ptr<Certificates> certificates = nullptr);
   // Stops all threads, if Run() has not done so.
   ~Server();
   Server(const Server&) = delete;
@@ -97,10 +102,12 @@ class Server {
   };
 
   // Create() without the handling of exceptions and signals.
-  static Result<std::unique_ptr<Server>, ConfigExit> CreateOrThrow(const Config& config);
+  static Result<std::unique_ptr<Server>, ConfigExit> CreateOrThrow(
+      const Config& config, std::unique_ptr<Certificates> certificates);
   // Starts all threads. Throws std::system_error if the system refuses something.
-  Server(const Config& config, std::unique_ptr<Authenticator> authenticator,
-         std::unique_ptr<slab::Cache> cache, std::vector<ListenSocket> listeners);
+  Server(const Config& config, std::unique_ptr<Certificates> certificates,
+         std::unique_ptr<Authenticator> authenticator, std::unique_ptr<slab::Cache> cache,
+         std::vector<ListenSocket> listeners);
 
   // Has the event loop call Accept() for this socket, and lists it for `stats conns`.
   void Listen(const ListenSocket& socket);
@@ -131,6 +138,8 @@ class Server {
 
   // --- Constants, and parts that any thread may use ---
   const Config config_;
+  // Null without TLS.
+  const std::unique_ptr<Certificates> certificates_;
   const std::unique_ptr<Authenticator> authenticator_;
   const std::unique_ptr<slab::Cache> cache_;
   const std::vector<ListenSocket> listeners_;

@@ -376,8 +376,7 @@ void Commands::FlushAt(Expiry due) {
 
 DropResult Commands::Drop(std::string_view prefix) {
   counters_.Add(Stat::kCmdDrop);
-  const bool is_local = client_ != nullptr && client_->is_local;
-  if (shared_.config.drop_admin && !is_local) return DropResult::kNotAllowed;
+  if (shared_.config.drop_admin && !is_client_local()) return DropResult::kNotAllowed;
   if (!cache_.Drop(prefix)) return DropResult::kTooMany;
   shared_.watch.SourceOf(lane_).AddDrop(prefix);
   return DropResult::kDone;
@@ -385,7 +384,7 @@ DropResult Commands::Drop(std::string_view prefix) {
 
 // Only a client on the server's machine may change the cluster, and only if the option allows it.
 bool Commands::MayChangeCluster() const {
-  return shared_.config.cluster_admin && client_ != nullptr && client_->is_local;
+  return shared_.config.cluster_admin && is_client_local();
 }
 
 }  // namespace larder::server

@@ -101,6 +101,8 @@ class Commands {
  public:
   // Sets the client whose requests are executed from now on. It must outlive their execution.
   void set_client(const ClientIdentity& client) { client_ = &client; }
+  // Whether that client runs on the server's machine.
+  bool is_client_local() const { return client_ != nullptr && client_->is_local; }
 
   // See OutcomeObservers.
   bool BeginShow() { return observers_.BeginShow(client_); }

@@ -12,6 +12,8 @@
 #include "protocol/encoding/numbers.h"
 #include "protocol/text/text_reply.h"
 #include "protocol/text/tokens.h"
+#include "server/authenticator.h"
+#include "server/certificates.h"
 #include "server/command/cachedump.h"
 #include "server/command/detail_dump.h"
 #include "server/command/dump.h"
@@ -251,7 +253,7 @@ Next TextExecutor::ExecuteRarer(const LineRequest& request, std::uint64_t hash) 
       Answer(RunSlabs(request.arguments, shared_.config, cache_), request);
       break;
     case TextVerb::kRefreshCerts:
-      output_.Append(protocol::kTlsNotEnabled);
+      RefreshCertificates();
       break;
     case TextVerb::kGet:
     case TextVerb::kGets:
@@ -589,6 +591,19 @@ Next TextExecutor::LruCrawler(const LineRequest& request) {
   if (AskForDump(request.arguments)) return Next::kStream;
   Answer(RunLruCrawler(request.arguments, shared_.sweep), request);
   return Next::kGoOn;
+}
+
+// Reading files takes milliseconds, and the failure says what is in the file system: so this is for
+// clients of this machine, and for those who have shown a password.
+void TextExecutor::RefreshCertificates() {
+  if (shared_.certificates == nullptr) return output_.Append(protocol::kTlsNotEnabled);
+  if (!is_client_local() && !shared_.authenticator.is_required()) {
+    return output_.Append(protocol::kRefreshNotAllowed);
+  }
+  const auto reloaded = shared_.certificates->Reload();
+  if (reloaded) return output_.Append(protocol::kOk);
+  output_.Append(reloaded.error());
+  output_.Append("\r\n");
 }
 
 // The reply to a successful shutdown is the closed connection.

@@ -121,6 +121,8 @@ class TextExecutor : private Commands {
   void Verbosity(const protocol::LineRequest& request);
   // cache_memlimit <megabytes>: the new memory limit of the cache.
   void CacheMemlimit(const protocol::LineRequest& request);
+  // refresh_certs.
+  void RefreshCertificates();
   // lru_crawler: a dump, or what RunLruCrawler executes.
   Next LruCrawler(const protocol::LineRequest& request);
   // shutdown: requests the end of the server, if the configuration allows it.

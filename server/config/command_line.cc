@@ -140,6 +140,37 @@ StepResult ChooseProtocol(Config& config) {
   return Done{};
 }
 
+// Whether any listener has a TCP port.
+bool HasTcpPort(const Config& config) {
+  return config.port != 0 || std::ranges::any_of(config.listen, [](const ListenAddress& address) {
+           return address.port >= 0;
+         });
+}
+
+// Checks what -Z needs, and warns of what it allows.
+StepResult CheckTls(Config& config) {
+  if (!config.tls) return Done{};
+  if (!HasTcpPort(config)) {
+    return ConfigExit::Refused("ERROR: You cannot enable SSL without a TCP port.");
+  }
+  // Without it no certificate would be accepted.
+  if (config.tls_ca_file.empty() && config.tls_verify_mode != 0) {
+    return ConfigExit::Refused("ssl_verify_mode needs ssl_ca_cert");
+  }
+  const auto requires_certificates = [](const ListenAddress& address) {
+    return address.tls == ListenTls::kCertificates;
+  };
+  if (config.tls_ca_file.empty() && std::ranges::any_of(config.listen, requires_certificates)) {
+    return ConfigExit::Refused("mtls: needs ssl_ca_cert");
+  }
+  if (config.tls_min_version < 2) {
+    config.warnings.push_back(
+        fmt::format("warning: ssl_min_version={} allows TLS 1.{}, which is broken",
+                    config.tls_min_version, config.tls_min_version));
+  }
+  return Done{};
+}
+
 }  // namespace
 
 Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
@@ -160,6 +191,7 @@ Result<Config, ConfigExit> ParseConfig(int argc, const char* const* argv) {
     }
     // Every part of the list was checked by AddListen(), so this cannot fail.
     if (!config.listen_text.empty()) config.listen = *ParseListenList(config.listen_text);
+    if (auto checked = CheckTls(config); !checked) return Failure{checked.error()};
     LARDER_ASSERT(config.threads > 0 && config.threads <= kThreadsMax);
     LARDER_ASSERT(config.connections_max > 0 && config.requests_per_turn_max > 0);
     LARDER_ASSERT(config.upload_memory_percent >= 1 && config.upload_memory_percent <= 50);

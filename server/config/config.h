@@ -71,6 +71,39 @@ struct Config {
   // password.
   std::string auth_file;
 
+  // --- TLS (see server/tls/contexts.h) ---
+  // -Z: TCP listeners speak TLS, unless their item of -l says otherwise.
+  bool tls = false;
+  // -o ssl_chain_cert: the absolute path of the certificate chain, in PEM; empty: none was given.
+  std::string tls_chain_file;
+  // -o ssl_key: the absolute path of the private key; empty: it is in tls_chain_file.
+  std::string tls_key_file;
+  const std::string& tls_key_path() const {
+    return tls_key_file.empty() ? tls_chain_file : tls_key_file;
+  }
+  // -o ssl_keyformat: 1 is PEM, 2 is DER.
+  int tls_key_format = 1;
+  // -o ssl_verify_mode: 0: client certificates are not asked for; 1: asked for; 2 and 3: required.
+  int tls_verify_mode = 0;
+  // -o ssl_ca_cert: the absolute path of the certificates, in PEM, that may sign those of clients.
+  std::string tls_ca_file;
+  // -o ssl_ciphers: OpenSSL's list of ciphers for TLS 1.2 and older; empty: the library's.
+  std::string tls_ciphers;
+  // -o ssl_ciphersuites: the same for TLS 1.3.
+  std::string tls_ciphersuites;
+  // -o ssl_wbuf_size: the most KiB that are encrypted at a time.
+  std::uint32_t tls_write_kilobytes = 16;
+  // -o ssl_session_cache: sessions are also kept in memory, for clients without tickets.
+  bool tls_session_cache = false;
+  // -o ssl_kernel_tls: the kernel encrypts what is sent, if it can.
+  bool tls_kernel = false;
+  // -o ssl_min_version: the oldest version that is served, as 1.<number>.
+  int tls_min_version = 2;
+  // -o ssl_handshake_timeout: seconds after which an unfinished handshake is given up; 1 or more.
+  std::uint32_t tls_handshake_timeout_s = 10;
+  // -o ssl_reload_interval: seconds between two looks for changed files; 0: never.
+  std::uint32_t tls_reload_interval_s = 10;
+
   // --- Memory ---
   // -m: the memory for items, a multiple of a megabyte. A share such as 75% has been converted.
   std::uint64_t memory_bytes = std::uint64_t{64} << 20;

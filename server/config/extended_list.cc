@@ -27,7 +27,6 @@ constexpr std::array kMissingFeatures = {
     MissingFeature{"ext_", "external storage"},
     MissingFeature{"proxy_", "proxy"},
     MissingFeature{"slab_automove_freeratio", "external storage"},
-    MissingFeature{"ssl_", "TLS"},
 };
 
 // Checks a list of chunk sizes such as 64-128-256 by memcached's rules. The sizes have no effect
@@ -100,6 +99,11 @@ StepResult CheckValue(const ExtendedOption& option, std::string_view value) {
       return ConfigExit::BadValue(std::string(option.range_text));
     case ValueKind::kChunkSizes:
       return CheckChunkSizes(value);
+    case ValueKind::kAnyText:
+      return Done{};
+    case ValueKind::kKeyFormat:
+      if (ParseKeyFormat(value)) return Done{};
+      return ConfigExit::BadValue(std::string(option.range_text));
   }
   LARDER_ASSERT(false && "a kind of value that is not checked");
   return Done{};
@@ -224,7 +228,7 @@ std::string ExtendedHelp() {
     if (!option.value_name.empty()) {
       usage.append("=").append(WithDefault(option.value_name, nullptr, option.setting));
     }
-    text += fmt::format("  {:<22}{}\n", usage, option.help);
+    text += fmt::format("  {:<25}{}\n", usage, option.help);
   }
   return text.append("memcached's other names are accepted, and shown by stats settings");
 }

@@ -1,7 +1,11 @@
 #include "server/config/extended_options.h"
 
 #include <algorithm>
+#include <array>
+#include <filesystem>
 #include <limits>
+#include <string>
+#include <system_error>
 
 #include "server/config/option_number.h"
 #include "slab/check.h"
@@ -50,6 +54,28 @@ std::string KilobytesInBytes(const SettingsSample& settings) {
   return ValueText(std::uint64_t{settings.*kKilobytesOf} * 1024);
 }
 
+// Stores a text.
+template <std::string Config::*kText>
+void SetText(Config& config, std::string_view value) {
+  LARDER_ASSERT(!value.empty());
+  config.*kText = value;
+}
+
+// Stores the path of a file that may be read when the process has changed its directory.
+template <std::string Config::*kPath>
+void SetPath(Config& config, std::string_view value) {
+  std::error_code error;
+  config.*kPath = std::filesystem::absolute(value, error).string();
+  // The working directory was removed.
+  if (error) config.*kPath = value;
+}
+
+void SetKeyFormat(Config& config, std::string_view value) {
+  const auto format = ParseKeyFormat(value);
+  LARDER_ASSERT(format.has_value());
+  config.tls_key_format = *format;
+}
+
 void SetEviction(Config& config, std::string_view value) {
   LARDER_ASSERT(value == "lru" || value == "segmented");
   config.eviction = value == "lru" ? slab::EvictionPolicy::kLru : slab::EvictionPolicy::kSegmented;
@@ -88,6 +114,31 @@ std::string Eviction(const SettingsSample& settings) {
 std::string PageMoves(const SettingsSample& settings) {
   return ValueText(static_cast<int>(settings.page_moves));
 }
+
+template <std::string Config::*kText>
+std::string PathOrNull(const SettingsSample& settings) {
+  return (settings.*kText).empty() ? "(null)" : settings.*kText;
+}
+// The key lies beside the chain unless it has a file of its own.
+std::string KeyPath(const SettingsSample& settings) {
+  return settings.tls_key_path().empty() ? "(null)" : settings.tls_key_path();
+}
+// memcached prints OpenSSL's mask: bit 0 asks for a certificate, 1 requires it, 2 asks once.
+std::string VerifyMask(const SettingsSample& settings) {
+  constexpr std::array<int, 4> kMasks = {0, 1, 3, 7};
+  return ValueText(kMasks.at(static_cast<std::size_t>(settings.tls_verify_mode)));
+}
+std::string WriteBytes(const SettingsSample& settings) {
+  return ValueText(std::uint64_t{settings.tls_write_kilobytes} << 10);
+}
+std::string MinVersion(const SettingsSample& settings) {
+  return "tlsv1." + ValueText(settings.tls_min_version);
+}
+
+// The longest time of a handshake and between two looks for changed certificates: a day.
+constexpr double kTlsSecondsMax = 24 * 60 * 60;
+// A write of TLS is gathered in an area of this many KiB at most.
+constexpr double kTlsWriteKilobytesMax = 64 * 1024;
 
 // The default of slab_chunk_max in the table below.
 static_assert(slab::kPageBytes / 2 == 131072);
@@ -237,6 +288,128 @@ constexpr auto kExtendedOptions = std::to_array<ExtendedOption>({
      .apply = TurnOn<&Config::count_prefixes>,
      .setting = {"prefix_stats", kSwitch, Switch<&Config::count_prefixes>,
                  "Items and reads are counted by prefix."}},
+    // TLS. All of these are accepted without -Z too, and then unused.
+    {.name = "ssl_chain_cert",
+     .value_name = "PATH",
+     .help = "certificates of -Z in PEM, own one first",
+     .kind = kAnyText,
+     .missing_text = "Missing ssl_chain_cert argument",
+     .effect = kApplied,
+     .apply = SetPath<&Config::tls_chain_file>,
+     .setting = {"ssl_chain_cert", kText, PathOrNull<&Config::tls_chain_file>,
+                 "File of the certificate chain; (null): none."}},
+    {.name = "ssl_key",
+     .value_name = "PATH",
+     .help = "private key (default: in ssl_chain_cert)",
+     .kind = kAnyText,
+     .missing_text = "Missing ssl_key argument",
+     .effect = kApplied,
+     .apply = SetPath<&Config::tls_key_file>,
+     .setting = {"ssl_key", kText, KeyPath, "File of the private key; (null): none."}},
+    {.name = "ssl_keyformat",
+     .value_name = "{}",
+     .help = "format of ssl_key: 1 or PEM, 2 or DER",
+     .kind = kKeyFormat,
+     .missing_text = "Missing ssl_keyformat argument",
+     .range_text = "could not parse argument to ssl_keyformat",
+     .effect = kApplied,
+     .apply = SetKeyFormat,
+     .setting = {"ssl_keyformat", kGauge, Value<&Config::tls_key_format>,
+                 "Format of the private key: 1 PEM, 2 DER."}},
+    {.name = "ssl_verify_mode",
+     .value_name = "0",
+     .help = "client certificates: 1 asked, 2 required",
+     .kind = kInteger,
+     .high = 3,
+     .missing_text = "Missing ssl_verify_mode argument",
+     .range_text = "Invalid ssl_verify_mode. Use help to see valid options.",
+     .effect = kApplied,
+     .apply = SetNumber<int, &Config::tls_verify_mode>,
+     .setting = {"ssl_verify_mode", kGauge, VerifyMask,
+                 "Client certificates: 0 not asked for, 1 asked for, 3 and 7 required."}},
+    {.name = "ssl_ca_cert",
+     .value_name = "PATH",
+     .help = "who may sign client certificates, in PEM",
+     .kind = kAnyText,
+     .missing_text = "Missing ssl_ca_cert argument",
+     .effect = kApplied,
+     .apply = SetPath<&Config::tls_ca_file>,
+     .setting = {"ssl_ca_cert", kText, TextOrNull<&Config::tls_ca_file>,
+                 "File of those who may sign client certificates; NULL: none."}},
+    {.name = "ssl_ciphers",
+     .value_name = "LIST",
+     .help = "OpenSSL's list of ciphers for TLS 1.2",
+     .kind = kAnyText,
+     .missing_text = "Missing ssl_ciphers argument",
+     .effect = kApplied,
+     .apply = SetText<&Config::tls_ciphers>,
+     .setting = {"ssl_ciphers", kText, TextOrNull<&Config::tls_ciphers>,
+                 "Ciphers for TLS 1.2; NULL: the library's."}},
+    {.name = "ssl_ciphersuites",
+     .value_name = "LIST",
+     .help = "the same for TLS 1.3",
+     .kind = kAnyText,
+     .missing_text = "Missing ssl_ciphersuites argument",
+     .effect = kApplied,
+     .apply = SetText<&Config::tls_ciphersuites>,
+     .setting = {"ssl_ciphersuites", kText, TextOrNull<&Config::tls_ciphersuites>,
+                 "Ciphers for TLS 1.3; NULL: the library's."}},
+    {.name = "ssl_wbuf_size",
+     .value_name = "16",
+     .help = "most KiB encrypted at a time",
+     .kind = kInteger,
+     .low = 1,
+     .high = kTlsWriteKilobytesMax,
+     .missing_text = "Missing ssl_wbuf_size argument",
+     .range_text = "could not parse argument to ssl_wbuf_size",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::tls_write_kilobytes>,
+     .setting = {"ssl_wbuf_size", kGauge, WriteBytes, "Most bytes encrypted at a time."}},
+    {.name = "ssl_min_version",
+     .value_name = "2",
+     .help = "oldest version: 0 is 1.0, ..., 3 is 1.3",
+     .kind = kInteger,
+     .high = 3,
+     .missing_text = "Missing ssl_min_version argument",
+     .range_text = "Invalid ssl_min_version. Use help to see valid options.",
+     .effect = kApplied,
+     .apply = SetNumber<int, &Config::tls_min_version>,
+     .setting = {"ssl_min_version", kText, MinVersion, "Oldest version of TLS that is served."}},
+    {.name = "ssl_session_cache",
+     .help = "keep sessions in memory, not only tickets",
+     .effect = kApplied,
+     .apply = TurnOn<&Config::tls_session_cache>,
+     .setting = {"ssl_session_cache", kSwitch, Switch<&Config::tls_session_cache>,
+                 "Sessions are kept in memory, too."}},
+    {.name = "ssl_kernel_tls",
+     .help = "let the kernel encrypt, if it can",
+     .effect = kApplied,
+     .apply = TurnOn<&Config::tls_kernel>,
+     .setting = {"ssl_kernel_tls", kSwitch, Switch<&Config::tls_kernel>,
+                 "The kernel may encrypt what is sent."}},
+    {.name = "ssl_handshake_timeout",
+     .value_name = "{}",
+     .help = "seconds until a handshake is given up",
+     .kind = kInteger,
+     .low = 1,
+     .high = kTlsSecondsMax,
+     .missing_text = "Missing ssl_handshake_timeout argument",
+     .range_text = "ssl_handshake_timeout must be between 1 and 86400",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::tls_handshake_timeout_s>,
+     .setting = {"ssl_handshake_timeout", kGauge, Value<&Config::tls_handshake_timeout_s>,
+                 "Seconds after which an unfinished handshake is given up."}},
+    {.name = "ssl_reload_interval",
+     .value_name = "{}",
+     .help = "seconds between looks at the files",
+     .kind = kInteger,
+     .high = kTlsSecondsMax,
+     .missing_text = "Missing ssl_reload_interval argument",
+     .range_text = "ssl_reload_interval must be between 0 and 86400",
+     .effect = kApplied,
+     .apply = SetNumber<std::uint32_t, &Config::tls_reload_interval_s>,
+     .setting = {"ssl_reload_interval", kGauge, Value<&Config::tls_reload_interval_s>,
+                 "Seconds between two looks for changed certificates; 0: never."}},
 
     // The other options of memcached, sorted by name. They are not in the help text.
     {.name = "drop_privileges", .apply = WarnOfPrivileges},
@@ -462,7 +635,10 @@ constexpr bool FitsKind(const ExtendedOption& option) {
     case ValueKind::kChoice:
       return !option.choices[0].empty() && has_missing && has_range;
     case ValueKind::kChunkSizes:
+    case ValueKind::kAnyText:
       return has_missing;
+    case ValueKind::kKeyFormat:
+      return has_missing && has_range;
   }
   return false;
 }
@@ -486,6 +662,16 @@ static_assert([] {
 }
 
 }  // namespace
+
+std::optional<int> ParseKeyFormat(std::string_view value) {
+  std::string name(value);
+  std::ranges::transform(name, name.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  if (name == "1" || name == "PEM") return 1;
+  if (name == "2" || name == "DER") return 2;
+  return std::nullopt;
+}
 
 std::span<const ExtendedOption> ExtendedOptions() {
   LARDER_ASSERT(std::ranges::all_of(kExtendedOptions, HasShownDefault));

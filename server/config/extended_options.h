@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -24,6 +25,10 @@ enum class ValueKind : std::uint8_t {
   kChoice,
   // A list of sizes such as 64-128-256.
   kChunkSizes,
+  // Any text that is not empty.
+  kAnyText,
+  // The format of a private key: 1 or PEM, 2 or DER, in any case.
+  kKeyFormat,
 };
 
 // Whether an option is recorded in Config::accepted_options.
@@ -93,6 +98,10 @@ struct ExtendedOption {
   // Rows that change when the option is accepted.
   std::array<AcceptedRow, 3> changes = {};
 };
+
+// The number of a format of private keys: 1 for PEM, 2 for DER, given as number or name. Nothing if
+// `value` is neither.
+std::optional<int> ParseKeyFormat(std::string_view value);
 
 // Returns the table. Rows that are in the help text come first, in its order.
 std::span<const ExtendedOption> ExtendedOptions();

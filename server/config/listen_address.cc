@@ -11,9 +11,23 @@
 namespace larder::server {
 namespace {
 
-// memcached allows these before an address. They are refused here, because they request features
-// that do not exist; the first three are about TLS.
-constexpr std::array<std::string_view, 5> kPrefixes = {"notls:", "btls:", "mtls:", "tag[", "tag_"};
+// memcached allows these before an address. They are refused here, because they request a feature
+// that does not exist.
+constexpr std::array<std::string_view, 2> kPrefixes = {"tag[", "tag_"};
+
+constexpr std::array kTlsKinds = {ListenTls::kPlain, ListenTls::kNoCertificates,
+                                  ListenTls::kCertificates};
+
+// Takes `notls:`, `btls:` or `mtls:` off the front of an item.
+ListenTls TakeTls(std::string_view& item) {
+  for (const ListenTls tls : kTlsKinds) {
+    const std::string_view prefix = PrefixOf(tls);
+    if (!item.starts_with(prefix) || !item.substr(prefix.size()).starts_with(':')) continue;
+    item.remove_prefix(prefix.size() + 1);
+    return tls;
+  }
+  return ListenTls::kAsConfigured;
+}
 
 constexpr std::string_view kProtocolPrefix = "proto[";
 constexpr std::string_view kProtocolEnd = "]:";
@@ -43,6 +57,7 @@ Result<std::optional<BindingProtocol>, std::string> TakeProtocol(std::string_vie
 
 // Parses one item of the list, or returns an error message.
 Result<ListenAddress, std::string> ParseItem(std::string_view item) {
+  const ListenTls tls = TakeTls(item);
   const auto protocol = TakeProtocol(item);
   if (!protocol) return Failure{protocol.error()};
   for (const std::string_view prefix : kPrefixes) {
@@ -83,6 +98,7 @@ Result<ListenAddress, std::string> ParseItem(std::string_view item) {
 
   ListenAddress address;
   address.protocol = *protocol;
+  address.tls = tls;
   // An empty host means every interface.
   if (host != "*") address.host = host;
   if (has_port) {
@@ -97,6 +113,20 @@ Result<ListenAddress, std::string> ParseItem(std::string_view item) {
 }
 
 }  // namespace
+
+std::string_view PrefixOf(ListenTls tls) {
+  switch (tls) {
+    case ListenTls::kAsConfigured:
+      return "";
+    case ListenTls::kPlain:
+      return "notls";
+    case ListenTls::kNoCertificates:
+      return "btls";
+    case ListenTls::kCertificates:
+      return "mtls";
+  }
+  return "";
+}
 
 Result<std::vector<ListenAddress>, std::string> ParseListenList(std::string_view text) {
   std::vector<ListenAddress> addresses;

@@ -37,9 +37,6 @@ StepResult CountVerbosity(Config& config, std::string_view) {
 
 // Options of features that are missing. They are refused, because an operator relies on the
 // feature.
-StepResult RefuseTls(Config&, std::string_view) {
-  return ConfigExit::Refused("This server is not built with TLS support.");
-}
 StepResult RefuseNapiIds(Config&, std::string_view) {
   return ConfigExit::Refused("This server is not built with support for -N (--napi-ids).");
 }
@@ -202,6 +199,14 @@ constexpr auto kOptions = std::to_array<Option>({
      .apply = ReadPath<&Config::auth_file>,
      .setting = {"auth_enabled_ascii", kText, AuthFile,
                  "File of the passwords for the text protocol; no: none are needed."}},
+    // UNIX sockets stay plain. The certificate and all else are options of -o.
+    {.section = kSockets,
+     .letter = 'Z',
+     .name = "enable-ssl",
+     .help = "TCP listeners speak TLS, but for those with notls: before their\n"
+             "address; see ssl_chain_cert",
+     .apply = SwitchOn<&Config::tls>,
+     .setting = {"ssl_enabled", kSwitch, Switch<&Config::tls>, "TCP listeners speak TLS."}},
     // Accepted so that command lines for memcached work unchanged.
     {.section = kSockets,
      .letter = 'U',
@@ -473,12 +478,6 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "print the licence and exit",
      .apply = ShowLicense},
 
-    // Refused rather than ignored: clients would otherwise be served without encryption.
-    {.section = kUnsupported,
-     .letter = 'Z',
-     .name = "enable-ssl",
-     .help = "TLS",
-     .apply = RefuseTls},
     {.section = kUnsupported,
      .letter = 'N',
      .name = "napi-ids",

@@ -67,6 +67,7 @@ std::string TotalBytes(const SlabTotals& totals) {
 // Conditions of rows: the eviction policy has segments; the descriptor is a client's.
 bool IsSegmented(const ClassSample& sample) { return sample.is_segmented; }
 bool IsClient(const ConnectionSample& sample) { return !sample.is_listener; }
+bool IsEncrypted(const ConnectionSample& sample) { return !sample.tls.empty(); }
 
 // --- Families ----------------------------------------------------------------------------------
 //
@@ -326,6 +327,7 @@ constexpr auto kConnectionRows = std::to_array<Metric<ConnectionSample>>({
     // Of a listener: seconds since it was opened.
     {"secs_since_last_cmd", kGauge, Value<&ConnectionSample::idle_s>,
      "Seconds since the last command."},
+    {"tls", kText, Value<&ConnectionSample::tls>, "Version of TLS and cipher.", {}, IsEncrypted},
 });
 static_assert(HasWholeRows(kConnectionRows) && HasKindByFamily(kConnectionRows));
 

@@ -91,6 +91,17 @@ enum class Stat : std::uint8_t {
   kListenDisabled,
   // For how many microseconds the server did not accept connections.
   kTimeInListenDisabledUs,
+  // Handshakes of TLS that were completed; of these, those that resumed a session.
+  kTlsHandshakes,
+  kTlsResumed,
+  // Handshakes that failed, for whatever reason.
+  kTlsHandshakeErrors,
+  // Errors of TLS after the handshake.
+  kTlsProtocolErrors,
+  // Sessions that whole handshakes have made.
+  kTlsNewSessions,
+  // Connections whose replies the kernel encrypts.
+  kTlsInKernel,
   // The number of enumerators above.
   kCount,
 };

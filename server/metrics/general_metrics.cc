@@ -100,6 +100,10 @@ bool ClosesIdle(const Sample& sample) { return sample.idle_timeout_s > 0; }
 bool CanMovePages(const Sample& sample) { return sample.can_move_pages; }
 bool Sweeps(const Sample& sample) { return sample.sweeps; }
 bool IsSegmented(const Sample& sample) { return sample.is_segmented; }
+// -Z, alone and with -o ssl_session_cache and -o ssl_ca_cert.
+bool SpeaksTls(const Sample& sample) { return sample.speaks_tls; }
+bool KeepsSessions(const Sample& sample) { return sample.speaks_tls && sample.keeps_sessions; }
+bool HasSigners(const Sample& sample) { return sample.speaks_tls && sample.has_signers; }
 
 // --- Families ----------------------------------------------------------------------------------
 //
@@ -360,6 +364,31 @@ constexpr auto kGeneralRows = std::to_array<GeneralRow>({
      "Lines that were lost because a watcher did not read."},
     {"log_watcher_sent", kCounter, Count<Stat::kLogWatcherSent>, "Lines for watchers."},
     {"log_watchers", kGauge, Value<&Sample::watchers>, "Clients that watch."},
+    // --- TLS ---
+    {"ssl_new_sessions",
+     kCounter,
+     Count<Stat::kTlsNewSessions>,
+     "Sessions of TLS that were made.",
+     {},
+     KeepsSessions},
+    {"ssl_handshake_errors",
+     kCounter,
+     Count<Stat::kTlsHandshakeErrors>,
+     "Handshakes of TLS that failed.",
+     {"larder_tls_handshakes_total", {{{"status", "failed"}}}},
+     SpeaksTls},
+    {"ssl_proto_errors",
+     kCounter,
+     Count<Stat::kTlsProtocolErrors>,
+     "Errors of TLS after the handshake.",
+     {"larder_tls_protocol_errors_total"},
+     SpeaksTls},
+    {"time_since_server_cert_refresh",
+     kGauge,
+     Value<&Sample::certificate_age_s>,
+     "Seconds since the certificates were loaded.",
+     {"larder_tls_certificate_age_seconds"},
+     SpeaksTls},
     // --- Features that do not exist here ---
     {"unexpected_napi_ids", kCounter, Always<0>, "Always 0: there are no workers by queue."},
     {"round_robin_fallback", kCounter, Always<0>, "Always 0: there are no workers by queue."},
@@ -471,6 +500,49 @@ constexpr auto kGeneralRows = std::to_array<GeneralRow>({
      {"larder_config_errors_total"}},
     {"curr_config", kGauge, Value<&Sample::has_node_list>,
      "1 when there is a list of nodes, else 0."},
+    // TLS, as far as memcached has no row.
+    {"ssl_handshakes",
+     kCounter,
+     Count<Stat::kTlsHandshakes>,
+     "Handshakes of TLS that were completed.",
+     {"larder_tls_handshakes_total", {{{"status", "completed"}}}},
+     SpeaksTls},
+    {"ssl_resumed",
+     kCounter,
+     Count<Stat::kTlsResumed>,
+     "Completed handshakes that resumed a session.",
+     {"larder_tls_resumed_total"},
+     SpeaksTls},
+    {"ssl_ktls_connections",
+     kCounter,
+     Count<Stat::kTlsInKernel>,
+     "Connections whose replies the kernel encrypts.",
+     {"larder_tls_kernel_connections_total"},
+     SpeaksTls},
+    {"ssl_reload_errors",
+     kCounter,
+     Value<&Sample::certificate_reload_errors>,
+     "Reloads of the certificates that failed.",
+     {"larder_tls_reload_errors_total"},
+     SpeaksTls},
+    {"ssl_cert_expires_in_seconds",
+     kGauge,
+     Value<&Sample::certificate_expires_in_s>,
+     "Seconds until the server's certificate, or one of its chain, expires.",
+     {"larder_tls_certificate_expires_in_seconds"},
+     SpeaksTls},
+    {"ssl_ca_expires_in_seconds",
+     kGauge,
+     Value<&Sample::signer_expires_in_s>,
+     "Seconds until a certificate of ssl_ca_cert expires.",
+     {"larder_tls_ca_expires_in_seconds"},
+     HasSigners},
+    {"ssl_cert_serial",
+     kText,
+     Value<&Sample::certificate_serial>,
+     "Serial number of the server's certificate, in hexadecimal.",
+     {},
+     SpeaksTls},
 });
 static_assert(HasWholeRows(kGeneralRows) && HasKindByFamily(kGeneralRows));
 

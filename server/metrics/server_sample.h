@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -84,6 +85,19 @@ struct ServerSample {
   // A background thread looks for expired items.
   bool sweeps = false;
 
+  // --- TLS; the certificates are 0 or empty without it ---
+  // -Z, -o ssl_session_cache and -o ssl_ca_cert.
+  bool speaks_tls = false;
+  bool keeps_sessions = false;
+  bool has_signers = false;
+  // Seconds since the certificates were loaded, and until the first of them expires: below 0 if
+  // that is over.
+  std::uint64_t certificate_age_s = 0;
+  std::int64_t certificate_expires_in_s = 0;
+  std::int64_t signer_expires_in_s = 0;
+  std::uint64_t certificate_reload_errors = 0;
+  std::string certificate_serial = {};
+
   // Open connections and listeners.
   std::uint64_t connections = 0;
   // The size of one worker's input buffer.
@@ -148,6 +162,8 @@ struct ConnectionSample {
   // Seconds since the last command.
   std::uint32_t idle_s = 0;
   bool is_listener = false;
+  // The version of TLS and the cipher; empty: the connection is not encrypted.
+  std::string tls = {};
 };
 
 }  // namespace larder::server

@@ -31,10 +31,11 @@ std::string_view WordFor(EndReason reason) {
 
 }  // namespace
 
-Connection::Connection(Wires& wires, ConnectionHost& host, event_base& base, AcceptedClient client)
+Connection::Connection(Wires& wires, ConnectionHost& host, const TransportParts& parts,
+                       AcceptedClient client)
     : workspace_(wires.workspace),
       host_(host),
-      transport_(MakeTransport(client.terms.transport, client.fd, base, *this)),
+      transport_(MakeTransport(client.terms, client.fd, parts, *this)),
       session_(wires, client.terms.session, std::move(client.identity), transport_->descriptor()) {
   LARDER_ASSERT(client.fd >= 0);
   info_.last_input_s.store(workspace_.lane.now_s, std::memory_order_relaxed);

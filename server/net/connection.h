@@ -65,9 +65,10 @@ class ConnectionHost {
 // Invariants: while pending_ is not null, nothing is received and no request is served.
 class Connection final : private TransportUser {
  public:
-  // Takes the client over and enters it into the table of connections. `wires`, `host` and `base`
-  // must outlive the connection.
-  Connection(Wires& wires, ConnectionHost& host, event_base& base, AcceptedClient client);
+  // Takes the client over and enters it into the table of connections. `wires`, `host` and what
+  // `parts` refers to must outlive the connection.
+  Connection(Wires& wires, ConnectionHost& host, const TransportParts& parts,
+             AcceptedClient client);
   // Closes the connection. If the server ends it, the client still gets all replies; see
   // Transport::Finish().
   ~Connection();
@@ -121,6 +122,11 @@ class Connection final : private TransportUser {
  private:
   // Called by the transport: there is input, or room for output.
   void OnTransportReady() noexcept override { host_.MakeReady(*this); }
+  // For `stats conns`.
+  void OnTransportSecured(std::uint8_t version, std::uint16_t cipher) noexcept override {
+    info_.tls_version.store(version, std::memory_order_relaxed);
+    info_.tls_cipher.store(cipher, std::memory_order_relaxed);
+  }
 
   // Receives once into the session's room. Returns false when there is nothing to serve: nothing
   // arrived and nothing was kept, or the client is gone.

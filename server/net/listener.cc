@@ -116,6 +116,13 @@ std::string Open(const Listener& listener, int backlog, std::vector<ListenSocket
   return OpenTcp(std::get<ListenAddress>(listener.address), listener.terms, backlog, sockets);
 }
 
+// Returns the reason why a listener cannot have its prefix, or an empty string if it can.
+std::string ReasonAgainstPrefix(const Config& config, const Listener& listener) {
+  const auto* const address = std::get_if<ListenAddress>(&listener.address);
+  if (config.tls || address == nullptr || address->tls == ListenTls::kAsConfigured) return {};
+  return fmt::format("'{}' option is valid only when SSL is enabled", PrefixOf(address->tls));
+}
+
 // Returns the reason why a listener must not serve this protocol, or an empty string if it may. It
 // must not if clients could reach the items without a password although passwords are configured.
 std::string ReasonNotToServe(const Config& config, BindingProtocol protocol) {
@@ -186,6 +193,18 @@ ClientTerms TermsOf(const Config& config) {
                                                       : Authentication::kNotRequired}};
 }
 
+namespace {
+
+// Sets what -Z and the prefix of its item say about a TCP listener.
+void SetTls(const Config& config, ListenTls tls, ClientTerms& terms) {
+  if (!config.tls || tls == ListenTls::kPlain) return;
+  terms.transport = TransportKind::kTls;
+  if (tls == ListenTls::kNoCertificates) terms.certificates = ClientCertificates::kNotAsked;
+  if (tls == ListenTls::kCertificates) terms.certificates = ClientCertificates::kRequired;
+}
+
+}  // namespace
+
 std::vector<Listener> ListenersOf(const Config& config) {
   const ClientTerms terms = TermsOf(config);
   if (!config.unix_socket.empty()) {
@@ -203,6 +222,7 @@ std::vector<Listener> ListenersOf(const Config& config) {
     }
     LARDER_ASSERT(address.port <= kPortMax);
     ClientTerms own = terms;
+    SetTls(config, address.tls, own);
     // To negotiate is to serve what -B or the passwords allow.
     if (address.protocol && *address.protocol != BindingProtocol::kNegotiate) {
       own.session.protocol = *address.protocol;
@@ -217,7 +237,11 @@ std::vector<Listener> ListenersOf(const Config& config) {
 Result<std::vector<ListenSocket>, ConfigExit> OpenListeners(const Config& config) {
   std::vector<ListenSocket> sockets;
   for (const Listener& listener : ListenersOf(config)) {
-    std::string reason = ReasonNotToServe(config, listener.terms.session.protocol);
+    std::string reason = ReasonAgainstPrefix(config, listener);
+    if (!reason.empty()) {
+      return ConfigExit::SystemError(reason + "\n" + Complaint(config, listener, reason));
+    }
+    reason = ReasonNotToServe(config, listener.terms.session.protocol);
     if (reason.empty()) reason = Open(listener, config.backlog, sockets);
     if (!reason.empty()) return ConfigExit::SystemError(Complaint(config, listener, reason));
   }

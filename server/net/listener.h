@@ -13,6 +13,7 @@
 #include "server/net/transport.h"
 #include "server/session/session_terms.h"
 #include "server/socket/socket_address.h"
+#include "server/tls/contexts.h"
 #include "slab/check.h"
 #include "slab/result.h"
 
@@ -24,6 +25,8 @@ namespace larder::server {
 struct ClientTerms {
   // How bytes travel between the client and the server.
   TransportKind transport = TransportKind::kPlain;
+  // What clients have to show, if they speak TLS.
+  ClientCertificates certificates = ClientCertificates::kAsConfigured;
   // The protocol, and whether clients have to authenticate.
   SessionTerms session;
 };

@@ -8,14 +8,11 @@
 #include <climits>
 #include <utility>
 
+#include "server/net/socket_end.h"
 #include "slab/check.h"
 
 namespace larder::server {
 namespace {
-
-// The most bytes that Finish() reads and throws away: a client that sends without a pause must not
-// hold up the worker.
-constexpr std::size_t kDroppedBytesMax = std::size_t{1} << 20;
 
 // Whether the pieces are not too many for one system call and have one byte at least.
 [[maybe_unused]] bool AreUsable(std::span<const iovec> pieces) {
@@ -101,16 +98,6 @@ Transferred PlainTransport::Send(std::span<const iovec> pieces) {
   return {.status = TransferStatus::kDone, .bytes = static_cast<std::size_t>(sent)};
 }
 
-void PlainTransport::Finish(std::span<char> area) {
-  LARDER_ASSERT(!area.empty());
-  // The client reads the end of the stream after the last reply.
-  shutdown(fd_, SHUT_WR);
-  // The system resets a connection that is closed while received bytes are unread.
-  for (std::size_t dropped = 0; dropped < kDroppedBytesMax;) {
-    const ssize_t n = recv(fd_, area.data(), area.size(), MSG_DONTWAIT);
-    if (n <= 0) break;
-    dropped += static_cast<std::size_t>(n);
-  }
-}
+void PlainTransport::Finish(std::span<char> area) { EndSocket(fd_, area); }
 
 }  // namespace larder::server

@@ -15,6 +15,8 @@ namespace larder::server {
 enum class TransportKind : std::uint8_t {
   // The bytes as they are, over a TCP or unix socket.
   kPlain,
+  // TLS over a TCP socket.
+  kTls,
 };
 
 // The result of one attempt to receive or send.
@@ -44,6 +46,8 @@ class TransportUser {
   // Input has arrived, or there is room for output, whichever SetAwaited() asked for. Called by the
   // worker's event loop. It must not destroy the transport.
   virtual void OnTransportReady() noexcept = 0;
+  // The connection is encrypted from now on, with this cipher; both numbers are TLS's.
+  virtual void OnTransportSecured(std::uint8_t version, std::uint16_t cipher) noexcept = 0;
 
  protected:
   ~TransportUser() = default;
@@ -89,9 +93,19 @@ class Transport {
   Transport() = default;
 };
 
-// A transport of the given kind for `fd`, an open socket in non-blocking mode, which it takes over.
-// `base` and `user` must outlive the transport.
-std::unique_ptr<Transport> MakeTransport(TransportKind kind, int fd, event_base& base,
-                                         TransportUser& user);
+struct ClientTerms;
+class TlsWorkspace;
+
+// What the transports of a worker share. Both must outlive the transports.
+struct TransportParts {
+  event_base& base;
+  TlsWorkspace& tls;
+};
+
+// A transport, as the terms say, for `fd`, an open socket in non-blocking mode, which it takes
+// over. `user` must outlive the transport. REQUIRES: if the terms ask for TLS, the server has
+// certificates.
+std::unique_ptr<Transport> MakeTransport(const ClientTerms& terms, int fd,
+                                         const TransportParts& parts, TransportUser& user);
 
 }  // namespace larder::server

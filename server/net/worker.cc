@@ -37,6 +37,7 @@ Worker::Worker(Shared& shared)
       workspace_(shared, *this),
       wires_(workspace_),
       base_(MakeEventBase()),
+      tls_(shared, workspace_.counters, *base_),
       wake_event_(MakeEvent(
           base_.get(), wake_.get(), EV_READ | EV_PERSIST,
           [](int, short, void* self) noexcept { static_cast<Worker*>(self)->OnWake(); }, this)),
@@ -120,7 +121,8 @@ void Worker::TakeHandovers() {
   // Connections note when they began, and this runs before the turn has read the clock.
   workspace_.lane.SetNow(shared_.clock.now());
   for (AcceptedClient& client : taken) {
-    auto* connection = new Connection(wires_, *this, *base_, std::move(client));
+    auto* connection =
+        new Connection(wires_, *this, {.base = *base_, .tls = tls_}, std::move(client));
     connection->next = connections_;
     if (connections_ != nullptr) connections_->previous = connection;
     connections_ = connection;
@@ -137,7 +139,8 @@ void Worker::MakeReady(Connection& connection) {
 void Worker::Run() {
   while (!is_stopping_.load(std::memory_order_acquire)) {
     // With connections ready, the loop only collects events and does not wait for them.
-    RunTurn(EVLOOP_ONCE | (ready_.empty() ? 0 : EVLOOP_NONBLOCK));
+    const bool waits = ready_.empty() && !tls_.has_holding();
+    RunTurn(EVLOOP_ONCE | (waits ? 0 : EVLOOP_NONBLOCK));
   }
   Drain();
   while (connections_ != nullptr) Destroy(*connections_);
@@ -145,6 +148,7 @@ void Worker::Run() {
 
 void Worker::RunTurn(int loop_flags) {
   event_base_loop(base_.get(), loop_flags);
+  tls_.BeginTurn();
   LARDER_ASSERT(serving_.empty());
   // The clock is read once per turn: all requests of the turn have the same time.
   workspace_.lane.SetNow(shared_.clock.now());
@@ -195,6 +199,7 @@ bool Worker::AreOthersReady() {
   if (is_other_ready()) return true;
   // Nothing is known to be ready: collect the events that have arrived since the turn began.
   event_base_loop(base_.get(), EVLOOP_ONCE | EVLOOP_NONBLOCK);
+  if (tls_.has_holding()) tls_.NotifyHolding();
   return is_other_ready();
 }
 

@@ -9,6 +9,7 @@
 
 #include "server/metrics/counters.h"
 #include "server/net/connection.h"
+#include "server/net/tls_workspace.h"
 #include "server/session/wires.h"
 #include "server/session/workspace.h"
 #include "server/shared.h"
@@ -113,6 +114,7 @@ class Worker final : private TurnHost, private ConnectionHost {
   Workspace workspace_;
   Wires wires_;
   const EventBase base_;
+  TlsWorkspace tls_;
   // By this other threads wake the event loop.
   const WakeFd wake_;
   Event wake_event_;

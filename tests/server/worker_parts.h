@@ -22,7 +22,8 @@ namespace larder::server {
 //
 // Owns: everything but what its constructor takes, which must outlive it.
 struct WorkerParts {
-  WorkerParts(const Config& config, slab::Cache& cache, Clock& clock, Authenticator& authenticator)
+  WorkerParts(const Config& config, slab::Cache& cache, Clock& clock, Authenticator& authenticator,
+              Certificates* certificates = nullptr)
       : prefixes(config.prefix_delimiter),
         cluster(config.cluster_state),
         sweep(cache),
@@ -40,6 +41,7 @@ struct WorkerParts {
                .sweep = sweep,
                .uploads = uploads,
                .watch = watch,
+               .certificates = certificates,
                .request_stop = [] {},
                .detail_enabled = config.detail_enabled},
         reporter(shared) {}

@@ -88,8 +88,7 @@ TEST_CASE("an unknown name is quoted as it was given", "[extended_options]") {
 }
 
 TEST_CASE("names of features that are not there are refused", "[extended_options]") {
-  for (const char* list :
-       {"ssl_key=/k", "ext_path=/d:5G", "proxy_config=/c", "slab_automove_freeratio=0.01"}) {
+  for (const char* list : {"ext_path=/d:5G", "proxy_config=/c", "slab_automove_freeratio=0.01"}) {
     const ConfigExit exit = ParseBad({"-o", list});
     CHECK(exit.exit_code == 64);
     CHECK_THAT(exit.message, Catch::StartsWith("This server is not built with "));

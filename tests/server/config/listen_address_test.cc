@@ -57,9 +57,20 @@ TEST_CASE("brackets must close, and only a port may follow", "[listen_address]")
   CHECK(AddressesError("[::1]x") == "Expected :port after the address: \"[::1]x\"");
 }
 
-TEST_CASE("prefixes for TLS and tags are refused", "[listen_address]") {
-  for (const char* text : {"notls:127.0.0.1", "btls:127.0.0.1", "mtls:127.0.0.1",
-                           "tag[a]:127.0.0.1", "tag_a_:127.0.0.1"}) {
+TEST_CASE("a prefix says whether a listener speaks TLS", "[listen_address]") {
+  CHECK(ParseAddresses("notls:a:1,btls:b,mtls:[::1]:2,mtls:proto[ascii]:c") ==
+        ListenAddresses{
+            {.host = "a", .port = 1, .tls = ListenTls::kPlain},
+            {.host = "b", .tls = ListenTls::kNoCertificates},
+            {.host = "::1", .port = 2, .tls = ListenTls::kCertificates},
+            {.host = "c", .protocol = BindingProtocol::kAscii, .tls = ListenTls::kCertificates}});
+  // The colon belongs to the prefix.
+  CHECK(ParseAddresses("notls,notlsX127.0.0.1") ==
+        ListenAddresses{{.host = "notls"}, {.host = "notlsX127.0.0.1"}});
+}
+
+TEST_CASE("prefixes for tags are refused", "[listen_address]") {
+  for (const char* text : {"tag[a]:127.0.0.1", "tag_a_:127.0.0.1"}) {
     CHECK_THAT(AddressesError(text), Catch::Contains("are not supported"));
   }
 }

@@ -31,11 +31,13 @@ TEST_CASE("settings come in memcached's order", "[settings]") {
         "lru_crawler_tocrawl tail_repair_time flush_enabled dump_enabled hash_algorithm "
         "lru_maintainer_thread lru_segmented hot_lru_pct warm_lru_pct hot_max_factor "
         "warm_max_factor temp_lru temporary_ttl idle_timeout watcher_logbuf_size "
-        "worker_logbuf_size read_buf_mem_limit track_sizes inline_ascii_response num_napi_ids "
+        "worker_logbuf_size read_buf_mem_limit track_sizes inline_ascii_response ssl_enabled "
+        "ssl_chain_cert ssl_key ssl_verify_mode ssl_keyformat ssl_ciphers ssl_ca_cert "
+        "ssl_wbuf_size ssl_session_cache ssl_kernel_tls ssl_min_version num_napi_ids "
         "memory_file client_flags_size prefix_shares drop_admin watch_enabled cluster_file "
         "cluster_dns cluster_dns_interval cluster_state cluster_admin cluster_nodes_max "
         "cluster_file_max eviction drops_max watchers_max upload_memory upload_staging upload_timeout "
-        "upload_rate mrc prefix_stats ");
+        "upload_rate mrc prefix_stats ssl_ciphersuites ssl_handshake_timeout ssl_reload_interval ");
 }
 
 TEST_CASE("the eviction policy in force is shown", "[settings]") {
