@@ -10,6 +10,7 @@ are in the corpus under their names.
 import json
 import pathlib
 import re
+import ssl
 import sys
 
 BYTES_MAX = 4096
@@ -97,6 +98,49 @@ def meta_text(stream):
     return "".join(lines).encode("latin-1")
 
 
+def client_hello(version=None, ciphers=None, protocols=None):
+    """What a client of TLS sends first."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if version:
+        context.maximum_version = version
+    if ciphers:
+        context.set_ciphers(ciphers)
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    sent_bytes = ssl.MemoryBIO()
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), sent_bytes, server_hostname="localhost").do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return sent_bytes.read()
+
+
+def tls_streams():
+    """For the tls target, by name."""
+    hello = client_hello()
+    old = client_hello(ssl.TLSVersion.TLSv1_2)
+    return {
+        "hello": hello,
+        "hello-1.2": old,
+        "hello-1.2-rsa": client_hello(ssl.TLSVersion.TLSv1_2, "AES128-SHA256"),
+        "hello-protocols": client_hello(protocols=["http/1.1", "memcache"]),
+        "half-hello": hello[:len(hello) // 2],
+        "two-hellos": hello + hello,
+        "hello-in-two-records": (b"\x16\x03\x01\x00\x20" + hello[5:37] + b"\x16\x03\x01" +
+                                 (len(hello) - 37).to_bytes(2, "big") + hello[37:]),
+        "hello-and-data": hello + b"\x14\x03\x03\x00\x01\x01\x17\x03\x03\x00\x20" + b"x" * 32,
+        "hello-1.2-and-finished": (old + b"\x16\x03\x03\x00\x28" + b"\x14" + b"x" * 39),
+        "alert": b"\x15\x03\x01\x00\x02\x01\x00",
+        "data": b"\x17\x03\x03\x00\x08getk\r\n\r\n",
+        "plain-get": b"get k\r\n",
+        "http": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "binary-get": b"\x80\x00\x00\x01" + b"\0" * 7 + b"\x01" + b"\0" * 12 + b"k",
+        "ssl2": b"\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10" + b"\x01\x00\x80" * 7 + b"c" * 16,
+        "empty-records": b"\x16\x03\x01\x00\x00" * 40,
+        "longest-record": b"\x16\x03\x01\xff\xff" + b"x" * 100,
+    }
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -124,6 +168,9 @@ def main():
         write("connection", name, timed_stream, 1 + number % 7)
     for name, stream in HAND_MADE.items():
         write("connection", name, stream)
+    for number, (name, stream) in enumerate(tls_streams().items()):
+        write("tls", name, stream, number % 6)
+        write("tls", name, stream, 6 + number % 6)
 
 
 if __name__ == "__main__":
