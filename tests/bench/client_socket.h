@@ -1,7 +1,11 @@
 // One connection's bytes in both directions.
 #pragma once
 
+#include <openssl/ssl.h>
+
 #include <cstdint>
+#include <memory>
+#include <string>
 
 #include "tests/bench/byte_queue.h"
 #include "tests/bench/socket.h"
@@ -21,6 +25,10 @@ class ClientSocket {
  public:
   explicit ClientSocket(UniqueFd fd) : fd_(std::move(fd)) {}
 
+  // Speaks TLS from now on, whatever certificate the server has; returns when the handshake is
+  // over. Empty, or what went wrong.
+  std::string StartTls();
+
   // One send of what is queued. Bytes may be left: wait until the socket is writable, try again.
   [[nodiscard]] IoStatus Flush();
 
@@ -33,7 +41,14 @@ class ClientSocket {
   int fd() const { return fd_.get(); }
 
  private:
+  using Ssl = std::unique_ptr<SSL, decltype(&SSL_free)>;
+
+  // Flush() and Fill() of a socket that speaks TLS.
+  IoStatus FlushTls();
+  IoStatus FillTls();
+
   UniqueFd fd_;
+  Ssl ssl_{nullptr, &SSL_free};  // Null: the bytes travel as they are.
   ByteQueue requests_;
   ByteQueue replies_;
 };

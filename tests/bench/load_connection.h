@@ -30,6 +30,9 @@ class LoadConnection {
  public:
   LoadConnection(const Workbench& bench, UniqueFd fd);
 
+  // Empty, or what went wrong.
+  std::string StartTls() { return socket_.StartTls(); }
+
   // `intended_ns` is the time from which the request's latency counts.
   void QueueGet(std::span<const std::uint32_t> keys, std::int64_t intended_ns);
   void QueueSet(std::uint32_t key, std::int64_t intended_ns);

@@ -51,6 +51,9 @@ std::string LoadWorker::Connect() {
     auto fd = bench::Connect(bench_.options.address);
     if (!fd) return fd.error();
     Slot& slot = slots_.emplace_back(LoadConnection(bench_, std::move(*fd)));
+    if (bench_.options.tls) {
+      if (std::string wrong = slot.connection.StartTls(); !wrong.empty()) return wrong;
+    }
     epoll_event event{.events = EPOLLIN, .data = {.ptr = &slot}};
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, slot.connection.fd(), &event) != 0) {
       return fmt::format("epoll: {}", std::strerror(errno));

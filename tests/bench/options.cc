@@ -38,7 +38,8 @@ cxxopts::Options Description() {
       ("unix", "Path of a unix socket, instead of host and port", cxxopts::value<std::string>())
       ("c,connections", "Connections that send requests", count("32"))
       ("idle", "Connections that do nothing, on top", count("0"))
-      ("t,threads", "Threads of the load generator", count("1"));
+      ("t,threads", "Threads of the load generator", count("1"))
+      ("tls", "Speak TLS, whatever certificate the server has");
   options.add_options("Requests")
       ("binary", "Speak the binary protocol: a get of several keys is GetKQ for each and a No-op")
       ("depth", "Requests outstanding on a connection: so many are sent at once, and again when "
@@ -149,6 +150,7 @@ Result<LoadOptions, OptionsExit> ParseLoadOptions(int argc, const char* const* a
         .threads = parsed["threads"].as<std::uint32_t>(),
         .connections = parsed["connections"].as<std::uint32_t>(),
         .idle_connections = parsed["idle"].as<std::uint32_t>(),
+        .tls = given("tls"),
         .binary = given("binary"),
         .depth = parsed["depth"].as<std::uint32_t>(),
         .keys_per_get = parsed["multiget"].as<std::uint32_t>(),

@@ -18,6 +18,7 @@ struct LoadOptions {
   std::uint32_t connections = 32;
   std::uint32_t idle_connections = 0;  // Opened on top, used once, then left alone.
 
+  bool tls = false;         // Inside TLS; idle connections stay plain.
   bool binary = false;      // The protocol; otherwise text.
   std::uint32_t depth = 1;  // Requests outstanding on a connection.
   std::uint32_t keys_per_get = 1;
