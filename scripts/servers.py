@@ -138,14 +138,16 @@ def run_client(command, cores, timeout_s):
 class Server:
     """One server process: `with Server(...) as server:`."""
 
-    def __init__(self, name, command, cores, *, memory_mb, connections=1024, prefix=()):
+    def __init__(self, name, command, cores, *, memory_mb, connections=1024, prefix=(), tls=None):
         self.name = name
         self.command = command
         self.cores = cores
         self.memory_mb = memory_mb
         self.connections = connections
         self.prefix = list(prefix)  # A program that runs the server, as valgrind does.
+        self.tls = tls  # (certificate, key): the load is for tls_port; all else stays plain.
         self.port = None
+        self.tls_port = None
         self.process = None
         self._log = None
 
@@ -172,11 +174,17 @@ class Server:
         return self.process.pid
 
     def _start(self):
-        with socket.socket() as probe:
+        with socket.socket() as probe, socket.socket() as tls_probe:
             probe.bind(("127.0.0.1", 0))
+            tls_probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+            self.tls_port = tls_probe.getsockname()[1]
         options = ["-l", "127.0.0.1", "-p", str(self.port), "-t", "1", "-m", str(self.memory_mb),
                    "-c", str(self.connections)]
+        if self.tls is not None:
+            certificate, key = self.tls
+            options[1] = f"notls:127.0.0.1:{self.port},127.0.0.1:{self.tls_port}"
+            options += ["-Z", "-o", f"ssl_chain_cert={certificate},ssl_key={key}"]
         if os.geteuid() == 0:
             options += ["-u", "root"]
         self._log = tempfile.TemporaryFile()

@@ -1,16 +1,10 @@
 #include "server/net/tls_transport.h"
 
 #include <openssl/bio.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <climits>
-#include <cstring>
-#include <system_error>
-#include <utility>
 
 #include "server/log.h"
 #include "server/net/socket_end.h"
@@ -23,8 +17,6 @@ namespace {
 
 // What OpenSSL 3.0 allocates for an idle connection of TLS 1.3, as measured with 2,000 of them.
 constexpr std::size_t kSslBytes = 11 * 1024;
-
-TlsTransport& TransportOf(BIO* bio) { return *static_cast<TlsTransport*>(BIO_get_data(bio)); }
 
 std::size_t BytesOf(std::span<const iovec> pieces) {
   std::size_t bytes = 0;
@@ -49,7 +41,12 @@ std::span<iovec> TakeOff(std::span<iovec> pieces, std::size_t bytes) {
 
 TlsTransport::TlsTransport(int fd, SSL_CTX& context, TlsWorkspace& workspace, event_base& base,
                            TransportUser& user)
-    : fd_(fd), base_(base), workspace_(workspace), user_(user), ssl_(SSL_new(&context), &SSL_free) {
+    : fd_(fd),
+      base_(base),
+      workspace_(workspace),
+      user_(user),
+      socket_(fd),
+      ssl_(SSL_new(&context), &SSL_free) {
   place_ = workspace_.AddHandshake(*this);
   if (ssl_ == nullptr || !Attach()) (void)Fail("no memory");
   Update();
@@ -67,13 +64,9 @@ TlsTransport::~TlsTransport() {
 
 std::size_t TlsTransport::held_bytes() const { return sizeof *this + kSslBytes; }
 
-// --- Between OpenSSL and the socket --------------------------------------------------------------
-
 bool TlsTransport::Attach() {
-  BIO* const in = BIO_new(&Method());
+  BIO* const in = socket_.MakeBio();
   if (in == nullptr) return false;
-  BIO_set_data(in, this);
-  BIO_set_init(in, 1);
   // Only OpenSSL's own functions can have the kernel encrypt.
   BIO* out = in;
   if (workspace_.shared().config.tls_kernel) out = BIO_new_socket(fd_, BIO_NOCLOSE);
@@ -84,73 +77,14 @@ bool TlsTransport::Attach() {
   return true;
 }
 
-const BIO_METHOD& TlsTransport::Method() {
-  // Made once; the initialisation of a local static is safe with several threads.
-  static BIO_METHOD* const kMethod = [] {
-    BIO_METHOD* const method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "larder");
-    LARDER_CHECK(method != nullptr);
-    BIO_meth_set_read(method, &ReadSealed);
-    BIO_meth_set_write(method, &WriteSealed);
-    BIO_meth_set_ctrl(method, &Control);
-    return method;
-  }();
-  return *kMethod;
-}
-
-int TlsTransport::ReadSealed(BIO* bio, char* out, int bytes) noexcept {
-  std::string_view& sealed = TransportOf(bio).sealed_;
-  BIO_clear_retry_flags(bio);
-  if (sealed.empty()) {
-    BIO_set_retry_read(bio);
-    return -1;
-  }
-  const std::size_t taken = std::min(sealed.size(), static_cast<std::size_t>(bytes));
-  std::memcpy(out, sealed.data(), taken);
-  sealed.remove_prefix(taken);
-  return static_cast<int>(taken);
-}
-
-int TlsTransport::WriteSealed(BIO* bio, const char* data, int bytes) noexcept {
-  BIO_clear_retry_flags(bio);
-  ssize_t sent = 0;
-  do {
-    sent = send(TransportOf(bio).fd_, data, static_cast<std::size_t>(bytes), MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) BIO_set_retry_write(bio);
-  return static_cast<int>(sent);
-}
-
-long TlsTransport::Control(BIO*, int command, long, void*) noexcept {
-  // Nothing is kept back. All else is refused.
-  return command == BIO_CTRL_FLUSH ? 1 : 0;
-}
-
 TransferStatus TlsTransport::Fill(std::size_t bytes_max) {
-  LARDER_ASSERT(sealed_.empty());
-  if (!kept_.empty()) {
-    sealed_ = kept_;
-    return TransferStatus::kDone;
-  }
-  // What is decrypted already comes first.
-  if (SSL_pending(ssl_.get()) > 0) return TransferStatus::kDone;
+  // What was received or decrypted already comes first.
+  if (socket_.TakeKept() || SSL_pending(ssl_.get()) > 0) return TransferStatus::kDone;
   const std::span<char> area = workspace_.sealed();
-  const ssize_t received = recv(fd_, area.data(), std::min(bytes_max, area.size()), 0);
-  if (received == 0) return TransferStatus::kEnded;
-  if (received > 0) {
-    sealed_ = {area.data(), static_cast<std::size_t>(received)};
-    return TransferStatus::kDone;
-  }
-  if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return TransferStatus::kFailed;
+  const TransferStatus status = socket_.Receive(area.first(std::min(bytes_max, area.size())));
   // A read that waited for room in the socket goes on without input.
-  return read_wants_write_ ? TransferStatus::kDone : TransferStatus::kBlocked;
-}
-
-void TlsTransport::Keep() {
-  if (sealed_.empty() && kept_.empty()) [[likely]]
-    return;
-  // The rest may lie in kept_ itself.
-  kept_ = std::string(std::exchange(sealed_, {}));
-  kept_.shrink_to_fit();
+  const bool goes_on = status == TransferStatus::kBlocked && read_wants_write_;
+  return goes_on ? TransferStatus::kDone : status;
 }
 
 // --- Receiving -----------------------------------------------------------------------------------
@@ -173,7 +107,7 @@ Transferred TlsTransport::Receive(std::span<const iovec> pieces) {
   } else if (result.status == TransferStatus::kFailed && !has_failed_) {
     result.status = Lose();
   }
-  Keep();
+  socket_.Keep();
   Update();
   return result;
 }
@@ -183,7 +117,7 @@ Transferred TlsTransport::Read(std::span<const iovec> pieces) {
   for (const iovec& piece : pieces) {
     for (std::size_t filled = 0; filled < piece.iov_len;) {
       // OpenSSL has nothing that could be decrypted.
-      if (sealed_.empty() && SSL_pending(ssl_.get()) == 0 && !read_wants_write_) {
+      if (!socket_.has_input() && SSL_pending(ssl_.get()) == 0 && !read_wants_write_) {
         return DoneOr(total, TransferStatus::kBlocked);
       }
       const int read =

@@ -8,9 +8,9 @@
 #include <cstddef>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 
+#include "server/net/sealed_socket.h"
 #include "server/net/tls_workspace.h"
 #include "server/net/transport.h"
 
@@ -56,16 +56,10 @@ class TlsTransport final : public Transport {
  private:
   using Ssl = std::unique_ptr<SSL, decltype(&SSL_free)>;
 
-  // OpenSSL calls these to receive and send. `bio` has the transport as its data.
-  static int ReadSealed(BIO* bio, char* out, int bytes) noexcept;
-  static int WriteSealed(BIO* bio, const char* data, int bytes) noexcept;
-  static long Control(BIO* bio, int command, long number, void* pointer) noexcept;
-  static const BIO_METHOD& Method();
-
   // The callback of libevent; `self` is the transport.
   static void OnEvent(int fd, short what, void* self) noexcept;
 
-  // Gives `ssl_` the functions above, and the socket itself where the kernel may encrypt. Returns
+  // Connects `ssl_` with socket_, and with the socket itself where the kernel may encrypt. Returns
   // false if there is no memory.
   bool Attach();
   // Makes bytes available to ReadSealed(): those that are held, else those of the socket, as many
@@ -78,8 +72,6 @@ class TlsTransport final : public Transport {
   Transferred Read(std::span<const iovec> pieces);
   // kDone if `bytes` is not 0.
   static Transferred DoneOr(std::size_t bytes, TransferStatus otherwise);
-  // Keeps what OpenSSL has not taken of the workspace's bytes.
-  void Keep();
   // Tells the client that nothing more is sent, unless that was done or cannot be.
   void SayGoodbye();
 
@@ -96,7 +88,8 @@ class TlsTransport final : public Transport {
 
   // Whether there is something to receive, or to report, that the system does not tell of.
   bool holds_input() const {
-    return has_peer_finished_ || has_failed_ || !kept_.empty() || SSL_pending(ssl_.get()) > 0;
+    return has_peer_finished_ || has_failed_ || socket_.holds_input() ||
+           SSL_pending(ssl_.get()) > 0;
   }
   // What event_ has to be registered for: EV_READ, EV_WRITE or 0.
   short Wanted() const;
@@ -107,6 +100,8 @@ class TlsTransport final : public Transport {
   event_base& base_;
   TlsWorkspace& workspace_;
   TransportUser& user_;
+  // Outlives ssl_, which uses it.
+  SealedSocket socket_;
   Ssl ssl_;
   // What the user waits for.
   Await awaited_ = Await::kInput;
@@ -124,10 +119,6 @@ class TlsTransport final : public Transport {
   short registered_ = 0;
   // In the workspace's list of handshakes; valid while is_in_handshake_ and not has_failed_.
   TlsWorkspace::Handshakes::iterator place_;
-  // What ReadSealed() returns next: a part of the workspace's bytes, or of kept_.
-  std::string_view sealed_;
-  // Bytes that OpenSSL has not taken; rarely any.
-  std::string kept_;
   event event_ = {};
 };
 
