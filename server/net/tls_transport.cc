@@ -96,6 +96,9 @@ Transferred TlsTransport::Receive(std::span<const iovec> pieces) {
   if (has_peer_finished_) return {.status = TransferStatus::kEnded};
   // The socket stays readable, so the handshake goes on in a later turn.
   if (is_in_handshake_ && !workspace_.TakeHandshake()) return {.status = TransferStatus::kBlocked};
+  // Errors that others have left, such as a plugin of SASL, would be taken for those of this
+  // socket.
+  DropTlsErrors();
   Transferred result{.status = Fill(room)};
   if (result.status == TransferStatus::kDone && is_in_handshake_) {
     result.status = ContinueHandshake();
@@ -172,6 +175,7 @@ Transferred TlsTransport::Send(std::span<const iovec> pieces) {
   LARDER_ASSERT(pieces.size() <= kPiecesPerSendMax && BytesOf(pieces) > 0);
   if (has_failed_) return {.status = TransferStatus::kFailed};
   LARDER_ASSERT(!is_in_handshake_);
+  DropTlsErrors();
   OutputPieces copies;
   std::ranges::copy(pieces, copies.begin());
   std::span<iovec> rest(copies.data(), pieces.size());

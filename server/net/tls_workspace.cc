@@ -31,12 +31,15 @@ void TlsWorkspace::Prepare() {
   // Not cleared: only what is used occupies memory.
   sealed_ = std::make_unique_for_overwrite<char[]>(kSealedBytesMax);
   gathered_ = std::make_unique_for_overwrite<char[]>(write_bytes_max_);
+  counters_.buffers.Add(Buffer::kInput, kSealedBytesMax);
+  counters_.buffers.Add(Buffer::kOutput, write_bytes_max_);
 }
 
 // --- Input that is held --------------------------------------------------------------------------
 
 void TlsWorkspace::AddHolding(TlsTransport& transport) {
-  if (std::ranges::find(holding_, &transport) == holding_.end()) holding_.push_back(&transport);
+  LARDER_ASSERT(std::ranges::find(holding_, &transport) == holding_.end());
+  holding_.push_back(&transport);
 }
 
 void TlsWorkspace::RemoveHolding(TlsTransport& transport) { std::erase(holding_, &transport); }

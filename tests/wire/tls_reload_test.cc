@@ -1,8 +1,14 @@
 // Certificates: those that end the start, and those that are replaced while the server runs.
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <filesystem>
+#include <thread>
+#include <vector>
 
 #include "server/certificates.h"
 #include "tests/wire/tls_fixture.h"
@@ -115,8 +121,7 @@ TEST_CASE("a certificate that expires soon is warned of", "[tls][certificates]")
   const auto loaded = server::TlsContexts::Load(ConfigOf(files), 1);
   REQUIRE(static_cast<bool>(loaded));
   REQUIRE((*loaded)->warnings().size() == 1);
-  CHECK_THAT((*loaded)->warnings().front(),
-             Contains(files.chain()) && Contains("expires in"));
+  CHECK_THAT((*loaded)->warnings().front(), Contains(files.chain()) && Contains("expires in"));
 }
 
 TEST_CASE_METHOD(TlsTest, "new connections have the new certificate, old ones the old",
@@ -260,6 +265,54 @@ void HandshakeWhileReloading(int handshakes, int per_reload) {
 
 TEST_CASE("no handshake fails while certificates are replaced", "[wire][tls]") {
   HandshakeWhileReloading(300, 10);
+}
+
+// Connects and asks, again and again, until `stops`. For threads, so it asserts nothing: returns
+// how many clients were not served.
+int ConnectUntil(int port, const std::atomic<bool>& stops, std::atomic<int>& served) {
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()),
+                                                                  &SSL_CTX_free);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int failures = 0;
+  while (!stops.load()) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(context.get()), &SSL_free);
+    SSL_set_fd(ssl.get(), fd);
+    std::array<char, 16> reply{};
+    const bool is_served =
+        connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+        SSL_connect(ssl.get()) == 1 && SSL_write(ssl.get(), "mn\r\n", 4) == 4 &&
+        SSL_read(ssl.get(), reply.data(), reply.size()) == 4;
+    if (is_served) ++served;
+    if (!is_served) ++failures;
+    close(fd);
+  }
+  return failures;
+}
+
+TEST_CASE_METHOD(TlsTest, "clients of several threads are served while certificates are replaced",
+                 "[wire][tls]") {
+  const int port = server.server().listeners().at(kTlsListener).port();
+  const Identity other = MakeIdentity({.name = "other", .signer = &files.signer});
+  std::atomic<bool> stops{false};
+  std::atomic<int> served{0};
+  std::array<int, 3> failures{};
+  std::vector<std::thread> threads;
+  for (int& count : failures) {
+    threads.emplace_back([&] { count = ConnectUntil(port, stops, served); });
+  }
+  for (int i = 0; i < 40 || served.load() < 60; ++i) {
+    files.Write(i % 2 == 0 ? other : files.server);
+    plain.Send("refresh_certs\r\nstats\r\nstats conns\r\n").Expect("OK\r\n");
+    plain.ReceiveUntil("END\r\n");
+    plain.ReceiveUntil("END\r\n");
+  }
+  stops.store(true);
+  for (std::thread& thread : threads) thread.join();
+  CHECK(failures == std::array<int, 3>{});
 }
 
 TEST_CASE("10,000 handshakes, and a reload every 100", "[.tls_long]") {

@@ -59,7 +59,9 @@ class TlsTurnTest {
     std::array<int, 2> ends;
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
     parts_->shared.clients.fetch_add(1);
-    worker_->Adopt({.fd = ends[1], .terms = {.transport = transport}});
+    ClientTerms terms;
+    terms.transport = transport;
+    worker_->Adopt({.fd = ends[1], .terms = terms});
     worker_->RunOnce();
     return clients_.emplace_back(ends[0]);
   }
