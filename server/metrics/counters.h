@@ -108,9 +108,10 @@ enum class Stat : std::uint8_t {
 
 // Memory that a worker holds for its connections, in bytes, as `stats memory` prints it.
 enum class Buffer : std::uint8_t {
-  // The input area and the batch of requests, which all connections of the worker share.
+  // The input area, that of TLS, and the batch of requests, which all connections of the worker
+  // share.
   kInput,
-  // The part of the output area that was ever used.
+  // The part of the output area that was ever used, and the area of TLS.
   kOutput,
   // The connection objects.
   kConnections,

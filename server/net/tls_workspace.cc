@@ -28,7 +28,7 @@ TlsWorkspace::TlsWorkspace(const Shared& shared, WorkerCounters& counters, event
 
 void TlsWorkspace::Prepare() {
   if (sealed_ != nullptr) return;
-  // Not cleared: only what is used occupies memory.
+  // Not cleared: only what is used occupies memory. It is counted as a whole.
   sealed_ = std::make_unique_for_overwrite<char[]>(kSealedBytesMax);
   gathered_ = std::make_unique_for_overwrite<char[]>(write_bytes_max_);
   counters_.buffers.Add(Buffer::kInput, kSealedBytesMax);

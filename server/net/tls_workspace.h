@@ -58,7 +58,7 @@ class TlsWorkspace {
   WorkerCounters& counters() { return counters_; }
 
   // Registers the transport as one that has input which the system does not know of, or not any
-  // more. No effect if that is already so.
+  // more. REQUIRES: it is not registered; for RemoveHolding(): it is.
   void AddHolding(TlsTransport& transport);
   void RemoveHolding(TlsTransport& transport);
 
