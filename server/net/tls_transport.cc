@@ -252,6 +252,7 @@ TransferStatus TlsTransport::Fail(std::string_view reason) {
     Log(LogLevel::kWarning, "{}: TLS {}: {}", fd_, is_in_handshake_ ? "handshake failed" : "failed",
         reason);
   }
+  workspace_.events().AddTlsError(fd_, reason);
   SetFailed();
   return TransferStatus::kFailed;
 }

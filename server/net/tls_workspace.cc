@@ -15,8 +15,10 @@ constexpr timeval kHandshakeCheck{.tv_sec = 0, .tv_usec = 250'000};
 
 }  // namespace
 
-TlsWorkspace::TlsWorkspace(const Shared& shared, WorkerCounters& counters, event_base& base)
+TlsWorkspace::TlsWorkspace(const Shared& shared, EventSource& events, WorkerCounters& counters,
+                           event_base& base)
     : shared_(shared),
+      events_(events),
       counters_(counters),
       write_bytes_max_(std::size_t{shared.config.tls_write_kilobytes} << 10),
       handshake_event_(MakeEvent(

@@ -15,6 +15,7 @@
 #include "server/metrics/counters.h"
 #include "server/shared.h"
 #include "server/socket/event_loop.h"
+#include "server/watch/event_source.h"
 
 namespace larder::server {
 
@@ -34,7 +35,9 @@ inline constexpr std::size_t kSealedBytesMax = 64 * 1024;
 //          must outlive it.
 class TlsWorkspace {
  public:
-  TlsWorkspace(const Shared& shared, WorkerCounters& counters, event_base& base);
+  // `events` and `counters` are those of the worker.
+  TlsWorkspace(const Shared& shared, EventSource& events, WorkerCounters& counters,
+               event_base& base);
   TlsWorkspace(const TlsWorkspace&) = delete;
   TlsWorkspace& operator=(const TlsWorkspace&) = delete;
 
@@ -55,6 +58,7 @@ class TlsWorkspace {
   // --- For the transports
 
   const Shared& shared() const { return shared_; }
+  EventSource& events() { return events_; }
   WorkerCounters& counters() { return counters_; }
 
   // Registers the transport as one that has input which the system does not know of, or not any
@@ -89,6 +93,7 @@ class TlsWorkspace {
   void EndHandshakes();
 
   const Shared& shared_;
+  EventSource& events_;
   WorkerCounters& counters_;
   // The most bytes that are encrypted at a time.
   const std::size_t write_bytes_max_;

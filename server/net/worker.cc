@@ -37,7 +37,7 @@ Worker::Worker(Shared& shared)
       workspace_(shared, *this),
       wires_(workspace_),
       base_(MakeEventBase()),
-      tls_(shared, workspace_.counters, *base_),
+      tls_(shared, shared.watch.SourceOf(workspace_.lane), workspace_.counters, *base_),
       wake_event_(MakeEvent(
           base_.get(), wake_.get(), EV_READ | EV_PERSIST,
           [](int, short, void* self) noexcept { static_cast<Worker*>(self)->OnWake(); }, this)),

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -102,6 +103,13 @@ void EventSource::AddDisconnected(const ClientIdentity& client, std::string_view
        .client = client.number,
        .text = fmt::format("type=conn_close {} reason={} cfd={}", EndOf(client), reason,
                            client.number)});
+}
+
+void EventSource::AddTlsError(int client, std::string_view text) {
+  if (!Wants(WatchStream::kConnections)) return;
+  std::string line = fmt::format("type=conntlserr fd={} msg={}", client, text);
+  line.resize(std::min(line.size(), kEventTextBytesMax));
+  Add({.stream = WatchStream::kConnections, .client = client, .text = line});
 }
 
 void EventSource::OnRemoval(const slab::Removal& removal) noexcept {

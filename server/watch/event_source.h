@@ -58,6 +58,9 @@ class EventSource final : public slab::RemovalObserver {
   void AddConnected(const ClientIdentity& client);
   void AddDisconnected(const ClientIdentity& client, std::string_view reason);
 
+  // Notes that a connection has failed because of TLS.
+  void AddTlsError(int client, std::string_view text);
+
   void OnRemoval(const slab::Removal& removal) noexcept override;
   void OnPageMove(slab::ClassId from, slab::ClassId to) noexcept override;
   void OnSweepPass(const slab::SweepPass& pass) noexcept override;

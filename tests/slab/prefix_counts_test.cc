@@ -232,6 +232,8 @@ TEST_CASE("counts by prefix stay exact while threads store, evict and delete",
 }
 
 TEST_CASE_METHOD(RestartTest, "counts by prefix are there after a restart", "[slab][prefix]") {
+  options().count_prefixes = true;
+  Restart();
   for (std::uint64_t i = 0; i < 300; ++i) {
     REQUIRE(cache().Set(KeyOf(i, i), Noise(i % 4 * 100, 1)) == StoreStatus::kStored);
   }

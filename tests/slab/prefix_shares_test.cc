@@ -24,11 +24,10 @@ class SharedCache : public CacheFixture {
  public:
   explicit SharedCache(std::vector<PrefixShare> shares,
                        EvictionPolicy eviction = EvictionPolicy::kSegmented)
-      : CacheFixture(Cache::Options{
-            .memory_bytes = kMemory,
-            .eviction = eviction,
-            .count_prefixes = true,
-            .prefix_shares = std::move(shares)}) {}
+      : CacheFixture(Cache::Options{.memory_bytes = kMemory,
+                                    .eviction = eviction,
+                                    .count_prefixes = true,
+                                    .prefix_shares = std::move(shares)}) {}
 
   // Stores so many percent of the memory under new keys of the prefix.
   void Write(const std::string& prefix, std::uint64_t percent,
@@ -206,6 +205,7 @@ TEST_CASE_METHOD(RestartTest, "shares hold for items of the process before",
   for (int i = 0; i < 1500; ++i) {
     REQUIRE(cache().Set("quiet:" + std::to_string(i), value) == StoreStatus::kStored);
   }
+  options().count_prefixes = true;
   options().prefix_shares = {{.prefix = "quiet", .floor_percent = 30}};
   Restart();
   for (int i = 0; i < 30'000; ++i) (void)cache().Set("noisy:" + std::to_string(i), value);

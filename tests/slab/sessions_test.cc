@@ -14,7 +14,7 @@ namespace larder::slab {
 namespace {
 
 constexpr std::uint64_t kMemoryBytes = 16 * kMiB;
-constexpr std::size_t kValueBytes = 400;
+constexpr std::size_t kSessionBytes = 400;
 // With the header, a key of 8 and the chunk's slack.
 constexpr int kItems = static_cast<int>(kMemoryBytes / 440);
 
@@ -88,7 +88,7 @@ class SessionsTest {
     int at = 0;
   };
   const Pace pace_;
-  const std::string value_ = Noise(kValueBytes, 1);
+  const std::string value_ = Noise(kSessionBytes, 1);
   std::deque<Due> due_;
   int logins_ = 0;
   int stored_ = 0;

@@ -40,6 +40,34 @@ TEST_CASE_METHOD(TlsTest, "a plain client at a listener for TLS gets nothing", "
   CHECK(FailureOf(server, {}).empty());
 }
 
+TEST_CASE_METHOD(TlsTest, "who watches connections sees what went wrong with TLS",
+                 "[wire][tls][watch]") {
+  Client watcher = server.Connect(kPlainListener);
+  watcher.Send("watch connevents\r\n").Expect("OK\r\n");
+  server.Connect(kTlsListener).Send("get a\r\n").ExpectClosed();
+  CHECK(watcher.ReceiveUntil("\n").find("type=conn_new ") != std::string::npos);
+  CHECK_THAT(watcher.ReceiveUntil("\n"),
+             Catch::Matches("ts=\\d+\\.\\d{6} gid=\\d+ type=conntlserr fd=\\d+ msg=.+\n"));
+  CHECK(watcher.ReceiveUntil("\n").find(" reason=error ") != std::string::npos);
+}
+
+TEST_CASE_METHOD(TlsTest, "a client of TLS may watch", "[wire][tls][watch]") {
+  TlsClient watcher(server);
+  watcher.Send("watch fetchers\r\n").Expect("OK\r\n");
+  plain.Send("get a\r\n").Expect("END\r\n");
+  CHECK(watcher.ReceiveUntil("\n").find("type=item_get key=a status=not_found") !=
+        std::string::npos);
+  // Many lines, more than a record holds.
+  std::string gets;
+  std::string ends;
+  for (int i = 0; i < 500; ++i) {
+    gets += "get a\r\n";
+    ends += "END\r\n";
+  }
+  plain.Send(gets).Expect(ends);
+  for (int i = 0; i < 500; ++i) watcher.ReceiveUntil(" size=0\n");
+}
+
 TEST_CASE_METHOD(TlsTest, "a client of TLS at a plain listener sees a wrong version",
                  "[wire][tls]") {
   CHECK_THAT(FailureOf(server, {.listener = kPlainListener}), Contains("wrong version number"));

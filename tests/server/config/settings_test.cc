@@ -36,7 +36,8 @@ TEST_CASE("settings come in memcached's order", "[settings]") {
         "ssl_wbuf_size ssl_session_cache ssl_kernel_tls ssl_min_version num_napi_ids "
         "memory_file client_flags_size prefix_shares drop_admin watch_enabled cluster_file "
         "cluster_dns cluster_dns_interval cluster_state cluster_admin cluster_nodes_max "
-        "cluster_file_max eviction drops_max watchers_max upload_memory upload_staging upload_timeout "
+        "cluster_file_max eviction drops_max watchers_max upload_memory upload_staging "
+        "upload_timeout "
         "upload_rate mrc prefix_stats ssl_ciphersuites ssl_handshake_timeout ssl_reload_interval ");
 }
 
