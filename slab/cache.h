@@ -134,7 +134,7 @@ class Cache {
     return engine_.storer.Reserve(spec, lane, chosen_cas);
   }
   // Bytes of the arena that Reserve takes: those of the chunks, each with its share of the unused
-  // end of its page.
+  // end of its page. See Reserver::BytesFor.
   std::uint64_t ReservedBytes(const ItemSpec& spec,
                               std::optional<std::uint64_t> chosen_cas) const noexcept {
     return engine_.reserver.BytesFor(spec, chosen_cas);

@@ -40,9 +40,14 @@ ItemRef ChunkAllocator::Allocate(SlabClass& c, const Held& held, Lane& lane,
   return AllocateOrEvict(c, held, lane, free_later);
 }
 
+inline ItemRef ChunkAllocator::TakeFree(SlabClass& c) {
+  const bool may_take = c.page_count() != 0 || !opening_.IsInForce();
+  return may_take ? c.Allocate() : kNoItem;
+}
+
 ItemRef ChunkAllocator::AllocateOrEvict(SlabClass& c, const Held& held, Lane& lane,
                                         FreeLater& free_later) {
-  const ItemRef ref = c.Allocate();
+  const ItemRef ref = TakeFree(c);
   return ref != kNoItem || !MayEvict(held) ? ref : Evict(c, held, lane, free_later);
 }
 
@@ -194,7 +199,7 @@ ChunkAllocator::Leaving ChunkAllocator::TakeBatch(SlabClass& c, Magazine& magazi
   Leaving leaving;
   // Free chunks first.
   for (; leaving.begin < wanted; ++leaving.begin) {
-    const ItemRef ref = c.Allocate();
+    const ItemRef ref = TakeFree(c);
     if (ref == kNoItem) break;
     magazine.Stock(leaving.begin, ref, arena.At(ref));
   }

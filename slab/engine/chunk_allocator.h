@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "slab/classes/slab_classes.h"
+#include "slab/engine/class_opening.h"
 #include "slab/engine/liveness.h"
 #include "slab/engine/magazines.h"
 #include "slab/engine/pause.h"
@@ -42,6 +43,7 @@ class ChunkAllocator {
   // The parts of the cache that it uses.
   struct Parts {
     const SlabClasses& classes;
+    const ClassOpening& opening;
     Index& index;
     const Magazines& magazines;
     const Liveness& liveness;
@@ -54,6 +56,7 @@ class ChunkAllocator {
   };
   explicit ChunkAllocator(const Parts& parts)
       : classes_(parts.classes),
+        opening_(parts.opening),
         index_(parts.index),
         magazines_(parts.magazines),
         liveness_(parts.liveness),
@@ -76,8 +79,8 @@ class ChunkAllocator {
   bool IsKept(SlabClass& c) const LARDER_REQUIRES(c.mutex());
 
   // These three return a chunk of class `c`, which then belongs to the caller, or kNoItem if none
-  // can be found. Chunks that an eviction frees besides, such as continuations, are added to
-  // `free_later`.
+  // can be found. That is also so where ClassOpening is in force and the class has no page. Chunks
+  // that an eviction frees besides, such as continuations, are added to `free_later`.
 
   // Takes a free chunk, or evicts. The use of the chunk is kOwned.
   [[nodiscard]] ItemRef Allocate(SlabClass& c, const Held& held, Lane& lane, FreeLater& free_later)
@@ -127,6 +130,9 @@ class ChunkAllocator {
       return ShareStanding::kWithin;
     return prefixes_.shares().StandingOf(prefixes_.table().Find(item.key()));
   }
+  // Takes a free chunk of the class, or the first one of a page that no class has. A class without
+  // a page gets none here while ClassOpening is in force.
+  [[nodiscard]] ItemRef TakeFree(SlabClass& c) LARDER_REQUIRES(c.mutex());
   // Takes a free chunk, or evicts, without the chunks in magazines.
   [[nodiscard]] ItemRef AllocateOrEvict(SlabClass& c, const Held& held, Lane& lane,
                                         FreeLater& free_later) LARDER_REQUIRES(c.mutex());
@@ -141,6 +147,7 @@ class ChunkAllocator {
                   Lane& lane, FreeLater& free_later);
 
   const SlabClasses& classes_;
+  const ClassOpening& opening_;
   Index& index_;
   const Magazines& magazines_;
   const Liveness& liveness_;

@@ -10,6 +10,7 @@
 #include "slab/engine/admission.h"
 #include "slab/engine/census.h"
 #include "slab/engine/chunk_allocator.h"
+#include "slab/engine/class_opening.h"
 #include "slab/engine/deleter.h"
 #include "slab/engine/drop_purge.h"
 #include "slab/engine/drops.h"
@@ -100,6 +101,7 @@ class Engine {
   Unlinker unlinker;
   DropPurge drop_purge;
   Lookup lookup;
+  ClassOpening opening;
   ChunkAllocator allocator;
   PageMoveCounters page_move_counters;
   PageMover page_mover;

@@ -18,6 +18,14 @@ static_assert(kPageBytes / 2 - sizeof(Item) < Item::kIsChained);
 }  // namespace
 
 bool Reserver::MakeRoom(SlabClass& c, RoomSearch& search, Lane& lane) {
+  if (FindRoom(c, search, lane)) return true;
+  const MutexLock lock(c.mutex());
+  ++c.stats().out_of_memory;
+  return false;
+}
+
+bool Reserver::FindRoom(SlabClass& c, RoomSearch& search, Lane& lane) {
+  if (opening_.IsInForce() && Open(c)) return true;
   const bool may_move = search.tries++ < kMakeRoomTriesMax;
   if (search.prefers_page) {
     if (may_move && mover_.TakeSpare(c, lane)) return true;
@@ -25,17 +33,26 @@ bool Reserver::MakeRoom(SlabClass& c, RoomSearch& search, Lane& lane) {
     search.prefers_page = false;
     if (allocator_.evicts()) return true;
   }
-  if (may_move && mover_.MakeRoom(c, lane)) return true;
-  const MutexLock lock(c.mutex());
-  ++c.stats().out_of_memory;
-  return false;
+  return may_move && mover_.MakeRoom(c, lane);
 }
 
-ItemRef Reserver::AllocateChunk(SlabClass& c, ItemRef head, const Held& held, Lane& lane) {
+bool Reserver::Open(SlabClass& c) const {
+  const MutexLock lock(c.mutex());
+  if (c.page_count() != 0) return false;
+  const auto page = classes_.arena().Take();
+  if (page) c.Adopt(*page);
+  return page.has_value();
+}
+
+ItemRef Reserver::AllocateChunk(SlabClass& wanted, ItemRef head, const Held& held, Lane& lane) {
   // A chunk, or a page for the class and then another try. A page can only be moved with no bucket
   // locked.
   RoomSearch search;
+  SlabClass* used = &wanted;
+  // The class has a page, has no substitute or opens: then it looks for room itself.
+  bool is_own = false;
   for (;;) {
+    SlabClass& c = *used;
     Held minded = held;
     minded.prefers_page = held.guard == nullptr && search.prefers_page;
     ItemRef ref = kNoItem;
@@ -50,8 +67,26 @@ ItemRef Reserver::AllocateChunk(SlabClass& c, ItemRef head, const Held& held, La
         chunk.prev = head;
       }
     }
-    if (ref != kNoItem || held.guard != nullptr) return ref;
-    if (!MakeRoom(c, search, lane)) return kNoItem;
+    if (ref != kNoItem) return ref;
+    if (used != &wanted) {
+      if (held.guard != nullptr || !MakeRoom(c, search, lane)) return kNoItem;
+      continue;
+    }
+    SlabClass* substitute = is_own ? nullptr : opening_.Substitute(wanted);
+    if (substitute == nullptr) {
+      if (held.guard != nullptr) return kNoItem;
+      is_own = true;
+      if (FindRoom(wanted, search, lane)) continue;
+      // A class that was to open, and finds no page, does without for another while.
+      substitute = opening_.Substitute(wanted);
+      search = {};
+    }
+    if (substitute == nullptr) {
+      const MutexLock lock(wanted.mutex());
+      ++wanted.stats().out_of_memory;
+      return kNoItem;
+    }
+    used = substitute;
   }
 }
 

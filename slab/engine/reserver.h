@@ -8,6 +8,7 @@
 #include "slab/check.h"
 #include "slab/classes/slab_classes.h"
 #include "slab/engine/chunk_allocator.h"
+#include "slab/engine/class_opening.h"
 #include "slab/engine/item_handle.h"
 #include "slab/engine/page_mover.h"
 #include "slab/ids.h"
@@ -46,8 +47,9 @@ struct RoomSearch {
 // Owns:       nothing; its parts must outlive it.
 class Reserver {
  public:
-  Reserver(const SlabClasses& classes, ChunkAllocator& allocator, PageMover& mover)
-      : classes_(classes), allocator_(allocator), mover_(mover) {}
+  Reserver(const SlabClasses& classes, ClassOpening& opening, ChunkAllocator& allocator,
+           PageMover& mover)
+      : classes_(classes), opening_(opening), allocator_(allocator), mover_(mover) {}
 
   // Reserves room for an item of this spec, and writes its key. With a chosen_cas the item shows
   // that as its CAS instead of a number of the cache. Evicts to make room; moves a page too, if no
@@ -57,10 +59,14 @@ class Reserver {
                                             const Held& held, Lane& lane);
 
   // Bytes of the arena that Reserve takes: those of the chunks, each with its share of the unused
-  // end of its page.
+  // end of its page. Up to twice as much where a substitute is used, see ClassOpening.
   std::uint64_t BytesFor(ItemSpec spec, std::optional<std::uint64_t> chosen_cas) const noexcept;
   // The same for an item of so many bytes, a chosen CAS included.
   std::uint64_t BytesFor(std::size_t item_bytes) const noexcept;
+
+  // True if Reserve would use a chunk of another class in the place of class `c`, which has no
+  // page; see ClassOpening. REQUIRES: no class is locked.
+  bool HasSubstitute(SlabClass& c) const { return opening_.HasSubstitute(c); }
 
   // To be called when class `c` had no chunk: tries to get a page for the class, first one that
   // another class can spare. Then the caller tries again, as `search` says. Returns false if there
@@ -69,13 +75,18 @@ class Reserver {
   bool MakeRoom(SlabClass& c, RoomSearch& search, Lane& lane);
 
  private:
-  // Takes a chunk of class `c`. `head` is the first chunk of the item if this is to be a
-  // continuation, else kNoItem.
-  ItemRef AllocateChunk(SlabClass& c, ItemRef head, const Held& held, Lane& lane);
+  // MakeRoom, but a failure is not counted.
+  bool FindRoom(SlabClass& c, RoomSearch& search, Lane& lane);
+  // Gives class `c`, if it has no page, one that no class has. Returns true if it has given one.
+  bool Open(SlabClass& c) const;
+  // Takes a chunk of class `wanted` or of its substitute, see ClassOpening. `head` is the first
+  // chunk of the item if this is to be a continuation, else kNoItem.
+  ItemRef AllocateChunk(SlabClass& wanted, ItemRef head, const Held& held, Lane& lane);
   // Reserves the continuations of a chained item.
   bool ReserveContinuations(ItemRef head, std::size_t value_bytes, const Held& held, Lane& lane);
 
   const SlabClasses& classes_;
+  ClassOpening& opening_;
   ChunkAllocator& allocator_;
   PageMover& mover_;
 };

@@ -62,7 +62,11 @@ StoreOutcome Storer::Store(StoreMode mode, const ItemSpec& spec, std::string_vie
                        .c = c},
                       lane);
   }
-  // A large value, or append or prepend: reserve, fill, publish.
+  return StoreReserved(mode, spec, value, cas_unique, lane);
+}
+
+StoreOutcome Storer::StoreReserved(StoreMode mode, const ItemSpec& spec, std::string_view value,
+                                   std::uint64_t cas_unique, Lane& lane) {
   auto reserved = Reserve(spec, lane, std::nullopt);
   if (!reserved) {
     // A refused set removes the old item, which is out of date.
@@ -91,6 +95,10 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
     outcome.status = TryStoreSmall(store, search.prefers_page, outcome, lane);
     if (outcome.status != StoreStatus::kNoMemory) [[likely]]
       return outcome;
+    // A class without a page may have to use the chunks of another one.
+    if (parts_.reserver.HasSubstitute(store.c)) {
+      return StoreReserved(store.mode, store.spec, store.value, store.cas_unique, lane);
+    }
     // No chunk: with the bucket unlocked a page can be moved to the class, then try again.
     if (parts_.reserver.MakeRoom(store.c, search, lane)) continue;
     if (store.mode == StoreMode::kSet) {

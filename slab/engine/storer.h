@@ -86,6 +86,11 @@ class Storer {
   [[gnu::noinline]] StoreOutcome StoreWithRoom(StoreMode mode, ItemSpec spec,
                                                std::string_view value, std::uint64_t cas_unique,
                                                Lane& lane) LARDER_EXCLUDES(kBucketLocked);
+  // Store() of a large value, of append or prepend, or of an item whose class has no page:
+  // reserves, fills and publishes.
+  [[gnu::noinline]] StoreOutcome StoreReserved(StoreMode mode, const ItemSpec& spec,
+                                               std::string_view value, std::uint64_t cas_unique,
+                                               Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // Store() of an item that fits into one chunk, and that is not joined with an old one.
   StoreOutcome StoreSmall(const SmallStore& store, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // One try of StoreSmall. Returns the status, and writes the rest of the outcome. Returns
