@@ -117,8 +117,6 @@ TEST_CASE("every other name of memcached is accepted", "[extended_options]") {
                            "hot_max_factor=0.1",
                            "warm_max_factor=3",
                            "temporary_ttl=61",
-                           "watcher_logbuf_size=1",
-                           "worker_logbuf_size=1",
                            "slab_sizes=64-128-256",
                            "slab_chunk_max=512",
                            "no_chunked_items",
@@ -134,6 +132,16 @@ TEST_CASE("every other name of memcached is accepted", "[extended_options]") {
     CAPTURE(item);
     CHECK(ParseGood({"-o", item}).accepted_options.size() == 1);
   }
+}
+
+TEST_CASE("the bounds of watch are set", "[extended_options]") {
+  const Config config =
+      ParseGood({"-o", "watchers_max=3,watcher_logbuf_size=8,worker_logbuf_size=16"});
+  CHECK(config.watchers_max == 3);
+  CHECK(config.watcher_log_kilobytes == 8);
+  CHECK(config.worker_log_kilobytes == 16);
+  CHECK(config.watch_enabled);
+  CHECK_FALSE(ParseGood({"-W"}).watch_enabled);
 }
 
 TEST_CASE("a value outside memcached's range is refused in its words", "[extended_options]") {
