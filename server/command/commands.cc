@@ -135,6 +135,16 @@ slab::StoreOutcome Commands::StoreUnreported(const StorePlan& plan, std::string_
   return cache_.Publish(std::move(*reserved), plan.terms, lane_);
 }
 
+void Commands::ReportWholeStore(StoreMode mode, const slab::ItemSpec& spec,
+                                const slab::StoreOutcome& outcome) {
+  observers_.Report({.operation = Operation::kStore,
+                     .result = ResultOf(outcome.status),
+                     .value_bytes = std::max(spec.value_bytes, outcome.joined_bytes),
+                     .class_id = outcome.class_id,
+                     .mode = mode,
+                     .expiry = spec.expiry});
+}
+
 void Commands::HandleRefusal(const slab::ItemSpec& spec, StoreMode mode, StoreStatus why,
                              OldItem if_refused) {
   if (if_refused == OldItem::kIsRemoved) cache_.DropRefused(spec.key, why, lane_);

@@ -372,13 +372,17 @@ class Commands {
   [[gnu::always_inline]] void ReportStore(slab::StoreMode mode, const slab::ItemSpec& spec,
                                           const slab::StoreOutcome& outcome) {
     if (mode != slab::StoreMode::kSet) output_.AddWork(outcome.joined_bytes);
-    observers_.Report({.operation = Operation::kStore,
-                       .result = ResultOf(outcome.status),
-                       .value_bytes = std::max(spec.value_bytes, outcome.joined_bytes),
-                       .class_id = outcome.class_id,
-                       .mode = mode,
-                       .expiry = spec.expiry});
+    // What the counters do not need is put together only for observers that do.
+    if (observers_.is_shown()) [[unlikely]]
+      return ReportWholeStore(mode, spec, outcome);
+    observers_.Count({.operation = Operation::kStore,
+                      .result = ResultOf(outcome.status),
+                      .class_id = outcome.class_id,
+                      .mode = mode});
   }
+  [[gnu::noinline, gnu::cold]] void ReportWholeStore(slab::StoreMode mode,
+                                                     const slab::ItemSpec& spec,
+                                                     const slab::StoreOutcome& outcome);
   // Counts a store that was refused for lack of room. This is the only place where the old item is
   // removed for that reason.
   [[gnu::noinline]] void HandleRefusal(const slab::ItemSpec& spec, slab::StoreMode mode,

@@ -38,6 +38,11 @@ class OutcomeObservers {
   [[gnu::always_inline]] void Report(const Outcome& outcome) {
     if (is_shown_) [[unlikely]]
       last_ = outcome;
+    Count(outcome);
+  }
+  // Counts the outcome, and shows it to no other observer. REQUIRES: is_shown() is false, or nobody
+  // else is to see it.
+  [[gnu::always_inline]] void Count(const Outcome& outcome) {
     switch (outcome.operation) {
       case Operation::kGet:
         if (outcome.result != CommandResult::kDone) return CountMiss(outcome);

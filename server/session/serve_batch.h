@@ -27,8 +27,15 @@ struct Watchers {
   bool is_logged = false;
   // Each outcome is shown to observers; see OutcomeObservers.
   bool is_shown = false;
+  // Identifies the client in log lines.
+  int client_number = 0;
+  // The request that is counted by its prefix, and what had been missed before it; see
+  // Commands::DrawPrefixSample.
+  std::size_t sampled = 0;
+  std::uint64_t missed_before = 0;
 
-  bool any() const { return is_logged || is_shown; }
+  // Whether any request of a batch of so many has to be seen.
+  bool any(std::size_t count) const { return is_logged || is_shown || sampled < count; }
 };
 
 // Logs one line for a request. Kept out of the loop over a batch, since it is rarely called.
@@ -37,14 +44,26 @@ struct Watchers {
   Log(LogLevel::kDebug, "<{} {} {}", client_number, name, Printable(key));
 }
 
-// Shows a request, which is about to be executed, to the parts that have asked for it.
+// Shows a request, the one with the index `at`, to the parts that have asked for it: before it is
+// executed, and afterwards.
 template <class Requests, class RequestExecutor>
-[[gnu::noinline, gnu::cold]] void ShowBefore(const Watchers& watchers, int client_number,
-                                             RequestExecutor& executor,
-                                             const typename Requests::Request& request,
-                                             std::uint64_t hash) {
-  if (watchers.is_logged) LogRequest(client_number, Requests::NameOf(request), request.key);
-  if (watchers.is_shown) executor.ShowBefore(request, hash);
+[[gnu::noinline, gnu::cold]] void ShowBefore(Watchers& watchers, RequestExecutor& executor,
+                                             Batch& batch, std::size_t at) {
+  const auto& request = Requests::In(batch)[at];
+  if (watchers.is_logged) {
+    LogRequest(watchers.client_number, Requests::NameOf(request), request.key);
+  }
+  if (watchers.is_shown) executor.ShowBefore(request, batch.hashes[at]);
+  if (at == watchers.sampled) watchers.missed_before = executor.missed_reads();
+}
+template <class Requests, class RequestExecutor>
+[[gnu::noinline, gnu::cold]] void ShowAfter(const Watchers& watchers, RequestExecutor& executor,
+                                            Batch& batch, std::size_t at) {
+  const auto& request = Requests::In(batch)[at];
+  if (at == watchers.sampled && RequestExecutor::IsRetrieval(request)) {
+    executor.CountPrefixRead(request.key, watchers.missed_before, batch.count);
+  }
+  if (watchers.is_shown) executor.Show(request);
 }
 
 // Logs one line for a request of an unauthenticated client, as far as `-vv` asks for it. Nothing of
@@ -228,25 +247,20 @@ BatchResult ServeBatchOf(Workspace& workspace, RequestExecutor& executor, std::s
   // Neither changes a miss ratio: noted or not, such reads are hits at every size.
   if (cache.IsSampled(lowest)) [[unlikely]]
     NoteReads<Requests>(batch, executor);
-  const Watchers watchers{
-      .is_logged = workspace.shared.verbosity.load(std::memory_order_relaxed) > 1,
-      .is_shown = executor.BeginShow()};
-  const bool is_watched = watchers.any();
-  const std::size_t sampled = executor.DrawPrefixSample(count);
-  std::uint64_t missed = 0;
+  Watchers watchers{.is_logged = workspace.shared.verbosity.load(std::memory_order_relaxed) > 1,
+                    .is_shown = executor.BeginShow(),
+                    .client_number = limits.client_number,
+                    .sampled = executor.DrawPrefixSample(count)};
+  const bool is_watched = watchers.any(count);
   // The second pass: execute in order.
   for (std::size_t i = 0; i < count; ++i) {
     const typename Requests::Request& request = requests[i];
     // There is one call of Execute(), so that the compiler makes it a part of this loop.
     if (is_watched) [[unlikely]]
-      ShowBefore<Requests>(watchers, limits.client_number, executor, request, batch.hashes[i]);
-    if (i == sampled) [[unlikely]]
-      missed = executor.missed_reads();
+      ShowBefore<Requests>(watchers, executor, batch, i);
     const Next then = executor.Execute(request, batch.hashes[i]);
-    if (i == sampled && RequestExecutor::IsRetrieval(request)) [[unlikely]]
-      executor.CountPrefixRead(request.key, missed, count);
-    if (is_watched && watchers.is_shown) [[unlikely]]
-      executor.Show(request);
+    if (is_watched) [[unlikely]]
+      ShowAfter<Requests>(watchers, executor, batch, i);
     if (then != Next::kGoOn) [[unlikely]] {
       result.at = i;
       return LeaveBatch(batch, then, result, input, keys);

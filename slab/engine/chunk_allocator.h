@@ -71,7 +71,9 @@ class ChunkAllocator {
 
   // Held::storer for a store of this key.
   PrefixRow StorerOf(std::string_view key) const noexcept {
-    return prefixes_.shares().any() ? prefixes_.table().Find(key) : kOthers;
+    if (prefixes_.shares().any()) [[unlikely]]
+      return prefixes_.table().Find(key);
+    return kOthers;
   }
 
   // True if half of the items of the class or more are of prefixes at their floors, as a sample

@@ -179,6 +179,7 @@ bool Engine::SetMemoryLimit(std::uint64_t bytes) {
   const MutexLock lock(limit_mutex_);
   if (!arena->SetLimit(bytes)) return false;
   removal_records.Resize(bytes / 100 * kRemovalRecordsPercent);
+  storer.NoteMemoryLimit();
   return true;
 }
 

@@ -79,7 +79,8 @@ class Liveness {
   // Counts a change of the size of an item of class `id`, which has this key and stays linked.
   void CountResized(std::string_view key, std::size_t old_bytes, std::size_t new_bytes, ClassId id,
                     Lane& lane) const noexcept {
-    if (old_bytes != new_bytes) CountNewSize(key, old_bytes, new_bytes, id, lane);
+    if (old_bytes != new_bytes) [[unlikely]]
+      CountNewSize(key, old_bytes, new_bytes, id, lane);
   }
 
   // The living items of all lanes. Exact except for changes made during the call.
@@ -91,8 +92,8 @@ class Liveness {
     return drops_.CutoffOf(item) != 0;
   }
   // CountResized() of an item that has another size now.
-  void CountNewSize(std::string_view key, std::size_t old_bytes, std::size_t new_bytes, ClassId id,
-                    Lane& lane) const noexcept;
+  [[gnu::noinline]] void CountNewSize(std::string_view key, std::size_t old_bytes,
+                                      std::size_t new_bytes, ClassId id, Lane& lane) const noexcept;
 
   const Versions& versions_;
   const Drops& drops_;

@@ -64,6 +64,8 @@ class Reserver {
   // The same for an item of so many bytes, a chosen CAS included.
   std::uint64_t BytesFor(std::size_t item_bytes) const noexcept;
 
+  // False: no class has a substitute, under the present memory limit.
+  bool MayUseSubstitutes() const { return opening_.IsInForce(); }
   // True if Reserve would use a chunk of another class in the place of class `c`, which has no
   // page; see ClassOpening. REQUIRES: no class is locked.
   bool HasSubstitute(SlabClass& c) const { return opening_.HasSubstitute(c); }

@@ -44,23 +44,34 @@ std::optional<StoreStatus> Storer::Refusal(StoreMode mode, const Item* old,
 
 StoreOutcome Storer::Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
                            std::uint64_t cas_unique, Lane& lane) {
+  if (!is_usual_.load(std::memory_order_relaxed)) [[unlikely]]
+    return StoreUnusually(mode, spec, value, cas_unique, lane);
+  return StoreAs<Opening::kAtOnce>(mode, spec, value, cas_unique, lane);
+}
+
+void Storer::NoteMemoryLimit() {
+  is_usual_.store(parts_.allocator.evicts() && !parts_.reserver.MayUseSubstitutes(),
+                  std::memory_order_relaxed);
+}
+
+template <Storer::Opening kOpening>
+[[gnu::always_inline]] inline StoreOutcome Storer::StoreAs(StoreMode mode, const ItemSpec& spec,
+                                                           std::string_view value,
+                                                           std::uint64_t cas_unique, Lane& lane) {
   LARDER_ASSERT(spec.value_bytes == value.size());
   LARDER_ASSERT(!spec.key.bytes.empty() && spec.key.bytes.size() <= kKeyBytesMax);
-  // Without eviction every item gets room for an expiry, so that a later touch needs no memory.
-  if (!parts_.allocator.evicts() && !spec.can_expire()) [[unlikely]]
-    return StoreWithRoom(mode, spec, value, cas_unique, lane);
   // The common case: the item fits into one chunk, and its value is not joined with another one.
   const std::size_t bytes = ItemBytes(spec);
   if (bytes <= small_bytes_max_ && mode != StoreMode::kAppend && mode != StoreMode::kPrepend)
       [[likely]] {
     SlabClass& c = parts_.classes.ById(parts_.classes.ladder().ClassFor(bytes));
-    return StoreSmall({.mode = mode,
-                       .spec = spec,
-                       .bytes = bytes,
-                       .value = value,
-                       .cas_unique = cas_unique,
-                       .c = c},
-                      lane);
+    return StoreSmall<kOpening>({.mode = mode,
+                                 .spec = spec,
+                                 .bytes = bytes,
+                                 .value = value,
+                                 .cas_unique = cas_unique,
+                                 .c = c},
+                                lane);
   }
   return StoreReserved(mode, spec, value, cas_unique, lane);
 }
@@ -77,14 +88,16 @@ StoreOutcome Storer::StoreReserved(StoreMode mode, const ItemSpec& spec, std::st
   return Publish(*reserved, {.mode = mode, .cas_unique = cas_unique}, lane);
 }
 
-StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_view value,
-                                   std::uint64_t cas_unique, Lane& lane) {
-  spec.has_expiry_room = true;
-  return Store(mode, spec, value, cas_unique, lane);
+StoreOutcome Storer::StoreUnusually(StoreMode mode, ItemSpec spec, std::string_view value,
+                                    std::uint64_t cas_unique, Lane& lane) {
+  // Without eviction every item gets room for an expiry, so that a later touch needs no memory.
+  if (!parts_.allocator.evicts()) spec.has_expiry_room = true;
+  return StoreAs<Opening::kWhenWorthIt>(mode, spec, value, cas_unique, lane);
 }
 
 // The compiler makes one function of this and what it calls, so that `store` lies in registers.
 // Passed in memory it costs every set 40 instructions.
+template <Storer::Opening kOpening>
 [[gnu::always_inline]] inline StoreOutcome Storer::StoreSmall(const SmallStore& store, Lane& lane) {
   RoomSearch search;
   // One object for all tries, which the compiler makes where the caller wants the result. A copy of
@@ -95,9 +108,10 @@ StoreOutcome Storer::StoreWithRoom(StoreMode mode, ItemSpec spec, std::string_vi
     outcome.status = TryStoreSmall(store, search.prefers_page, outcome, lane);
     if (outcome.status != StoreStatus::kNoMemory) [[likely]]
       return outcome;
-    // A class without a page may have to use the chunks of another one.
-    if (parts_.reserver.HasSubstitute(store.c)) {
-      return StoreReserved(store.mode, store.spec, store.value, store.cas_unique, lane);
+    if constexpr (kOpening == Opening::kWhenWorthIt) {
+      if (parts_.reserver.HasSubstitute(store.c)) {
+        return StoreReserved(store.mode, store.spec, store.value, store.cas_unique, lane);
+      }
     }
     // No chunk: with the bucket unlocked a page can be moved to the class, then try again.
     if (parts_.reserver.MakeRoom(store.c, search, lane)) continue;

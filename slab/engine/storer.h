@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -55,7 +56,12 @@ class Storer {
   explicit Storer(const Parts& parts)
       : parts_(parts),
         small_bytes_max_(std::min<std::size_t>(parts.classes.ladder().chunk_bytes_max(),
-                                               parts.admission.item_bytes_max())) {}
+                                               parts.admission.item_bytes_max())) {
+    NoteMemoryLimit();
+  }
+
+  // To be called when the memory limit has changed. Any thread may call it.
+  void NoteMemoryLimit();
 
   // See Cache::Store, Cache::Reserve and Cache::Publish for these.
   StoreOutcome Store(StoreMode mode, const ItemSpec& spec, std::string_view value,
@@ -82,16 +88,26 @@ class Storer {
   // nothing if it is not. Needs no memory.
   static std::optional<StoreStatus> Refusal(StoreMode mode, const Item* old,
                                             std::uint64_t cas_unique) noexcept;
-  // Store() without eviction, where the item gets room for an expiry.
-  [[gnu::noinline]] StoreOutcome StoreWithRoom(StoreMode mode, ItemSpec spec,
-                                               std::string_view value, std::uint64_t cas_unique,
-                                               Lane& lane) LARDER_EXCLUDES(kBucketLocked);
+  // When a class without a page gets one: with its first item, or when that is worth a page; until
+  // then its items use the chunks of another class. See ClassOpening.
+  enum class Opening : std::uint8_t { kAtOnce, kWhenWorthIt };
+
+  // Store() without eviction, where the item gets room for an expiry, or in a small memory.
+  [[gnu::noinline]] StoreOutcome StoreUnusually(StoreMode mode, ItemSpec spec,
+                                                std::string_view value, std::uint64_t cas_unique,
+                                                Lane& lane) LARDER_EXCLUDES(kBucketLocked);
+  // Store(), which the compiler makes in two versions: checking for a substitute where there is
+  // none would cost every set 15 instructions.
+  template <Opening kOpening>
+  StoreOutcome StoreAs(StoreMode mode, const ItemSpec& spec, std::string_view value,
+                       std::uint64_t cas_unique, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // Store() of a large value, of append or prepend, or of an item whose class has no page:
   // reserves, fills and publishes.
   [[gnu::noinline]] StoreOutcome StoreReserved(StoreMode mode, const ItemSpec& spec,
                                                std::string_view value, std::uint64_t cas_unique,
                                                Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // Store() of an item that fits into one chunk, and that is not joined with an old one.
+  template <Opening kOpening>
   StoreOutcome StoreSmall(const SmallStore& store, Lane& lane) LARDER_EXCLUDES(kBucketLocked);
   // One try of StoreSmall. Returns the status, and writes the rest of the outcome. Returns
   // kNoMemory, and changes nothing, if there was no chunk; see Held::prefers_page for what it does
@@ -123,6 +139,9 @@ class Storer {
   Parts parts_;
   // Items up to this size are stored in one chunk.
   const std::size_t small_bytes_max_;
+  // Items are evicted, and every class opens with its first item. Relaxed: a store that sees an old
+  // value only opens a class, or does not.
+  std::atomic<bool> is_usual_{false};
 };
 
 }  // namespace larder::slab
