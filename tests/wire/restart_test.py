@@ -409,7 +409,7 @@ def check_threads(pid):
             break
         time.sleep(0.01)
     check_equal(threads.count("jemalloc_bg_thd"), 1)
-    check_equal(len(threads), 8)  # With main, the reporter, and two that look after the cache.
+    check_equal(len(threads), 9)  # With main, the reporter, the watch hub, and two for the cache.
 
 
 def one_thread_gives_memory_back(program, folder):
