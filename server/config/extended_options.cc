@@ -204,6 +204,7 @@ constexpr auto kExtendedOptions = std::to_array<ExtendedOption>({
      .value_name = "{}",
      .help = "KiB of lines that wait for a watcher",
      .kind = kInteger,
+     .low = 1,
      .high = kLogKilobytesMax,
      .missing_text = "Missing watcher_logbuf_size argument",
      .range_text = "could not parse argument to watcher_logbuf_size",

@@ -61,6 +61,9 @@ StepResult AddPrefixShare(Config& config, std::string_view value) {
   if (name.size() > slab::kPrefixBytesMax) {
     return refuse(fmt::format("the prefix is longer than {} bytes", slab::kPrefixBytesMax));
   }
+  if (!std::ranges::all_of(name, [](unsigned char c) { return c > ' ' && c != 0x7f; })) {
+    return refuse("the prefix has a byte that keys of the text protocol cannot have");
+  }
   if (std::ranges::count(config.prefix_shares, name, &slab::PrefixShare::prefix) != 0) {
     return refuse("the prefix has a share already");
   }

@@ -7,6 +7,12 @@
 #include "slab/check.h"
 
 namespace larder::server {
+namespace {
+
+// The longest line that tells of skipped lines, with a number of 20 digits.
+constexpr std::size_t kNoticeBytesMax = sizeof("skipped=\n") - 1 + 20;
+
+}  // namespace
 
 Watcher::Watcher(WatchFilter filter, std::uint64_t first_number, std::size_t bytes_max,
                  std::function<void()> wake)
@@ -17,27 +23,34 @@ Watcher::Watcher(WatchFilter filter, std::uint64_t first_number, std::size_t byt
   LARDER_ASSERT(wake_ != nullptr);
 }
 
+std::string Watcher::TakeNotice() {
+  const std::uint64_t skipped = std::exchange(skipped_, 0);
+  return skipped == 0 ? "" : fmt::format("skipped={}\n", skipped);
+}
+
 bool Watcher::Append(std::string_view line) {
-  std::string notice;
-  if (skipped_ != 0) notice = fmt::format("skipped={}\n", skipped_);
-  if (lines_.size() - taken_ + notice.size() + line.size() > bytes_max_) {
+  const std::size_t notice_bytes = skipped_ == 0 ? 0 : kNoticeBytesMax;
+  if (lines_.size() - taken_ + notice_bytes + line.size() > bytes_max_) {
     ++skipped_;
     return false;
   }
-  skipped_ = 0;
   // What was taken is removed when it is half of the bound, so that each byte moves once at most.
   if (taken_ > bytes_max_ / 2 || taken_ == lines_.size()) {
     lines_.erase(0, std::exchange(taken_, 0));
   }
-  lines_.append(notice).append(line);
+  lines_.append(TakeNotice()).append(line);
   return true;
 }
 
 bool Watcher::Take(std::size_t bytes_max, Output& output) {
   const MutexLock lock(mutex_);
   LARDER_ASSERT(taken_ <= lines_.size());
-  awaits_lines_ = !has_lines();
-  if (awaits_lines_) return false;
+  if (!has_lines()) {
+    const std::string notice = TakeNotice();
+    awaits_lines_ = notice.empty();
+    output.Append(notice);
+    return !awaits_lines_;
+  }
   const std::string_view taken = std::string_view(lines_).substr(taken_, bytes_max);
   output.Append(taken);
   taken_ += taken.size();

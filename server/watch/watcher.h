@@ -15,9 +15,12 @@
 namespace larder::server {
 
 // Watcher stores the lines that its client has not taken yet, up to a bound. What does not fit is
-// lost for this client, and the next line that does fit is preceded by one that says how many were:
+// lost for this client, and in its place stands a line that says how many were:
 //
 //   skipped=<n>
+//
+// It comes in front of the next line that does fit, or when the client has taken all lines before
+// it: a client that keeps copies of items has to know at once, also if nothing follows.
 //
 // Threads:    Take: the worker of the client. All else: the thread of the hub.
 // Owns:       the lines.
@@ -40,8 +43,8 @@ class Watcher {
     std::uint64_t skipped = 0;
   };
   // Adds the lines of those events that the watcher gets. `lost` is the number of events of its
-  // streams that were lost before this round. `count` events are at `event_at(i)`, with their lines
-  // at `line_at(i)`, which is called only where the line is needed.
+  // streams that were lost behind these, because a ring was full with them. `count` events are at
+  // `event_at(i)`, with their lines at `line_at(i)`, which is called only where the line is needed.
   template <class EventAt, class LineAt>
   Round Add(std::uint64_t lost, std::size_t count, const EventAt& event_at, const LineAt& line_at)
       LARDER_EXCLUDES(mutex_) {
@@ -49,13 +52,15 @@ class Watcher {
     bool is_woken = false;
     {
       const MutexLock lock(mutex_);
-      skipped_ += lost;
       for (std::size_t i = 0; i < count; ++i) {
         const NumberedEvent& event = event_at(i);
         if (event.number < first_number_ || !filter_.Passes(event.event)) continue;
         ++(Append(line_at(i)) ? round.sent : round.skipped);
       }
-      if (has_lines() && awaits_lines_) is_woken = std::exchange(awaits_lines_, false);
+      skipped_ += lost;
+      if (awaits_lines_ && (has_lines() || skipped_ != 0)) {
+        is_woken = std::exchange(awaits_lines_, false);
+      }
     }
     if (is_woken) wake_();
     return round;
@@ -68,6 +73,8 @@ class Watcher {
  private:
   // Appends a line, or counts it as skipped.
   bool Append(std::string_view line) LARDER_REQUIRES(mutex_);
+  // What tells of the lines that were skipped, which it forgets; empty: none were.
+  std::string TakeNotice() LARDER_REQUIRES(mutex_);
   bool has_lines() const LARDER_REQUIRES(mutex_) { return taken_ != lines_.size(); }
 
   // Used by the hub only.

@@ -9,19 +9,20 @@ Counters<PrefixStat>& CountersOf(PrefixRow row, Lane& lane) { return lane.prefix
 
 }  // namespace
 
-// All chunks are of the largest class but the last one.
-std::uint64_t PrefixCounts::ChainMemoryOf(const Item& item) const noexcept {
-  const SizeLadder& ladder = classes_.ladder();
-  const std::size_t left = item.value_bytes() - item.value_bytes_here();
-  const std::size_t room = ladder.chunk_bytes_max() - sizeof(Item);
-  const std::uint64_t whole = (1 + left / room) * ladder.chunk_bytes_max();
-  const std::size_t rest = left % room;
-  return rest == 0 ? whole : whole + ladder.chunk_bytes(ladder.ClassFor(sizeof(Item) + rest));
+// The chunks as they are: in a small memory the last one may be of a larger class than its bytes
+// need, see ClassOpening.
+std::uint64_t PrefixCounts::ChainMemoryOf(const Item& item, ClassId id) const noexcept {
+  const Arena& arena = classes_.arena();
+  std::uint64_t bytes = classes_.ladder().chunk_bytes(id);
+  for (ItemRef at = item.first_continuation(); at != kNoItem; at = arena.At(at).next) {
+    bytes += classes_.ChunkBytesOf(arena.At(at));
+  }
+  return bytes;
 }
 
 std::uint64_t PrefixCounts::MemoryOf(const Item& item, ClassId id) const noexcept {
   if (item.is_chained()) [[unlikely]]
-    return ChainMemoryOf(item);
+    return ChainMemoryOf(item, id);
   return classes_.ladder().chunk_bytes(id);
 }
 

@@ -73,7 +73,7 @@ class PrefixCounts {
                                         Unlinking why, Lane& lane) noexcept;
   // Bytes of the chunks of an item of class `id`.
   std::uint64_t MemoryOf(const Item& item, ClassId id) const noexcept;
-  [[gnu::noinline]] std::uint64_t ChainMemoryOf(const Item& item) const noexcept;
+  [[gnu::noinline]] std::uint64_t ChainMemoryOf(const Item& item, ClassId id) const noexcept;
 
   const SlabClasses& classes_;
   PrefixTable table_;

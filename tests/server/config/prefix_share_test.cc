@@ -64,6 +64,8 @@ TEST_CASE("what is no share is refused with a reason", "[config][prefix-share]")
           std::string::npos);
   }
   CHECK(Refusal("user=30%..10%") == "--prefix-share user=30%..10%: the floor is above the ceiling");
+  CHECK(Refusal("a b=1%").find("a byte that keys") != std::string::npos);
+  CHECK(Refusal("a\r\nSTAT=1%").find("a byte that keys") != std::string::npos);
   CHECK(Refusal("1234567890123456=1%") ==
         "--prefix-share 1234567890123456=1%: the prefix is longer than 15 bytes");
 }

@@ -179,13 +179,29 @@ TEST_CASE_METHOD(HubTest, "lines that a watcher does not take are skipped, and i
   }
   hub.Stop();
   reader.Take();
-  const std::size_t sent = Lines(reader.text).size();
-  CHECK(reader.text.size() <= 1024);
-  CHECK(sent > 0);
+  const auto lines = Lines(reader.text);
+  REQUIRE(lines.size() > 1);
+  const std::size_t sent = lines.size() - 1;
   CHECK(counters.value(Stat::kLogWatcherSent) == sent);
   CHECK(counters.value(Stat::kLogWatcherSkipped) == kEvents - sent);
-  // The notice stands in front of the next line.
-  CHECK(reader.text.find("skipped") == std::string::npos);
+  // Although no further line comes.
+  CHECK(lines.back() == "skipped=" + std::to_string(kEvents - sent));
+  CHECK(reader.text.size() <= 1024 + lines.back().size() + 1);
+}
+
+TEST_CASE_METHOD(HubTest, "a watcher is told of losses in a thread even if it gets no line",
+                 "[watch][hub]") {
+  config.worker_log_kilobytes = 1;
+  WatchHub hub(config, counters);
+  EventSource& source = hub.SourceOf(AddLane());
+  Reader reader(hub, "deletions key=other");
+  CHECK_FALSE(reader.Take());
+  for (int i = 0; i < 100; ++i) source.Add(Deletion("k"));
+  hub.Start();
+  reader.TakeUntil("\n");
+  hub.Stop();
+  CHECK(reader.wakes == 1);
+  CHECK(reader.text == "skipped=" + std::to_string(counters.value(Stat::kLogWorkerDropped)) + "\n");
 }
 
 TEST_CASE_METHOD(HubTest, "the next line that fits is preceded by what was skipped",
