@@ -92,7 +92,8 @@ TEST_CASE("a prefix below its floor grows to it, beside one that writes more",
   const auto share = [](std::vector<PrefixShare> shares) {
     SharedCache cache(std::move(shares));
     cache.Write("noisy", 150);
-    for (int i = 0; i < Turns(6000); ++i) {
+    // As many as its share takes: fewer turns would not do.
+    for (int i = 0; i < 6000; ++i) {
       cache.Write1("quiet");
       for (int j = 0; j < 8; ++j) cache.Write1("noisy");
     }
