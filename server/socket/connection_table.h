@@ -34,8 +34,8 @@ enum class ConnectionState : std::uint8_t {
 //          thread. The order is relaxed: each value is shown for itself.
 struct ConnectionInfo {
   std::atomic<ConnectionState> state{ConnectionState::kWaiting};
-  // The second byte of the version of TLS, and the cipher, as they are sent; 0: the connection is not
-  // encrypted.
+  // The second byte of the version of TLS, and the cipher, as they are sent; 0: the connection is
+  // not encrypted.
   std::atomic<std::uint8_t> tls_version{0};
   std::atomic<std::uint16_t> tls_cipher{0};
   // When bytes arrived last, in seconds of the server's clock.

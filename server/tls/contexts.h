@@ -62,8 +62,8 @@ class TlsContexts {
 
   // The context for a listener with this rule. Whoever makes an SSL of it holds the context.
   SSL_CTX& of(ClientCertificates rule) const { return *contexts_[static_cast<std::size_t>(rule)]; }
-  // The name of a version of TLS, by the second byte of its number, and of a cipher that the contexts
-  // allow, by its number; "unknown" for others.
+  // The name of a version of TLS, by the second byte of its number, and of a cipher that the
+  // contexts allow, by its number; "unknown" for others.
   static std::string_view VersionName(std::uint8_t version);
   std::string_view CipherName(std::uint16_t cipher) const;
 

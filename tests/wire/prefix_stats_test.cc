@@ -62,7 +62,8 @@ TEST_CASE_METHOD(PrefixTest, "gets that come one at a time are counted exactly, 
   CHECK(rows.at("others:misses") == "1");
 }
 
-TEST_CASE_METHOD(PrefixTest, "in pipelines hits and misses are estimated", "[wire][stats][prefix]") {
+TEST_CASE_METHOD(PrefixTest, "in pipelines hits and misses are estimated",
+                 "[wire][stats][prefix]") {
   client.Send("set user:1 0 0 1\r\nx\r\n").Expect("STORED\r\n");
   client.Send("set page:1 0 0 1\r\nx\r\n").Expect("STORED\r\n");
   // Of four gets, always in the same order, two are hits of pages, and one is a miss of a user.
