@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "slab/classes/magazine.h"
+#include "slab/eviction/lane_observer.h"
 #include "slab/eviction/missed_keys.h"
-#include "slab/eviction/removal_observer.h"
 #include "slab/ids.h"
 #include "slab/item/expiry.h"
 #include "slab/mrc/repeat_filter.h"
@@ -136,7 +136,7 @@ struct alignas(128) Lane : Now {
   RepeatFilter repeats;
 
   // Sees what the lane removes; nullptr: nobody does. It must outlive the lane's use.
-  RemovalObserver* observer = nullptr;
+  LaneObserver* observer = nullptr;
 
   // Evicted keys that the lane's gets have missed; see slab/engine/miss_review.h.
   std::unique_ptr<MissedKeys> missed_keys = std::make_unique<MissedKeys>();

@@ -151,7 +151,7 @@ void EventSource::OnSweepPass(const slab::SweepPass& pass) noexcept {
 void EventSource::SetWanted(StreamSet streams, std::uint64_t slow_us) noexcept {
   slow_us_.store(slow_us, std::memory_order_relaxed);
   wanted_.store(streams, std::memory_order_relaxed);
-  RemovalObserver::SetWanted((streams & kRemovalStreams) != 0);
+  LaneObserver::SetWanted((streams & kRemovalStreams) != 0);
 }
 
 void EventSource::Collect(std::uint64_t end, std::vector<EventRing::Taken>& events,

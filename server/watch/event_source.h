@@ -8,7 +8,7 @@
 #include "server/socket/client_identity.h"
 #include "server/socket/event_loop.h"
 #include "server/watch/event_ring.h"
-#include "slab/eviction/removal_observer.h"
+#include "slab/eviction/lane_observer.h"
 
 namespace larder::server {
 
@@ -27,10 +27,10 @@ struct EventNumbers {
 // watches, a thread asks it once for a batch of requests and does nothing else. It is also the
 // observer of the items that leave the cache in the thread's lane.
 //
-// Threads:    Wants and slow_us: any thread. Add, and the methods of RemovalObserver: the thread of
+// Threads:    Wants and slow_us: any thread. Add, and the methods of LaneObserver: the thread of
 //             the source. SetWanted and Collect: the hub's thread, or with its lock.
 // Owns:       its ring. `numbers` must outlive it.
-class EventSource final : public slab::RemovalObserver {
+class EventSource final : public slab::LaneObserver {
  public:
   // `bytes` is the size of the ring.
   EventSource(EventNumbers& numbers, std::size_t bytes) : numbers_(numbers), ring_(bytes) {}

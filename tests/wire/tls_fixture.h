@@ -112,6 +112,9 @@ class TlsClient {
   std::string received_;
 };
 
+// What a client sends first, made by OpenSSL in memory.
+std::string ClientHello();
+
 // Why a client with these options is not served; empty: it is.
 std::string FailureOf(TestServer& server, const TlsClientOptions& options);
 

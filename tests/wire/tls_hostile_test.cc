@@ -20,18 +20,6 @@ std::size_t OpenDescriptors() {
   return count;
 }
 
-// What a client sends first.
-std::string ClientHello() {
-  const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
-  const std::shared_ptr<SSL> ssl(SSL_new(context.get()), &SSL_free);
-  BIO* const out = BIO_new(BIO_s_mem());
-  SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), out);
-  SSL_connect(ssl.get());
-  std::string hello(4'096, '\0');
-  hello.resize(static_cast<std::size_t>(BIO_read(out, hello.data(), 4'096)));
-  return hello;
-}
-
 TEST_CASE_METHOD(TlsTest, "a plain client at a listener for TLS gets nothing", "[wire][tls]") {
   Client client = server.Connect(kTlsListener);
   client.Send("get k\r\n").ExpectClosed();

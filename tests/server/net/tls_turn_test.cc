@@ -24,18 +24,6 @@ std::unique_ptr<slab::Cache> MakeSmallCache() {
   return std::move(*cache);
 }
 
-// What a client sends first, made by OpenSSL in memory.
-std::string FirstFlight() {
-  const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
-  const std::shared_ptr<SSL> ssl(SSL_new(context.get()), &SSL_free);
-  BIO* const out = BIO_new(BIO_s_mem());
-  SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), out);
-  SSL_connect(ssl.get());
-  std::string hello(4'096, '\0');
-  hello.resize(static_cast<std::size_t>(BIO_read(out, hello.data(), 4'096)));
-  return hello;
-}
-
 class TlsTurnTest {
  public:
   TlsTurnTest() {
@@ -95,7 +83,7 @@ TEST_CASE_METHOD(TlsTurnTest, "a turn advances few handshakes, and serves all ot
   const int plain = Connect(TransportKind::kPlain);
   std::vector<int> storm;
   for (int i = 0; i < kStorm; ++i) storm.push_back(Connect(TransportKind::kTls));
-  const std::string hello = FirstFlight();
+  const std::string hello = wire::ClientHello();
   for (const int fd : storm) Send(fd, hello);
   int answered = 0;
   for (int turn = 0; answered < kStorm; ++turn) {

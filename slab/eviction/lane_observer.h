@@ -1,4 +1,4 @@
-// RemovalObserver: who is told of the items that leave a cache.
+// LaneObserver: who is told of what a lane removes and moves.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,9 @@
 
 namespace larder::slab {
 
-// An item at the moment in which it is removed. What it refers to is valid during the call only.
+// An item at the moment in which it is removed.
+//
+// Threads: a value. The view of the key is valid during the call only.
 struct Removal {
   std::string_view key;
   RemovalReason reason = RemovalReason::kEvicted;
@@ -24,33 +26,37 @@ struct Removal {
   bool was_fetched = false;
 };
 
-// A pass of the sweep for expired items that has ended. Times in seconds.
+// A pass of the sweep for expired items that has ended.
+//
+// Threads: a value.
 struct SweepPass {
   // Chunks that were looked at, and those that were freed.
   std::uint64_t examined = 0;
   std::uint64_t freed = 0;
+  // Seconds since it began.
   std::uint32_t elapsed_s = 0;
 };
 
-// RemovalObserver sees the items that one lane removes, the pages that it moves, and the passes
+// LaneObserver sees the items that one lane removes, the pages that it moves, and the passes
 // that it ends. An item that is replaced by a new value of its key is not removed.
 //
 // Threads: is_wanted: any thread. The other methods: the thread of the lane, which may hold a
 //          bucket and a class: they have to be quick, and may not call the cache.
-class RemovalObserver {
+class LaneObserver {
  public:
-  // Whether removals and moves are to be reported at present. Relaxed: the first ones after a
+  // Whether removals are to be reported at present. Relaxed: the first ones after a
   // change may still be left out, or reported.
   bool is_wanted() const noexcept { return is_wanted_.load(std::memory_order_relaxed); }
 
   virtual void OnRemoval(const Removal& removal) noexcept = 0;
   // A page was moved from one class to another to bring more hits; 0: the free pages.
   virtual void OnPageMove(ClassId from, ClassId to) noexcept = 0;
+  // A pass of the sweep has ended.
   virtual void OnSweepPass(const SweepPass& pass) noexcept = 0;
 
  protected:
-  RemovalObserver() = default;
-  ~RemovalObserver() = default;
+  LaneObserver() = default;
+  ~LaneObserver() = default;
   void SetWanted(bool is_wanted) noexcept {
     is_wanted_.store(is_wanted, std::memory_order_relaxed);
   }
